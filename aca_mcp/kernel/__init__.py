@@ -1,0 +1,1 @@
+"""The Python interpreter of a session. It runs inside the sandbox and imports nothing else of us."""

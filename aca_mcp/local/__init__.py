@@ -1,0 +1,1 @@
+"""The embedded session pool: sandboxed processes forked from one warm template."""

@@ -1,0 +1,321 @@
+"""The session pool as the rest of the package sees it: one protocol in plain value types.
+
+A pool hands out **sessions**, each an isolated Python interpreter with a work directory, and each
+known by its **identifier**. The first operation with a fresh identifier allocates a session. This
+module knows nothing of HTTP, MCP, processes or settings.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from aca_mcp.errors import InvalidRequestError
+
+WORK_DIRECTORY = "/mnt/data"
+"""Where the files of a session are, unless ``PoolMetadata.work_directory`` says otherwise."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9|&^%$#(){}\[\];<>_-]{4,128}")
+
+
+def check_identifier(identifier: str) -> str:
+    """Return the identifier if Azure's data plane would take it.
+
+    4 to 128 of the characters that the service documents. An identifier is the only wall between
+    the sessions of a pool, so whoever makes one makes it unguessable.
+
+    Raises:
+        InvalidRequestError: it is too short, too long, or has another character.
+    """
+    if _IDENTIFIER.fullmatch(identifier) is None:
+        raise InvalidRequestError(
+            "A session identifier has 4 to 128 characters: letters, digits and | - & ^ % $ # ( ) "
+            "{ } [ ] ; < > _."
+        )
+    return identifier
+
+
+class ExecutionStatus(enum.StrEnum):
+    """How an execution ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    """The code raised, could not be compiled, or its session died."""
+    CANCELED = "Canceled"
+    """Interrupted on request."""
+    TIMED_OUT = "TimedOut"
+    """Interrupted because its time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamText:
+    """What one stream (stdout or stderr) of an execution carried, decoded as UTF-8.
+
+    A pool keeps the beginning and the end up to a bound of bytes, and counts all of it.
+    """
+
+    head: str = ""
+    """All of it, or the beginning when ``omitted_bytes`` is not 0."""
+    tail: str = ""
+    """The end, when ``omitted_bytes`` is not 0."""
+    total_bytes: int = 0
+    """How many bytes the code wrote."""
+    omitted_bytes: int = 0
+    """How many of them, between head and tail, were not kept."""
+
+    @property
+    def text(self) -> str:
+        """Head and tail, with a line between them that says how much is missing."""
+        if not self.omitted_bytes:
+            return self.head
+        return f"{self.head}\n[... {self.omitted_bytes:,} bytes not kept ...]\n{self.tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One displayed value, as Jupyter's MIME bundle: several representations of the same thing."""
+
+    kind: Literal["display", "result"]
+    """``result`` is the value of the last expression; ``display`` is everything else shown."""
+    data: Mapping[str, str | bytes]
+    """MIME type to representation: text as ``str``, images and other binary types as ``bytes``.
+
+    ``application/json`` is there when the value is a JSON scalar (number, string, boolean).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionError:
+    """The exception that ended the code."""
+
+    name: str
+    """The exception's class name, such as ``ZeroDivisionError``."""
+    message: str
+    traceback: str
+    """Ready to print, without terminal colours, trimmed to what the user's code did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of code in a session, finished."""
+
+    execution_id: str
+    status: ExecutionStatus
+    stdout: StreamText
+    stderr: StreamText
+    outputs: tuple[Output, ...]
+    """Displayed values, figures and the result, in the order in which they appeared."""
+    error: ExecutionError | None
+    duration_seconds: float
+    started_session: bool
+    """The session was new: the code began with no variables and no files."""
+    lost_before: str | None = None
+    """Why the session that this identifier had before is gone, where the pool knows: a clause."""
+    session_lost: str | None = None
+    """Why this execution ended its session, or None if the session is still there: a clause.
+
+    Variables and files are gone then; the next execution gets a new session.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChunk:
+    """Some output of running code, as it appears."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+OutputCallback = Callable[[OutputChunk], None]
+"""Called in the event loop while code runs. It must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file or directory of a session."""
+
+    path: str
+    """Relative to the work directory, with ``/`` between parts."""
+    kind: Literal["file", "directory", "other"]
+    size_bytes: int
+    modified_at: datetime
+    """With a time zone (UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileListing:
+    """The files of one directory, sorted by path."""
+
+    entries: tuple[FileEntry, ...]
+    truncated: bool
+    """There are more entries than the pool lists at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDownload:
+    """An open file of a session."""
+
+    entry: FileEntry
+    chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed distribution."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as its pool knows it. All times are UTC."""
+
+    identifier: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime | None
+    """When the pool ends it if nobody uses it, or None for never."""
+    running: bool
+    """Code is running in it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMetadata:
+    """What a pool's sessions are."""
+
+    kind: Literal["local", "azure"]
+    runtime: str
+    """Such as ``Python 3.12.7``, or ``Python`` where the pool does not tell."""
+    packages: tuple[Package, ...]
+    """What every new session has, sorted by name; empty where the pool does not tell."""
+    work_directory: str
+    max_timeout_seconds: float
+    """The longest time one execution may take."""
+    max_file_bytes: int
+    """The largest file that can be uploaded or downloaded."""
+    network: bool | None
+    """Whether code can reach a network, or None where the pool does not tell."""
+    isolation: str
+    """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
+
+
+class SessionPool(Protocol):
+    """Sessions by identifier.
+
+    Every operation may raise any ``SessionPoolError``; the ones named below are those that a
+    caller can expect in ordinary use. All waits are bounded. One session runs one piece of code
+    at a time: a second ``execute`` waits for the first. Files can be moved while code runs.
+    """
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        """Run code and wait for its end.
+
+        When the time is up the code is interrupted and the session keeps its state; if it will
+        not stop, the session is killed and the result says so. Cancelling the calling task does
+        the same. Exceptions of the code are part of the result, never raised.
+
+        Args:
+            identifier: the session's.
+            code: Python, or IPython (magics, ``!`` and top-level ``await``).
+            timeout_seconds: more than 0, at most ``PoolMetadata.max_timeout_seconds``. Time spent
+                waiting for earlier code of the same session counts.
+            on_output: receives what the code prints, as it appears, where the pool can tell.
+
+        Raises:
+            InvalidRequestError: the timeout is out of range.
+            PoolFullError: the session would be one too many.
+            ExecutionOutcomeUnknownError: the answer was lost on the way.
+        """
+        ...
+
+    async def interrupt(self, identifier: str) -> bool:
+        """Interrupt the code that is running, as Ctrl-C would. True if there was some.
+
+        Raises:
+            NotSupportedError: the pool cannot.
+        """
+        ...
+
+    async def list_files(
+        self, identifier: str, directory: str = "", *, recursive: bool = False
+    ) -> FileListing:
+        """List a directory of the session, by default the work directory.
+
+        Raises:
+            FileMissingError: no such directory.
+            InvalidPathError: the path leaves the work directory.
+        """
+        ...
+
+    async def upload_file(
+        self,
+        identifier: str,
+        path: str,
+        content: AsyncIterable[bytes],
+        *,
+        overwrite: bool = True,
+    ) -> FileEntry:
+        """Write a file, making the directories on its way. It appears whole or not at all.
+
+        Raises:
+            InvalidPathError: the path leaves the work directory or names a directory.
+            FileExistsInSessionError: it is there, and ``overwrite`` is false.
+            FileTooLargeError: it has more than ``PoolMetadata.max_file_bytes``.
+            StorageFullError: the session has no room for it.
+        """
+        ...
+
+    def download_file(
+        self, identifier: str, path: str
+    ) -> AbstractAsyncContextManager[FileDownload]:
+        """Open a file for reading, in chunks of at most 1 MiB.
+
+        Raises:
+            FileMissingError: no such file.
+            InvalidPathError: it is not a regular file, or the path leaves the work directory.
+            FileTooLargeError: it has more than ``PoolMetadata.max_file_bytes``.
+        """
+        ...
+
+    async def delete_file(self, identifier: str, path: str) -> None:
+        """Delete a file, or an empty directory.
+
+        Raises:
+            FileMissingError: no such file.
+            InvalidPathError: the path leaves the work directory, or names a directory with
+                something in it.
+        """
+        ...
+
+    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
+        """What the session can import, installed later or not, sorted by name."""
+        ...
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        """The session, or None if there is none. Does not count as use, and allocates nothing."""
+        ...
+
+    async def keep_alive(self, identifier: str) -> bool:
+        """Count as use, so that the cooldown begins anew. False if there is no such session."""
+        ...
+
+    async def stop_session(self, identifier: str) -> bool:
+        """End a session at once, with whatever runs in it. True if there was one."""
+        ...
+
+    async def metadata(self) -> PoolMetadata:
+        """What this pool's sessions are."""
+        ...
