@@ -1,0 +1,57 @@
+"""The steps that hold a forked session, in order. Each fails closed, by raising ``OSError``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aca_mcp.sandbox import landlock, limits, namespaces, seccomp, syscalls
+from aca_mcp.sandbox.policy import DEVICES, Isolation, SandboxPolicy
+
+_WRITABLE_IN_NAMESPACES = ("/mnt", "/tmp", "/dev/shm")  # noqa: S108 -- each a tmpfs of the session
+_READABLE_EVERYWHERE = ("/proc", "/dev/fd")
+
+
+def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -> None:
+    """Hold this process, and all that it will start, to the policy. There is no way back.
+
+    Args:
+        policy: what is allowed.
+        storage: the session's own directory, where there are no namespaces; ``data``, ``tmp``
+            and ``incoming`` are in it.
+        identity: the user and group to become, where root has no namespaces to give.
+    """
+    if policy.isolation is Isolation.NAMESPACES:
+        namespaces.enter_session_namespaces(policy)
+        writable = _WRITABLE_IN_NAMESPACES
+    else:
+        # A group is what holds the session together without a PID namespace.
+        os.setsid()
+        if identity is not None:
+            namespaces.become_unprivileged(identity)
+        writable = (storage,)
+    limits.apply(policy)
+    if policy.isolation is Isolation.UNSAFE_NONE:
+        return
+    # Capabilities go before anything that could be undone with one; no_new_privs before the two
+    # that need it; the filter last, because it refuses what the steps before it do.
+    syscalls.drop_all_capabilities()
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    in_namespaces = policy.isolation is Isolation.NAMESPACES
+    if not in_namespaces or landlock.abi_version() > 0:
+        landlock.restrict(
+            readable=("/",) if in_namespaces else (*policy.readable, *_READABLE_EVERYWHERE),
+            writable=(*writable, *DEVICES),
+            network=policy.network,
+        )
+    seccomp.install(seccomp.rules_for(namespaces=in_namespaces, network=policy.network))
+
+
+def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
+    """Make the directories of a session and return its work directory."""
+    base = "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
+    for name in ("data", "incoming"):
+        Path(base, name).mkdir(mode=0o700)
+    if policy.isolation is not Isolation.NAMESPACES:
+        Path(base, "tmp").mkdir(mode=0o700)
+    return f"{base}/data"

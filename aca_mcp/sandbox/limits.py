@@ -1,0 +1,45 @@
+"""Resource limits of one process (setrlimit(2)); what it starts inherits them."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from aca_mcp.sandbox.policy import SandboxPolicy
+
+MAX_OPEN_FILES = 1024
+NICENESS = 5
+"""Sessions yield to the server, so that one that computes does not delay the others' calls."""
+
+OOM_SCORE_ADJUSTMENT = 800
+"""When the host runs out of memory, a session goes before the server and the user's programs."""
+
+
+def limits_of(policy: SandboxPolicy) -> dict[int, int]:
+    """Limit by ``RLIMIT_*``. Pure.
+
+    Memory has two: private memory makes ordinary growth a ``MemoryError``. Address space stops
+    what that does not count (shared mappings) well past it, since libraries reserve far more
+    address space than they use.
+    """
+    return {
+        resource.RLIMIT_AS: 2 * policy.memory_bytes + 4 * 2**30,
+        resource.RLIMIT_DATA: policy.memory_bytes,
+        resource.RLIMIT_NPROC: policy.max_processes,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+        resource.RLIMIT_FSIZE: policy.disk_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 64 * 1024,
+        resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_NICE: 0,
+        resource.RLIMIT_RTPRIO: 0,
+    }
+
+
+def apply(policy: SandboxPolicy) -> None:
+    """Put the limits in force. A lower hard limit of the host stays."""
+    for kind, wanted in limits_of(policy).items():
+        _, hard = resource.getrlimit(kind)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+    os.nice(NICENESS)

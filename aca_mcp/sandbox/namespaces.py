@@ -1,0 +1,170 @@
+"""A root of their own for the template and its sessions, and namespaces around it.
+
+The order of the steps carries the safety, and each raises ``OSError`` when the kernel says no:
+
+1. Copies of the mount trees that sessions may read are taken, read-only, before anything hides
+   them, by whoever can still see them (an interpreter may live where only root may look).
+2. They are attached below an empty tmpfs, which becomes the root; the old root is let go.
+3. Root gives its identity up for one that owns nothing on this machine.
+4. A user namespace with one identity in it is entered, with the others that a session must not
+   share; from here on every capability counts only inside.
+5. Each session gets a PID namespace and mounts, and then a user namespace of its own, which owns
+   none of the above: what it could do with capabilities in there would be nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aca_mcp.sandbox import syscalls
+from aca_mcp.sandbox.policy import DEVICES, SandboxPolicy
+
+SESSION_ID = 1000
+"""User and group inside a session's namespace."""
+
+UNPRIVILEGED_ID = 64_997
+"""User and group that root's sessions have outside: owner of nothing, in no user database.
+
+Never 0: an owner of 0 could write ``/proc/sys`` with no capability at all.
+"""
+
+_EMPTY_ROOT = "/tmp"  # noqa: S108 -- a place that exists everywhere to mount over, in a namespace of our own
+_READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID
+_DIRECTORIES = ("/mnt", "/tmp", "/proc", "/dev/shm", "/etc", "/var")  # noqa: S108 -- inside the new root
+_LINKS = {
+    "/var/tmp": "/tmp",  # noqa: S108 -- inside the new root
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+}
+_ACCOUNTS = {
+    "/etc/passwd": f"user:x:{SESSION_ID}:{SESSION_ID}:user:/mnt/data:/bin/sh\n",
+    "/etc/group": f"user:x:{SESSION_ID}:\n",
+}
+_INSIDE = (
+    syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
+)
+
+
+def enter_template_namespaces(policy: SandboxPolicy) -> None:
+    """Move this single-threaded process into the root and namespaces that its sessions share.
+
+    The next child that it forks is the first process of their PID namespace.
+    """
+    if os.geteuid() == 0:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        _build_root(policy)
+        become_unprivileged(UNPRIVILEGED_ID)
+        _enter_user_namespace(syscalls.CLONE_NEWNS)
+    else:
+        _enter_user_namespace(syscalls.CLONE_NEWNS)
+        _build_root(policy)
+    syscalls.unshare(_INSIDE & ~_shared_network(policy))
+
+
+def enter_session_namespaces(policy: SandboxPolicy) -> None:
+    """Give a forked session mounts and namespaces of its own. It is the first of its PIDs."""
+    inside = _INSIDE & ~syscalls.CLONE_NEWPID & ~_shared_network(policy)
+    syscalls.unshare(syscalls.CLONE_NEWNS | inside)
+    syscalls.make_mounts_private()
+    mount_proc()
+    _mount_tmpfs("/mnt", policy.disk_bytes)
+    _mount_tmpfs("/tmp", policy.scratch_bytes)  # noqa: S108 -- inside the new root
+    _mount_tmpfs("/dev/shm", policy.scratch_bytes)  # noqa: S108 -- inside the new root
+    _enter_user_namespace(0)
+
+
+def mount_proc() -> None:
+    """Show the processes of this PID namespace, and no others, at ``/proc``."""
+    syscalls.mount(
+        "proc", "/proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    )
+
+
+def become_unprivileged(identity: int) -> None:
+    """Give up root for an identity without groups.
+
+    Changing it makes the kernel guard ``/proc/self`` as if a set-uid program ran, which is undone.
+    """
+    os.setgroups([])
+    os.setresgid(identity, identity, identity)
+    os.setresuid(identity, identity, identity)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+
+
+def _enter_user_namespace(with_flags: int) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER | with_flags)
+    # Without "deny" the kernel refuses an unprivileged group map.
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{SESSION_ID} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{SESSION_ID} {gid} 1", encoding="ascii")
+
+
+def _build_root(policy: SandboxPolicy) -> None:
+    syscalls.make_mounts_private()
+    links = {name: str(Path(name).readlink()) for name in policy.readable if _is_link(name)}
+    trees = {name: syscalls.clone_tree(name) for name in policy.readable if name not in links}
+    devices = {name: syscalls.clone_tree(name) for name in DEVICES}
+    # The host's /proc is where identity maps are written, and the kernel lets a namespace mount
+    # its own only where one can be seen whole. Those of the namespaces then cover it for good.
+    proc = syscalls.clone_tree("/proc")
+    for tree in trees.values():
+        syscalls.restrict_tree(tree, _READ_ONLY | syscalls.MOUNT_ATTR_NODEV)
+    for device in devices.values():
+        syscalls.restrict_tree(device, _READ_ONLY | syscalls.MOUNT_ATTR_NOEXEC)
+    directories = {name for name, tree in trees.items() if _is_directory(tree)}
+
+    syscalls.mount("tmpfs", _EMPTY_ROOT, syscalls.MS_NOSUID, "mode=755,size=1m")
+    os.chdir(_EMPTY_ROOT)
+    root = Path(_EMPTY_ROOT)
+    for name in _DIRECTORIES:
+        _below(root, name).mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name, text in _ACCOUNTS.items():
+        _below(root, name).write_text(text, encoding="ascii")
+    # Parents before what lies in them, so that an inner tree is not hidden by an outer one.
+    for name, tree in sorted({**trees, **devices}.items()):
+        target = _below(root, name)
+        if name in directories:
+            target.mkdir(mode=0o755, parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            target.touch()
+        syscalls.attach_tree(tree, str(target))
+        os.close(tree)
+    syscalls.attach_tree(proc, str(_below(root, "/proc")))
+    os.close(proc)
+    for name, where in {**links, **_LINKS}.items():
+        _below(root, name).symlink_to(where)
+
+    syscalls.pivot_root_here()
+    syscalls.restrict_mount("/", syscalls.MOUNT_ATTR_RDONLY)
+
+
+def _is_link(name: str) -> bool:
+    return Path(name).is_symlink() and name in {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+
+
+def _is_directory(descriptor: int) -> bool:
+    return Path(f"/proc/self/fd/{descriptor}").is_dir()
+
+
+def _below(root: Path, name: str) -> Path:
+    return root / name.lstrip("/")
+
+
+def _mount_tmpfs(target: str, size: int) -> None:
+    inodes = max(1024, size // 16384)
+    options = f"mode=700,size={size},nr_inodes={inodes},uid={SESSION_ID},gid={SESSION_ID}"
+    syscalls.mount("tmpfs", target, syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+
+
+def _shared_network(policy: SandboxPolicy) -> int:
+    return syscalls.CLONE_NEWNET if policy.network else 0
+
+
+def mount_template_scratch() -> None:
+    """Give the template a ``/tmp`` to import with. Sessions cover it with theirs."""
+    _mount_tmpfs("/tmp", 64 * 2**20)  # noqa: S108 -- inside the new root
