@@ -1,20 +1,35 @@
-"""What a user can set: one frozen class, read from the environment, a ``.env`` file and flags.
+"""What a user can set: one frozen class, read from flags, the environment and a named file.
 
-The command line's flags and the README's table are made from the fields of ``Settings``; nothing
-else in the package reads the environment.
+The command line's flags and the README's table are made from the fields of ``Settings``. Nothing
+else in the package reads the environment, and nothing here knows what a setting is used for.
+
+A ``.env`` file is read only where a flag names it, never because it lies in the current directory:
+editors start MCP servers inside repositories that nobody has reviewed, and a file there could
+switch the isolation off, or name the interpreter to run.
 """
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aca_mcp.errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
+
 ENV_PREFIX = "ACA_MCP_"
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(BaseSettings):
@@ -22,7 +37,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -82,7 +96,9 @@ class Settings(BaseSettings):
     ] = 600
     local_interrupt_grace_seconds: Annotated[
         float,
-        Field(gt=0, le=60, description="Time code has to stop when interrupted, then it is killed."),
+        Field(
+            gt=0, le=60, description="Time that interrupted code has to stop; then it is killed."
+        ),
     ] = 3
     local_memory_mib: Annotated[
         int, Field(ge=128, description="Memory of one local session, all its processes together.")
@@ -104,31 +120,40 @@ class Settings(BaseSettings):
     @classmethod
     def _https_only(cls, value: str) -> str:
         value = value.rstrip("/")
-        loopback = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-        if value and not value.startswith(("https://", *loopback)):
-            raise ValueError("must begin with https:// (or name this machine's own loopback)")
+        parts = urlsplit(value)
+        if value and not (
+            parts.hostname
+            and parts.username is None
+            and (
+                parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+            )
+        ):
+            raise ValueError("must be an https:// URL (or http:// to this machine's own loopback)")
         return value
 
     @field_validator("work_dir")
     @classmethod
     def _existing_directory(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.expanduser().is_dir():
+        value = value and value.expanduser().resolve()
+        if value and not value.is_dir():
             raise ValueError("must be a directory that exists")
-        return value if value is None else value.expanduser().resolve()
+        return value
 
     @field_validator("local_python")
     @classmethod
     def _existing_interpreter(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.expanduser().is_file():
+        # Not resolved: a virtual environment's interpreter is a link, and knows itself by its path.
+        value = value and value.expanduser().absolute()
+        if value and not (value.is_file() and os.access(value, os.X_OK)):
             raise ValueError("must be the path of a Python interpreter")
-        return value if value is None else value.expanduser().absolute()
+        return value
 
     @model_validator(mode="after")
     def _pool_has_what_it_needs(self) -> Self:
         if self.pool == "azure" and not self.pool_management_endpoint:
             raise ValueError(
-                "`pool` is azure, so `pool_management_endpoint` must be set "
-                "(or choose the local pool)"
+                f"{ENV_PREFIX}POOL is azure, so {ENV_PREFIX}POOL_MANAGEMENT_ENDPOINT must be set "
+                "too (or set the pool to local)"
             )
         return self
 
@@ -140,26 +165,69 @@ class Settings(BaseSettings):
         return self.pool
 
 
-def load_settings(overrides: dict[str, str] | None = None) -> Settings:
-    """Read settings; ``overrides`` (field name to text, from flags) win over the environment.
+def flag_name(field: str) -> str:
+    """The command line's name of a setting, such as ``--work-dir``."""
+    return "--" + field.replace("_", "-")
+
+
+def variable_name(field: str) -> str:
+    """The environment's name of a setting, such as ``ACA_MCP_WORK_DIR``."""
+    return ENV_PREFIX + field.upper()
+
+
+def load_settings(
+    overrides: Mapping[str, str] | None = None, *, env_file: Path | None = None
+) -> Settings:
+    """Read settings: flags win over the environment, and the environment over the file.
+
+    Args:
+        overrides: field name to text, from flags.
+        env_file: a file of ``NAME=value`` lines. None reads none.
 
     Raises:
-        SettingsError: a value cannot be used. One sentence a wrong setting.
+        SettingsError: a value cannot be used. One sentence for each wrong setting, on its own line.
     """
+    overrides = overrides or {}
+    if env_file is not None and not env_file.is_file():
+        raise SettingsError("--env-file must name a file that exists.")
     try:
-        return Settings(**(overrides or {}))  # pyright: ignore[reportArgumentType] -- parsed by pydantic
+        named_in_file = dotenv_values(env_file, encoding="utf-8") if env_file is not None else {}
+        if unknown := _unknown_variables({*os.environ, *named_in_file}):
+            raise SettingsError("\n".join(unknown))
+        # The synthesised signature knows the fields alone, and their types after parsing.
+        return Settings(_env_file=env_file, **overrides)  # pyright: ignore[reportArgumentType, reportCallIssue] -- as said above
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentences(error))) from None
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise SettingsError("\n".join(_sentence(item, overrides) for item in details)) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError("--env-file must name a file that can be read, in UTF-8.") from None
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def _unknown_variables(names: Iterable[str]) -> list[str]:
+    known = [variable_name(field) for field in Settings.model_fields]
     found: list[str] = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        fault = item["msg"].removeprefix("Value error, ")
-        if not item["loc"]:
-            found.append(f"Settings: {fault}.")
+    for name in sorted(names):
+        if not name.startswith(ENV_PREFIX) or name in known:
             continue
-        name = str(item["loc"][0])
-        flag = "--" + name.replace("_", "-")
-        found.append(f"{ENV_PREFIX}{name.upper()} ({flag}): {fault[0].lower()}{fault[1:]}.")
+        near = difflib.get_close_matches(name, known, n=1)
+        fix = f"did you mean {near[0]}?" if near else "unset it."
+        found.append(f"{name} is not a setting; {fix}")
     return found
+
+
+def _sentence(item: ErrorDetails, overrides: Mapping[str, str]) -> str:
+    # Values are not repeated: one that was put under the wrong name may be a secret.
+    fault = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if not item["loc"]:
+        return f"{fault}."
+    field = str(item["loc"][0])
+    name = flag_name(field) if field in overrides else variable_name(field)
+    return f"{name} {fault}; without it the value is {describe_default(field)}."
+
+
+def describe_default(field: str) -> str:
+    """The default of a setting, for a person."""
+    default: object = Settings.model_fields[field].default
+    if default is None or default == "":
+        return "unset"
+    return str(default)
