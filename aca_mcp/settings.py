@@ -149,11 +149,20 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _pool_has_what_it_needs(self) -> Self:
+    def _settings_agree(self) -> Self:
         if self.pool == "azure" and not self.pool_management_endpoint:
             raise ValueError(
                 f"{ENV_PREFIX}POOL is azure, so {ENV_PREFIX}POOL_MANAGEMENT_ENDPOINT must be set "
                 "too (or set the pool to local)"
+            )
+        if (
+            self.pool_kind == "local"
+            and self.execution_timeout_seconds > self.local_max_timeout_seconds
+        ):
+            raise ValueError(
+                f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
+                f"{ENV_PREFIX}LOCAL_MAX_TIMEOUT_SECONDS ({self.local_max_timeout_seconds:g}); "
+                "change one of them"
             )
         return self
 

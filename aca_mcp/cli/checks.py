@@ -1,0 +1,151 @@
+"""What ``aca-mcp doctor`` concludes from what it found: pure functions from facts to checks.
+
+Nothing here looks at the machine, so every conclusion can be tested on every machine.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aca_mcp.sandbox.policy import Isolation
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import Execution, PoolMetadata
+    from aca_mcp.sandbox.probe import IsolationReport
+    from aca_mcp.settings import Settings
+
+_LINUX_FIX = "Run aca-mcp in a Linux container or virtual machine, or on Windows under WSL."
+_ISOLATION_FIX = (
+    "Allow one of them: Landlock needs Linux 6.12 or newer; namespaces need a system that lets "
+    "this user create them (in a container: --security-opt seccomp=unconfined "
+    "--security-opt systempaths=unconfined). Last resort, with no isolation at all: "
+    "ACA_MCP_LOCAL_ISOLATION=unsafe-none."
+)
+
+
+class State(enum.StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    NOTE = "note"
+    """It works, and there is something to know or to improve."""
+    BROKEN = "broken"
+    """What the settings ask for will not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's report."""
+
+    name: str
+    state: State
+    finding: str
+    fix: str = ""
+
+
+def render(checks: list[Check]) -> str:
+    """The report as text, one check a paragraph."""
+    width = max(len(check.name) for check in checks)
+    lines: list[str] = []
+    for check in checks:
+        lines.append(f"{check.state:<6}  {check.name:<{width}}  {check.finding}")
+        if check.fix:
+            lines.append(f"{'':<6}  {'':<{width}}  Fix: {check.fix}")
+    broken = sum(check.state is State.BROKEN for check in checks)
+    lines.append("")
+    lines.append(f"{broken} of {len(checks)} checks failed." if broken else "Ready.")
+    return "\n".join(lines) + "\n"
+
+
+def check_pool(settings: Settings) -> Check:
+    """Which pool the settings choose, and why."""
+    if settings.pool != "auto":
+        finding = f"{settings.pool_kind}, because the settings name it"
+    elif settings.pool_management_endpoint:
+        finding = "azure, because a pool management endpoint is set"
+    else:
+        finding = "local, because no pool management endpoint is set"
+    return Check("Session pool", State.OK, finding)
+
+
+def check_platform(platform: str) -> Check:
+    """Whether the local pool can run on this kind of system."""
+    if platform.startswith("linux"):
+        return Check("Platform", State.OK, "Linux")
+    return Check(
+        "Platform", State.BROKEN, f"the local pool needs Linux, and this is {platform}", _LINUX_FIX
+    )
+
+
+def check_isolation(settings: Settings, report: IsolationReport, note: str) -> Check:
+    """Which isolation sessions get, and what is missing for a stronger one.
+
+    Args:
+        settings: what isolation is asked for.
+        report: what this host gives.
+        note: the usual reason on this kind of host, or an empty string.
+    """
+    wanted = settings.local_isolation
+    missing = "; ".join(f"no {tier}: {reason}" for tier, reason in report.reasons.items())
+    if wanted == Isolation.UNSAFE_NONE:
+        return Check(
+            "Isolation",
+            State.NOTE,
+            "none: code runs with all your rights",
+            f"Unset ACA_MCP_LOCAL_ISOLATION; this host gives {report.best or 'no isolation'}.",
+        )
+    given = Isolation(wanted) if wanted != "auto" else report.best
+    # A host that gives the stronger isolation gives the weaker one too.
+    if given is None or report.best is None or given in report.reasons:
+        return Check("Isolation", State.BROKEN, _joined(missing, note), _ISOLATION_FIX)
+    if wanted == "auto" and missing:
+        return Check("Isolation", State.NOTE, _joined(f"{given} ({missing})", note))
+    return Check("Isolation", State.OK, str(given))
+
+
+def check_session(metadata: PoolMetadata, execution: Execution, seconds: float) -> Check:
+    """Whether a session of the real pool computes."""
+    values = [output.data.get("text/plain") for output in execution.outputs]
+    if execution.error is not None or values != ["2"]:
+        lost = execution.session_lost or "it gave no result"
+        fault = execution.error.message if execution.error else lost
+        return Check("Session", State.BROKEN, f"1+1 did not give 2: {fault}")
+    finding = f"{metadata.runtime}, {metadata.isolation}; 1+1 = 2 after {seconds:.2f} s"
+    return Check("Session", State.OK, finding)
+
+
+def check_packages(metadata: PoolMetadata) -> Check:
+    """Whether sessions have what models reach for first."""
+    found = {package.name.lower(): package.version for package in metadata.packages}
+    usual = ("numpy", "pandas", "matplotlib")
+    present = ", ".join(f"{name} {found[name]}" for name in usual if name in found)
+    absent = [name for name in usual if name not in found]
+    if not absent:
+        return Check("Packages", State.OK, f"{present} and {len(found) - len(usual)} more")
+    return Check(
+        "Packages",
+        State.NOTE,
+        f"sessions have no {', '.join(absent)}",
+        "Install aca-mcp[local], or name an interpreter that has them: ACA_MCP_LOCAL_PYTHON.",
+    )
+
+
+def check_work_dir(settings: Settings, *, readable: bool, writable: bool) -> Check:
+    """Whether files can be moved without passing through the model."""
+    if settings.work_dir is None:
+        return Check("Work directory", State.OK, "not set: models cannot reach files of this host")
+    if readable and writable:
+        return Check("Work directory", State.OK, str(settings.work_dir))
+    right = "written" if readable else "read"
+    return Check(
+        "Work directory",
+        State.BROKEN if not readable else State.NOTE,
+        f"{settings.work_dir} cannot be {right} by this user",
+        "Change its permissions, or name another: ACA_MCP_WORK_DIR.",
+    )
+
+
+def _joined(finding: str, note: str) -> str:
+    return f"{finding}. {note}" if note else finding

@@ -1,0 +1,77 @@
+"""``aca-mcp doctor``: looks at this machine, tries the real pool, and reports with fixes.
+
+The facts are gathered here; ``checks`` draws the conclusions.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp import __version__
+from aca_mcp.cli import checks
+from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli.logs import configure_logging
+from aca_mcp.errors import AcaMcpError
+from aca_mcp.pools import open_session_pool
+from aca_mcp.sandbox.probe import host_note, probe_isolation
+from aca_mcp.session import PythonSession
+
+if TYPE_CHECKING:
+    from aca_mcp.settings import Settings
+
+_TRIAL_SECONDS = 60
+"""How long a first result may take before the pool counts as broken."""
+
+
+def diagnose(settings: Settings) -> int:
+    """Print the report; returns 1 if something that the settings ask for is broken, else 0."""
+    configure_logging(settings.log_level)
+    found = [_versions(), checks.check_pool(settings)]
+    if settings.pool_kind == "local":
+        found.append(checks.check_platform(sys.platform))
+        if found[-1].state is State.OK:
+            found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
+    if all(check.state is not State.BROKEN for check in found):
+        found.extend(anyio.run(_try_pool, settings))
+    found.append(_work_dir(settings))
+    sys.stdout.write(checks.render(found))
+    return 1 if any(check.state is State.BROKEN for check in found) else 0
+
+
+def _versions() -> Check:
+    parts = [f"aca-mcp {__version__}", f"Python {platform.python_version()} ({sys.executable})"]
+    parts += [f"{name} {version(name)}" for name in ("mcp", "anyio", "pydantic")]
+    parts.append(f"{platform.system()} {platform.release()} {platform.machine()}")
+    return Check("Versions", State.OK, ", ".join(parts))
+
+
+async def _try_pool(settings: Settings) -> list[Check]:
+    try:
+        with anyio.fail_after(_TRIAL_SECONDS):
+            started = time.perf_counter()
+            async with open_session_pool(settings) as pool, PythonSession(pool) as session:
+                execution = await session.execute("1+1", timeout_seconds=_TRIAL_SECONDS)
+                seconds = time.perf_counter() - started
+                metadata = await pool.metadata()
+    except TimeoutError:
+        finding = f"no session was ready within {_TRIAL_SECONDS} seconds"
+        return [Check("Session", State.BROKEN, finding, "Look at what was logged above.")]
+    except AcaMcpError as error:
+        return [Check("Session", State.BROKEN, error.message)]
+    return [checks.check_session(metadata, execution, seconds), checks.check_packages(metadata)]
+
+
+def _work_dir(settings: Settings) -> Check:
+    directory = settings.work_dir or "."
+    return checks.check_work_dir(
+        settings,
+        readable=os.access(directory, os.R_OK | os.X_OK),
+        writable=os.access(directory, os.W_OK | os.X_OK),
+    )

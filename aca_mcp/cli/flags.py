@@ -1,0 +1,73 @@
+"""The command line's flags, made from the fields of ``Settings``.
+
+Knows argparse and the settings; decides nothing about what a command does with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Literal, NoReturn, get_args, get_origin
+
+from aca_mcp.settings import Settings, describe_default, flag_name, load_settings, variable_name
+
+_ENV_FILE_HELP = (
+    "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
+    "unless it is named here."
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusal is a sentence instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where the help is; exit code 2."""
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
+
+
+def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser one flag for each setting, and ``--env-file``.
+
+    Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
+    """
+    group = parser.add_argument_group("settings", "Each is also an environment variable.")
+    group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
+    for field, info in Settings.model_fields.items():
+        # argparse takes % in a help text for its own.
+        description = (info.description or "").replace("%", "%%")
+        group.add_argument(
+            flag_name(field),
+            metavar=_metavar(info.annotation),
+            help=f"{description} [{variable_name(field)}; default: {describe_default(field)}]",
+        )
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings that flags, environment and the named file give together.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    given: dict[str, object] = vars(arguments)
+    overrides = {
+        field: value for field in Settings.model_fields if isinstance(value := given[field], str)
+    }
+    env_file = given["env_file"]
+    return load_settings(overrides, env_file=env_file if isinstance(env_file, Path) else None)
+
+
+def wants_help(arguments: list[str]) -> bool:
+    """Nothing was asked, and a person at a terminal is there to read about it.
+
+    A client starts the server with a pipe or a socket as its standard input.
+    """
+    return not arguments and (sys.stdin is None or sys.stdin.isatty())
+
+
+def _metavar(annotation: object) -> str:
+    if get_origin(annotation) is Literal:
+        return "|".join(str(choice) for choice in get_args(annotation))
+    if annotation is int or annotation is float:
+        return "N"
+    return "TEXT" if annotation is str else "PATH"

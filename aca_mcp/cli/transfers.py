@@ -1,0 +1,77 @@
+"""Files between this machine and a session for ``aca-mcp exec``, with a bar when it takes long."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from aca_mcp.session import PythonSession
+
+_CHUNK_BYTES = 1 << 20
+_LONG_BYTES = 16 * _CHUNK_BYTES
+"""A file smaller than this is there before a bar could be read."""
+
+
+async def upload(session: PythonSession, path: Path) -> None:
+    """Copy a file of this machine to the work directory, under its own name."""
+    size = (await anyio.Path(path).stat()).st_size
+    with _progress(f"Uploading {path.name}", size) as advance:
+        async with contextlib.aclosing(_chunks(path, advance)) as chunks:
+            await session.upload(path.name, chunks)
+
+
+async def download(session: PythonSession, path: str) -> Path:
+    """Copy a file of the session to the current directory; what has its name there is replaced.
+
+    Returns:
+        Where it is now. It appears whole or not at all.
+    """
+    target = Path(PurePosixPath(path).name)
+    partial = anyio.Path(f".{target}.{secrets.token_hex(4)}.part")
+    async with session.open_file(path) as file:
+        with _progress(f"Downloading {target}", file.entry.size_bytes) as advance:
+            try:
+                async with await anyio.open_file(partial, "xb") as written:
+                    async for chunk in file.chunks:
+                        await written.write(chunk)
+                        advance(len(chunk))
+                await partial.replace(target)
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await partial.unlink(missing_ok=True)
+                raise
+    return target
+
+
+async def _chunks(path: Path, advance: Callable[[int], None]) -> AsyncGenerator[bytes]:
+    async with await anyio.open_file(path, "rb") as file:
+        while chunk := await file.read(_CHUNK_BYTES):
+            yield chunk
+            advance(len(chunk))
+
+
+@contextlib.contextmanager
+def _progress(label: str, total_bytes: int) -> Generator[Callable[[int], None]]:
+    """A bar on the terminal, if there is one, the file is long and rich is installed."""
+    if total_bytes < _LONG_BYTES or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    except ModuleNotFoundError:
+        yield lambda _: None
+        return
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        # File names are not markup.
+        task = bars.add_task(label.replace("[", r"\["), total=total_bytes)
+        yield lambda amount: bars.advance(task, amount)

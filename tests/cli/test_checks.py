@@ -1,0 +1,179 @@
+"""The doctor's conclusions from facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.cli import checks
+from aca_mcp.cli.checks import Check, State
+from aca_mcp.pool import (
+    Execution,
+    ExecutionError,
+    ExecutionStatus,
+    Output,
+    Package,
+    PoolMetadata,
+    StreamText,
+)
+from aca_mcp.sandbox.policy import Isolation
+from aca_mcp.sandbox.probe import IsolationReport
+from aca_mcp.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRONG = IsolationReport(Isolation.NAMESPACES, {})
+WEAK = IsolationReport(Isolation.LANDLOCK, {Isolation.NAMESPACES: "unshare: not permitted"})
+NONE = IsolationReport(
+    None, {Isolation.NAMESPACES: "unshare: not permitted", Isolation.LANDLOCK: "no Landlock"}
+)
+
+
+def metadata(*packages: Package) -> PoolMetadata:
+    return PoolMetadata(
+        kind="local",
+        runtime="Python 3.12.1",
+        packages=packages,
+        work_directory="/mnt/data",
+        max_timeout_seconds=600,
+        max_file_bytes=1,
+        network=False,
+        isolation="namespaces",
+    )
+
+
+def execution(
+    *outputs: Output, error: ExecutionError | None = None, session_lost: str | None = None
+) -> Execution:
+    return Execution(
+        execution_id="1",
+        status=ExecutionStatus.FAILED if error or session_lost else ExecutionStatus.SUCCEEDED,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=outputs,
+        error=error,
+        duration_seconds=0.1,
+        started_session=True,
+        session_lost=session_lost,
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "finding"),
+    [
+        ({}, "local, because no pool management endpoint is set"),
+        (
+            {"pool_management_endpoint": "https://pool.example.net"},
+            "azure, because a pool management endpoint is set",
+        ),
+        ({"pool": "local"}, "local, because the settings name it"),
+    ],
+)
+def test_the_choice_of_the_pool_is_explained(overrides: dict[str, str], finding: str) -> None:
+    assert checks.check_pool(load_settings(overrides)).finding == finding
+
+
+def test_another_system_than_linux_is_broken_and_has_alternatives() -> None:
+    check = checks.check_platform("darwin")
+    assert check.state is State.BROKEN
+    assert "needs Linux" in check.finding
+    assert "container" in check.fix
+    assert "WSL" in check.fix
+
+
+def test_linux_is_fine() -> None:
+    assert checks.check_platform("linux").state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("isolation", "report", "state", "words"),
+    [
+        ("auto", STRONG, State.OK, ["namespaces"]),
+        ("namespaces", STRONG, State.OK, ["namespaces"]),
+        ("landlock", STRONG, State.OK, ["landlock"]),
+        ("auto", WEAK, State.NOTE, ["landlock", "no namespaces: unshare: not permitted"]),
+        ("landlock", WEAK, State.OK, ["landlock"]),
+        ("namespaces", WEAK, State.BROKEN, ["no namespaces: unshare: not permitted"]),
+        ("auto", NONE, State.BROKEN, ["no namespaces", "no landlock: no Landlock"]),
+        ("unsafe-none", STRONG, State.NOTE, ["all your rights"]),
+    ],
+)
+def test_isolation_is_judged_by_what_is_asked_and_what_there_is(
+    isolation: str, report: IsolationReport, state: State, words: list[str]
+) -> None:
+    check = checks.check_isolation(load_settings({"local_isolation": isolation}), report, "")
+    assert check.state is state
+    assert all(word in check.finding for word in words)
+    assert bool(check.fix) == (state is State.BROKEN or isolation == "unsafe-none")
+
+
+def test_the_usual_reason_on_this_kind_of_host_is_added() -> None:
+    check = checks.check_isolation(load_settings(), WEAK, "This is a container.")
+    assert check.finding.endswith(". This is a container.")
+
+
+def test_a_session_that_computes_is_fine() -> None:
+    result = Output("result", {"text/plain": "2"})
+    check = checks.check_session(metadata(), execution(result), 0.5)
+    assert check == Check("Session", State.OK, "Python 3.12.1, namespaces; 1+1 = 2 after 0.50 s")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (execution(), "it gave no result"),
+        (execution(session_lost="it was killed"), "it was killed"),
+        (execution(error=ExecutionError("MemoryError", "no room", "")), "no room"),
+    ],
+)
+def test_a_session_that_does_not_compute_is_broken(found: Execution, why: str) -> None:
+    check = checks.check_session(metadata(), found, 0.5)
+    assert check.state is State.BROKEN
+    assert check.finding == f"1+1 did not give 2: {why}"
+
+
+def test_missing_packages_are_named() -> None:
+    check = checks.check_packages(metadata(Package("NumPy", "2.0")))
+    assert check.state is State.NOTE
+    assert check.finding == "sessions have no pandas, matplotlib"
+
+
+def test_packages_that_are_there_are_named_with_versions() -> None:
+    names = ("numpy", "pandas", "matplotlib", "pip")
+    check = checks.check_packages(metadata(*(Package(name, "1.0") for name in names)))
+    assert check.finding == "numpy 1.0, pandas 1.0, matplotlib 1.0 and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("readable", "writable", "state"),
+    [(True, True, State.OK), (True, False, State.NOTE), (False, True, State.BROKEN)],
+)
+def test_a_work_directory_is_judged_by_its_permissions(
+    tmp_path: Path, readable: bool, writable: bool, state: State
+) -> None:
+    settings = load_settings({"work_dir": str(tmp_path)})
+    check = checks.check_work_dir(settings, readable=readable, writable=writable)
+    assert check.state is state
+
+
+def test_no_work_directory_is_fine() -> None:
+    assert checks.check_work_dir(load_settings(), readable=True, writable=True).state is State.OK
+
+
+def test_a_report_has_the_fixes_and_counts_what_is_broken() -> None:
+    text = checks.render(
+        [Check("One", State.OK, "fine"), Check("Second", State.BROKEN, "not fine", "Do this.")]
+    )
+    assert text == (
+        "ok      One     fine\n"
+        "broken  Second  not fine\n"
+        "                Fix: Do this.\n"
+        "\n"
+        "1 of 2 checks failed.\n"
+    )
+
+
+def test_a_report_without_faults_says_ready() -> None:
+    assert checks.render([Check("One", State.NOTE, "fine")]).endswith("\n\nReady.\n")
