@@ -1,0 +1,74 @@
+"""The repository agrees with itself: documents, versions, sizes."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+import aca_mcp
+from aca_mcp.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+LONGEST_MODULE = 400
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_no_module_is_long() -> None:
+    """What is longer has two jobs, or tests two things."""
+    folders = ("aca_mcp", "tests", "benchmarks", "examples", "scripts")
+    modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert modules
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_the_readme_has_every_setting_as_it_is() -> None:
+    """`.venv/bin/python scripts/settings_table.py --write` brings it up to date."""
+    script = runpy.run_path(str(ROOT / "scripts" / "settings_table.py"))
+    table = cast("Callable[[], str]", script["settings_table"])
+    found = cast("Callable[[str], str]", script["table_in"])
+    assert found(text_of("README.md")) == table()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", document.read_text("utf-8"))
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert missing == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    newest = re.search(r"^## (\d\S*)", text_of("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert project["version"] == aca_mcp.__version__ == newest[1]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_script_that_a_document_names_can_be_run(document: Path) -> None:
+    names = set(re.findall(r"\./(scripts/\w+|\.ci/run)", document.read_text("utf-8")))
+    assert [name for name in names if not os.access(ROOT / name, os.X_OK)] == []
+
+
+def test_the_readme_uses_commands_and_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = text_of("README.md")
+    for command in ("serve", "exec", "doctor"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) | {"--security-opt", "--write"}
+    assert set(re.findall(r"(?<=[\s`\"])--[a-z][a-z-]+", readme)) <= known
+    assert set(re.findall(r"aca-mcp (serve|exec|doctor)\b", readme)) >= {"exec", "doctor"}
