@@ -1,0 +1,126 @@
+"""The command line up to the point where a command runs: help, versions, refusals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+
+import pytest
+
+import aca_mcp
+from aca_mcp.cli import main
+from aca_mcp.settings import Settings, flag_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "aca_mcp"]
+
+
+def test_on_a_terminal_no_arguments_give_a_short_help() -> None:
+    """Instead of waiting for a protocol that nobody types."""
+    master, slave = pty.openpty()
+    try:
+        done = subprocess.run(
+            COMMAND, stdin=slave, capture_output=True, encoding="utf-8", timeout=30
+        )
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: aca-mcp")
+    assert len(done.stdout.splitlines()) < 25
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"aca-mcp {aca_mcp.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "exec", "doctor"])
+def test_every_setting_is_a_flag_of_every_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert [field for field in Settings.model_fields if flag_name(field) not in text] == []
+    assert "--env-file" in text
+
+
+def test_a_wrong_setting_stops_the_start_with_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["serve", "--pool", "lokal"]) == 2
+    assert capsys.readouterr().err == (
+        "aca-mcp: --pool must be 'auto', 'local' or 'azure'; without it the value is auto.\n"
+    )
+
+
+def test_flags_without_a_command_are_those_of_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    """Client configurations are shorter so."""
+    assert main(["--log-level", "loud"]) == 2
+    assert "--log-level must be" in capsys.readouterr().err
+
+
+def test_a_setting_in_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACA_MCP_LOCAL_DISK_MIB", "1")
+    assert main(["doctor"]) == 2
+    assert "ACA_MCP_LOCAL_DISK_MIB must be" in capsys.readouterr().err
+
+
+def test_a_setting_in_a_named_file_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file = tmp_path / "settings.env"
+    env_file.write_text("ACA_MCP_LOG_LEVEL=loud\n", encoding="utf-8")
+    assert main(["doctor", "--env-file", str(env_file)]) == 2
+    assert "ACA_MCP_LOG_LEVEL must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["server"], "invalid choice: 'server'"),
+        (["serve", "--work-dri", "/"], "unrecognized arguments: --work-dri"),
+        (["serve", "--work", "/"], "unrecognized arguments: --work"),
+        (["exec"], "the following arguments are required: CODE|SCRIPT"),
+    ],
+)
+def test_what_is_not_understood_is_answered_with_a_sentence(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["exec", "nowhere.py"], "nowhere.py is not a script that can be read, in UTF-8."),
+        (["exec", "1", "--upload", "none.csv"], "--upload none.csv is not a file of this machine."),
+        (["exec", "1", "--download", ".."], "--download .. does not name a file."),
+    ],
+)
+def test_exec_looks_for_its_files_before_it_starts_anything(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"aca-mcp: {sentence}\n"
