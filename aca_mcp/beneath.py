@@ -21,8 +21,9 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _ATTEMPTS = 16  # the kernel asks for another one (EAGAIN) when a rename raced with it
 
-_O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)
-_WALK = _O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LOOK: int = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
+"""Flags to look at what a name stands for (``os.fstat``) without opening it, where systems can."""
+_WALK = LOOK | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _Openat2 = Callable[[int, bytes, int, int], int]
 

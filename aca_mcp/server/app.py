@@ -1,0 +1,195 @@
+"""Makes the MCP server: its instructions, its tools and the one boundary where errors leave it."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+from pydantic import ValidationError
+
+from aca_mcp import __version__
+from aca_mcp.errors import AcaMcpError
+from aca_mcp.server.answers import text_result
+from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Sessions, open_sessions
+from aca_mcp.server.tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from mcp.server.mcpserver import Context
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared.message import SessionMessage
+    from mcp_types import CallToolResult, InputRequiredResult
+    from pydantic_core import ErrorDetails
+
+    from aca_mcp.pool import SessionPool
+
+_READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+_WRITE = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+)
+_EXECUTE = ToolAnnotations(read_only_hint=False, destructive_hint=False)
+"""What code destroys is in its own session; whether it reaches a network, the pool decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a user can choose about the server."""
+
+    execution_timeout_seconds: float = 60
+    """For executions whose call says nothing else."""
+    max_result_tokens: int = 10_000
+    """Text of one result, in tokens of about 4 bytes."""
+    work_dir: Path | None = None
+    """The host directory whose files a model may copy, or None for none."""
+
+
+class PythonServer(MCPServer[Sessions]):
+    """The MCP server over one session pool. Each connection has sessions of its own."""
+
+    def __init__(self, pool: SessionPool, options: ServerOptions) -> None:
+        """Describe a server; see ``create_server``."""
+        self._connections: set[Sessions] = set()
+        self._parameters: dict[str, tuple[str, ...]] = {}
+
+        @asynccontextmanager
+        async def lifespan(_: MCPServer[Sessions]) -> AsyncGenerator[Sessions]:
+            async with open_sessions(pool) as sessions:
+                self._connections.add(sessions)
+                try:
+                    yield sessions
+                finally:
+                    self._connections.discard(sessions)
+
+        super().__init__(
+            "aca-mcp",
+            title="Python sessions",
+            version=__version__,
+            instructions=_instructions(options),
+            lifespan=lifespan,
+            log_level="WARNING",
+            subscriptions=False,  # nothing that is listed ever changes
+        )
+
+    def offer(self, tool: Callable[..., Any], annotations: ToolAnnotations) -> None:
+        """Add a tool. Its docstring is what a model reads."""
+        name = tool.__name__
+        self._parameters[name] = tuple(inspect.signature(tool).parameters)[1:]  # after the context
+        self.add_tool(
+            tool,
+            description=inspect.cleandoc(tool.__doc__ or ""),
+            annotations=annotations,
+            structured_output=False,
+        )
+
+    async def serve(
+        self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
+    ) -> None:
+        """Serve one connection over a transport's streams, until the first of them ends."""
+        await self._lowlevel_server.run(
+            read, write, self._lowlevel_server.create_initialization_options()
+        )
+
+    async def end_sessions(self, *, within_seconds: float) -> None:
+        """Stop the sessions of every connection, whatever runs in them."""
+        for sessions in tuple(self._connections):
+            await sessions.close(within_seconds=within_seconds)
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        context: Context[Sessions, Any] | None = None,
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; whatever it refuses becomes a result that says so in a sentence."""
+        known = self._parameters.get(name, ())
+        if known and (unknown := [given for given in arguments if given not in known]):
+            return text_result(
+                f"{name} has no argument {unknown[0]!r}; it takes {', '.join(known)}. "
+                "Nothing was executed.",
+                is_error=True,
+            )
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            match error.__cause__:
+                case AcaMcpError() as cause:
+                    return text_result(cause.message, is_error=True)
+                case ValidationError() as cause:
+                    return text_result(_sentence(name, cause.errors()[0]), is_error=True)
+                case _:
+                    raise
+
+
+def create_server(pool: SessionPool, options: ServerOptions) -> PythonServer:
+    """Make the MCP server over a pool. It allocates nothing before a tool is called.
+
+    Args:
+        pool: where sessions come from. It is not closed with the server.
+        options: what the user chose.
+
+    Raises:
+        OSError: the work directory cannot be opened.
+    """
+    server = PythonServer(pool, options)
+    tools = Tools(
+        pool,
+        timeout_seconds=options.execution_timeout_seconds,
+        max_text_bytes=options.max_result_tokens * 4,
+        has_work_dir=options.work_dir is not None,
+    )
+    server.offer(tools.execute_python, _EXECUTE)
+    server.offer(tools.upload_file, _WRITE)
+    server.offer(tools.download_file, _READ)
+    server.offer(tools.list_files, _READ)
+    server.offer(tools.delete_file, _WRITE)
+    server.offer(tools.list_packages, _READ)
+    server.offer(tools.restart_session, _WRITE)
+    server.offer(tools.start_session, _ADD)
+    if options.work_dir is not None:
+        from aca_mcp.server.transfer import Transfer  # only where it was asked for
+
+        transfer = Transfer(options.work_dir)
+        server.offer(transfer.upload_from_work_dir, _WRITE)
+        server.offer(transfer.download_to_work_dir, _WRITE)
+    return server
+
+
+def _instructions(options: ServerOptions) -> str:
+    work_dir = (
+        "\n- upload_from_work_dir and download_to_work_dir copy files between the user's work "
+        "directory and the session without passing them through you. Prefer them for anything "
+        "large, and to hand results to the user."
+        if options.work_dir is not None
+        else ""
+    )
+    return f"""\
+Runs Python for you in an isolated session that keeps its state.
+- One session belongs to this connection: variables, imports, functions and files stay from call \
+to call, also while nobody calls for up to {MAX_IDLE_SECONDS // 3600} hours. Work in steps; do \
+not repeat what is there.
+- When a session was lost, the result begins by saying so: run again what you need.
+- The interpreter is IPython: the value of the last expression is shown, `%magics`, `!commands` \
+and top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.
+- Files are in the session's work directory, which is also the current directory: pass relative \
+paths, such as data/sales.csv, to the file tools and to code alike.
+- Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
+list_packages tells what can be imported.
+- An execution is interrupted after {options.execution_timeout_seconds:g} s unless timeout_seconds \
+says otherwise; its variables are kept.
+- Long output is cut in its middle; the whole is left as a file that the result names. \
+Print what you need, not everything.{work_dir}
+- For several independent sessions, call start_session and pass its handle as `session`."""
+
+
+def _sentence(tool: str, error: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    fault = error["msg"][:1].lower() + error["msg"][1:]
+    return f"{tool}: `{place}`: {fault}. Nothing was executed."

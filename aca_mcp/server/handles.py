@@ -1,0 +1,74 @@
+"""Session handles, and the identifiers that are derived from them. Pure.
+
+A handle names a session to the model. It carries its own authentication tag, so that a forged,
+mistyped or foreign one is refused without any store. An identifier names a session to the pool;
+it is derived from the handle by a secret, so that a model can neither choose one nor learn it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+
+from aca_mcp.errors import InvalidRequestError
+
+HANDLE_PREFIX = "ses_"
+_RANDOM_BYTES = 16
+_TAG_BYTES = 16
+
+
+def new_handle(secret: bytes, principal: str) -> str:
+    """A handle with 128 random bits, for this principal alone.
+
+    Args:
+        secret: the server's. Whoever has it can make handles.
+        principal: who may use the handle; empty where clients are not told apart.
+    """
+    key = secrets.token_bytes(_RANDOM_BYTES)
+    return HANDLE_PREFIX + _text(key + _tag(secret, principal, key))
+
+
+def check_handle(secret: bytes, principal: str, handle: str) -> str:
+    """Return the handle if this server made it for this principal.
+
+    Raises:
+        InvalidRequestError: it did not.
+    """
+    try:
+        token = base64.b64decode(handle.removeprefix(HANDLE_PREFIX) + "==", b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        token = b""
+    key, tag = token[:_RANDOM_BYTES], token[_RANDOM_BYTES:]
+    # The text is compared as well, since other texts decode to the same bytes.
+    if not hmac.compare_digest(
+        tag, _tag(secret, principal, key)
+    ) or handle != HANDLE_PREFIX + _text(token):
+        raise InvalidRequestError(
+            "`session` is not a session handle of this server and client. Pass exactly what "
+            "start_session returned, call start_session for a new one, or leave `session` out. "
+            "Nothing was executed."
+        )
+    return handle
+
+
+def derive_identifier(secret: bytes, principal: str, key: str) -> str:
+    """The identifier of the session that a handle, or a connection's own key, stands for."""
+    return _text(_digest(secret, "identifier", principal.encode(), key.encode()))
+
+
+def _tag(secret: bytes, principal: str, key: bytes) -> bytes:
+    return _digest(secret, "handle", principal.encode(), key)[:_TAG_BYTES]
+
+
+def _digest(secret: bytes, purpose: str, *fields: bytes) -> bytes:
+    # Lengths keep ("ab", "c") and ("a", "bc") apart.
+    message = b"".join(
+        len(field).to_bytes(4, "big") + field for field in (purpose.encode(), *fields)
+    )
+    return hmac.digest(secret, message, "sha256")
+
+
+def _text(token: bytes) -> str:
+    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()

@@ -1,0 +1,159 @@
+"""Serves one client over stdin and stdout, and ends when it leaves or the process is told to.
+
+The SDK reads stdin in a thread that cannot be stopped, so a signal could only be answered by
+killing the process without closing the pool, and each message would cost three changes of thread.
+Here the event loop waits for the descriptors themselves. As in the SDK, descriptors 0 and 1 belong
+to nobody while the server runs: whatever else reads or prints does not reach the protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+
+from aca_mcp.server.app import create_server
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+    from aca_mcp.pool import SessionPool
+    from aca_mcp.server.app import PythonServer, ServerOptions
+
+_logger = logging.getLogger(__name__)
+
+_READ_BYTES = 1 << 16
+_STOP_SECONDS = 1.5
+"""For ending the sessions; hosts kill a server that takes longer than about two seconds."""
+
+_FLUSH_SECONDS = 0.3
+
+
+async def serve_stdio(pool: SessionPool, options: ServerOptions) -> None:
+    """Serve until stdin ends, or SIGTERM or SIGINT arrives. Every session is ended then.
+
+    Args:
+        pool: where sessions come from. It stays open.
+        options: what the user chose.
+
+    Raises:
+        OSError: the work directory cannot be opened.
+    """
+    server = create_server(pool, options)
+    if sys.platform == "win32":  # pragma: no cover -- its event loop cannot wait for pipes
+        await server.run_stdio_async()
+        return
+    with _claimed(0, os.open(os.devnull, os.O_RDONLY)) as stdin, _claimed(1, os.dup(2)) as stdout:
+        await _serve(server, stdin, stdout)
+
+
+async def _serve(server: PythonServer, stdin: int, stdout: int) -> None:
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
+    async with anyio.create_task_group() as tasks:
+        listening, watching = anyio.CancelScope(), anyio.CancelScope()
+
+        async def listen() -> None:
+            async with to_server:
+                with listening:
+                    await _read_messages(stdin, to_server)
+                # Before the SDK hears of the end, so that running code ends with its session
+                # instead of being interrupted and waited for.
+                await server.end_sessions(within_seconds=_STOP_SECONDS)
+
+        async def watch() -> None:
+            with (
+                watching,
+                anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+            ):
+                async for _ in signals:
+                    listening.cancel()
+
+        tasks.start_soon(listen)
+        tasks.start_soon(watch)
+        tasks.start_soon(_write_messages, stdout, from_server)
+        await server.serve(from_client, to_client)
+        watching.cancel()
+        # The writer ends by itself, unless the client has stopped reading.
+        tasks.cancel_scope.deadline = anyio.current_time() + _FLUSH_SECONDS
+
+
+async def _read_messages(
+    descriptor: int, messages: MemoryObjectSendStream[SessionMessage | Exception]
+) -> None:
+    # A file is always ready, and the event loop refuses to wait for one.
+    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    unread = bytearray()
+    while True:
+        if waits:
+            await anyio.wait_readable(descriptor)
+        data = os.read(descriptor, _READ_BYTES)
+        if not data:
+            return
+        begin = len(unread)
+        unread += data
+        while (end := unread.find(b"\n", begin)) >= 0:
+            line = bytes(unread[:end])
+            del unread[: end + 1]
+            begin = 0
+            await messages.send(_parsed(line))
+
+
+def _parsed(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as error:  # the SDK answers it
+        return error
+
+
+async def _write_messages(
+    descriptor: int, messages: MemoryObjectReceiveStream[SessionMessage]
+) -> None:
+    async with messages:
+        async for message in messages:
+            line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+            try:
+                await _write(descriptor, line + b"\n")
+            except OSError:  # the client is gone; the end of stdin says so too
+                _logger.debug("stdout is closed; a message was dropped")
+
+
+async def _write(descriptor: int, data: bytes) -> None:
+    if len(data) <= select.PIPE_BUF:
+        # So little never blocks on a pipe that is ready.
+        if not select.select((), (descriptor,), (), 0)[1]:
+            await anyio.wait_writable(descriptor)
+        os.write(descriptor, data)
+        return
+    await anyio.to_thread.run_sync(_write_all, descriptor, data, abandon_on_cancel=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+@contextlib.contextmanager
+def _claimed(descriptor: int, instead: int) -> Generator[int]:
+    """The stream that a standard descriptor carries, which meanwhile is ``instead``."""
+    # Never closed: a thread may still be writing to it, and the number must not be used again.
+    private = os.dup(descriptor)
+    os.dup2(instead, descriptor)
+    os.close(instead)
+    try:
+        yield private
+    finally:
+        os.dup2(private, descriptor)

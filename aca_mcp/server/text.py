@@ -1,0 +1,78 @@
+"""Text that a session wrote, made safe and short enough to show. Pure.
+
+What comes out of a session is hostile: it may hold terminal escapes, text that runs backwards, and
+more characters than a model can read.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links
+    r"|\x1b[ -/]*[0-~]?"  # the rest
+)
+# Controls but for tab and newline, and what changes the direction of text; unpaired surrogates
+# cannot be encoded.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TAIL_SHARE = 0.4
+"""How much of the room the end of a text gets; the beginning has the rest."""
+
+
+def clean(text: str) -> str:
+    """The text as a terminal would leave it on the screen, without colours and controls.
+
+    Of a line that was overwritten with carriage returns, as progress bars do, the last state
+    remains. Characters that change the direction of text are shown as escapes.
+    """
+    if _UNSAFE.search(text) is None:
+        return text
+    text = _ESCAPES.sub("", text)
+    if "\r" in text:
+        text = "\n".join(map(_last_state, text.replace("\r\n", "\n").split("\n")))
+    return _UNSAFE.sub(_escaped, _CONTROLS.sub("", text))
+
+
+def show_name(name: str) -> str:
+    """A file name on one line: whatever is not printable is shown as an escape."""
+    if name.isprintable() and name == name.strip():
+        return name
+    return ascii(name)
+
+
+def cut(text: str, max_bytes: int, remark: str = "") -> str:
+    """The beginning and the end of a text that is too long, with a line between them.
+
+    Args:
+        text: what to shorten.
+        max_bytes: the room there is, in UTF-8; the line between comes on top.
+        remark: what the line says besides how much is missing.
+
+    Returns:
+        The text itself if it fits.
+    """
+    if len(text) * 4 <= max_bytes:
+        return text
+    encoded = text.encode()
+    if len(encoded) <= max_bytes:
+        return text
+    tail_bytes = int(max_bytes * _TAIL_SHARE)
+    head = encoded[: max_bytes - tail_bytes].decode(errors="ignore")
+    tail = encoded[len(encoded) - tail_bytes :].decode(errors="ignore")
+    # Whole lines are easier to read, where a line is not most of the text.
+    if (end := head.rfind("\n")) > len(head) // 2:
+        head = head[:end]
+    if 0 <= (begin := tail.find("\n")) < len(tail) // 2:
+        tail = tail[begin + 1 :]
+    missing = len(encoded) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n[... {missing:,} bytes left out{remark} ...]\n{tail}"
+
+
+def _last_state(line: str) -> str:
+    return next((part for part in reversed(line.split("\r")) if part), "")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

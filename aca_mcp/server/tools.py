@@ -1,0 +1,207 @@
+"""The tools over a session: what a model can do, each with the description that it reads."""
+
+import base64
+import binascii
+import itertools
+from functools import partial
+from typing import Annotated, Literal
+
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from aca_mcp.errors import FileTooLargeError, InvalidRequestError
+from aca_mcp.pool import SessionPool
+from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
+from aca_mcp.server.files import (
+    MAX_DOWNLOAD_BYTES,
+    as_text,
+    caption,
+    content_block,
+    read_at_most,
+    show_listing,
+)
+from aca_mcp.server.packages import show_packages
+from aca_mcp.server.progress import run_with_progress
+from aca_mcp.server.results import report
+from aca_mcp.server.sessions import Sessions
+from aca_mcp.server.text import clean, cut, show_name
+
+SessionHandle = Annotated[
+    str, Field(description="A handle from start_session; empty for this connection's session.")
+]
+SessionPath = Annotated[str, Field(description="Relative to the work directory.", max_length=4096)]
+Ctx = Context[Sessions]
+
+
+class Tools:
+    """The tools of one server. Their docstrings are written for a model."""
+
+    def __init__(
+        self,
+        pool: SessionPool,
+        *,
+        timeout_seconds: float,
+        max_text_bytes: int,
+        has_work_dir: bool,
+    ) -> None:
+        """Describe the tools.
+
+        Args:
+            pool: asked only where its work directory is.
+            timeout_seconds: for an execution whose call says nothing else.
+            max_text_bytes: text of one result.
+            has_work_dir: there are tools that copy to and from a directory of the host.
+        """
+        self._pool = pool
+        self._timeout_seconds = timeout_seconds
+        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._too_large = "Read what you need of it with execute_python" + (
+            ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
+        )
+        self._numbers = itertools.count(1)
+
+    async def execute_python(
+        self,
+        ctx: Ctx,
+        code: Annotated[str, Field(max_length=1_000_000)],
+        timeout_seconds: Annotated[
+            float, Field(ge=0, le=86_400, description="0 for the default.")
+        ] = 0,
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Run Python in a session that keeps variables, imports and files between calls.
+
+        Returns what was printed, the value of the last expression, errors with their traceback,
+        and every figure as an image. IPython: %magics, !shell commands, display() and top-level
+        await work; input() does not. At the timeout the code is interrupted and state is kept.
+        Use the file tools to bring files in and out.
+        """
+        target = _sessions(ctx).get(session)
+        run = partial(
+            target.execute, code, timeout_seconds=timeout_seconds or self._timeout_seconds
+        )
+        meta = ctx.request_context.meta
+        if meta is not None and "progress_token" in meta:
+            execution = await run_with_progress(
+                lambda on_output: run(on_output=on_output), ctx.report_progress
+            )
+        else:
+            execution = await run()
+        return await answer(
+            None if execution.session_lost else target,
+            report(execution),
+            name=f"outputs/execution-{next(self._numbers)}",
+            max_text_bytes=self._max_text_bytes,
+        )
+
+    async def upload_file(
+        self,
+        ctx: Ctx,
+        path: SessionPath,
+        content: Annotated[str, Field(max_length=4_000_000)],
+        encoding: Literal["text", "base64"] = "text",
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Write a file into the session's work directory, replacing one that is there.
+
+        Missing directories are made. Code can read it at the same relative path.
+        """
+        target = _sessions(ctx).get(session)
+        entry = await target.upload(await self._relative(path), _decoded(content, encoding))
+        return text_result(f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes.")
+
+    async def download_file(
+        self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Read a file of the session: text as text, images as images, others as a binary blob.
+
+        Long text is cut in its middle, and at most 700 kB of binary are returned. Read parts of
+        larger files with execute_python.
+        """
+        relative = await self._relative(path)
+        target = _sessions(ctx).get(session)
+        try:
+            content = await read_at_most(target, relative, MAX_DOWNLOAD_BYTES)
+        except FileTooLargeError as error:
+            raise FileTooLargeError(f"{error} {self._too_large}") from None
+        if (text := as_text(content)) is not None:
+            remark = "; read the rest with execute_python"
+            return text_result(cut(text, self._max_text_bytes, remark) or "[the file is empty]")
+        return CallToolResult(
+            content=[caption(relative, content), content_block(relative, content)]
+        )
+
+    async def list_files(
+        self,
+        ctx: Ctx,
+        directory: Annotated[str, Field(description="Empty for the work directory.")] = "",
+        recursive: bool = False,
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """List files of the session with their sizes and times of change."""
+        relative = await self._relative(directory)
+        listing = await _sessions(ctx).get(session).list_files(relative, recursive=recursive)
+        return text_result(cut(show_listing(listing), self._max_text_bytes))
+
+    async def delete_file(
+        self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Delete a file, or an empty directory, of the session."""
+        relative = await self._relative(path)
+        await _sessions(ctx).get(session).delete_file(relative)
+        return text_result(f"Deleted {show_name(relative)}.")
+
+    async def list_packages(
+        self,
+        ctx: Ctx,
+        query: Annotated[
+            str, Field(description="Names or parts of names, with spaces between; empty for all.")
+        ] = "",
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Tell which packages the session has, with versions, and which of those asked for not."""
+        packages = await _sessions(ctx).get(session).list_packages()
+        return text_result(cut(clean(show_packages(packages, query)), self._max_text_bytes))
+
+    async def restart_session(self, ctx: Ctx, session: SessionHandle = "") -> CallToolResult:
+        """Begin anew with an empty session: variables, imports, files and running code are gone.
+
+        There is no way back; download files that are still needed first.
+        """
+        await _sessions(ctx).get(session).restart()
+        return text_result(
+            "Restarted. Variables, imports and files are gone; the next execution begins in a new "
+            "session."
+        )
+
+    async def start_session(self, ctx: Ctx) -> CallToolResult:
+        """Start a further session, independent of this connection's own, and return its handle.
+
+        Pass the handle as `session` to the other tools. It is good on this connection only, and
+        its session ends with the connection. Only needed for several interpreters at once.
+        """
+        return text_result(_sessions(ctx).start())
+
+    async def _relative(self, path: str) -> str:
+        """The path below the work directory, for a model that gives the absolute one."""
+        if not path.startswith("/"):
+            return path
+        root = (await self._pool.metadata()).work_directory.rstrip("/")
+        return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
+
+
+def _sessions(ctx: Ctx) -> Sessions:
+    return ctx.request_context.lifespan_context
+
+
+def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:
+    if encoding == "text":
+        return content.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(
+            "`content` is not base64. Encode the bytes with the standard alphabet and padding, or "
+            "pass encoding=text. Nothing was written."
+        ) from None

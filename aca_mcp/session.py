@@ -1,0 +1,316 @@
+"""One session of a session pool, as Python programs and the server's tools use it.
+
+A ``PythonSession`` gives its session an identifier that nobody can guess, remembers whether the
+session has been used, so that a loss is said aloud, and stops the session when it is closed. It
+knows the port alone: not which pool it is, and nothing of MCP.
+
+    async with PythonSession(pool) as session:
+        await session.upload("sales.csv", Path("sales.csv"))
+        execution = await session.execute("import pandas; pandas.read_csv('sales.csv').sum()")
+        plot = await session.download("plot.png")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from aca_mcp.errors import (
+    ExecutionOutcomeUnknownError,
+    NotSupportedError,
+    SessionLostError,
+    SessionPoolError,
+)
+from aca_mcp.pool import (
+    Execution,
+    ExecutionStatus,
+    FileDownload,
+    FileEntry,
+    FileListing,
+    OutputCallback,
+    Package,
+    SessionPool,
+    check_identifier,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
+_CHUNK_BYTES = 1 << 20
+STOP_SECONDS = 10
+"""How long ending a session may take before it is left to the pool's cooldown."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """Code as it stands in a model's answer: a fenced block with the name of a language."""
+
+    code: str
+    language: str = "python"
+
+
+Content = bytes | str | os.PathLike[str] | AsyncIterable[bytes]
+"""What can be uploaded: bytes, text (as UTF-8), a file of this machine, or a stream."""
+
+
+class PythonSession:
+    """One session of a pool, with its variables and its work directory.
+
+    An async context manager: the session is stopped when the block ends. The session itself is
+    allocated by the first operation. Safe to use from several tasks; the pool runs one piece of
+    code at a time. Every method may raise any ``SessionPoolError``.
+    """
+
+    def __init__(self, pool: SessionPool, *, identifier: str | None = None) -> None:
+        """Describe a session; nothing is allocated yet.
+
+        Args:
+            pool: where the session comes from. It is not closed with the session.
+            identifier: the session's, by default a new one with 256 random bits. Whoever knows
+                an identifier can use its session.
+
+        Raises:
+            InvalidRequestError: the identifier is not one that pools take.
+        """
+        self._pool = pool
+        self._identifier = check_identifier(identifier or _new_identifier())
+        self._touched = False  # the pool has been asked for the session: there may be one to stop
+        self._used = False  # the session has existed: if it is new again, state was lost
+        self._closed = False
+        self._used_at = time.monotonic()
+
+    @property
+    def identifier(self) -> str:
+        """The session's identifier. Keep it secret."""
+        return self._identifier
+
+    @property
+    def idle_seconds(self) -> float:
+        """Time since the last operation other than ``keep_alive`` began."""
+        return time.monotonic() - self._used_at
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        timeout_seconds: float = 60,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        """Run code in the session; variables, imports and files are there for the next call.
+
+        Exceptions of the code are in the result. When a session that was used before had to be
+        replaced by a new one, ``lost_before`` of the result says why, also where the pool cannot.
+
+        Args:
+            code: Python, or IPython (magics, ``!`` and top-level ``await``).
+            timeout_seconds: when to interrupt the code. Its state is kept if it stops.
+            on_output: called with what the code prints, as it appears.
+
+        Raises:
+            InvalidRequestError: the pool allows no such timeout.
+            PoolFullError: the pool has no session left.
+            ExecutionOutcomeUnknownError: the answer was lost; the code may have run.
+        """
+        identifier = self._use()
+        try:
+            execution = await self._pool.execute(
+                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
+            )
+        except (anyio.get_cancelled_exc_class(), ExecutionOutcomeUnknownError):
+            self._note_use(identifier)
+            raise
+        if identifier != self._identifier:  # restarted meanwhile: says nothing of the new session
+            return execution
+        if execution.started_session and self._used and execution.lost_before is None:
+            execution = dataclasses.replace(
+                execution, lost_before="the session pool ended it and did not say why"
+            )
+        self._used = True
+        return execution
+
+    async def execute_code_blocks(
+        self,
+        blocks: Sequence[CodeBlock],
+        *,
+        timeout_seconds: float = 60,
+        on_output: OutputCallback | None = None,
+    ) -> tuple[Execution, ...]:
+        """Run code blocks one after the other, until one does not succeed.
+
+        Args:
+            blocks: all in Python; nothing is run if one is not.
+            timeout_seconds: for each block.
+            on_output: as for ``execute``.
+
+        Returns:
+            An execution for each block that was run. Fewer than blocks if one did not succeed,
+            which is then the last.
+
+        Raises:
+            NotSupportedError: a block is in another language.
+        """
+        for block in blocks:
+            if block.language.strip().lower() not in _PYTHON:
+                raise NotSupportedError(
+                    f"A session runs Python, and a code block is in {block.language!r}. "
+                    "Nothing was executed."
+                )
+        done: list[Execution] = []
+        for block in blocks:
+            done.append(
+                await self.execute(block.code, timeout_seconds=timeout_seconds, on_output=on_output)
+            )
+            if done[-1].status is not ExecutionStatus.SUCCEEDED:
+                break
+        return tuple(done)
+
+    async def interrupt(self) -> bool:
+        """Interrupt the code that is running, as Ctrl-C would. True if there was some.
+
+        Raises:
+            NotSupportedError: the pool cannot.
+        """
+        return await self._pool.interrupt(self._identifier)
+
+    async def upload(self, path: str, content: Content, *, overwrite: bool = True) -> FileEntry:
+        """Write a file of the session. It appears whole or not at all.
+
+        Args:
+            path: where, relative to the work directory. Missing directories are made.
+            content: bytes, text, the path of a file of this machine, or a stream of bytes.
+            overwrite: replace a file that is there.
+
+        Raises:
+            InvalidPathError: the path leaves the work directory.
+            FileExistsInSessionError: it is there, and ``overwrite`` is false.
+            FileTooLargeError: it is larger than the pool takes.
+            StorageFullError: the session has no room for it.
+            OSError: the file of this machine cannot be read.
+        """
+        identifier = self._use()
+        async with contextlib.aclosing(_chunks(content)) as chunks:
+            entry = await self._pool.upload_file(identifier, path, chunks, overwrite=overwrite)
+        self._note_use(identifier)
+        return entry
+
+    async def download(self, path: str) -> bytes:
+        """The content of a file. Use ``open_file`` for one that memory should not hold.
+
+        Raises:
+            FileMissingError: no such file.
+            InvalidPathError: the path leaves the work directory, or is not a regular file.
+            FileTooLargeError: it is larger than the pool gives.
+        """
+        async with self.open_file(path) as file:
+            return b"".join([chunk async for chunk in file.chunks])
+
+    def open_file(self, path: str) -> AbstractAsyncContextManager[FileDownload]:
+        """Open a file for reading as a stream of chunks. Raises as ``download`` does."""
+        return self._pool.download_file(self._use(), path)
+
+    async def list_files(self, directory: str = "", *, recursive: bool = False) -> FileListing:
+        """List a directory, by default the work directory.
+
+        Raises:
+            FileMissingError: no such directory.
+            InvalidPathError: the path leaves the work directory.
+        """
+        identifier = self._use()
+        listing = await self._pool.list_files(identifier, directory, recursive=recursive)
+        self._note_use(identifier)
+        return listing
+
+    async def delete_file(self, path: str) -> None:
+        """Delete a file, or an empty directory.
+
+        Raises:
+            FileMissingError: no such file.
+            InvalidPathError: the path leaves the work directory, or the directory is not empty.
+        """
+        await self._pool.delete_file(self._use(), path)
+
+    async def list_packages(self) -> tuple[Package, ...]:
+        """The installed packages, sorted by name."""
+        return await self._pool.list_packages(self._use())
+
+    async def restart(self) -> None:
+        """Begin anew: variables, files and running code are gone.
+
+        The session gets a new identifier, and the old one is never used again. The new session
+        is there even where stopping the old one fails.
+        """
+        old, touched = self._identifier, self._touched
+        self._use()
+        self._identifier = _new_identifier()
+        self._touched = self._used = False
+        if touched:
+            await self._stop(old, STOP_SECONDS)
+
+    async def keep_alive(self) -> bool:
+        """Begin the pool's cooldown anew without using the session. False if there is none."""
+        return self._touched and await self._pool.keep_alive(self._identifier)
+
+    async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
+        """Stop the session, whatever runs in it.
+
+        Errors of the pool are ignored, and so is one that takes too long: the pool's cooldown
+        ends what is left.
+        """
+        self._closed = True
+        if self._touched:
+            self._touched = False
+            await self._stop(self._identifier, within_seconds)
+
+    def _use(self) -> str:
+        if self._closed:
+            raise SessionLostError("This session was closed. Open a new one.")
+        self._touched = True
+        self._used_at = time.monotonic()
+        return self._identifier
+
+    def _note_use(self, identifier: str) -> None:
+        self._used = self._used or identifier == self._identifier
+
+    async def _stop(self, identifier: str, within_seconds: float) -> None:
+        with anyio.move_on_after(within_seconds, shield=True):
+            with contextlib.suppress(SessionPoolError):
+                await self._pool.stop_session(identifier)
+
+
+def _new_identifier() -> str:
+    return secrets.token_urlsafe(32)
+
+
+async def _chunks(content: Content) -> AsyncGenerator[bytes]:
+    if isinstance(content, str):
+        content = content.encode()
+    if isinstance(content, bytes):
+        for start in range(0, len(content), _CHUNK_BYTES):
+            yield content[start : start + _CHUNK_BYTES]
+    elif isinstance(content, os.PathLike):
+        async with await anyio.open_file(content, "rb") as file:
+            while chunk := await file.read(_CHUNK_BYTES):
+                yield chunk
+    else:
+        async for chunk in content:
+            yield chunk
