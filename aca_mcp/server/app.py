@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import asynccontextmanager
+import sys
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -19,13 +20,14 @@ from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Sessions, open_sessions
 from aca_mcp.server.tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Generator
     from pathlib import Path
+    from types import ModuleType
 
     from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
-    from mcp_types import CallToolResult, InputRequiredResult
+    from mcp_types import CallToolResult, InputRequiredResult, Tool
     from pydantic_core import ErrorDetails
 
     from aca_mcp.pool import SessionPool
@@ -68,15 +70,16 @@ class PythonServer(MCPServer[Sessions]):
                 finally:
                     self._connections.discard(sessions)
 
-        super().__init__(
-            "aca-mcp",
-            title="Python sessions",
-            version=__version__,
-            instructions=_instructions(options),
-            lifespan=lifespan,
-            log_level="WARNING",
-            subscriptions=False,  # nothing that is listed ever changes
-        )
+        with _rich_left_alone():
+            super().__init__(
+                "aca-mcp",
+                title="Python sessions",
+                version=__version__,
+                instructions=_instructions(options),
+                lifespan=lifespan,
+                log_level="WARNING",
+                subscriptions=False,  # nothing that is listed ever changes
+            )
 
     def offer(self, tool: Callable[..., Any], annotations: ToolAnnotations) -> None:
         """Add a tool. Its docstring is what a model reads."""
@@ -88,6 +91,15 @@ class PythonServer(MCPServer[Sessions]):
             annotations=annotations,
             structured_output=False,
         )
+
+    async def list_tools(self) -> list[Tool]:
+        """The tools, without the titles that say nothing which the names do not say."""
+        tools = await super().list_tools()
+        for tool in tools:
+            tool.input_schema.pop("title", None)
+            for parameter in tool.input_schema["properties"].values():
+                parameter.pop("title", None)
+        return tools
 
     async def serve(
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
@@ -187,6 +199,20 @@ says otherwise; its variables are kept.
 - Long output is cut in its middle; the whole is left as a file that the result names. \
 Print what you need, not everything.{work_dir}
 - For several independent sessions, call start_session and pass its handle as `session`."""
+
+
+@contextmanager
+def _rich_left_alone() -> Generator[None]:
+    """Keep the SDK from importing rich for its logging, which the command has set up already."""
+    if "rich" in sys.modules:
+        yield
+        return
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    modules["rich"] = None  # so that importing it fails, as if it were not installed
+    try:
+        yield
+    finally:
+        del modules["rich"]
 
 
 def _sentence(tool: str, error: ErrorDetails) -> str:

@@ -93,8 +93,9 @@ async def _serve(server: PythonServer, stdin: int, stdout: int) -> None:
 async def _read_messages(
     descriptor: int, messages: MemoryObjectSendStream[SessionMessage | Exception]
 ) -> None:
-    # A file is always ready, and the event loop refuses to wait for one.
-    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    # A file is always ready, as is /dev/null, and the event loop refuses to wait for one.
+    mode = os.fstat(descriptor).st_mode
+    waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
     unread = bytearray()
     while True:
         if waits:
