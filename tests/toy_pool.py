@@ -11,11 +11,10 @@ import inspect
 import itertools
 import time
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -43,6 +42,9 @@ from aca_mcp.pool import (
     SessionInfo,
     StreamText,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
 MAX_FILE_BYTES = 8 << 20
 

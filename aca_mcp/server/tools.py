@@ -27,9 +27,7 @@ from aca_mcp.server.results import report
 from aca_mcp.server.sessions import Sessions
 from aca_mcp.server.text import clean, cut, show_name
 
-SessionHandle = Annotated[
-    str, Field(description="From start_session; empty for this connection's own session.")
-]
+SessionHandle = Annotated[str, Field(description="From start_session, or empty.")]
 SessionPath = Annotated[str, Field(description="Relative to the work directory.", max_length=4096)]
 Ctx = Context[Sessions]
 

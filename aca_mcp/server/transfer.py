@@ -24,7 +24,7 @@ Paths = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, Field(description="Replace files that are there.")]
-SessionHandle = Annotated[str, Field(description="As for execute_python.")]
+SessionHandle = Annotated[str, Field(description="From start_session, or empty.")]
 Ctx = Context[Sessions]
 
 
