@@ -36,12 +36,13 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
     Raises:
         InvalidRequestError: it did not.
     """
+    text = handle.removeprefix(HANDLE_PREFIX)
     try:
-        token = base64.b64decode(handle.removeprefix(HANDLE_PREFIX) + "==", b"-_", validate=True)
+        token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         token = b""
     key, tag = token[:_RANDOM_BYTES], token[_RANDOM_BYTES:]
-    # The text is compared as well, since other texts decode to the same bytes.
+    # The text is compared as well: others decode to the same bytes.
     if not hmac.compare_digest(
         tag, _tag(secret, principal, key)
     ) or handle != HANDLE_PREFIX + _text(token):
