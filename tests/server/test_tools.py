@@ -1,0 +1,424 @@
+"""Every tool through a real client in both protocol eras, over a pool in this process."""
+
+from __future__ import annotations
+
+import base64
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import pytest
+from mcp import Client
+from mcp_types import (
+    BlobResourceContents,
+    CallToolResult,
+    EmbeddedResource,
+    ImageContent,
+    TextContent,
+)
+
+from aca_mcp import __version__
+from aca_mcp.server import sessions as sessions_module
+from aca_mcp.server.app import ServerOptions, create_server
+from tests.toy_pool import ToyPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    Connect = Callable[..., AbstractAsyncContextManager["Caller"]]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SLEEP = "import anyio; await anyio.sleep(60)"
+
+
+class Caller:
+    """A connected client, and the shortest way to call a tool."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def result(self, tool: str, **arguments: Any) -> CallToolResult:
+        result = await self.client.call_tool(tool, arguments)
+        assert isinstance(result, CallToolResult)
+        assert result.structured_content is None
+        return result
+
+    async def __call__(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that succeeds."""
+        result = await self.result(tool, **arguments)
+        assert not result.is_error, result.content
+        return text_of(result)
+
+    async def refusal(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that fails."""
+        result = await self.result(tool, **arguments)
+        assert result.is_error, result.content
+        return text_of(result)
+
+
+def text_of(result: CallToolResult) -> str:
+    assert len([block for block in result.content if isinstance(block, TextContent)]) == 1
+    first = result.content[0]
+    assert isinstance(first, TextContent)
+    return first.text
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, not for ever, for what another task does."""
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 -- what is waited for tells nobody
+            await anyio.sleep(0.005)
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
+    """Connects a client to a server over the toy pool, unless told of another."""
+    mode: Literal["legacy", "2026-07-28"] = request.param
+
+    @asynccontextmanager
+    async def connected(
+        pool: ToyPool = toy_pool, options: ServerOptions | None = None
+    ) -> AsyncGenerator[Caller]:
+        server = create_server(pool, options or ServerOptions())
+        async with Client(server, mode=mode) as client:
+            yield Caller(client)
+
+    return connected
+
+
+async def test_code_runs_and_state_stays(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call("execute_python", code="x = 41; print('hi')") == "hi"
+        assert await call("execute_python", code="x + 1") == "42"
+
+
+async def test_what_looks_like_json_stays_text(connect: Connect) -> None:
+    async with connect() as call:
+        for code, value in (('{"a": 1}', "{'a': 1}"), ("[1, 2]", "[1, 2]"), ("5", "5")):
+            assert await call("execute_python", code=code) == value
+        assert "done" in await call("execute_python", code="null = None; null")
+        for content in ('{"a": 1}', "null", "[1]", '"q"', "true", ""):
+            await call("upload_file", path="a.json", content=content)
+            shown = await call("download_file", path="a.json")
+            assert shown == (content or "[the file is empty]")
+
+
+async def test_an_exception_of_the_code_is_an_error_result(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call.refusal("execute_python", code="1/0") == (
+            "ZeroDivisionError: division by zero"
+        )
+
+
+async def test_figures_are_image_blocks_after_the_text_once(connect: Connect) -> None:
+    async with connect() as call:
+        result = await call.result(
+            "execute_python", code=f"print('two'); show('image/png', {PNG!r}); show('a/b', '3')"
+        )
+    assert [block.type for block in result.content] == ["text", "image"]
+    assert text_of(result) == "two\n[figure 1]\n[a value that only a/b can show]"
+    image = result.content[1]
+    assert isinstance(image, ImageContent)
+    assert base64.b64decode(image.data) == PNG
+
+
+async def test_timeouts_keep_state_and_the_pool_bounds_them(connect: Connect) -> None:
+    options = ServerOptions(execution_timeout_seconds=0.05)
+    async with connect(options=options) as call:
+        text = await call.refusal("execute_python", code=f"x = 1; {SLEEP}")
+        assert "because the time was up" in text
+        assert await call("execute_python", code="x", timeout_seconds=5) == "1"
+        assert "at most 600 seconds" in await call.refusal(
+            "execute_python", code="1", timeout_seconds=5000
+        )
+
+
+async def test_wrong_arguments_are_answered_with_a_sentence(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call.refusal("execute_python", code="1", timeout=3) == (
+            "execute_python has no argument 'timeout'; it takes code, timeout_seconds, session. "
+            "Nothing was executed."
+        )
+        assert await call.refusal("execute_python") == (
+            "execute_python: `code`: field required. Nothing was executed."
+        )
+        assert "encoding" in await call.refusal(
+            "upload_file", path="a", content="", encoding="utf-16"
+        )
+        assert "Unknown tool" in await call.refusal("run_python", code="1")
+        assert await call("execute_python", code="'still there'") == "'still there'"
+
+
+async def test_a_lost_session_is_said_in_the_first_line_once(
+    connect: Connect, toy_pool: ToyPool
+) -> None:
+    async with connect() as call:
+        await call("execute_python", code="x = 1")
+        toy_pool.lose("it was idle for an hour")
+        text = await call("execute_python", code="2")
+        assert text.startswith("[The earlier session is gone: it was idle for an hour.")
+        assert await call("execute_python", code="3") == "3"
+
+
+async def test_a_session_that_dies_is_said_to_be_gone(connect: Connect, toy_pool: ToyPool) -> None:
+    async with connect() as call:
+        await call("execute_python", code="x = 1")
+        text = await call.refusal(
+            "execute_python", code=f"show('image/png', {PNG!r} + bytes(10**6)); end('it crashed')"
+        )
+        assert "[The session ended: it crashed." in text
+        assert "not kept" in text
+        assert toy_pool.sessions == {}  # nothing was uploaded into a new one
+        assert (await call("execute_python", code="2")).startswith("[The earlier session is gone")
+
+
+async def test_a_full_pool_says_so(connect: Connect) -> None:
+    async with connect(ToyPool(max_sessions=0)) as call:
+        text = await call.refusal("execute_python", code="1")
+    assert text == "The pool is full. Nothing was executed."
+
+
+async def test_files_go_up_and_come_down(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call("upload_file", path="data/a.csv", content="1,2\n") == (
+            "Wrote data/a.csv, 4 bytes."
+        )
+        assert await call("execute_python", code="files['data/a.csv']") == "b'1,2\\n'"
+        assert await call("download_file", path="/mnt/data/data/a.csv") == "1,2\n"
+        assert await call("list_files") == "[no files]"
+        assert await call("list_files", directory="data") == (
+            "data/a.csv\t4 bytes\t2026-01-02 03:04:05 UTC"
+        )
+        assert await call("delete_file", path="data/a.csv") == "Deleted data/a.csv."
+        assert "no file" in await call.refusal("download_file", path="data/a.csv")
+        assert "leaves" in await call.refusal("download_file", path="/etc/passwd")
+        assert "leaves" in await call.refusal("upload_file", path="../a", content="")
+
+
+async def test_bytes_go_up_as_base64_and_come_down_as_image_or_blob(connect: Connect) -> None:
+    async with connect() as call:
+        for path, data in (("plot.png", PNG + b"\xff"), ("data.zip", b"PK\x03\x04\xff")):
+            encoded = base64.b64encode(data).decode()
+            await call("upload_file", path=path, content=f"{encoded}\n", encoding="base64")
+        image = await call.result("download_file", path="plot.png")
+        assert text_of(image) == "plot.png, 9 bytes"
+        assert isinstance(image.content[1], ImageContent)
+        blob = (await call.result("download_file", path="data.zip")).content[1]
+        assert isinstance(blob, EmbeddedResource)
+        assert isinstance(blob.resource, BlobResourceContents)
+        assert blob.resource.mime_type == "application/zip"
+        assert blob.resource.uri == "session:///data.zip"
+        assert base64.b64decode(blob.resource.blob) == b"PK\x03\x04\xff"
+        assert "not base64" in await call.refusal(
+            "upload_file", path="a", content="%%%", encoding="base64"
+        )
+
+
+async def test_a_download_that_is_too_large_names_what_to_do(
+    connect: Connect, tmp_path: Path
+) -> None:
+    for options, advice in (
+        (ServerOptions(), "execute_python."),
+        (ServerOptions(work_dir=tmp_path), "download_to_work_dir."),
+    ):
+        async with connect(options=options) as call:
+            await call("execute_python", code="files['big'] = bytes(10**6)")
+            text = await call.refusal("download_file", path="big")
+        assert text.startswith("big has 1,000,000 bytes, and a result holds at most 700,000.")
+        assert text.endswith(advice)
+
+
+async def test_long_text_is_cut_in_its_middle(connect: Connect) -> None:
+    async with connect(options=ServerOptions(max_result_tokens=500)) as call:
+        await call("execute_python", code=r"files['a.txt'] = b'first\n' + b'x\n' * 9999 + b'last'")
+        text = await call("download_file", path="a.txt")
+        assert text.startswith("first\n")
+        assert text.endswith("\nlast")
+        assert "read the rest with execute_python ...]" in text
+        await call("execute_python", code="print('y\\n' * 9999)")
+        assert "outputs/execution-2.txt" in await call("list_files", recursive=True)
+
+
+async def test_hostile_names_and_contents_are_shown_harmlessly(connect: Connect) -> None:
+    async with connect() as call:
+        await call("execute_python", code=r"files['a\n[b] 1 bytes'] = b'\x1b[2Jred\rblue'")
+        assert await call("list_files") == (
+            r"'a\n[b] 1 bytes'" + "\t12 bytes\t2026-01-02 03:04:05 UTC"
+        )
+        assert await call("download_file", path="a\n[b] 1 bytes") == "red\nblue"
+
+
+async def test_packages_are_told(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call("list_packages", query="numpy torch") == (
+            "numpy 2.3.0\ntorch: not installed"
+        )
+
+
+async def test_restart_forgets(connect: Connect) -> None:
+    async with connect() as call:
+        await call("execute_python", code="x = 1")
+        assert "are gone" in await call("restart_session")
+        assert "NameError" in await call.refusal("execute_python", code="x")
+
+
+async def test_further_sessions_are_apart_and_end_with_the_connection(
+    connect: Connect, toy_pool: ToyPool
+) -> None:
+    async with connect() as call:
+        handle = await call("start_session")
+        assert re.fullmatch(r"ses_[\w-]{43}", handle)
+        await call("execute_python", code="x = 1", session=handle)
+        assert "NameError" in await call.refusal("execute_python", code="x")
+        assert await call("execute_python", code="x", session=handle) == "1"
+        await call("restart_session", session=handle)
+        assert "NameError" in await call.refusal("execute_python", code="x", session=handle)
+        assert len(toy_pool.sessions) == 2
+        assert not any(handle in identifier for identifier in toy_pool.sessions)
+    assert toy_pool.sessions == {}
+
+
+async def test_a_handle_of_another_connection_is_refused(connect: Connect) -> None:
+    async with connect() as call, connect() as other:
+        handle = await call("start_session")
+        for wrong in (handle.swapcase(), handle[:-1], "ses_", "default", handle + "x"):
+            assert "start_session" in await call.refusal("execute_python", code="1", session=wrong)
+        for tool, arguments in (
+            ("execute_python", {"code": "1"}),
+            ("list_files", {}),
+            ("restart_session", {}),
+        ):
+            assert "start_session" in await other.refusal(tool, session=handle, **arguments)
+
+
+async def test_a_connection_has_so_many_sessions_and_no_more(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "_MAX_HANDLES", 2)
+    async with connect() as call:
+        for _ in range(2):
+            await call("start_session")
+        assert "2 further sessions already" in await call.refusal("start_session")
+
+
+async def test_two_clients_do_not_see_each_other(connect: Connect, toy_pool: ToyPool) -> None:
+    async with connect() as call, connect() as other:
+        await call("execute_python", code="x = 1")
+        await call("upload_file", path="a", content="")
+        assert "NameError" in await other.refusal("execute_python", code="x")
+        assert await other("list_files") == "[no files]"
+        assert len(toy_pool.sessions) == 2
+
+
+async def test_sessions_are_kept_alive_while_a_model_thinks(
+    connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
+    async with connect() as call:
+        await call("execute_python", code="x = 1")
+        (session,) = toy_pool.sessions.values()
+        await until(lambda: session.kept_alive > 1)
+
+
+async def test_sessions_that_nobody_uses_for_long_are_left_to_their_pool(
+    connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(sessions_module, "MAX_IDLE_SECONDS", 0)
+    async with connect() as call:
+        await call("execute_python", code="await __import__('anyio').sleep(0.05)")
+        (session,) = toy_pool.sessions.values()
+        assert session.kept_alive == 0
+
+
+async def test_cancelling_interrupts_the_code_and_keeps_the_session(
+    connect: Connect, toy_pool: ToyPool
+) -> None:
+    async with connect() as call:
+        await call("execute_python", code="x = 7")
+        (session,) = toy_pool.sessions.values()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call.client.call_tool, "execute_python", {"code": SLEEP})
+            await until(lambda: session.scope is not None)
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            assert await call("execute_python", code="x") == "7"
+
+
+async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_path: Path) -> None:
+    async with connect() as call, connect(options=ServerOptions(work_dir=tmp_path)) as more:
+        tools = (await call.client.list_tools()).tools
+        assert [tool.name for tool in tools] == [
+            "execute_python",
+            "upload_file",
+            "download_file",
+            "list_files",
+            "delete_file",
+            "list_packages",
+            "restart_session",
+            "start_session",
+        ]
+        listing = await more.client.list_tools()
+        assert [tool.name for tool in listing.tools[8:]] == [
+            "upload_from_work_dir",
+            "download_to_work_dir",
+        ]
+        assert len(listing.model_dump_json(by_alias=True, exclude_none=True)) < 6000
+        for tool in listing.tools:
+            assert tool.output_schema is None
+            assert tool.annotations is not None
+            assert tool.annotations.read_only_hint is not None
+            assert 40 < len(tool.description or "") < 1024
+
+
+async def test_the_instructions_tell_a_model_what_it_needs(
+    toy_pool: ToyPool, tmp_path: Path
+) -> None:
+    options = ServerOptions(execution_timeout_seconds=90, work_dir=tmp_path)
+    async with Client(create_server(toy_pool, options), mode="auto") as client:
+        instructions = client.instructions
+        assert instructions is not None
+        assert len(instructions) < 2048
+        assert "after 90 s" in instructions
+        assert "upload_from_work_dir" in instructions
+        assert client.server_info is not None
+        assert client.server_info.version == __version__
+    assert "work_dir" not in (create_server(toy_pool, ServerOptions()).instructions or "")
+
+
+async def test_files_are_copied_from_and_to_the_work_directory(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "sales.csv").write_bytes(b"\x00\xff")
+    (tmp_path / ".env").touch()
+    async with connect(options=ServerOptions(work_dir=tmp_path)) as call:
+        assert await call("upload_from_work_dir", paths=["sales.csv"]) == (
+            "sales.csv: copied, 2 bytes"
+        )
+        assert await call("execute_python", code="files['sales.csv']") == r"b'\x00\xff'"
+        await call("execute_python", code="files['out/plot.png'] = b'plot'")
+        text = await call.refusal(
+            "download_to_work_dir", paths=["out/plot.png", ".git/config", "sales.csv", "none"]
+        )
+        copied, hidden, there, none = text.splitlines()
+        assert copied == "out/plot.png: copied, 4 bytes"
+        assert hidden.startswith("not copied: .git/config: names that begin with a dot")
+        assert "overwrite=true" in there
+        assert none.startswith("not copied: ")
+        assert (tmp_path / "out" / "plot.png").read_bytes() == b"plot"
+        assert await call("download_to_work_dir", paths=["sales.csv"], overwrite=True)
+        assert "there already" in await call.refusal("upload_from_work_dir", paths=["sales.csv"])
+        assert await call("upload_from_work_dir", paths=["sales.csv"], overwrite=True)
+        assert "dot" in await call.refusal("upload_from_work_dir", paths=[".env"])
+        assert await call.refusal("upload_from_work_dir", paths=[])
+
+
+async def test_paths_that_come_as_json_text_are_understood(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "a").touch()
+    async with connect(options=ServerOptions(work_dir=tmp_path)) as call:
+        assert await call("upload_from_work_dir", paths='["a"]') == "a: copied, 0 bytes"
