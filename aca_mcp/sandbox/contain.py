@@ -21,12 +21,12 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
             and ``incoming`` are in it.
         identity: the user and group to become, where root has no namespaces to give.
     """
+    # One signal reaches the whole group; without a PID namespace nothing else holds it together.
+    os.setsid()
     if policy.isolation is Isolation.NAMESPACES:
         namespaces.enter_session_namespaces(policy)
         writable = _WRITABLE_IN_NAMESPACES
     else:
-        # A group is what holds the session together without a PID namespace.
-        os.setsid()
         if identity is not None:
             namespaces.become_unprivileged(identity)
         writable = (storage,)

@@ -1,0 +1,102 @@
+"""Frames between a kernel and its supervisor: a JSON header and binary attachments. Pure.
+
+On the wire a frame is two big-endian 32-bit lengths, of the header and of all attachments
+together; then the header, in which ``"blobs"`` has the length of each attachment; then the
+attachments, one after the other. Figures travel as the bytes that they are.
+
+Both ends use it. A supervisor must not believe a frame: the code in a session can write to every
+descriptor that its kernel has.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+MAX_HEADER_BYTES = 16 * 2**20
+MAX_BLOB_BYTES = 48 * 2**20
+
+_LENGTHS = struct.Struct(">II")
+
+
+class FrameError(Exception):
+    """What arrived is not a frame. The other end cannot be trusted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message."""
+
+    header: Mapping[str, object]
+    blobs: Sequence[bytes] = field(default=())
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the frame's bytes.
+
+    Raises:
+        FrameError: it is larger than the other end would take.
+    """
+    lengths = [len(blob) for blob in frame.blobs]
+    header = json.dumps({**frame.header, "blobs": lengths}, separators=(",", ":")).encode("ascii")
+    if len(header) > MAX_HEADER_BYTES or sum(lengths) > MAX_BLOB_BYTES:
+        raise FrameError("the frame is too large")
+    return b"".join((_LENGTHS.pack(len(header), sum(lengths)), header, *frame.blobs))
+
+
+class FrameDecoder:
+    """Bytes in, frames out, in whatever pieces the bytes arrive."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
+        """Take bytes, and yield each frame that they complete.
+
+        Raises:
+            FrameError: they are no frame. The decoder is of no use after that.
+        """
+        self._buffer += data
+        while (frame := self._take()) is not None:
+            yield frame
+
+    def _take(self) -> Frame | None:
+        if len(self._buffer) < _LENGTHS.size:
+            return None
+        header_length, blob_length = _LENGTHS.unpack_from(self._buffer)
+        if header_length > MAX_HEADER_BYTES or blob_length > MAX_BLOB_BYTES:
+            raise FrameError("a frame announces more than is allowed")
+        end = _LENGTHS.size + header_length + blob_length
+        if len(self._buffer) < end:
+            return None
+        start_of_blobs = _LENGTHS.size + header_length
+        header = _parse(bytes(self._buffer[_LENGTHS.size : start_of_blobs]))
+        blobs = tuple(_split(bytes(self._buffer[start_of_blobs:end]), header.pop("blobs", [])))
+        del self._buffer[:end]
+        return Frame(header, blobs)
+
+
+def _parse(data: bytes) -> dict[str, object]:
+    try:
+        value: object = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("a frame's header is not JSON") from error
+    if not isinstance(value, dict):
+        raise FrameError("a frame's header is not an object")
+    return cast("dict[str, object]", value)
+
+
+def _split(data: bytes, lengths: object) -> Iterator[bytes]:
+    if not isinstance(lengths, list):
+        raise FrameError("a frame's attachments have no lengths")
+    start = 0
+    for length in cast("list[object]", lengths):
+        if not isinstance(length, int) or length < 0:
+            raise FrameError("an attachment's length is not a number")
+        yield data[start : start + length]
+        start += length
+    if start != len(data):
+        raise FrameError("the attachments' lengths do not add up")

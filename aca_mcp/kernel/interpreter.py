@@ -1,0 +1,224 @@
+"""IPython as the interpreter of a session, with its displays collected instead of printed.
+
+Made once, in the template, before any session is forked: sessions share its memory.
+"""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from aca_mcp.kernel.outputs import OutputCollector
+from aca_mcp.kernel.tracebacks import cell_name, format_exception
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import FigureManagerBase
+
+_WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
+
+
+@dataclass(slots=True)
+class CellResult:
+    """How one piece of code ended."""
+
+    error_name: str | None = None
+    error_message: str = ""
+    traceback: str = ""
+    outputs: OutputCollector = field(default_factory=OutputCollector)
+    duration_seconds: float = 0.0
+
+
+class _Compiler(CachingCompiler):
+    """Names code after its place in the session, where IPython has a hash."""
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return cell_name(number)
+
+
+class _CollectingDisplayHook(DisplayHook):
+    """Takes the value of a last expression."""
+
+    collector: OutputCollector
+    _value: object = None
+
+    def __call__(self, result: object = None) -> None:
+        self._value = result
+        super().__call__(result)
+        self._value = None
+
+    def write_output_prompt(self) -> None:
+        """Print nothing: the value is collected."""
+
+    def write_format_data(
+        self, format_dict: Mapping[str, object], md_dict: object = None
+    ) -> None:
+        # A figure that is still open is shown with the others at the end, once.
+        if not any(manager.canvas.figure is self._value for manager in _open_figures()):
+            self.collector.add("result", format_dict, self._value)
+
+
+class _CollectingPublisher(DisplayPublisher):
+    """Takes what ``display()`` and figures publish."""
+
+    collector: OutputCollector
+
+    def publish(self, data: Mapping[str, object], *args: object, **kwargs: object) -> None:
+        self.collector.add("display", data)
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.collector.clear()
+
+
+class _Shell(InteractiveShell):
+    """An InteractiveShell that reports to its caller and prints nothing of its own."""
+
+    compiler_class = Type(_Compiler)
+    displayhook_class = Type(_CollectingDisplayHook)
+    display_pub_class = Type(_CollectingPublisher)
+
+    def ask_exit(self) -> NoReturn:
+        """End the code, as ``exit()`` would a program. The session goes on."""
+        raise SystemExit
+
+    def showtraceback(self, *args: object, **kwargs: object) -> None:
+        """Print nothing: the error is in the result of ``run_cell``."""
+
+    def showsyntaxerror(self, *args: object, **kwargs: object) -> None:
+        """Print nothing: the error is in the result of ``run_cell``."""
+
+    def showindentationerror(self) -> None:
+        """Print nothing: the error is in the result of ``run_cell``."""
+
+    def system(self, cmd: str) -> None:
+        """Run a shell command with the session's own stdout and stderr."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.system_raw(cmd)
+
+
+class Interpreter:
+    """One session's Python. Not re-entrant; belongs to the main thread of its process."""
+
+    def __init__(self) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False  # its thread could not be forked
+        config.InteractiveShell.colors = "nocolor"
+        self._shell = _Shell.instance(config=config)
+        self._shell.compiler_class = _Compiler
+        self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
+        self._publisher = cast("_CollectingPublisher", self._shell.display_pub)
+        self._process = os.getpid()
+        self._running = False
+        plain = self._shell.display_formatter.formatters["text/plain"]
+        plain.for_type_by_name("pandas", "DataFrame", _wide_table)
+        plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
+        warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
+        builtins.input = _no_input
+        getpass.getpass = _no_input
+
+    def begin_session(self) -> None:
+        """Call in the forked process: from here on this interpreter is this process's own."""
+        self._process = os.getpid()
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def run(self, code: str) -> CellResult:
+        """Run code to its end, whatever that is. SIGINT raises ``KeyboardInterrupt`` in it."""
+        result = CellResult()
+        self._hook.collector = self._publisher.collector = result.outputs
+        # Code may have taken the signal for itself.
+        signal.signal(signal.SIGINT, self._interrupt)
+        started = time.perf_counter()
+        error: BaseException | None
+        try:
+            self._running = True
+            outcome = self._shell.run_cell(code, store_history=True)
+            error = outcome.error_before_exec or outcome.error_in_exec
+            _show_open_figures()
+        except BaseException as stray:  # noqa: BLE001 -- whatever comes, the session answers
+            error = stray
+        finally:
+            self._running = False
+        if os.getpid() != self._process:
+            os._exit(0)  # a fork made by the code has come to the end of it: only one may answer
+        result.duration_seconds = time.perf_counter() - started
+        if error is not None and not _is_normal_exit(error):
+            result.error_name = type(error).__name__
+            result.error_message = _text_of(error)
+            result.traceback = format_exception(error)
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        return result
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._running and os.getpid() == self._process:
+            raise KeyboardInterrupt
+
+
+def _open_figures() -> list[FigureManagerBase]:
+    """The managers of pyplot's open figures, oldest first; imports nothing."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    return helpers.Gcf.get_all_fig_managers() if helpers else []
+
+
+def _show_open_figures() -> None:
+    """Display the figures that are still open, whichever backend the code chose, and close them."""
+    managers = _open_figures()
+    if not managers:
+        return
+    from IPython.display import display  # noqa: PLC0415 -- costs time, and few need it
+
+    try:
+        for manager in managers:
+            display(manager.canvas.figure)
+    finally:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+def _wide_table(table: object, printer: object, cycle: bool) -> None:
+    """Print a DataFrame in fewer, longer lines than a terminal's."""
+    import pandas as pd  # noqa: PLC0415 -- a DataFrame is there, so pandas is
+
+    options = [item for pair in _WIDE_TABLE.items() for item in pair]
+    with pd.option_context(*options):
+        printer.text(repr(table))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] -- IPython's RepresentationPrinter
+
+
+def _no_input(*args: object, **kwargs: object) -> NoReturn:
+    raise EOFError(
+        "input() is not available: nobody can type into this session. "
+        "Put the value into the code, or upload it as a file."
+    )
+
+
+def _is_normal_exit(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)[:65536]
+    except BaseException:  # noqa: BLE001 -- the code's own __str__
+        return "(its text could not be made)"
+
+
+def _flush(stream: object) -> None:
+    try:
+        stream.flush()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] -- may be anything by now
+    except (OSError, ValueError, AttributeError):
+        return  # the code closed or replaced it; there is nowhere to say so

@@ -1,0 +1,67 @@
+"""The loop of a session: a frame in, a piece of code run, a frame out."""
+
+from __future__ import annotations
+
+import socket
+from importlib import metadata
+
+from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from aca_mcp.kernel.interpreter import CellResult, Interpreter
+
+_READ_BYTES = 64 * 1024
+
+
+def serve(control: socket.socket, interpreter: Interpreter) -> None:
+    """Answer frames until the other end closes the connection.
+
+    ``{"op": "execute", "id": n, "code": text}`` is answered with a result,
+    ``{"op": "packages", "id": n}`` with what can be imported.
+    """
+    interpreter.begin_session()
+    decoder = FrameDecoder()
+    while data := control.recv(_READ_BYTES):
+        for frame in decoder.feed(data):
+            control.sendall(_encode(_answer(frame, interpreter)))
+
+
+def _answer(frame: Frame, interpreter: Interpreter) -> Frame:
+    number = frame.header["id"]
+    if frame.header["op"] == "packages":
+        return Frame({"id": number, "packages": installed_packages()})
+    return _result_frame(number, interpreter.run(str(frame.header["code"])))
+
+
+def _encode(frame: Frame) -> bytes:
+    try:
+        return encode(frame)
+    except FrameError:
+        trimmed = {**frame.header, "outputs": []}
+        trimmed.setdefault("error", None)
+        return encode(Frame(trimmed))
+
+
+def _result_frame(number: object, result: CellResult) -> Frame:
+    error = None
+    if result.error_name is not None:
+        error = {
+            "name": result.error_name,
+            "message": result.error_message,
+            "traceback": result.traceback,
+        }
+    header = {
+        "id": number,
+        "error": error,
+        "outputs": result.outputs.entries,
+        "duration": result.duration_seconds,
+    }
+    return Frame(header, result.outputs.blobs)
+
+
+def installed_packages() -> list[list[str]]:
+    """Name and version of each distribution on ``sys.path``, the first of a name, sorted."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(name, distribution.version)
+    return [[name, found[name]] for name in sorted(found, key=str.lower)]

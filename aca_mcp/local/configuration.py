@@ -1,0 +1,28 @@
+"""What a local pool is told when it is opened. Sizes are in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalPoolConfiguration:
+    """The options of one local pool."""
+
+    python: str
+    """Path of the interpreter whose packages sessions have."""
+    preimport: tuple[str, ...]
+    isolation: Literal["auto", "namespaces", "landlock", "unsafe-none"]
+    network: bool
+    ready_sessions: int
+    max_concurrent_sessions: int
+    cooldown_seconds: float
+    max_timeout_seconds: float
+    interrupt_grace_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    max_processes: int
+    max_output_bytes: int
+    """Kept of each stream of one execution."""
+    max_file_bytes: int

@@ -1,0 +1,83 @@
+"""How a request to a kernel ended, as the ``Execution`` that callers see. Pure."""
+
+from __future__ import annotations
+
+import uuid
+
+from aca_mcp.kernel.frames import FrameError
+from aca_mcp.local.kernel_process import KernelOutcome
+from aca_mcp.local.replies import ExecutionReply, parse_execution
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, StreamText
+
+_INTERFERED = "its code interfered with the interpreter's own connection"
+
+
+def build_execution(
+    outcome: KernelOutcome,
+    stdout: StreamText,
+    stderr: StreamText,
+    *,
+    duration_seconds: float,
+    started_session: bool,
+    lost_before: str | None,
+    timeout_seconds: float,
+) -> Execution:
+    """Put together what a run of code came to."""
+    reply, died = ExecutionReply((), None), outcome.died
+    if outcome.reply is not None:
+        try:
+            reply = parse_execution(outcome.reply)
+        except FrameError:
+            died = _INTERFERED
+    status = _status(outcome, reply, died)
+    error = reply.error
+    if status is ExecutionStatus.TIMED_OUT and died is None:
+        error = _timed_out(error, timeout_seconds)
+    return Execution(
+        execution_id=uuid.uuid4().hex,
+        status=status,
+        stdout=stdout,
+        stderr=stderr,
+        outputs=reply.outputs,
+        error=error,
+        duration_seconds=duration_seconds,
+        started_session=started_session,
+        lost_before=lost_before,
+        session_lost=died,
+    )
+
+
+def not_begun(timeout_seconds: float) -> Execution:
+    """The result of code whose time was up before earlier code of its session had ended."""
+    message = (
+        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
+        "was not started"
+    )
+    return Execution(
+        execution_id=uuid.uuid4().hex,
+        status=ExecutionStatus.TIMED_OUT,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=(),
+        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
+        duration_seconds=timeout_seconds,
+        started_session=False,
+    )
+
+
+def _status(
+    outcome: KernelOutcome, reply: ExecutionReply, died: str | None
+) -> ExecutionStatus:
+    if outcome.stopped == "timeout":
+        return ExecutionStatus.TIMED_OUT
+    if outcome.stopped == "interrupt" and (died or reply.error is not None):
+        return ExecutionStatus.CANCELED
+    if died is not None or reply.error is not None:
+        return ExecutionStatus.FAILED
+    return ExecutionStatus.SUCCEEDED
+
+
+def _timed_out(error: ExecutionError | None, timeout_seconds: float) -> ExecutionError:
+    message = f"the code was interrupted after {timeout_seconds:g} seconds; the session is kept"
+    where = f"{error.traceback}\n" if error is not None else ""
+    return ExecutionError("TimeoutError", message, f"{where}TimeoutError: {message}")

@@ -1,0 +1,204 @@
+"""The fork server in the template: sessions out of a process that has imported everything.
+
+Single-threaded on purpose. What a session must not share with its siblings (random state,
+descriptors, environment) is made anew in the child, before any code runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import NoReturn
+
+from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.interpreter import Interpreter
+from aca_mcp.kernel.serve import installed_packages, serve
+from aca_mcp.local.passing import receive
+from aca_mcp.sandbox import syscalls
+from aca_mcp.sandbox.contain import contain_session, prepare_storage
+from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
+
+_MAX_REQUEST_BYTES = 4096
+_CONTROL = 3
+_FORK_DESCRIPTORS = 3
+
+
+class ForkServer:
+    """Answers requests in the order in which they come."""
+
+    def __init__(
+        self, connection: socket.socket, policy: SandboxPolicy, interpreter: Interpreter
+    ) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._interpreter = interpreter
+        self._requests: deque[tuple[dict[str, object], list[int]]] = deque()
+        self._hurried = False
+        self._groups: set[int] = set()
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def answer_if_hurried(self) -> None:
+        """Answer what has come if somebody waits for it; otherwise leave it for later."""
+        while self._receive(wait=False):
+            pass
+        while self._hurried and self._requests:
+            self._answer(*self._requests.popleft())
+        self._hurried = False
+
+    def answer_for_ever(self) -> NoReturn:
+        """Answer until the connection closes, which ends the process."""
+        gc.collect()
+        while True:
+            while self._requests:
+                self._answer(*self._requests.popleft())
+            self._receive(wait=True)
+
+    def send(self, message: dict[str, object], descriptors: tuple[int, ...] = ()) -> None:
+        """Send one message."""
+        socket.send_fds(self._connection, [json.dumps(message).encode()], descriptors)
+
+    def _receive(self, *, wait: bool) -> bool:
+        flags = 0 if wait else socket.MSG_DONTWAIT
+        try:
+            packet, descriptors = receive(
+                self._connection, _MAX_REQUEST_BYTES, _FORK_DESCRIPTORS, flags
+            )
+        except BlockingIOError:
+            return False
+        if not packet:
+            os._exit(0)
+        request: dict[str, object] = json.loads(packet)
+        if request["op"] == "hurry":
+            self._hurried = True
+        else:
+            self._requests.append((request, descriptors))
+        return True
+
+    def _answer(self, request: dict[str, object], descriptors: list[int]) -> None:
+        match request:
+            case {"op": "fork", "storage": str(storage), "identity": identity}:
+                self._fork(storage, identity if isinstance(identity, int) else None, descriptors)
+            case {"op": "reap", "pid": int(pid)}:
+                self.send({"status": self._reap(pid)})
+            case {"op": "packages"}:
+                self.send({"packages": installed_packages()})
+            case _:
+                raise ValueError(f"unknown request {request['op']!r}")
+
+    def _fork(self, storage: str, identity: int | None, descriptors: list[int]) -> None:
+        # Frozen objects are never visited by a session's collector, so their pages stay shared.
+        gc.freeze()
+        in_namespaces = self._policy.isolation is Isolation.NAMESPACES
+        try:
+            if in_namespaces:
+                syscalls.unshare(syscalls.CLONE_NEWPID)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _become_session(
+                        self._policy, self._interpreter, storage, identity, descriptors
+                    )
+            finally:
+                if in_namespaces:
+                    syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+        except OSError as error:
+            self.send({"failed": str(error)})
+            return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        process = os.pidfd_open(pid)
+        self.send({"pid": pid}, (process,))
+        os.close(process)
+
+    def _reap(self, pid: int) -> int:
+        _, status = os.waitpid(pid, 0)
+        # Without a PID namespace, orphans of the session are this process's children by now.
+        self._groups.add(pid)
+        for group in tuple(self._groups):
+            try:
+                while os.waitpid(-group, os.WNOHANG) != (0, 0):
+                    pass
+            except ChildProcessError:
+                self._groups.discard(group)
+        return os.waitstatus_to_exitcode(status)
+
+
+def _become_session(
+    policy: SandboxPolicy,
+    interpreter: Interpreter,
+    storage: str,
+    identity: int | None,
+    descriptors: list[int],
+) -> NoReturn:
+    control = socket.socket(fileno=descriptors[0])
+    try:
+        control = socket.socket(fileno=_take_descriptors(descriptors))
+        contain_session(policy, storage, identity)
+        # After the change of identity, which clears it. Only the first process of the session has
+        # it; where that is also the first of a PID namespace, the others die with it.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        work_directory = prepare_storage(policy, storage)
+        _be_different(policy, work_directory)
+        base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        ready = encode(Frame({"ready": work_directory}))
+        socket.send_fds(control, [ready], [base])
+        os.close(base)
+    except BaseException as error:  # noqa: BLE001 -- no code may run if any step failed
+        with contextlib.suppress(OSError):
+            control.sendall(encode(Frame({"refused": str(error)})))
+        os._exit(1)
+    try:
+        serve(control, interpreter)
+    finally:
+        os._exit(0)
+
+
+def _take_descriptors(descriptors: list[int]) -> int:
+    """Arrange 0 to 2 and the control connection, close everything else, return the connection."""
+    # Copies above all targets first, so that no dup2 overwrites one that is still needed.
+    copies = [os.dup(number) for number in (*descriptors, os.open(os.devnull, os.O_RDONLY))]
+    control, out, err, null = copies
+    if min(copies) <= _CONTROL:
+        raise ValueError("descriptors overlap")
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.dup2(control, _CONTROL, inheritable=False)
+    os.closerange(_CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
+    return _CONTROL
+
+
+def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
+    """Make anew what forks would share."""
+    scratch = "/tmp"  # noqa: S108 -- the session's own
+    if policy.isolation is not Isolation.NAMESPACES:
+        scratch = str(Path(work_directory).parent / "tmp")
+    for name in tuple(os.environ):
+        if name.endswith("_NUM_THREADS"):
+            del os.environ[name]
+    packages = f"{work_directory}/.packages"
+    os.environ.update(
+        HOME=work_directory,
+        TMPDIR=scratch,
+        MPLCONFIGDIR=f"{scratch}/matplotlib",
+        IPYTHONDIR=f"{scratch}/ipython",
+        PIP_TARGET=packages,
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+    )
+    sys.path.append(packages)
+    tempfile.tempdir = None
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    os.chdir(work_directory)

@@ -1,0 +1,231 @@
+"""One session's process as the supervisor holds it: its descriptors, its code, its end.
+
+It reads three descriptors: what the kernel says on the control connection, and the two streams
+that everything in the session writes to. A process descriptor tells of its end.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import anyio.to_thread
+
+from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.kernel.frames import Frame, FrameDecoder
+from aca_mcp.local.descriptors import has_ended, pid_behind
+from aca_mcp.local.exchange import Exchange, KernelDied
+from aca_mcp.local.output import BoundedOutput
+from aca_mcp.local.passing import receive
+from aca_mcp.local.template_process import TemplateProcess
+from aca_mcp.pool import OutputCallback
+
+_FIRST_FRAME_BYTES = 64 * 1024
+_START_SECONDS = 30
+_DEATH_SECONDS = 10
+_INTERRUPT_AGAIN_SECONDS = 1.0
+"""Code that went on after an interrupt (a shell command took it) gets another one."""
+
+
+def describe_status(status: int | None) -> str:
+    """How a process ended, from its exit code or minus a signal's number: a clause."""
+    if status is None:
+        return "its process ended"
+    if status >= 0:
+        return f"its process ended itself (exit code {status})"
+    name = signal.Signals(-status).name
+    causes = {
+        signal.SIGKILL: "it was killed, as the system does when memory runs out",
+        signal.SIGSEGV: "it crashed (SIGSEGV, a fault in compiled code)",
+        signal.SIGSYS: "it made a system call of another architecture (SIGSYS)",
+    }
+    return causes.get(signal.Signals(-status), f"it was ended by {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOutcome:
+    """How a request ended."""
+
+    reply: Frame | None
+    """None when the process died."""
+    stopped: Literal["timeout", "interrupt"] | None
+    """Why it was interrupted, if it was."""
+    died: str | None
+    """Why the process is gone, if it is: a clause."""
+
+
+class KernelProcess:
+    """A session's process, from ready to gone."""
+
+    def __init__(
+        self, template: TemplateProcess, storage: Path, pid: int, process: int
+    ) -> None:
+        self._template = template
+        self.storage = storage
+        """Its directory, where it has no mount namespace; elsewhere it does not exist."""
+        self._template_pid = pid
+        self.process = process
+        """A pidfd."""
+        self.pid = pid_behind(process)
+        """In our PID namespace. Not used again before ``kill`` has returned."""
+        self.work_directory = ""
+        self.base_directory = -1
+        """A descriptor of the directory that holds the session's ``data`` and ``incoming``."""
+        self.kill_reason: str | None = None
+        """Set by who is about to kill it: a clause."""
+        self._requests = 0
+        self._stop: Literal["timeout", "interrupt"] | None = None
+        self._running = False
+        self._killed = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether code runs in it now."""
+        return self._running
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone already, for whatever reason."""
+        return self._killed or has_ended(self.process)
+
+    async def start(self, control: socket.socket, stdout: int, stderr: int) -> None:
+        """Take over the descriptors and wait until the session is contained.
+
+        Raises:
+            PoolUnavailableError: a step of the containment failed; no code has run.
+        """
+        self._control, self._stdout, self._stderr = control, stdout, stderr
+        with anyio.fail_after(_START_SECONDS):
+            await anyio.wait_readable(control)
+        data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
+        frames = list(FrameDecoder().feed(data))
+        header = frames[0].header if frames else {}
+        if len(descriptors) != 1 or "ready" not in header:
+            reason = header.get("refused", "it ended at once")
+            raise PoolUnavailableError(
+                f"A local session could not be isolated, so it was not started: {reason}."
+            )
+        self._events = select.epoll()
+        for descriptor in (control.fileno(), stdout, stderr, self.process):
+            self._events.register(descriptor, select.EPOLLIN)
+        self.base_directory = descriptors[0]
+        self.work_directory = str(header["ready"])
+
+    async def request(
+        self,
+        header: dict[str, object],
+        *,
+        deadline: float,
+        grace_seconds: float,
+        max_output_bytes: int,
+        on_output: OutputCallback | None = None,
+    ) -> tuple[KernelOutcome, BoundedOutput, BoundedOutput]:
+        """Send a request and wait for its reply, taking what is printed meanwhile.
+
+        At the deadline (of anyio's clock), and when the caller is cancelled, the code is
+        interrupted; if it goes on past the grace, the process is killed. One request at a time.
+        """
+        self._requests += 1
+        self._stop = None
+        self._running = True
+        exchange = Exchange(
+            events=self._events,
+            control=self._control,
+            stdout=self._stdout,
+            stderr=self._stderr,
+            number=self._requests,
+            max_output_bytes=max_output_bytes,
+            on_output=on_output,
+        )
+        try:
+            reply = await exchange.send_and_wait(header, deadline)
+            if reply is None:
+                reply = await self._stop_code(exchange, "timeout", grace_seconds)
+            outcome = KernelOutcome(reply, self._stop, None)
+        except KernelDied as death:
+            # What was printed is read already; only now may the descriptors be closed.
+            outcome = KernelOutcome(None, self._stop, await self.why_ended(str(death)))
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self._stop_code(exchange, "interrupt", grace_seconds)
+                except KernelDied as death:
+                    await self.kill(str(death))
+            raise
+        finally:
+            self._running = False
+        return outcome, exchange.stdout, exchange.stderr
+
+    def interrupt(self, why: Literal["timeout", "interrupt"] = "interrupt") -> bool:
+        """Send what Ctrl-C sends to the session's processes. False if no code runs."""
+        if not self._running:
+            return False
+        self._stop = self._stop or why
+        self._signal_all(signal.SIGINT)
+        return True
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # The group has the shell commands that code started. Its number is not used again before
+        # the template was told to let it go, so no stranger is hit.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    async def _stop_code(
+        self, exchange: Exchange, why: Literal["timeout", "interrupt"], grace_seconds: float
+    ) -> Frame:
+        end = anyio.current_time() + grace_seconds
+        while anyio.current_time() < end:
+            self.interrupt(why)
+            again = min(end, anyio.current_time() + _INTERRUPT_AGAIN_SECONDS)
+            reply = await exchange.wait(again)
+            if reply is not None:
+                return reply
+        raise KernelDied("the code would not stop when it was interrupted")
+
+    def condemn(self, why: str) -> None:
+        """End the session's processes now; whoever uses it, or will, hears why."""
+        self.kill_reason = self.kill_reason or why
+        self._signal_all(signal.SIGKILL)
+
+    async def why_ended(self, seen: str = "") -> str:
+        """Free everything it had, and say why it ended: what we did, else what the system tells."""
+        status = await self.kill(None)
+        return self.kill_reason or seen or describe_status(status)
+
+    async def kill(self, why: str | None) -> int | None:
+        """End the session's processes, and free everything it had. Again does no harm.
+
+        Returns:
+            Its exit code or minus a signal's number, or None if that is not known.
+        """
+        self.kill_reason = self.kill_reason or why
+        if self._killed:
+            return None
+        self._killed = True
+        self._signal_all(signal.SIGKILL)
+        self._template.hurry()
+        status: int | None = None
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
+                await anyio.wait_readable(self.process)
+                status = await self._template.reap(self._template_pid)
+            await self._free()
+        return status
+
+    async def _free(self) -> None:
+        self._events.close()
+        self._control.close()
+        descriptors = (self._stdout, self._stderr, self.process, self.base_directory)
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self.storage.exists():
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.storage, ignore_errors=True))

@@ -1,0 +1,81 @@
+"""How a session's process comes to be: descriptors, a fork in the template, containment."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from pathlib import Path
+
+import anyio
+
+from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.local.template_process import TemplateProcess
+from aca_mcp.sandbox.policy import Isolation
+
+_FIRST_IDENTITY = 62_000
+_IDENTITIES = 2_900
+"""Users that root gives to sessions without namespaces: in no database, below the 65,536 that a
+container has, and each used again only when thousands of others have been."""
+
+
+class Spawner:
+    """Starts session processes of one template."""
+
+    def __init__(self, template: TemplateProcess) -> None:
+        self._template = template
+        self._numbers = itertools.count()
+
+    async def spawn(self) -> KernelProcess:
+        """Start a session, and return it contained and ready to run code.
+
+        Raises:
+            PoolUnavailableError: it could not be started.
+        """
+        await self._template.wait_ready()
+        storage, identity = self._place(next(self._numbers))
+        control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        stdout, stdout_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        stderr, stderr_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        control.setblocking(False)
+        theirs = (control_theirs.fileno(), stdout_theirs, stderr_theirs)
+        try:
+            for descriptor in theirs:
+                # Only our ends must not wait; code that prints faster than we read has to.
+                os.set_blocking(descriptor, True)
+            if identity is not None:
+                for descriptor in (stdout_theirs, stderr_theirs):
+                    # So that the session may open /dev/stdout.
+                    os.fchown(descriptor, identity, identity)
+            pid, process = await self._template.fork(str(storage), identity, theirs)
+        except BaseException:
+            for descriptor in (stdout, stderr):
+                os.close(descriptor)
+            control.close()
+            raise
+        finally:
+            control_theirs.close()
+            os.close(stdout_theirs)
+            os.close(stderr_theirs)
+        kernel = KernelProcess(self._template, storage, pid, process)
+        try:
+            await kernel.start(control, stdout, stderr)
+        except (PoolUnavailableError, TimeoutError) as error:
+            await kernel.kill("it could not be started")
+            raise PoolUnavailableError(str(error) or "A local session did not start.") from error
+        except anyio.get_cancelled_exc_class():
+            await kernel.kill("it is not wanted any more")
+            raise
+        return kernel
+
+    def _place(self, number: int) -> tuple[Path, int | None]:
+        storage = self._template.scratch / f"session-{number}"
+        if self._template.isolation is Isolation.NAMESPACES:
+            return storage, None
+        storage.mkdir(mode=0o700)
+        if os.geteuid() != 0:
+            return storage, None
+        identity = _FIRST_IDENTITY + number % _IDENTITIES
+        os.chown(storage, identity, identity)
+        return storage, identity

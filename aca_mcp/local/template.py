@@ -1,0 +1,198 @@
+"""The template process: imports once what sessions need, then forks a session on each request.
+
+Runs in the interpreter that the user chose and imports only the standard library, the kernel and
+the sandbox. The supervisor talks to it over one ``SOCK_SEQPACKET`` connection, a JSON message a
+packet:
+
+* first the configuration, answered with ``{"isolation": name, "runtime": text}`` once the sandbox
+  is set up, or with ``{"refused": sentence}``;
+* ``{"op": "fork", "storage": path, "identity": id or null}`` with three descriptors (control
+  connection, stdout, stderr), answered with ``{"pid": n}`` and a descriptor of the process, or
+  with ``{"failed": clause}``;
+* ``{"op": "reap", "pid": n}`` once that process has ended, answered with ``{"status": n}``: until
+  then its number is not used again, so that signals cannot go astray;
+* ``{"op": "packages"}``, answered with ``{"packages": [[name, version], ...]}``;
+* ``{"op": "hurry"}``, not answered: somebody waits, so answer before all imports are done.
+
+Two processes: the outer one waits, and ends everything when the supervisor is gone. The inner one
+is the first of a PID namespace, so that its end, whatever the reason, ends every session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from aca_mcp import kernel
+from aca_mcp.local.forking import ForkServer
+from aca_mcp.sandbox import limits, namespaces, syscalls
+from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
+from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation
+
+MAX_PACKET_BYTES = 160 * 1024
+
+_FOR_IMPORTS = {
+    # One thread: a process with more cannot be forked safely.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateConfiguration:
+    """What a template is told before it does anything."""
+
+    isolation: str
+    """``auto``, or the name of an ``Isolation``."""
+    policy: SandboxPolicy
+    """Without its isolation and readable paths, which the template finds out itself."""
+    preimport: tuple[str, ...]
+    scratch: str
+    """A directory of the template's own, where there are no namespaces."""
+
+    def to_packet(self) -> bytes:
+        """As the first packet."""
+        return json.dumps({**asdict(self), "policy": self.policy.to_json()}).encode()
+
+    @classmethod
+    def from_packet(cls, packet: bytes) -> TemplateConfiguration:
+        """Read the first packet. It comes from the supervisor and is trusted."""
+        data = json.loads(packet)
+        policy = SandboxPolicy.from_json(data["policy"])
+        return cls(data["isolation"], policy, tuple(data["preimport"]), data["scratch"])
+
+
+def main(descriptor: int) -> NoReturn:
+    """Be a template until the connection closes."""
+    connection = socket.socket(fileno=descriptor)
+    configuration = TemplateConfiguration.from_packet(connection.recv(MAX_PACKET_BYTES))
+    # Whatever runs below here is ended before the server, should the host run out of memory.
+    Path("/proc/self/oom_score_adj").write_text(str(limits.OOM_SCORE_ADJUSTMENT), encoding="ascii")
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        policy = _decide_policy(configuration)
+        if policy.isolation is Isolation.NAMESPACES:
+            namespaces.enter_template_namespaces(policy)
+        child = os.fork()
+    except (OSError, ValueError) as error:
+        _refuse(connection, f"The sandbox could not be set up: {error}.")
+    if child == 0:
+        _run_inner(connection, replace(configuration, policy=policy))
+    _wait_outside(connection, child)
+
+
+def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
+    directories = (sys.prefix, sys.base_prefix, *kernel.__path__)
+    readable = readable_paths(directories, network=configuration.policy.network)
+    policy = replace(configuration.policy, readable=readable)
+    if configuration.isolation != "auto":
+        return replace(policy, isolation=Isolation(configuration.isolation))
+    report = probe_isolation(policy)
+    if report.best is None:
+        raise ValueError(no_isolation_sentence(report))
+    return replace(policy, isolation=report.best)
+
+
+def no_isolation_sentence(report: IsolationReport) -> str:
+    """Why this host can hold no session, and what to do."""
+    reasons = "; ".join(f"{kind}: {reason}" for kind, reason in report.reasons.items())
+    return (
+        f"this host gives no isolation that could hold a session ({reasons}). {host_note()} "
+        "Allow user namespaces, use Linux 6.12 or newer, or use an Azure session pool"
+    )
+
+
+def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
+    connection.send(json.dumps({"refused": sentence}).encode())
+    os._exit(1)
+
+
+def _wait_outside(connection: socket.socket, child: int) -> NoReturn:
+    poll = select.poll()
+    poll.register(connection, 0)  # a hang-up is reported all the same
+    poll.register(os.pidfd_open(child), select.POLLIN)
+    poll.poll()
+    _kill_descendants()
+    os._exit(0)
+
+
+def _kill_descendants() -> None:
+    """Kill every process that came from this one; orphans become its children and follow."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while names := children.read_text(encoding="ascii").split():
+        for name in names:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(int(name), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(name), signal.SIGKILL)
+            os.waitpid(int(name), 0)
+
+
+def _run_inner(connection: socket.socket, configuration: TemplateConfiguration) -> NoReturn:
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        scratch = configuration.scratch
+        if configuration.policy.isolation is Isolation.NAMESPACES:
+            namespaces.mount_proc()
+            namespaces.mount_template_scratch()
+            scratch = "/tmp"  # noqa: S108 -- its own, just mounted
+        else:
+            syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        os.chdir("/")
+        os.environ.update(_FOR_IMPORTS)
+        os.environ.update(
+            HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch, IPYTHONDIR=f"{scratch}/ipython"
+        )
+        _serve_forks(connection, configuration)
+    except ModuleNotFoundError as error:
+        _refuse(
+            connection,
+            f"The interpreter of local sessions, {sys.executable}, has no {error.name}. Install "
+            f"it with: {sys.executable} -m pip install ipython numpy pandas matplotlib",
+        )
+    except Exception as error:  # noqa: BLE001 -- the supervisor is told, in a sentence
+        _refuse(connection, f"The template process failed: {type(error).__name__}: {error}.")
+    os._exit(0)
+
+
+def _serve_forks(connection: socket.socket, configuration: TemplateConfiguration) -> None:
+    # Not before: making one writes to the home directory.
+    from aca_mcp.kernel.interpreter import Interpreter  # noqa: PLC0415
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    server = ForkServer(connection, configuration.policy, Interpreter())
+    runtime = f"Python {sys.version.split()[0]}"
+    server.send({"isolation": configuration.policy.isolation.value, "runtime": runtime})
+    for name in configuration.preimport:
+        server.answer_if_hurried()
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    server.answer_if_hurried()
+    _draw_once()
+    server.answer_for_ever()
+
+
+def _draw_once() -> None:
+    """Draw a figure, so that no session need find fonts or load a drawing library."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    figure = pyplot.figure()
+    figure.add_subplot().plot([0, 1])
+    figure.savefig(io.BytesIO(), format="png")
+    pyplot.close(figure)
