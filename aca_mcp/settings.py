@@ -135,8 +135,8 @@ class Settings(BaseSettings):
     @classmethod
     def _existing_directory(cls, value: Path | None) -> Path | None:
         value = value and value.expanduser().resolve()
-        if value and not value.is_dir():
-            raise ValueError("must be a directory that exists")
+        if value and not (value.is_dir() and os.access(value, os.R_OK | os.X_OK)):
+            raise ValueError("must be a directory that exists and can be read")
         return value
 
     @field_validator("local_python")

@@ -35,8 +35,9 @@ def main() -> None:
     if sys.argv[1:] != ["--write"]:
         print(settings_table(), end="")
         return
-    text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(table_in(text), settings_table(), 1), encoding="utf-8")
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    README.write_text(before + BEGIN + settings_table() + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

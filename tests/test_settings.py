@@ -112,7 +112,10 @@ def test_an_interpreter_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
         ),
         (
             {"work_dir": "/nowhere/at/all"},
-            "--work-dir must be a directory that exists; without it the value is unset.",
+            (
+                "--work-dir must be a directory that exists and can be read; without it the value "
+                "is unset."
+            ),
         ),
         (
             {"local_python": "/usr"},

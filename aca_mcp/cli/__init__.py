@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aca_mcp import __version__
 from aca_mcp.cli.flags import Parser, add_setting_flags, settings_from, wants_help
+from aca_mcp.cli.refusals import refusal_in
 from aca_mcp.errors import AcaMcpError, SettingsError
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(_with_default_command(arguments))
     try:
         return _run(parsed)
-    except AcaMcpError as error:
-        for line in error.message.splitlines():
+    except (AcaMcpError, ExceptionGroup) as error:
+        refusal = refusal_in(error)
+        for line in refusal.message.splitlines():
             sys.stderr.write(f"aca-mcp: {line}\n")
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(refusal, SettingsError) else 1
     except KeyboardInterrupt:
         return 130
 

@@ -132,17 +132,16 @@ def check_packages(metadata: PoolMetadata) -> Check:
     )
 
 
-def check_work_dir(settings: Settings, *, readable: bool, writable: bool) -> Check:
+def check_work_dir(settings: Settings, *, writable: bool) -> Check:
     """Whether files can be moved without passing through the model."""
     if settings.work_dir is None:
         return Check("Work directory", State.OK, "not set: models cannot reach files of this host")
-    if readable and writable:
+    if writable:
         return Check("Work directory", State.OK, str(settings.work_dir))
-    right = "written" if readable else "read"
     return Check(
         "Work directory",
-        State.BROKEN if not readable else State.NOTE,
-        f"{settings.work_dir} cannot be {right} by this user",
+        State.NOTE,
+        f"models can read {settings.work_dir}, but this user may not write there",
         "Change its permissions, or name another: ACA_MCP_WORK_DIR.",
     )
 

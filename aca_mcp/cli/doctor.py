@@ -18,6 +18,7 @@ from aca_mcp import __version__
 from aca_mcp.cli import checks
 from aca_mcp.cli.checks import Check, State
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.refusals import refusal_in
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.pools import open_session_pool
 from aca_mcp.sandbox.probe import host_note, probe_isolation
@@ -63,15 +64,12 @@ async def _try_pool(settings: Settings) -> list[Check]:
     except TimeoutError:
         finding = f"no session was ready within {_TRIAL_SECONDS} seconds"
         return [Check("Session", State.BROKEN, finding, "Look at what was logged above.")]
-    except AcaMcpError as error:
-        return [Check("Session", State.BROKEN, error.message)]
+    except (AcaMcpError, ExceptionGroup) as error:
+        return [Check("Session", State.BROKEN, refusal_in(error).message)]
     return [checks.check_session(metadata, execution, seconds), checks.check_packages(metadata)]
 
 
 def _work_dir(settings: Settings) -> Check:
-    directory = settings.work_dir or "."
-    return checks.check_work_dir(
-        settings,
-        readable=os.access(directory, os.R_OK | os.X_OK),
-        writable=os.access(directory, os.W_OK | os.X_OK),
-    )
+    directory = settings.work_dir
+    writable = directory is not None and os.access(directory, os.W_OK)
+    return checks.check_work_dir(settings, writable=writable)

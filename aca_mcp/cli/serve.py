@@ -40,4 +40,9 @@ async def _serve_stdio(settings: Settings) -> None:
         from aca_mcp.server.app import ServerOptions
         from aca_mcp.server.stdio import serve_stdio
 
-        await serve_stdio(pool, ServerOptions.from_settings(settings))
+        options = ServerOptions(
+            execution_timeout_seconds=settings.execution_timeout_seconds,
+            max_result_tokens=settings.max_result_tokens,
+            work_dir=settings.work_dir,
+        )
+        await serve_stdio(pool, options)

@@ -23,5 +23,6 @@ def test_the_program_under_use_it_from_python_runs(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "Succeeded 730",
+        "",
         """b'{"shop":{"0":"Harbour","1":"Station"},"cups":{"0":310,"1":420}}'""",
     ]
