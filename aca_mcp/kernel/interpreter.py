@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -65,6 +66,9 @@ class _CollectingDisplayHook(DisplayHook):
     def write_output_prompt(self) -> None:
         """Print nothing: the value is collected."""
 
+    def log_output(self, format_dict: object) -> None:
+        """Keep no history of outputs: it would keep every figure for the session's life."""
+
     def write_format_data(
         self, format_dict: Mapping[str, object], md_dict: object = None
     ) -> None:
@@ -105,6 +109,10 @@ class _Shell(InteractiveShell):
     def showindentationerror(self) -> None:
         """Print nothing: the error is in the result of ``run_cell``."""
 
+    def _tee(self, channel: str) -> AbstractContextManager[None]:
+        """Keep no copy of what is printed, as IPython 9 would for its history."""
+        return nullcontext()
+
     def system(self, cmd: str) -> None:
         """Run a shell command with the session's own stdout and stderr."""
         sys.stdout.flush()
@@ -131,6 +139,14 @@ class Interpreter:
         warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
         builtins.input = _no_input
         getpass.getpass = _no_input
+
+    def warm_up(self) -> None:
+        """Run what every session runs first, so that none has to find it, and forget it."""
+        handler = signal.getsignal(signal.SIGINT)
+        self.run("1")
+        self.run("1/0")
+        self._shell.reset()
+        signal.signal(signal.SIGINT, handler)
 
     def begin_session(self) -> None:
         """Call in the forked process: from here on this interpreter is this process's own."""

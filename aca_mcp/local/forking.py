@@ -50,9 +50,10 @@ class ForkServer:
         """Answer what has come if somebody waits for it; otherwise leave it for later."""
         while self._receive(wait=False):
             pass
+        # The hurry may come ahead of the request that it is for.
         while self._hurried and self._requests:
             self._answer(*self._requests.popleft())
-        self._hurried = False
+            self._hurried = bool(self._requests)
 
     def answer_for_ever(self) -> NoReturn:
         """Answer until the connection closes, which ends the process."""

@@ -175,7 +175,8 @@ def _serve_forks(connection: socket.socket, configuration: TemplateConfiguration
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    server = ForkServer(connection, configuration.policy, Interpreter())
+    interpreter = Interpreter()
+    server = ForkServer(connection, configuration.policy, interpreter)
     runtime = f"Python {sys.version.split()[0]}"
     server.send({"isolation": configuration.policy.isolation.value, "runtime": runtime})
     for name in configuration.preimport:
@@ -183,6 +184,7 @@ def _serve_forks(connection: socket.socket, configuration: TemplateConfiguration
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     server.answer_if_hurried()
+    interpreter.warm_up()
     _draw_once()
     server.answer_for_ever()
 
