@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import sys
-import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import ImageContent, TextContent
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parent / "demo-output"
@@ -54,9 +53,7 @@ async def main() -> None:
     with anyio.fail_after(TIME_LIMIT_SECONDS):
         async with Client(stdio_client(SERVER)) as alice:
             heading("A client connects")
-            note(
-                f"{alice.server_info.name} {alice.server_info.version}, protocol {alice.protocol_version}"
-            )
+            note(f"protocol {alice.protocol_version}, {alice.server_info}")
             listing = await alice.list_tools()
             note("tools: " + ", ".join(tool.name for tool in listing.tools))
 
@@ -79,12 +76,12 @@ async def main() -> None:
 
             heading("A restart forgets")
             await call(alice, "restart_session")
-            await call(alice, "execute_python", code="sales.head()")
+            await call(alice, "execute_python", fails=True, code="sales.head()")
     heading("Done")
 
 
-async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:
-    """Call a tool and print both sides of it."""
+async def call(client: Client, tool: str, *, fails: bool = False, **arguments: Any) -> None:
+    """Call a tool and print both sides of it; end the demo if it does not go as it should."""
     print(f"\n> {tool}")
     for name, value in arguments.items():
         shown = str(value) if len(str(value)) < 1000 else f"({len(str(value)):,} characters)"
@@ -102,7 +99,8 @@ async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:
                 note(f"saved as {path}")
             case _:
                 print(f"  | [{block.type}]")
-    return result
+    if result.is_error is not fails:
+        sys.exit("This should not have happened. `aca-mcp doctor` may know why.")
 
 
 def heading(text: str) -> None:

@@ -1,0 +1,48 @@
+"""``aca-mcp doctor`` on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aca_mcp", "doctor", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=45,
+    )
+
+
+def test_a_machine_that_is_ready_is_told_so(tmp_path: Path) -> None:
+    done = run("--work-dir", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "local, because no pool management endpoint is set" in done.stdout
+    assert "1+1 = 2 after" in done.stdout
+    assert "numpy" in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert done.stdout.endswith("\nReady.\n")
+    assert done.stderr == ""
+
+
+def test_an_interpreter_without_ipython_is_broken_and_has_the_command(tmp_path: Path) -> None:
+    """One sentence with what to install, instead of a traceback of another process."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True, timeout=45)
+    done = run("--local-python", str(bare / "bin" / "python"))
+    assert done.returncode == 1
+    assert "IPython" in done.stdout
+    assert "pip install" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_an_azure_pool_is_answered_with_one_sentence() -> None:
+    done = run("--pool-management-endpoint", "https://pool.example.net")
+    assert done.returncode == 1
+    assert "azure, because a pool management endpoint is set" in done.stdout
+    assert "1 of " in done.stdout.splitlines()[-1]

@@ -1,0 +1,140 @@
+"""``aca-mcp exec`` as a person uses it: a real process, a real session."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "aca_mcp", "exec"]
+
+
+def run(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=45,
+    )
+
+
+def test_code_prints_to_both_streams_and_its_value_is_shown(tmp_path: Path) -> None:
+    code = "import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7"
+    done = run(code, cwd=tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n42\n", "err\n", 0)
+
+
+def test_an_exception_is_shown_and_the_exit_code_is_1(tmp_path: Path) -> None:
+    done = run("print('before')\n1 / 0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == "before\n"
+    assert done.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert "\x1b" not in done.stderr
+
+
+def test_a_script_works_on_uploads_and_leaves_downloads(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 1000)
+    (tmp_path / "reverse.py").write_text(
+        "from pathlib import Path\n"
+        "Path('out').mkdir()\n"
+        "_ = Path('out/back.bin').write_bytes(Path('data.bin').read_bytes()[::-1])\n",
+        encoding="utf-8",
+    )
+    done = run("reverse.py", "--upload", "data.bin", "--download", "out/back.bin", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("", "aca-mcp: saved back.bin\n")
+    assert (tmp_path / "back.bin").read_bytes() == (bytes(range(256)) * 1000)[::-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "back.bin",
+        "data.bin",
+        "reverse.py",
+    ]
+
+
+def test_figures_are_saved_without_writing_over_earlier_ones(tmp_path: Path) -> None:
+    (tmp_path / "figure-1.png").write_bytes(b"mine")
+    done = run("import matplotlib.pyplot as plt; _ = plt.plot([1, 2])", cwd=tmp_path)
+    assert done.stderr == "aca-mcp: saved figure-2.png\n"
+    assert (tmp_path / "figure-1.png").read_bytes() == b"mine"
+    assert (tmp_path / "figure-2.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_code_can_come_from_stdin(tmp_path: Path) -> None:
+    assert run("-", cwd=tmp_path, stdin="print(input)").returncode == 0
+
+
+def test_a_missing_download_is_a_sentence(tmp_path: Path) -> None:
+    done = run("1", "--download", "none.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_time_that_is_up_is_said(tmp_path: Path) -> None:
+    done = run("while True: pass", "--execution-timeout-seconds", "0.5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr != ""
+    assert 'Traceback (most recent call last):\n  File "/' not in done.stderr
+
+
+def test_a_session_that_dies_is_said(tmp_path: Path) -> None:
+    done = run("print('last words', flush=True)\nimport os; os._exit(3)", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == "last words\n"
+    assert "the session ended, with its files: " in done.stderr
+
+
+async def test_output_appears_while_the_code_runs(tmp_path: Path) -> None:
+    """The second line waits for a file that is only made after the first was seen."""
+    code = "print('first', flush=True)\nimport time\ntime.sleep(30)"
+    with anyio.fail_after(30):
+        async with await anyio.open_process(
+            [*COMMAND, code], cwd=tmp_path, stdin=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None
+            assert await process.stdout.receive() == b"first\n"
+            assert process.returncode is None
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+
+
+@pytest.mark.parametrize("bytes_sent", [24 * 2**20])
+def test_on_a_terminal_there_is_a_bar_and_no_control_character_of_the_code(
+    tmp_path: Path, bytes_sent: int
+) -> None:
+    """A title or a clipboard could be set, or a line that was shown be written over."""
+    (tmp_path / "big.bin").write_bytes(bytes(bytes_sent))
+    code = r"print('\x1b]0;owned\x07' + 'x\x9b2J')"
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, code, "--upload", "big.bin"],
+        cwd=tmp_path,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # how Linux says that the other end of a terminal is closed
+            break
+        shown += piece
+    os.close(master)
+    assert process.wait(30) == 0
+    assert "\N{REPLACEMENT CHARACTER}]0;owned".encode() in shown
+    assert b"\x1b]0;" not in shown
+    assert "\x9b2J".encode() not in shown
+    assert b"Uploading big.bin" in shown
