@@ -195,6 +195,7 @@ class PoolMetadata:
     packages: tuple[Package, ...]
     """What every new session has, sorted by name; empty where the pool does not tell."""
     work_directory: str
+    """Where code finds its files; ``.`` where each session has another, in which it starts."""
     max_timeout_seconds: float
     """The longest time one execution may take."""
     max_file_bytes: int

@@ -30,7 +30,7 @@ from aca_mcp.errors import (
     SessionPoolError,
     StorageFullError,
 )
-from aca_mcp.pool import FileEntry, FileListing
+from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 from aca_mcp.sandbox.syscalls import set_file_system_ids
 
 MAX_ENTRIES = 1000
@@ -59,13 +59,16 @@ class SessionFiles:
         """
         text = path
         if path.startswith("/"):
-            inside = path == self.work_directory or path.startswith(self.work_directory + "/")
-            if not inside:
+            # The usual name is understood wherever the directory really is.
+            for directory in (self.work_directory, WORK_DIRECTORY):
+                if path == directory or path.startswith(directory + "/"):
+                    text = path.removeprefix(directory)
+                    break
+            else:
                 raise InvalidPathError(
                     f"Only files below {self.work_directory} can be reached. Give a path relative "
                     "to it."
                 )
-            text = path.removeprefix(self.work_directory)
         parts = tuple(part for part in text.split("/") if part not in ("", "."))
         if ".." in parts:
             raise InvalidPathError("A path may not contain '..': give it from the work directory.")

@@ -103,6 +103,9 @@ class KernelProcess:
             PoolUnavailableError: a step of the containment failed; no code has run.
         """
         self._control, self._stdout, self._stderr = control, stdout, stderr
+        self._events = select.epoll()
+        for descriptor in (control.fileno(), stdout, stderr, self.process):
+            self._events.register(descriptor, select.EPOLLIN)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)
         data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
@@ -113,9 +116,6 @@ class KernelProcess:
             raise PoolUnavailableError(
                 f"A local session could not be isolated, so it was not started: {reason}."
             )
-        self._events = select.epoll()
-        for descriptor in (control.fileno(), stdout, stderr, self.process):
-            self._events.register(descriptor, select.EPOLLIN)
         self.base_directory = descriptors[0]
         self.work_directory = str(header["ready"])
 

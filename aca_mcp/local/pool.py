@@ -28,6 +28,7 @@ from aca_mcp.local.replies import parse_packages
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_process import TemplateProcess, open_template
 from aca_mcp.pool import (
+    WORK_DIRECTORY,
     Execution,
     FileDownload,
     FileEntry,
@@ -236,7 +237,7 @@ class LocalSessionPool:
             kind="local",
             runtime=self._template.runtime,
             packages=self._packages,
-            work_directory="/mnt/data",
+            work_directory=WORK_DIRECTORY if isolation is Isolation.NAMESPACES else ".",
             max_timeout_seconds=self._configuration.max_timeout_seconds,
             max_file_bytes=self._configuration.max_file_bytes,
             network=self._configuration.network,

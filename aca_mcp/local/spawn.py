@@ -74,7 +74,7 @@ class Spawner:
         if self._template.isolation is Isolation.NAMESPACES:
             return storage, None
         storage.mkdir(mode=0o700)
-        if os.geteuid() != 0:
+        if os.geteuid() != 0 or self._template.isolation is Isolation.UNSAFE_NONE:
             return storage, None
         identity = _FIRST_IDENTITY + number % _IDENTITIES
         os.chown(storage, identity, identity)

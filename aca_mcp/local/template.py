@@ -26,6 +26,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -59,7 +60,7 @@ class TemplateConfiguration:
     """Without its isolation and readable paths, which the template finds out itself."""
     preimport: tuple[str, ...]
     scratch: str
-    """A directory of the template's own, where there are no namespaces."""
+    """The pool's directory on the host, with ``template`` in it; removed at the end."""
 
     def to_packet(self) -> bytes:
         """As the first packet."""
@@ -89,7 +90,7 @@ def main(descriptor: int) -> NoReturn:
         _refuse(connection, f"The sandbox could not be set up: {error}.")
     if child == 0:
         _run_inner(connection, replace(configuration, policy=policy))
-    _wait_outside(connection, child)
+    _wait_outside(connection, child, Path(configuration.scratch))
 
 
 def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
@@ -118,12 +119,14 @@ def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _wait_outside(connection: socket.socket, child: int) -> NoReturn:
+def _wait_outside(connection: socket.socket, child: int, scratch: Path) -> NoReturn:
     poll = select.poll()
     poll.register(connection, 0)  # a hang-up is reported all the same
     poll.register(os.pidfd_open(child), select.POLLIN)
     poll.poll()
     _kill_descendants()
+    # The server does this too, unless it was killed.
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 
 
@@ -144,7 +147,7 @@ def _run_inner(connection: socket.socket, configuration: TemplateConfiguration) 
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        scratch = configuration.scratch
+        scratch = f"{configuration.scratch}/template"
         if configuration.policy.isolation is Isolation.NAMESPACES:
             namespaces.mount_proc()
             namespaces.mount_template_scratch()

@@ -191,6 +191,7 @@ async def open_template(configuration: LocalPoolConfiguration) -> AsyncGenerator
     scratch = Path(tempfile.mkdtemp(prefix="aca-mcp-"))
     # Sessions may pass through but not look around: each has a directory that only it can enter.
     scratch.chmod(0o711)
+    (scratch / "template").mkdir(mode=0o700)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     try:
@@ -242,8 +243,6 @@ def _environment(python: str) -> dict[str, str]:
 def _configuration_of(
     configuration: LocalPoolConfiguration, scratch: Path
 ) -> TemplateConfiguration:
-    own = scratch / "template"
-    own.mkdir(mode=0o700)
     policy = SandboxPolicy(
         isolation=Isolation.NAMESPACES,
         network=configuration.network,
@@ -254,7 +253,7 @@ def _configuration_of(
         readable=(),
     )
     return TemplateConfiguration(
-        configuration.isolation, policy, configuration.preimport, str(own)
+        configuration.isolation, policy, configuration.preimport, str(scratch)
     )
 
 
