@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
-from aca_mcp.kernel.interpreter import CellResult, Interpreter
+
+if TYPE_CHECKING:
+    import socket
+
+    from aca_mcp.kernel.interpreter import CellResult, Interpreter
 
 _READ_BYTES = 64 * 1024
 

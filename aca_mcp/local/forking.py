@@ -17,15 +17,18 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.kernel.interpreter import Interpreter
 from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.local.passing import receive
 from aca_mcp.sandbox import syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
+
+if TYPE_CHECKING:
+    # It imports IPython, which neither the server nor a template outside its sandbox should.
+    from aca_mcp.kernel.interpreter import Interpreter
 
 _MAX_REQUEST_BYTES = 4096
 _CONTROL = 3
@@ -105,9 +108,7 @@ class ForkServer:
             try:
                 pid = os.fork()
                 if pid == 0:
-                    _become_session(
-                        self._policy, self._interpreter, storage, identity, descriptors
-                    )
+                    _become_session(self._policy, self._interpreter, storage, identity, descriptors)
             finally:
                 if in_namespaces:
                     syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
