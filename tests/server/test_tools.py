@@ -5,22 +5,21 @@ from __future__ import annotations
 import base64
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import pytest
 from mcp import Client
 from mcp_types import (
     BlobResourceContents,
-    CallToolResult,
     EmbeddedResource,
     ImageContent,
-    TextContent,
 )
 
 from aca_mcp import __version__
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
+from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
@@ -32,45 +31,6 @@ if TYPE_CHECKING:
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SLEEP = "import anyio; await anyio.sleep(60)"
-
-
-class Caller:
-    """A connected client, and the shortest way to call a tool."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    async def result(self, tool: str, **arguments: Any) -> CallToolResult:
-        result = await self.client.call_tool(tool, arguments)
-        assert isinstance(result, CallToolResult)
-        assert result.structured_content is None
-        return result
-
-    async def __call__(self, tool: str, **arguments: Any) -> str:
-        """The text of a call that succeeds."""
-        result = await self.result(tool, **arguments)
-        assert not result.is_error, result.content
-        return text_of(result)
-
-    async def refusal(self, tool: str, **arguments: Any) -> str:
-        """The text of a call that fails."""
-        result = await self.result(tool, **arguments)
-        assert result.is_error, result.content
-        return text_of(result)
-
-
-def text_of(result: CallToolResult) -> str:
-    assert len([block for block in result.content if isinstance(block, TextContent)]) == 1
-    first = result.content[0]
-    assert isinstance(first, TextContent)
-    return first.text
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait, not for ever, for what another task does."""
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 -- what is waited for tells nobody
-            await anyio.sleep(0.005)
 
 
 @pytest.fixture(params=["legacy", "2026-07-28"])

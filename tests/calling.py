@@ -1,0 +1,58 @@
+"""The shortest way to call a tool through a real client, for tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp_types import CallToolResult, ImageContent, TextContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp import Client
+
+
+class Caller:
+    """A connected client, and the shortest way to call a tool."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def result(self, tool: str, **arguments: Any) -> CallToolResult:
+        result = await self.client.call_tool(tool, arguments)
+        assert isinstance(result, CallToolResult)
+        assert result.structured_content is None
+        return result
+
+    async def __call__(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that succeeds."""
+        result = await self.result(tool, **arguments)
+        assert not result.is_error, result.content
+        return text_of(result)
+
+    async def refusal(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that fails."""
+        result = await self.result(tool, **arguments)
+        assert result.is_error, result.content
+        return text_of(result)
+
+
+def text_of(result: CallToolResult) -> str:
+    assert len([block for block in result.content if isinstance(block, TextContent)]) == 1
+    first = result.content[0]
+    assert isinstance(first, TextContent)
+    return first.text
+
+
+def images_of(result: CallToolResult) -> list[ImageContent]:
+    """The images, which come after the text."""
+    assert all(block.type == "image" for block in result.content[1:])
+    return [block for block in result.content if isinstance(block, ImageContent)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, not for ever, for what another task does."""
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 -- what is waited for tells nobody
+            await anyio.sleep(0.005)

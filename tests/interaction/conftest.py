@@ -1,0 +1,60 @@
+"""Real servers over real stdio, with the local pool, in both protocol eras."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.calling import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    Era = Literal["legacy", "2026-07-28"]
+    Serve = Callable[..., AbstractAsyncContextManager[Caller]]
+
+
+@pytest.fixture(scope="module", params=["legacy", "2026-07-28"])
+def era(request: pytest.FixtureRequest) -> Era:
+    """The protocol era that the client opens with."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def serve(era: Era) -> Serve:
+    """Starts a server with these settings, and connects to it."""
+
+    @asynccontextmanager
+    async def served(**settings: object) -> AsyncGenerator[Caller]:
+        parameters = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "aca_mcp", "serve"],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **{name: str(value) for name, value in settings.items()}},
+        )
+        async with Client(stdio_client(parameters), mode=era) as client:
+            yield Caller(client)
+
+    return served
+
+
+@pytest.fixture(scope="module")
+async def server(serve: Serve) -> AsyncGenerator[Caller]:
+    """One server for all the tests of a module, since each costs a second."""
+    async with serve() as caller:
+        yield caller
+
+
+@pytest.fixture
+async def call(server: Caller) -> Caller:
+    """The same, with an empty session."""
+    await server("restart_session")
+    return server

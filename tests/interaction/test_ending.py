@@ -1,0 +1,112 @@
+"""However a connection ends, the server ends soon, with 0, and leaves no process behind."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server_process import Server, call, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+COMMAND = [sys.executable, "-m", "aca_mcp", "serve"]
+PROGRAMS = {
+    "idle": "print('on')",
+    "busy": "print('on', flush=True)\nwhile True: pass",
+    "stubborn": (
+        "import os, signal, subprocess\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "print('on', flush=True)\n"
+        "while True:\n"
+        "  try:\n"
+        "    while True: pass\n"
+        "  except BaseException: pass"
+    ),
+}
+ENDINGS: dict[str, Callable[[Server], object]] = {
+    "EOF": lambda server: server.stdin.close(),
+    "SIGTERM": lambda server: server.process.send_signal(signal.SIGTERM),
+    "SIGINT": lambda server: server.process.send_signal(signal.SIGINT),
+}
+
+
+@pytest.fixture
+def server() -> Generator[Server]:
+    with process(COMMAND) as started:
+        shaken = Server(started)
+        shaken.shake_hands()
+        yield shaken
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below one, each with the time of its start, which tells it from a later one."""
+    children: dict[int, list[int]] = {}
+    started: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+        started[int(path.parent.name)] = fields[19]
+    found: dict[int, str] = {}
+    todo = [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found |= {child: started[child] for child in below}
+        todo += below
+    return found
+
+
+def alive(processes: dict[int, str]) -> list[int]:
+    found: list[int] = []
+    for pid, start in processes.items():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[19] == start and fields[0] != "Z":
+            found.append(pid)
+    return found
+
+
+def all_gone(processes: dict[int, str], within_seconds: float = 2) -> bool:
+    end = time.monotonic() + within_seconds
+    while alive(processes) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not alive(processes)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_server_ends_at_once_and_leaves_nothing(
+    server: Server, ending: str, program: str
+) -> None:
+    server.send(call(1, PROGRAMS[program], progressToken="p"))
+    assert server.receive()["params"]["message"] == "on"
+    below = descendants(server.process.pid)
+    assert len(below) >= 2
+    ENDINGS[ending](server)
+    server.ends_within(2)
+    assert all_gone(below)
+
+
+def test_a_server_that_is_killed_leaves_nothing(server: Server) -> None:
+    server.send(call(1, PROGRAMS["stubborn"], progressToken="p"))
+    assert server.receive()["params"]["message"] == "on"
+    below = descendants(server.process.pid)
+    server.process.kill()
+    assert all_gone(below)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_server_that_was_never_used_ends_as_soon(server: Server, ending: str) -> None:
+    ENDINGS[ending](server)
+    server.ends_within(2)

@@ -1,0 +1,210 @@
+"""A client has Python run: what comes back, what stays, and what does not."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from tests.calling import Caller, images_of, text_of
+
+if TYPE_CHECKING:
+    from tests.interaction.conftest import Serve
+
+FOREVER = "import time\nwhile True: time.sleep(0.01)"
+
+
+def dimensions(png: str) -> tuple[int, int]:
+    width, height = struct.unpack(">II", base64.b64decode(png)[16:24])
+    return width, height
+
+
+async def test_variables_imports_and_files_stay(call: Caller) -> None:
+    assert await call("execute_python", code="import math; x = math.tau; print('set')") == "set"
+    await call("execute_python", code="open('note.txt', 'w').write('kept');")
+    assert await call("execute_python", code="round(x, 2), open('note.txt').read()") == (
+        "(6.28, 'kept')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("1 + 1", "2"),
+        ("x = 1", "[done, no output]"),
+        ('{"a": 1}', "{'a': 1}"),
+        ('"null"', "'null'"),
+        ("print('one')\n2", "one\n[value]\n2"),
+        ("import sys; print('bad', file=sys.stderr)", "[stderr]\nbad"),
+        ("import pandas; pandas.DataFrame({'a': [1, 2]})", "   a\n0  1\n1  2"),
+        ("import asyncio; await asyncio.sleep(0, 'awaited')", "'awaited'"),
+        ("display('shown')\n'value'", "'shown'\n[value]\n'value'"),
+        ("!echo from the shell", "from the shell"),
+        ("print('\\x1b[31mred\\x1b[0m')", "red"),
+        ("from IPython.display import Markdown; Markdown('*text*')", "*text*"),
+        ("'größe 数据 🎉'", "'größe 数据 🎉'"),
+    ],
+)
+async def test_what_code_gives_is_shown(call: Caller, code: str, shown: str) -> None:
+    assert await call("execute_python", code=code) == shown
+
+
+async def test_figures_come_as_images_in_their_order(call: Caller) -> None:
+    result = await call.result(
+        "execute_python",
+        code=(
+            "import matplotlib.pyplot as plt\n"
+            "plt.figure(figsize=(3, 2), dpi=50); plt.plot([1, 2])\n"
+            "plt.show()\n"
+            "plt.figure(figsize=(4, 2), dpi=50); plt.plot([2, 1]);"
+        ),
+    )
+    assert text_of(result) == "[figure 1]\n[figure 2]"
+    first, second = images_of(result)
+    assert first.mime_type == second.mime_type == "image/png"
+    assert dimensions(first.data) < dimensions(second.data)
+
+
+async def test_a_figure_too_large_for_clients_is_shown_smaller_and_kept(call: Caller) -> None:
+    result = await call.result(
+        "execute_python",
+        code=(
+            "import numpy, PIL.Image\n"
+            "noise = numpy.random.default_rng(0).integers(0, 256, (1000, 1200, 3), 'uint8')\n"
+            "display(PIL.Image.fromarray(noise)); secret = _SCALE = 1"
+        ),
+    )
+    first, remark = text_of(result).splitlines()
+    assert first == "[figure 1]"
+    (image,) = images_of(result)
+    assert len(result.model_dump_json(by_alias=True)) < 1_000_000
+    width, height = dimensions(image.data)
+    assert 300 < width < 1200
+    assert abs(width / height - 1.2) < 0.01
+    name = remark.removeprefix("[figure 1 is shown smaller; the full size is in ").rstrip("]")
+    assert await call("execute_python", code=f"PIL.Image.open({name!r}).size") == "(1200, 1000)"
+    (left,) = (await call("list_files", directory="outputs")).splitlines()
+    assert left.startswith(f"{name}\t")
+    variables = await call("execute_python", code="[n for n in dir() if n in ('jobs', 'source')]")
+    assert variables == "[]"
+
+
+async def test_long_output_is_cut_and_whole_in_a_file(call: Caller) -> None:
+    text = await call("execute_python", code="for n in range(100_000): print('line', n)")
+    assert text.startswith("line 0\n")
+    assert text.endswith("\nline 99999")
+    assert len(text) < 41_000
+    name = text.partition("all of it is in ")[2].partition(" ...]")[0]
+    counted = await call("execute_python", code=f"len(open({name!r}).read().splitlines())")
+    assert int(counted) > 40_000  # the pool has a bound of its own, of 1 MiB
+
+
+async def test_exceptions_come_with_the_users_part_of_the_traceback(call: Caller) -> None:
+    text = await call.refusal("execute_python", code="print('before')\ndef f():\n  1/0\nf()")
+    assert text.startswith("before\nTraceback (most recent call last):")
+    assert text.endswith("ZeroDivisionError: division by zero")
+    assert "IPython" not in text
+    assert "SyntaxError" in await call.refusal("execute_python", code="1 +")
+    assert "input" in await call.refusal("execute_python", code="input('name? ')")
+
+
+async def test_a_timeout_keeps_what_was_printed_and_the_variables(call: Caller) -> None:
+    text = await call.refusal(
+        "execute_python", code=f"x = 5; print('early')\n{FOREVER}", timeout_seconds=0.5
+    )
+    assert text.startswith("early\n")
+    assert "because the time was up" in text
+    assert await call("execute_python", code="x") == "5"
+
+
+async def test_a_session_that_dies_is_reported_and_replaced(call: Caller) -> None:
+    await call("execute_python", code="x = 1")
+    text = await call.refusal(
+        "execute_python", code="print('last words', flush=True)\nimport os; os._exit(3)"
+    )
+    assert text.startswith("last words\n")
+    assert "[The session ended: " in text
+    text = await call("execute_python", code="'new'")
+    assert text.startswith("[The earlier session is gone: ")
+    assert text.endswith("\n'new'")
+    assert await call("execute_python", code="'still'") == "'still'"
+
+
+async def test_restart_forgets_variables_and_files(call: Caller) -> None:
+    await call("execute_python", code="x = 1; open('a', 'w').close()")
+    await call("restart_session")
+    assert "NameError" in await call.refusal("execute_python", code="x")
+    assert await call("list_files") == "[no files]"
+
+
+async def test_sessions_by_handle_are_apart(call: Caller) -> None:
+    first, second = await call("start_session"), await call("start_session")
+    for handle in (first, second):
+        await call("execute_python", code=f"owner = {handle[-1]!r}", session=handle)
+        await call("upload_file", path="who.txt", content=handle[-1], session=handle)
+    for handle in (first, second):
+        assert await call("execute_python", code="owner", session=handle) == repr(handle[-1])
+        assert await call("download_file", path="who.txt", session=handle) == handle[-1]
+    assert "NameError" in await call.refusal("execute_python", code="owner")
+    assert "start_session" in await call.refusal(
+        "execute_python", code="1", session=first[:-2] + second[-2:]
+    )
+
+
+async def test_output_is_reported_while_code_runs(call: Caller) -> None:
+    messages: list[str] = []
+    seen = anyio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message or "")
+        seen.set()
+
+    async def run() -> None:
+        code = "print('step 1', flush=True)\nimport os\nwhile not os.path.exists('go'): pass"
+        await call.client.call_tool("execute_python", {"code": code}, progress_callback=on_progress)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await seen.wait()
+            # The code is still running: it waits for this file.
+            await call("upload_file", path="go", content="")
+    assert messages[0] == "step 1"
+
+
+async def test_cancelling_stops_the_code_and_keeps_the_session(call: Caller) -> None:
+    await call("execute_python", code="x = 7")
+    running = anyio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        running.set()
+
+    async def run() -> None:
+        code = f"print('on', flush=True)\n{FOREVER}"
+        await call.client.call_tool("execute_python", {"code": code}, progress_callback=on_progress)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await running.wait()
+            tasks.cancel_scope.cancel()
+        assert await call("execute_python", code="x") == "7"
+
+
+async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> None:
+    await call("execute_python", code="x = 1; open('mine', 'w').close()")
+    async with serve() as other:
+        assert "NameError" in await other.refusal("execute_python", code="x")
+        assert await other("list_files") == "[no files]"
+
+
+async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
+    async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=1) as call:
+        await call("execute_python", code="1")
+        handle = await call("start_session")
+        refused = await call.refusal("execute_python", code="1", session=handle)
+        assert "session" in refused
+        assert await call("execute_python", code="2") == "2"
