@@ -7,13 +7,13 @@ import pty
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
 
 import anyio
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "aca_mcp", "exec"]
 
@@ -78,6 +78,20 @@ def test_a_missing_download_is_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/mnt", "/var/tmp", "/dev/shm"])
+def test_packages_are_there_wherever_the_interpreter_lives(place: str) -> None:
+    """Sessions have a /tmp, /mnt and /dev/shm of their own, and must not lose a clone's .venv."""
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        venv.create(folder, symlinks=True)
+        packages = Path(sysconfig.get_path("purelib", vars={"base": folder}))
+        # What is installed here is seen there as well, and one module more.
+        (packages / "here.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        (packages / "only_there.py").write_text("answer = 42", encoding="utf-8")
+        code = "import only_there; only_there.answer"
+        done = run(code, "--local-python", f"{folder}/bin/python", cwd=Path(folder))
+    assert (done.stdout, done.stderr) == ("42\n", "")
 
 
 def test_time_that_is_up_is_said(tmp_path: Path) -> None:

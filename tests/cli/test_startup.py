@@ -8,10 +8,21 @@ import sys
 
 import pytest
 
-NEVER = ["azure", "azure.identity", "httpx", "uvicorn", "rich", "IPython", "numpy", "pandas"]
-"""Not needed to serve stdio with a local pool, however long it runs."""
+NEVER = ["azure", "azure.identity", "httpx", "rich", "IPython", "numpy", "pandas"]
+"""Not needed to serve stdio with a local pool, however long it runs.
 
-AFTER_THE_POOL = [*NEVER, "mcp", "mcp_types", "aca_mcp.server", "starlette", "jsonschema"]
+The MCP SDK itself imports starlette and uvicorn, whatever the transport.
+"""
+
+AFTER_THE_POOL = [
+    *NEVER,
+    "mcp",
+    "mcp_types",
+    "aca_mcp.server",
+    "starlette",
+    "jsonschema",
+    "uvicorn",
+]
 """Not needed before the template process is on its way."""
 
 OPEN_THEN_LOOK = """
@@ -61,6 +72,13 @@ def test_serving_stdio_imports_nothing_that_it_does_not_use() -> None:
     }
     assert "aca_mcp.server.stdio" in loaded
     assert sorted(loaded.intersection(NEVER)) == []
+
+
+def test_a_client_that_leaves_at_once_is_not_waited_for() -> None:
+    """Hosts kill a server that takes longer than two seconds to go; here it starts up as well."""
+    subprocess.run(
+        [sys.executable, "-m", "aca_mcp"], stdin=subprocess.DEVNULL, timeout=8, check=True
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
