@@ -10,12 +10,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TYPE_CHECKING
 
 from aca_mcp.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from contextlib import AbstractAsyncContextManager
 
 WORK_DIRECTORY = "/mnt/data"
 """Where the files of a session are, unless ``PoolMetadata.work_directory`` says otherwise."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.pool import SessionPool
-from aca_mcp.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aca_mcp.settings import Settings
+    from aca_mcp.pool import SessionPool
+    from collections.abc import AsyncGenerator
 
 
 @asynccontextmanager
@@ -28,8 +31,8 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
             "The local pool needs Linux. Here, use an Azure session pool, the container image, "
             "or Linux in a virtual machine (WSL on Windows)."
         )
-    from aca_mcp.local.configuration import LocalPoolConfiguration  # noqa: PLC0415 -- Linux only
-    from aca_mcp.local.pool import open_local_pool  # noqa: PLC0415
+    from aca_mcp.local.configuration import LocalPoolConfiguration
+    from aca_mcp.local.pool import open_local_pool
 
     mebibyte = 2**20
     configuration = LocalPoolConfiguration(

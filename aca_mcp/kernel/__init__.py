@@ -1,1 +1,1 @@
-"""The Python interpreter of a session. It runs inside the sandbox and imports nothing else of us."""
+"""The Python interpreter of a session, run inside the sandbox. Imports nothing else of us."""

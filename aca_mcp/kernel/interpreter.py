@@ -12,10 +12,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from IPython.core.compilerop import CachingCompiler
@@ -29,6 +27,8 @@ from aca_mcp.kernel.outputs import OutputCollector
 from aca_mcp.kernel.tracebacks import cell_name, format_exception
 
 if TYPE_CHECKING:
+    from types import FrameType
+    from collections.abc import Mapping
     from matplotlib.backend_bases import FigureManagerBase
 
 _WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
@@ -69,9 +69,7 @@ class _CollectingDisplayHook(DisplayHook):
     def log_output(self, format_dict: object) -> None:
         """Keep no history of outputs: it would keep every figure for the session's life."""
 
-    def write_format_data(
-        self, format_dict: Mapping[str, object], md_dict: object = None
-    ) -> None:
+    def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
         # A figure that is still open is shown with the others at the end, once.
         if not any(manager.canvas.figure is self._value for manager in _open_figures()):
             self.collector.add("result", format_dict, self._value)
@@ -166,7 +164,7 @@ class Interpreter:
             outcome = self._shell.run_cell(code, store_history=True)
             error = outcome.error_before_exec or outcome.error_in_exec
             _show_open_figures()
-        except BaseException as stray:  # noqa: BLE001 -- whatever comes, the session answers
+        except BaseException as stray:
             error = stray
         finally:
             self._running = False
@@ -197,7 +195,7 @@ def _show_open_figures() -> None:
     managers = _open_figures()
     if not managers:
         return
-    from IPython.display import display  # noqa: PLC0415 -- costs time, and few need it
+    from IPython.display import display
 
     try:
         for manager in managers:
@@ -208,7 +206,7 @@ def _show_open_figures() -> None:
 
 def _wide_table(table: object, printer: object, cycle: bool) -> None:
     """Print a DataFrame in fewer, longer lines than a terminal's."""
-    import pandas as pd  # noqa: PLC0415 -- a DataFrame is there, so pandas is
+    import pandas as pd
 
     options = [item for pair in _WIDE_TABLE.items() for item in pair]
     with pd.option_context(*options):
@@ -229,7 +227,7 @@ def _is_normal_exit(error: BaseException) -> bool:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)[:65536]
-    except BaseException:  # noqa: BLE001 -- the code's own __str__
+    except BaseException:
         return "(its text could not be made)"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+SCRATCH_BYTES = 256 * 2**20
+"""Of ``/tmp``, and again of ``/dev/shm``, of one session."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalPoolConfiguration:

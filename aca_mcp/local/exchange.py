@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
-import socket
-from typing import Literal
+from typing import Literal, TYPE_CHECKING
 
 import anyio
 
@@ -19,12 +17,16 @@ from aca_mcp.local.descriptors import bytes_waiting
 from aca_mcp.local.output import BoundedOutput
 from aca_mcp.pool import OutputCallback, OutputChunk
 
+if TYPE_CHECKING:
+    import socket
+    import select
+
 _READ_BYTES = 256 * 1024
 _READS_A_TURN = 8
 """Of one stream; then others have a turn, so that a flood does not stop the server."""
 
 
-class KernelDied(Exception):  # noqa: N818 -- an event rather than an error: callers turn it into one
+class KernelDied(Exception):
     """The kernel's process ended, or cannot be trusted any more.
 
     The text is a clause that says why, or empty where only the process's status can tell.

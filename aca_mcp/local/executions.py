@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.kernel_process import KernelOutcome
 from aca_mcp.local.replies import ExecutionReply, parse_execution
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, StreamText
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aca_mcp.local.kernel_process import KernelOutcome
 
 _INTERFERED = "its code interfered with the interpreter's own connection"
 
@@ -65,9 +68,7 @@ def not_begun(timeout_seconds: float) -> Execution:
     )
 
 
-def _status(
-    outcome: KernelOutcome, reply: ExecutionReply, died: str | None
-) -> ExecutionStatus:
+def _status(outcome: KernelOutcome, reply: ExecutionReply, died: str | None) -> ExecutionStatus:
     if outcome.stopped == "timeout":
         return ExecutionStatus.TIMED_OUT
     if outcome.stopped == "interrupt" and (died or reply.error is not None):

@@ -14,11 +14,10 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TYPE_CHECKING
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.errors import (
@@ -32,6 +31,9 @@ from aca_mcp.errors import (
 )
 from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 from aca_mcp.sandbox.syscalls import set_file_system_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 MAX_ENTRIES = 1000
 _MAX_VISITED = 20_000
@@ -201,7 +203,7 @@ class Upload:
     def finish(self) -> FileEntry:
         """Let the file appear under its name."""
         last = self._parts[-1]
-        with self._files._as_session(), _errors_of(self._path):  # noqa: SLF001 -- one class in two
+        with self._files._as_session(), _errors_of(self._path):
             if self._overwrite:
                 os.rename(self._name, last, src_dir_fd=self._incoming, dst_dir_fd=self._parent)
             else:
@@ -210,7 +212,7 @@ class Upload:
 
     def close(self) -> None:
         """Free what it holds, and leave nothing of a file that was not finished."""
-        with self._files._as_session(), suppress(OSError):  # noqa: SLF001 -- one class in two
+        with self._files._as_session(), suppress(OSError):
             os.unlink(self._name, dir_fd=self._incoming)
         for descriptor in (self._descriptor, self._incoming, self._parent):
             os.close(descriptor)

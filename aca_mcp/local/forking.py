@@ -155,7 +155,7 @@ def _become_session(
         ready = encode(Frame({"ready": work_directory}))
         socket.send_fds(control, [ready], [base])
         os.close(base)
-    except BaseException as error:  # noqa: BLE001 -- no code may run if any step failed
+    except BaseException as error:
         with contextlib.suppress(OSError):
             control.sendall(encode(Frame({"refused": str(error)})))
         os._exit(1)
@@ -182,7 +182,7 @@ def _take_descriptors(descriptors: list[int]) -> int:
 
 def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
     """Make anew what forks would share."""
-    scratch = "/tmp"  # noqa: S108 -- the session's own
+    scratch = "/tmp"
     if policy.isolation is not Isolation.NAMESPACES:
         scratch = str(Path(work_directory).parent / "tmp")
     for name in tuple(os.environ):

@@ -10,11 +10,9 @@ import os
 import select
 import shutil
 import signal
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -23,10 +21,15 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import Frame, FrameDecoder
 from aca_mcp.local.descriptors import has_ended, pid_behind
 from aca_mcp.local.exchange import Exchange, KernelDied
-from aca_mcp.local.output import BoundedOutput
 from aca_mcp.local.passing import receive
-from aca_mcp.local.template_process import TemplateProcess
-from aca_mcp.pool import OutputCallback
+
+if TYPE_CHECKING:
+    from aca_mcp.local.output import BoundedOutput
+    from aca_mcp.pool import OutputCallback
+    from aca_mcp.local.template_process import TemplateProcess
+    from aca_mcp.local.cgroups import SessionGroup
+    from pathlib import Path
+    import socket
 
 _FIRST_FRAME_BYTES = 64 * 1024
 _START_SECONDS = 30
@@ -66,7 +69,12 @@ class KernelProcess:
     """A session's process, from ready to gone."""
 
     def __init__(
-        self, template: TemplateProcess, storage: Path, pid: int, process: int
+        self,
+        template: TemplateProcess,
+        storage: Path,
+        pid: int,
+        process: int,
+        group: SessionGroup | None,
     ) -> None:
         self._template = template
         self.storage = storage
@@ -74,6 +82,7 @@ class KernelProcess:
         self._template_pid = pid
         self.process = process
         """A pidfd."""
+        self._group = group
         self.pid = pid_behind(process)
         """In our PID namespace. Not used again before ``kill`` has returned."""
         self.work_directory = ""
@@ -106,6 +115,8 @@ class KernelProcess:
         self._events = select.epoll()
         for descriptor in (control.fileno(), stdout, stderr, self.process):
             self._events.register(descriptor, select.EPOLLIN)
+        if self._group is not None:
+            await anyio.to_thread.run_sync(self._group.add, self.pid)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)
         data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
@@ -227,5 +238,10 @@ class KernelProcess:
         for descriptor in descriptors:
             if descriptor >= 0:
                 os.close(descriptor)
-        if self.storage.exists():
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.storage, ignore_errors=True))
+        await anyio.to_thread.run_sync(self._remove)
+
+    def _remove(self) -> None:
+        if self.storage.is_absolute():
+            shutil.rmtree(self.storage, ignore_errors=True)
+        if self._group is not None:
+            self._group.remove()

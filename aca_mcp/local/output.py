@@ -53,6 +53,6 @@ def _decode_start(data: bytes) -> str:
 
 def _decode_end(data: bytes) -> str:
     start = 0
-    while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:  # noqa: PLR2004 -- UTF-8's continuation bytes
+    while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
         start += 1
     return data[start:].decode("utf-8", "replace")

@@ -10,7 +10,9 @@ import array
 import socket
 
 
-def receive(connection: socket.socket, size: int, most: int, flags: int = 0) -> tuple[bytes, list[int]]:
+def receive(
+    connection: socket.socket, size: int, most: int, flags: int = 0
+) -> tuple[bytes, list[int]]:
     """Receive data and at most ``most`` descriptors, which are the caller's to close.
 
     Raises:

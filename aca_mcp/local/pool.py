@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,10 @@ import anyio.to_thread
 from aca_mcp.errors import InvalidRequestError, PoolFullError, PoolUnavailableError
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local import memory
-from aca_mcp.local.configuration import LocalPoolConfiguration
+from aca_mcp.local.cgroups import GroupLimits
+from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.executions import build_execution, not_begun
 from aca_mcp.local.files import SessionFiles
-from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.registry import Admission, Registry
 from aca_mcp.local.replies import parse_packages
 from aca_mcp.local.spawn import Spawner
@@ -40,6 +39,11 @@ from aca_mcp.pool import (
     check_identifier,
 )
 from aca_mcp.sandbox.policy import Isolation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aca_mcp.local.kernel_process import KernelProcess
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
 CHUNK_BYTES = 2**20
 
@@ -73,7 +77,11 @@ class LocalSessionPool:
         self._configuration = configuration
         self._template = template
         self._tasks = tasks
-        self._spawner = Spawner(template)
+        files = configuration.disk_bytes + 2 * SCRATCH_BYTES  # in memory, so they count
+        self._spawner = Spawner(
+            template,
+            GroupLimits(configuration.memory_bytes + files, configuration.max_processes),
+        )
         self._spawning = anyio.Lock()
         self._ready: deque[KernelProcess] = deque()
         self._ready_wanted = anyio.Event()
@@ -245,9 +253,7 @@ class LocalSessionPool:
         )
 
     @asynccontextmanager
-    async def _use(
-        self, identifier: str
-    ) -> AsyncGenerator[tuple[_Session, KernelProcess, bool]]:
+    async def _use(self, identifier: str) -> AsyncGenerator[tuple[_Session, KernelProcess, bool]]:
         """The session of an identifier, started if need be, and whether it was."""
         check_identifier(identifier)
         session = self._sessions.get(identifier)
@@ -296,9 +302,7 @@ class LocalSessionPool:
             # while a thread still works with it.
             base = os.dup(kernel.base_directory)
             try:
-                yield SessionFiles(
-                    base, kernel.work_directory, self._configuration.max_file_bytes
-                )
+                yield SessionFiles(base, kernel.work_directory, self._configuration.max_file_bytes)
             finally:
                 os.close(base)
 
@@ -405,7 +409,9 @@ async def _chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def open_local_pool(configuration: LocalPoolConfiguration) -> AsyncGenerator[LocalSessionPool]:
+async def open_local_pool(
+    configuration: LocalPoolConfiguration,
+) -> AsyncGenerator[LocalSessionPool]:
     """Open a pool on this machine, and end all its sessions at the end. Does not wait for it.
 
     Raises:
@@ -419,7 +425,7 @@ async def open_local_pool(configuration: LocalPoolConfiguration) -> AsyncGenerat
         tasks.start_soon(pool.keep_house)
         try:
             yield pool
-        except Exception as error:  # noqa: BLE001 -- raised again below, but not in a group
+        except Exception as error:
             failure = error
         finally:
             tasks.cancel_scope.cancel()

@@ -6,12 +6,14 @@ own session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, TYPE_CHECKING
 
 from aca_mcp.kernel.frames import Frame, FrameError
 from aca_mcp.pool import ExecutionError, Output, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _MAX_OUTPUTS = 1000
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
-from aca_mcp.local.template_process import TemplateProcess
 from aca_mcp.sandbox.policy import Isolation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aca_mcp.local.template_process import TemplateProcess
+    from pathlib import Path
 
 _FIRST_IDENTITY = 62_000
 _IDENTITIES = 2_900
@@ -23,9 +28,12 @@ container has, and each used again only when thousands of others have been."""
 class Spawner:
     """Starts session processes of one template."""
 
-    def __init__(self, template: TemplateProcess) -> None:
+    def __init__(self, template: TemplateProcess, group_limits: GroupLimits) -> None:
         self._template = template
+        self._group_limits = group_limits
         self._numbers = itertools.count()
+        self._groups: Groups | None = None
+        self._looked_for_groups = False
 
     async def spawn(self) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
@@ -34,7 +42,7 @@ class Spawner:
             PoolUnavailableError: it could not be started.
         """
         await self._template.wait_ready()
-        storage, identity = self._place(next(self._numbers))
+        storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
         control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         stdout, stdout_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         stderr, stderr_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -53,12 +61,14 @@ class Spawner:
             for descriptor in (stdout, stderr):
                 os.close(descriptor)
             control.close()
+            if group is not None:
+                group.remove()
             raise
         finally:
             control_theirs.close()
             os.close(stdout_theirs)
             os.close(stderr_theirs)
-        kernel = KernelProcess(self._template, storage, pid, process)
+        kernel = KernelProcess(self._template, storage, pid, process, group)
         try:
             await kernel.start(control, stdout, stderr)
         except (PoolUnavailableError, TimeoutError) as error:
@@ -69,7 +79,14 @@ class Spawner:
             raise
         return kernel
 
-    def _place(self, number: int) -> tuple[Path, int | None]:
+    def _place(self, number: int) -> tuple[Path, int | None, SessionGroup | None]:
+        if not self._looked_for_groups:
+            self._looked_for_groups = True
+            self._groups = find_groups()
+        group = self._groups.create(self._group_limits) if self._groups else None
+        return (*self._storage(number), group)
+
+    def _storage(self, number: int) -> tuple[Path, int | None]:
         storage = self._template.scratch / f"session-{number}"
         if self._template.isolation is Isolation.NAMESPACES:
             return storage, None

@@ -4,8 +4,8 @@ Runs in the interpreter that the user chose and imports only the standard librar
 the sandbox. The supervisor talks to it over one ``SOCK_SEQPACKET`` connection, a JSON message a
 packet:
 
-* first the configuration, answered with ``{"isolation": name, "runtime": text}`` once the sandbox
-  is set up, or with ``{"refused": sentence}``;
+* first the configuration, answered with ``{"isolation": name, "runtime": text, "scratch": path}``
+  once the sandbox is set up, or with ``{"refused": sentence}``;
 * ``{"op": "fork", "storage": path, "identity": id or null}`` with three descriptors (control
   connection, stdout, stderr), answered with ``{"pid": n}`` and a descriptor of the process, or
   with ``{"failed": clause}``;
@@ -30,17 +30,17 @@ import shutil
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass, replace
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from aca_mcp import kernel
 from aca_mcp.local.forking import ForkServer
+from aca_mcp.local.template_configuration import MAX_PACKET_BYTES, TemplateConfiguration
 from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation
-
-MAX_PACKET_BYTES = 160 * 1024
 
 _FOR_IMPORTS = {
     # One thread: a process with more cannot be forked safely.
@@ -50,30 +50,6 @@ _FOR_IMPORTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateConfiguration:
-    """What a template is told before it does anything."""
-
-    isolation: str
-    """``auto``, or the name of an ``Isolation``."""
-    policy: SandboxPolicy
-    """Without its isolation and readable paths, which the template finds out itself."""
-    preimport: tuple[str, ...]
-    scratch: str
-    """The pool's directory on the host, with ``template`` in it; removed at the end."""
-
-    def to_packet(self) -> bytes:
-        """As the first packet."""
-        return json.dumps({**asdict(self), "policy": self.policy.to_json()}).encode()
-
-    @classmethod
-    def from_packet(cls, packet: bytes) -> TemplateConfiguration:
-        """Read the first packet. It comes from the supervisor and is trusted."""
-        data = json.loads(packet)
-        policy = SandboxPolicy.from_json(data["policy"])
-        return cls(data["isolation"], policy, tuple(data["preimport"]), data["scratch"])
-
-
 def main(descriptor: int) -> NoReturn:
     """Be a template until the connection closes."""
     connection = socket.socket(fileno=descriptor)
@@ -81,16 +57,27 @@ def main(descriptor: int) -> NoReturn:
     # Whatever runs below here is ended before the server, should the host run out of memory.
     Path("/proc/self/oom_score_adj").write_text(str(limits.OOM_SCORE_ADJUSTMENT), encoding="ascii")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    scratch = ""
     try:
         policy = _decide_policy(configuration)
+        if policy.isolation is not Isolation.NAMESPACES:
+            scratch = _make_scratch(configuration.temporary)
         if policy.isolation is Isolation.NAMESPACES:
             namespaces.enter_template_namespaces(policy)
         child = os.fork()
     except (OSError, ValueError) as error:
         _refuse(connection, f"The sandbox could not be set up: {error}.")
     if child == 0:
-        _run_inner(connection, replace(configuration, policy=policy))
-    _wait_outside(connection, child, Path(configuration.scratch))
+        _run_inner(connection, replace(configuration, policy=policy), scratch)
+    _wait_outside(connection, child, scratch)
+
+
+def _make_scratch(temporary: str) -> str:
+    scratch = tempfile.mkdtemp(prefix="aca-mcp-", dir=temporary)
+    # Sessions may pass through but not look around: each has a directory that only it can enter.
+    Path(scratch).chmod(0o711)
+    Path(scratch, "template").mkdir(mode=0o700)
+    return scratch
 
 
 def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
@@ -119,14 +106,14 @@ def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _wait_outside(connection: socket.socket, child: int, scratch: Path) -> NoReturn:
+def _wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
     poll = select.poll()
     poll.register(connection, 0)  # a hang-up is reported all the same
     poll.register(os.pidfd_open(child), select.POLLIN)
     poll.poll()
     _kill_descendants()
-    # The server does this too, unless it was killed.
-    shutil.rmtree(scratch, ignore_errors=True)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 
 
@@ -142,38 +129,40 @@ def _kill_descendants() -> None:
             os.waitpid(int(name), 0)
 
 
-def _run_inner(connection: socket.socket, configuration: TemplateConfiguration) -> NoReturn:
+def _run_inner(
+    connection: socket.socket, configuration: TemplateConfiguration, scratch: str
+) -> NoReturn:
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        scratch = f"{configuration.scratch}/template"
+        home = f"{scratch}/template"
         if configuration.policy.isolation is Isolation.NAMESPACES:
             namespaces.mount_proc()
             namespaces.mount_template_scratch()
-            scratch = "/tmp"  # noqa: S108 -- its own, just mounted
+            home = "/tmp"
         else:
             syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         os.chdir("/")
         os.environ.update(_FOR_IMPORTS)
-        os.environ.update(
-            HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch, IPYTHONDIR=f"{scratch}/ipython"
-        )
-        _serve_forks(connection, configuration)
+        os.environ.update(HOME=home, TMPDIR=home, MPLCONFIGDIR=home, IPYTHONDIR=f"{home}/ipython")
+        _serve_forks(connection, configuration, scratch)
     except ModuleNotFoundError as error:
         _refuse(
             connection,
             f"The interpreter of local sessions, {sys.executable}, has no {error.name}. Install "
             f"it with: {sys.executable} -m pip install ipython numpy pandas matplotlib",
         )
-    except Exception as error:  # noqa: BLE001 -- the supervisor is told, in a sentence
+    except Exception as error:
         _refuse(connection, f"The template process failed: {type(error).__name__}: {error}.")
     os._exit(0)
 
 
-def _serve_forks(connection: socket.socket, configuration: TemplateConfiguration) -> None:
+def _serve_forks(
+    connection: socket.socket, configuration: TemplateConfiguration, scratch: str
+) -> None:
     # Not before: making one writes to the home directory.
-    from aca_mcp.kernel.interpreter import Interpreter  # noqa: PLC0415
+    from aca_mcp.kernel.interpreter import Interpreter
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -181,7 +170,8 @@ def _serve_forks(connection: socket.socket, configuration: TemplateConfiguration
     interpreter = Interpreter()
     server = ForkServer(connection, configuration.policy, interpreter)
     runtime = f"Python {sys.version.split()[0]}"
-    server.send({"isolation": configuration.policy.isolation.value, "runtime": runtime})
+    isolation = configuration.policy.isolation.value
+    server.send({"isolation": isolation, "runtime": runtime, "scratch": scratch})
     for name in configuration.preimport:
         server.answer_if_hurried()
         with contextlib.suppress(ImportError):

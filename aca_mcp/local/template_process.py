@@ -7,33 +7,32 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import cast, TYPE_CHECKING
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 import aca_mcp
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.configuration import LocalPoolConfiguration
+from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.passing import receive
 from aca_mcp.local.replies import parse_package_rows
-from aca_mcp.local.template import MAX_PACKET_BYTES, TemplateConfiguration
-from aca_mcp.pool import Package
+from aca_mcp.local.template_configuration import MAX_PACKET_BYTES, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import Package
+    from collections.abc import AsyncGenerator, Sequence
 
 _ANSWER_SECONDS = 60
 """A template answers at once, or after its imports, which a cold disk can make slow."""
 
 _MAX_STDERR_BYTES = 4096
-_SCRATCH_BYTES = 256 * 2**20
 
 _BOOTSTRAP = """\
 import sys
@@ -49,11 +48,9 @@ main(%d)
 class TemplateProcess:
     """A running template. Made by ``open_template``."""
 
-    def __init__(
-        self, process: anyio.abc.Process, connection: socket.socket, scratch: Path, python: str
-    ) -> None:
-        self.scratch = scratch
-        """A directory of the pool's own, for sessions that have no namespaces."""
+    def __init__(self, process: anyio.abc.Process, connection: socket.socket, python: str) -> None:
+        self.scratch = Path()
+        """The pool's directory, for sessions without namespaces; known as ``isolation`` is."""
         self._process = process
         self._connection = connection
         self._python = python
@@ -79,6 +76,7 @@ class TemplateProcess:
         answer, _ = await self._receive()
         self.isolation = Isolation(str(answer["isolation"]))
         self.runtime = str(answer["runtime"])
+        self.scratch = Path(str(answer["scratch"]))
 
     async def fork(
         self, storage: str, identity: int | None, descriptors: Sequence[int]
@@ -188,27 +186,19 @@ async def open_template(configuration: LocalPoolConfiguration) -> AsyncGenerator
     Raises:
         PoolUnavailableError: the interpreter cannot be started.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="aca-mcp-"))
-    # Sessions may pass through but not look around: each has a directory that only it can enter.
-    scratch.chmod(0o711)
-    (scratch / "template").mkdir(mode=0o700)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
-    try:
-        with ours:
-            with theirs:
-                process = await _start(configuration.python, theirs.fileno())
-            ours.send(_configuration_of(configuration, scratch).to_packet())
-            try:
-                yield TemplateProcess(process, ours, scratch, configuration.python)
-            finally:
-                # The outer process of the template ends all the others when this closes.
-                ours.close()
-                with anyio.CancelScope(shield=True):
-                    await _wait_or_kill(process)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    with ours:
+        with theirs:
+            process = await _start(configuration.python, theirs.fileno())
+        ours.send(_configuration_of(configuration).to_packet())
+        try:
+            yield TemplateProcess(process, ours, configuration.python)
+        finally:
+            # The outer process of the template ends all the others when this closes.
+            ours.close()
+            with anyio.CancelScope(shield=True):
+                await _wait_or_kill(process)
 
 
 async def _start(python: str, descriptor: int) -> anyio.abc.Process:
@@ -240,20 +230,18 @@ def _environment(python: str) -> dict[str, str]:
     return environment
 
 
-def _configuration_of(
-    configuration: LocalPoolConfiguration, scratch: Path
-) -> TemplateConfiguration:
+def _configuration_of(configuration: LocalPoolConfiguration) -> TemplateConfiguration:
     policy = SandboxPolicy(
         isolation=Isolation.NAMESPACES,
         network=configuration.network,
         memory_bytes=configuration.memory_bytes,
         disk_bytes=configuration.disk_bytes,
-        scratch_bytes=_SCRATCH_BYTES,
+        scratch_bytes=SCRATCH_BYTES,
         max_processes=configuration.max_processes,
         readable=(),
     )
     return TemplateConfiguration(
-        configuration.isolation, policy, configuration.preimport, str(scratch)
+        configuration.isolation, policy, configuration.preimport, tempfile.gettempdir()
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from aca_mcp.sandbox import landlock, limits, namespaces, seccomp, syscalls
 from aca_mcp.sandbox.policy import DEVICES, Isolation, SandboxPolicy
 
-_WRITABLE_IN_NAMESPACES = ("/mnt", "/tmp", "/dev/shm")  # noqa: S108 -- each a tmpfs of the session
+_WRITABLE_IN_NAMESPACES = ("/mnt", "/tmp", "/dev/shm")
 _READABLE_EVERYWHERE = ("/proc", "/dev/fd")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterable
 
 from aca_mcp.sandbox import syscalls
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _VERSION_FLAG = 1
 _RULE_PATH_BENEATH = 1
@@ -86,7 +89,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     except FileNotFoundError:
         return
     try:
-        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112 -- a descriptor
+        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
             rights &= _FILE_RIGHTS
         rule = struct.pack("=Qi", rights, descriptor)
         syscalls.syscall(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import resource
 
-from aca_mcp.sandbox.policy import SandboxPolicy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aca_mcp.sandbox.policy import SandboxPolicy
 
 MAX_OPEN_FILES = 1024
 NICENESS = 5

@@ -29,11 +29,11 @@ UNPRIVILEGED_ID = 64_997
 Never 0: an owner of 0 could write ``/proc/sys`` with no capability at all.
 """
 
-_EMPTY_ROOT = "/tmp"  # noqa: S108 -- a place that exists everywhere to mount over, in a namespace of our own
+_EMPTY_ROOT = "/tmp"
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID
-_DIRECTORIES = ("/mnt", "/tmp", "/proc", "/dev/shm", "/etc", "/var")  # noqa: S108 -- inside the new root
+_DIRECTORIES = ("/mnt", "/tmp", "/proc", "/dev/shm", "/etc", "/var")
 _LINKS = {
-    "/var/tmp": "/tmp",  # noqa: S108 -- inside the new root
+    "/var/tmp": "/tmp",
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
@@ -71,16 +71,14 @@ def enter_session_namespaces(policy: SandboxPolicy) -> None:
     syscalls.make_mounts_private()
     mount_proc()
     _mount_tmpfs("/mnt", policy.disk_bytes)
-    _mount_tmpfs("/tmp", policy.scratch_bytes)  # noqa: S108 -- inside the new root
-    _mount_tmpfs("/dev/shm", policy.scratch_bytes)  # noqa: S108 -- inside the new root
+    _mount_tmpfs("/tmp", policy.scratch_bytes)
+    _mount_tmpfs("/dev/shm", policy.scratch_bytes)
     _enter_user_namespace(0)
 
 
 def mount_proc() -> None:
     """Show the processes of this PID namespace, and no others, at ``/proc``."""
-    syscalls.mount(
-        "proc", "/proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-    )
+    syscalls.mount("proc", "/proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
 
 
 def become_unprivileged(identity: int) -> None:
@@ -144,7 +142,14 @@ def _build_root(policy: SandboxPolicy) -> None:
 
 
 def _is_link(name: str) -> bool:
-    return Path(name).is_symlink() and name in {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+    return Path(name).is_symlink() and name in {
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+    }
 
 
 def _is_directory(descriptor: int) -> bool:
@@ -167,4 +172,4 @@ def _shared_network(policy: SandboxPolicy) -> int:
 
 def mount_template_scratch() -> None:
     """Give the template a ``/tmp`` to import with. Sessions cover it with theirs."""
-    _mount_tmpfs("/tmp", 64 * 2**20)  # noqa: S108 -- inside the new root
+    _mount_tmpfs("/tmp", 64 * 2**20)

@@ -52,7 +52,7 @@ class SandboxPolicy:
 
 
 SYSTEM_DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-"""Programs and libraries. Where one is a link (``/bin`` to ``/usr/bin``), the link is made again."""
+"""Programs and libraries. One that is a link (``/bin`` to ``/usr/bin``) is made as a link again."""
 
 SYSTEM_FILES = (
     "/etc/alternatives",
@@ -86,10 +86,8 @@ def readable_paths(interpreter_directories: tuple[str, ...], *, network: bool) -
             showing it would show the user's files. The message says which.
     """
     home = os.path.realpath(Path.home())
-    found: list[str] = []
-    for name in (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *(NETWORK_FILES if network else ())):
-        if Path(name).exists():
-            found.append(name)
+    system = (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *(NETWORK_FILES if network else ()))
+    found = [name for name in system if Path(name).exists()]
     for name in interpreter_directories:
         for path in (os.path.normpath(name), os.path.realpath(name)):
             if path == "/" or home == path or home.startswith(path + os.sep):

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aca_mcp.sandbox import landlock, namespaces, syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_REPORT_BYTES = 4096
 
@@ -85,9 +88,7 @@ def _contain_for_trial(policy: SandboxPolicy, storage: str) -> None:
         if reason:
             raise OSError(reason)
         return
-    contain_session(
-        policy, storage, namespaces.UNPRIVILEGED_ID if os.geteuid() == 0 else None
-    )
+    contain_session(policy, storage, namespaces.UNPRIVILEGED_ID if os.geteuid() == 0 else None)
     prepare_storage(policy, storage)
 
 
@@ -112,7 +113,7 @@ def _reason_of_child(action: Callable[[], None]) -> str | None:
         report = b""
         try:
             action()
-        except BaseException as error:  # noqa: BLE001 -- the child must never return from here
+        except BaseException as error:
             report = str(error).encode(errors="replace")[:_MAX_REPORT_BYTES] or b"failed"
         finally:
             os.write(writer, report)

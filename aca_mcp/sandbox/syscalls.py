@@ -134,9 +134,7 @@ def pivot_root_here() -> None:
 def clone_tree(path: str) -> int:
     """Return a descriptor of a detached copy of the mount tree at a path."""
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
-    return syscall(
-        _OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags, what=f"open_tree {path}"
-    )
+    return syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags, what=f"open_tree {path}")
 
 
 def attach_tree(descriptor: int, target: str) -> None:
@@ -164,9 +162,7 @@ def restrict_mount(path: str, attributes: int) -> None:
 
 def _mount_setattr(descriptor: int, path: bytes, flags: int, attributes: int) -> None:
     wanted = struct.pack("=QQQQ", attributes, 0, 0, 0)
-    syscall(
-        _MOUNT_SETATTR, descriptor, path, flags, wanted, len(wanted), what="mount_setattr"
-    )
+    syscall(_MOUNT_SETATTR, descriptor, path, flags, wanted, len(wanted), what="mount_setattr")
 
 
 def drop_all_capabilities() -> None:

@@ -1,0 +1,168 @@
+"""Control groups: the kernel's own hold on all processes of a session together, where we may.
+
+Few users may make one: root, in a container or out of it, and services to which the service
+manager has delegated a group. Elsewhere there is none, and the pool's watcher and the resource
+limits hold a session alone. Blocking, for worker threads.
+
+A session's files lie in memory, so they count here; the limits leave room for them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_MOUNT = Path("/sys/fs/cgroup")
+_PREFIX = "aca-mcp-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Controller:
+    """A directory in which groups can be made, and the file names of one cgroup version."""
+
+    parent: Path
+    limits: dict[str, str]
+    """File name to what it limits: ``memory`` or ``processes``."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """What one session may have at once."""
+
+    memory: int
+    """Bytes, files in memory included."""
+    processes: int
+
+
+class SessionGroup:
+    """The control group of one session."""
+
+    def __init__(self, directories: tuple[Path, ...]) -> None:
+        self._directories = directories
+
+    def add(self, pid: int) -> None:
+        """Put a process into it; what it starts later is in it too.
+
+        Raises:
+            OSError: the process is gone, or the kernel refused.
+        """
+        for directory in self._directories:
+            _write(directory / "cgroup.procs", str(pid))
+
+    def remove(self) -> None:
+        """Remove it, once its processes have ended."""
+        for directory in self._directories:
+            with suppress(OSError):
+                directory.rmdir()
+
+
+class Groups:
+    """Makes groups; made by ``find_groups``, for hosts that allow it."""
+
+    def __init__(self, controllers: tuple[_Controller, ...]) -> None:
+        self._controllers = controllers
+
+    def create(self, limits: GroupLimits) -> SessionGroup:
+        """Make a group.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        made: list[Path] = []
+        group = SessionGroup(())
+        try:
+            for controller in self._controllers:
+                directory = controller.parent / name
+                directory.mkdir()
+                made.append(directory)
+                group = SessionGroup(tuple(made))
+                for file, what in controller.limits.items():
+                    value = limits.memory if what == "memory" else limits.processes
+                    _write(directory / file, str(value))
+        except OSError:
+            group.remove()
+            raise
+        return group
+
+
+def find_groups() -> Groups | None:
+    """Where groups can be made on this host, found by making one; None if nowhere.
+
+    Removes those that a server of ours left behind when it was killed.
+    """
+    controllers = _delegated() or _version_1()
+    if not controllers:
+        return None
+    for controller in controllers:
+        _remove_stale(controller.parent)
+    groups = Groups(controllers)
+    try:
+        groups.create(GroupLimits(memory=2**30, processes=64)).remove()
+    except OSError:
+        return None
+    return groups
+
+
+def _delegated() -> tuple[_Controller, ...]:
+    """The group above ours, where the service manager delegated it and put us below.
+
+    A group with processes in it cannot have controlled groups below it (cgroups(7), "no internal
+    processes"), so ours will not do.
+    """
+    own = _own_path("")
+    if own in (None, "/"):
+        return ()
+    parent = (_unified_mount() / str(own).lstrip("/")).parent
+    with suppress(OSError):
+        available = _read(parent / "cgroup.controllers").split()
+        if {"memory", "pids"} <= set(available) and not _read(parent / "cgroup.procs").strip():
+            _write(parent / "cgroup.subtree_control", "+memory +pids")
+            return (_Controller(parent, {"memory.max": "memory", "pids.max": "processes"}),)
+    return ()
+
+
+def _version_1() -> tuple[_Controller, ...]:
+    found: list[_Controller] = []
+    for kind, file, what in (
+        ("memory", "memory.limit_in_bytes", "memory"),
+        ("pids", "pids.max", "processes"),
+    ):
+        own = _own_path(kind)
+        directory = _MOUNT / kind / str(own or "").lstrip("/")
+        if own is not None and directory.is_dir() and os.access(directory, os.W_OK):
+            found.append(_Controller(directory, {file: what}))
+    return tuple(found)
+
+
+def _own_path(controller: str) -> str | None:
+    """Our group's path in the hierarchy of a controller; the unified one's name is empty."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            return path
+    return None
+
+
+def _unified_mount() -> Path:
+    unified = _MOUNT / "unified"
+    return unified if unified.is_dir() else _MOUNT
+
+
+def _remove_stale(parent: Path) -> None:
+    for directory in parent.glob(f"{_PREFIX}*-*"):
+        owner = directory.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            with suppress(OSError):
+                directory.rmdir()
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="ascii")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="ascii")
