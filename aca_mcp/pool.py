@@ -11,13 +11,13 @@ import enum
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from aca_mcp.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
 WORK_DIRECTORY = "/mnt/data"
 """Where the files of a session are, unless ``PoolMetadata.work_directory`` says otherwise."""

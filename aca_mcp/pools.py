@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
-
-from aca_mcp.errors import PoolUnavailableError
 from typing import TYPE_CHECKING
 
+from aca_mcp.errors import PoolUnavailableError
+
 if TYPE_CHECKING:
-    from aca_mcp.settings import Settings
-    from aca_mcp.pool import SessionPool
     from collections.abc import AsyncGenerator
+
+    from aca_mcp.pool import SessionPool
+    from aca_mcp.settings import Settings
 
 
 @asynccontextmanager

@@ -3,6 +3,9 @@
 Made once, in the template, before any session is forked: sessions share its memory.
 """
 
+# IPython is typed in part: what it does not say is checked by this module's tests.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import builtins
@@ -12,7 +15,7 @@ import signal
 import sys
 import time
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -27,8 +30,10 @@ from aca_mcp.kernel.outputs import OutputCollector
 from aca_mcp.kernel.tracebacks import cell_name, format_exception
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
     from types import FrameType
-    from collections.abc import Mapping
+
+    from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
     from matplotlib.backend_bases import FigureManagerBase
 
 _WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
@@ -107,9 +112,10 @@ class _Shell(InteractiveShell):
     def showindentationerror(self) -> None:
         """Print nothing: the error is in the result of ``run_cell``."""
 
-    def _tee(self, channel: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _tee(self, channel: str) -> Generator[None]:
         """Keep no copy of what is printed, as IPython 9 would for its history."""
-        return nullcontext()
+        yield
 
     def system(self, cmd: str) -> None:
         """Run a shell command with the session's own stdout and stderr."""
@@ -126,12 +132,12 @@ class Interpreter:
         config.HistoryManager.enabled = False  # its thread could not be forked
         config.InteractiveShell.colors = "nocolor"
         self._shell = _Shell.instance(config=config)
-        self._shell.compiler_class = _Compiler
         self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
         self._publisher = cast("_CollectingPublisher", self._shell.display_pub)
         self._process = os.getpid()
         self._running = False
-        plain = self._shell.display_formatter.formatters["text/plain"]
+        formatter = cast("DisplayFormatter", self._shell.display_formatter)
+        plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         plain.for_type_by_name("pandas", "DataFrame", _wide_table)
         plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
         warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
@@ -206,7 +212,7 @@ def _show_open_figures() -> None:
 
 def _wide_table(table: object, printer: object, cycle: bool) -> None:
     """Print a DataFrame in fewer, longer lines than a terminal's."""
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs] -- untyped, and optional
 
     options = [item for pair in _WIDE_TABLE.items() for item in pair]
     with pd.option_context(*options):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -18,8 +18,8 @@ from aca_mcp.local.output import BoundedOutput
 from aca_mcp.pool import OutputCallback, OutputChunk
 
 if TYPE_CHECKING:
-    import socket
     import select
+    import socket
 
 _READ_BYTES = 256 * 1024
 _READS_A_TURN = 8

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.replies import ExecutionReply, parse_execution
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, StreamText
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelOutcome

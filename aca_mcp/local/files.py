@@ -17,7 +17,7 @@ import stat
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.errors import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 MAX_ENTRIES = 1000
-_MAX_VISITED = 20_000
 _MAX_DEPTH = 64
 _MAX_PART_BYTES = 255
 _MAX_PATH_BYTES = 3000
@@ -87,12 +86,10 @@ class SessionFiles:
         """List a directory, at most ``MAX_ENTRIES`` entries of it."""
         parts = self.parse_path(directory)
         entries: list[FileEntry] = []
-        with self._as_session(), _errors_of(directory or "the work directory"):
+        with self.as_session(), _errors_of(directory or "the work directory"):
             root = self._open(parts, os.O_RDONLY | os.O_DIRECTORY)
-            visited = 0
             for entry in _walk(root, "/".join(parts), recursive=recursive):
-                visited += 1
-                if len(entries) == MAX_ENTRIES or visited > _MAX_VISITED:
+                if len(entries) == MAX_ENTRIES:
                     return FileListing(_sorted(entries), truncated=True)
                 entries.append(entry)
         return FileListing(_sorted(entries), truncated=False)
@@ -102,24 +99,23 @@ class SessionFiles:
         parts = self.parse_path(path)
         if not parts:
             raise InvalidPathError("Give the name of a file.")
-        with self._as_session(), _errors_of(path):
-            with ExitStack() as undo:
-                parent = make_directories_beneath(self.base, ("data", *parts[:-1]))
-                undo.callback(os.close, parent)
-                _refuse_target(parent, parts[-1], path, overwrite=overwrite)
-                # Code may have removed it: it lies in the session's own file system.
-                incoming = make_directories_beneath(self.base, ("incoming",), 0o700)
-                undo.callback(os.close, incoming)
-                name = secrets.token_hex(8)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                descriptor = os.open(name, flags, 0o644, dir_fd=incoming)
-                undo.pop_all()
+        with self.as_session(), _errors_of(path), ExitStack() as undo:
+            parent = make_directories_beneath(self.base, ("data", *parts[:-1]))
+            undo.callback(os.close, parent)
+            _refuse_target(parent, parts[-1], path, overwrite=overwrite)
+            # Code may have removed it: it lies in the session's own file system.
+            incoming = make_directories_beneath(self.base, ("incoming",), 0o700)
+            undo.callback(os.close, incoming)
+            name = secrets.token_hex(8)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o644, dir_fd=incoming)
+            undo.pop_all()
         return Upload(self, path, parts, parent, incoming, name, descriptor, overwrite)
 
     def open_download(self, path: str) -> tuple[int, FileEntry]:
         """Open a regular file for reading; the descriptor is the caller's to close."""
         parts = self.parse_path(path)
-        with self._as_session(), _errors_of(path):
+        with self.as_session(), _errors_of(path):
             descriptor = self._open(parts, _READ_FLAGS)
         status = os.fstat(descriptor)
         try:
@@ -140,7 +136,7 @@ class SessionFiles:
         parts = self.parse_path(path)
         if not parts:
             raise InvalidPathError("The work directory itself cannot be deleted.")
-        with self._as_session(), _errors_of(path):
+        with self.as_session(), _errors_of(path):
             parent = self._open(parts[:-1], os.O_PATH | os.O_DIRECTORY)
             try:
                 status = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
@@ -155,7 +151,7 @@ class SessionFiles:
         return open_beneath(self.base, ("data", *parts), flags)
 
     @contextmanager
-    def _as_session(self) -> Generator[None]:
+    def as_session(self) -> Generator[None]:
         """Reach files with the session's identity, in this thread, where the server is root."""
         if os.geteuid() != 0:
             yield
@@ -203,7 +199,7 @@ class Upload:
     def finish(self) -> FileEntry:
         """Let the file appear under its name."""
         last = self._parts[-1]
-        with self._files._as_session(), _errors_of(self._path):
+        with self._files.as_session(), _errors_of(self._path):
             if self._overwrite:
                 os.rename(self._name, last, src_dir_fd=self._incoming, dst_dir_fd=self._parent)
             else:
@@ -212,7 +208,7 @@ class Upload:
 
     def close(self) -> None:
         """Free what it holds, and leave nothing of a file that was not finished."""
-        with self._files._as_session(), suppress(OSError):
+        with self._files.as_session(), suppress(OSError):
             os.unlink(self._name, dir_fd=self._incoming)
         for descriptor in (self._descriptor, self._incoming, self._parent):
             os.close(descriptor)

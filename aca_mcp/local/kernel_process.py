@@ -12,7 +12,7 @@ import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
@@ -24,12 +24,14 @@ from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
-    from aca_mcp.local.output import BoundedOutput
-    from aca_mcp.pool import OutputCallback
-    from aca_mcp.local.template_process import TemplateProcess
-    from aca_mcp.local.cgroups import SessionGroup
-    from pathlib import Path
     import socket
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aca_mcp.local.cgroups import SessionGroup
+    from aca_mcp.local.output import BoundedOutput
+    from aca_mcp.local.template_process import TemplateProcess
+    from aca_mcp.pool import OutputCallback
 
 _FIRST_FRAME_BYTES = 64 * 1024
 _START_SECONDS = 30
@@ -119,9 +121,12 @@ class KernelProcess:
             await anyio.to_thread.run_sync(self._group.add, self.pid)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)
-        data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
+        try:
+            data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
+        except ConnectionResetError:
+            data, descriptors = b"", []
         frames = list(FrameDecoder().feed(data))
-        header = frames[0].header if frames else {}
+        header: Mapping[str, object] = frames[0].header if frames else {}
         if len(descriptors) != 1 or "ready" not in header:
             reason = header.get("refused", "it ended at once")
             raise PoolUnavailableError(

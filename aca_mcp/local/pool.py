@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -39,11 +40,11 @@ from aca_mcp.pool import (
     check_identifier,
 )
 from aca_mcp.sandbox.policy import Isolation
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.local.kernel_process import KernelProcess
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+
+    from aca_mcp.local.kernel_process import KernelProcess
 
 CHUNK_BYTES = 2**20
 

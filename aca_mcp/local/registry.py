@@ -119,7 +119,7 @@ class Registry:
         return reason
 
     def ended(self, identifier: str, why: str | None) -> bool:
-        """A session is gone; ``why`` is None when its user asked for that. True if there was one."""
+        """A session is gone; ``why`` is None if its user asked for that. True if there was one."""
         if self._records.pop(identifier, None) is None:
             return False
         if why is not None:

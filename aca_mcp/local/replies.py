@@ -7,7 +7,7 @@ own session.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.kernel.frames import Frame, FrameError
 from aca_mcp.pool import ExecutionError, Output, Package

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -13,11 +14,11 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.sandbox.policy import Isolation
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.local.template_process import TemplateProcess
     from pathlib import Path
+
+    from aca_mcp.local.template_process import TemplateProcess
 
 _FIRST_IDENTITY = 62_000
 _IDENTITIES = 2_900

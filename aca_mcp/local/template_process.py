@@ -11,7 +11,7 @@ import socket
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.abc
@@ -26,8 +26,9 @@ from aca_mcp.local.template_configuration import MAX_PACKET_BYTES, TemplateConfi
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
     from aca_mcp.pool import Package
-    from collections.abc import AsyncGenerator, Sequence
 
 _ANSWER_SECONDS = 60
 """A template answers at once, or after its imports, which a cold disk can make slow."""
@@ -132,19 +133,24 @@ class TemplateProcess:
             return  # whoever waits for the answer hears of it
 
     async def _ask(
-        self, request: dict[str, object], descriptors: Sequence[int] = ()
+        self, request: Mapping[str, object], descriptors: Sequence[int] = ()
     ) -> tuple[dict[str, object], list[int]]:
-        # A question whose asker is cancelled still has its answer taken: the next one is whoever
-        # asks next's. The wait is bounded.
+        # A question whose asker is cancelled still has its answer taken, or the next asker would
+        # be given it. The wait is bounded.
+        answer: tuple[dict[str, object], list[int]] = ({}, [])
         async with self._turn:
             with anyio.CancelScope(shield=True):
                 await self._wait_ready()
-                try:
-                    await anyio.wait_writable(self._connection)
-                    socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
-                except OSError:
-                    raise await self._gone() from None
-                return await self._receive()
+                await self._send(request, descriptors)
+                answer = await self._receive()
+        return answer
+
+    async def _send(self, request: Mapping[str, object], descriptors: Sequence[int]) -> None:
+        try:
+            await anyio.wait_writable(self._connection)
+            socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
+        except OSError:
+            raise await self._gone() from None
 
     async def _receive(self) -> tuple[dict[str, object], list[int]]:
         if self._failure is not None:
@@ -221,13 +227,12 @@ async def _start(python: str, descriptor: int) -> anyio.abc.Process:
 
 def _environment(python: str) -> dict[str, str]:
     """The whole environment of a session: nothing of the server's comes through."""
-    environment = {
+    return {
         "PATH": os.pathsep.join((str(Path(python).parent), "/usr/local/bin", "/usr/bin", "/bin")),
         "LANG": "C.UTF-8",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
-    return environment
 
 
 def _configuration_of(configuration: LocalPoolConfiguration) -> TemplateConfiguration:

@@ -11,11 +11,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aca_mcp.sandbox import landlock, namespaces, syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
