@@ -136,3 +136,32 @@ def test_no_descriptor_is_left_open(root: int) -> None:
     os.close(open_beneath(root, ("d", "e"), os.O_RDONLY))
     _refusal(root, "d", "missing", "deeper")
     assert _open_descriptors() == before
+
+
+def test_a_kernel_without_the_call_is_known_by_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that no system call has is answered as an older kernel answers this one."""
+    monkeypatch.setattr(beneath, "_OPENAT2", 100_000)
+    assert beneath._openat2.__wrapped__() is None  # pyright: ignore[reportPrivateUsage] -- uncached
+
+
+def test_an_attempt_that_raced_with_a_rename_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    races = iter([BlockingIOError(), InterruptedError(), None])
+
+    def racing(directory: int, path: bytes, flags: int, mode: int) -> int:
+        if (race := next(races)) is not None:
+            raise race
+        return 7
+
+    monkeypatch.setattr(beneath, "_openat2", lambda: racing)
+    assert open_beneath(-1, ("a",), os.O_RDONLY) == 7
+
+
+def test_races_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def racing(directory: int, path: bytes, flags: int, mode: int) -> int:
+        raise BlockingIOError(errno.EAGAIN, "raced")
+
+    monkeypatch.setattr(beneath, "_openat2", lambda: racing)
+    with pytest.raises(BlockingIOError):
+        open_beneath(-1, ("a",), os.O_RDONLY)

@@ -35,6 +35,8 @@ _MAX_ERROR_BYTES = 10_000
 """Some clients cut the text of errors themselves, at about 11,000 characters and at its end."""
 _MIN_FIGURE_BYTES = 40_000
 """A figure that had to be smaller than this would show nothing; it is only named then."""
+MAX_FIGURES = 20
+"""Shown in one result; the others are only named."""
 _SCALE_SECONDS = 20
 
 _SCALE = """\
@@ -106,19 +108,24 @@ class _Fitted:
 async def _fit(
     session: PythonSession | None, figures: Sequence[Figure], name: str, room: int
 ) -> _Fitted:
-    if sum(map(_wire_size, figures)) <= room:
+    if len(figures) <= MAX_FIGURES and sum(map(_wire_size, figures)) <= room:
         return _Fitted(figures, ())
-    share = max(room // len(figures), _MIN_FIGURE_BYTES)
-    paths = {figure.number: f"{name}-figure-{figure.number}.png" for figure in figures}
-    kept = {
-        figure.number
+    share = max(room // min(len(figures), MAX_FIGURES), _MIN_FIGURE_BYTES)
+    paths = {
+        figure.number: f"{name}-figure-{figure.number}.{figure.mime_type.partition('/')[2]}"
         for figure in figures
-        if _wire_size(figure) > share and await _keep(session, paths[figure.number], figure.data)
     }
-    small = await _scale(session, {number: paths[number] for number in kept}, share * 3 // 4)
+    kept = {
+        number: paths[number]
+        for number, figure in enumerate(figures, 1)
+        if (_wire_size(figure) > share or number > MAX_FIGURES)
+        and await _keep(session, paths[number], figure.data)
+    }
+    first = {number: path for number, path in kept.items() if number <= MAX_FIGURES}
+    small = await _scale(session, first, share * 3 // 4)
     shown: list[Figure] = []
     remarks: list[str] = []
-    for figure in figures:
+    for figure in figures[:MAX_FIGURES]:
         fitting = small.get(figure.number, figure)
         where = f"in {paths[figure.number]}" if figure.number in kept else "not kept"
         if _wire_size(fitting) > min(share, room):
@@ -128,6 +135,9 @@ async def _fit(
         shown.append(fitting)
         if fitting is not figure:
             remarks.append(f"[figure {figure.number} is shown smaller; the full size is {where}]")
+    if len(figures) > MAX_FIGURES:
+        where = f"in {name}-figure-*" if len(figures) in kept else "not kept"
+        remarks.append(f"[figures from {MAX_FIGURES + 1} on are not shown; they are {where}]")
     return _Fitted(shown, remarks)
 
 

@@ -9,6 +9,7 @@ to nobody while the server runs: whatever else reads or prints does not reach th
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import select
@@ -113,10 +114,18 @@ async def _read_messages(
 
 
 def _parsed(line: bytes) -> SessionMessage | Exception:
+    validate = jsonrpc_message_adapter.validate_json
     try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:  # the SDK answers it
-        return error
+        return SessionMessage(validate(line, by_name=False))
+    except ValueError as error:
+        first = error
+    try:
+        # Half of a character, as models leave it where they are cut off, is legal in JSON but no
+        # text. The request would never be answered for it.
+        whole = json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace")
+        return SessionMessage(validate(whole, by_name=False))
+    except (ValueError, RecursionError):
+        return first  # the SDK ignores it
 
 
 async def _write_messages(

@@ -64,16 +64,17 @@ class Tools:
         ctx: Ctx,
         code: Annotated[str, Field(max_length=1_000_000)],
         timeout_seconds: Annotated[
-            float, Field(ge=0, le=86_400, description="0 for the default.")
+            float, Field(ge=0, le=86_400, description="0 for the server's default.")
         ] = 0,
         session: SessionHandle = "",
     ) -> CallToolResult:
-        """Run Python in a session that keeps variables, imports and files between calls.
+        """Run Python in an isolated session that keeps variables, imports and files between calls.
 
-        Returns what was printed, the value of the last expression, errors with their traceback,
-        and every figure as an image. IPython: %magics, !shell commands, display() and top-level
-        await work; input() does not. At the timeout the code is interrupted and state is kept.
-        Use the file tools to bring files in and out.
+        The session lasts as long as this connection. Returns what was printed, the value of the
+        last expression, errors with their traceback, and every figure as an image. IPython:
+        %magics, !shell commands, display() and top-level await work; input() does not. Code does
+        not see the user's files and may have no network: move files with the file tools. At the
+        timeout the code is interrupted, and state is kept.
         """
         target = _sessions(ctx).get(session)
         run = partial(

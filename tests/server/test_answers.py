@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mcp_types import ImageContent, TextContent
 
-from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, wire_bytes
+from aca_mcp.server.answers import MAX_FIGURES, MAX_TEXT_BYTES, answer, wire_bytes
 from aca_mcp.server.results import Figure, Report
 from aca_mcp.session import PythonSession
 
@@ -103,6 +103,16 @@ async def test_a_figure_that_cannot_be_made_smaller_is_named(toy_pool: ToyPool) 
     assert images_of(result) == 1
 
 
+async def test_of_many_figures_some_are_shown_and_the_others_named(toy_pool: ToyPool) -> None:
+    report = a_report("", *[100] * 30)
+    async with PythonSession(toy_pool) as session:
+        result = await answer(session, report, name=NAME, max_text_bytes=40_000)
+        names = [entry.path for entry in (await session.list_files(recursive=True)).entries]
+    assert images_of(result) == MAX_FIGURES
+    assert text_of(result) == f"[figures from 21 on are not shown; they are in {NAME}-figure-*]"
+    assert names == [f"{NAME}-figure-{number}.png" for number in range(21, 31)]
+
+
 @pytest.mark.parametrize(
     "report",
     [
@@ -121,7 +131,7 @@ async def test_no_result_is_more_than_clients_take(toy_pool: ToyPool, report: Re
         result = await answer(session, report, name=NAME, max_text_bytes=MAX_TEXT_BYTES)
     assert size_on_the_wire(result) < 1_000_000
     named = re.findall(r"figure (\d+) is too large", text_of(result))
-    assert images_of(result) + len(named) == len(report.figures)
+    assert images_of(result) + len(named) == min(len(report.figures), MAX_FIGURES)
 
 
 def test_the_length_inside_json_is_known() -> None:

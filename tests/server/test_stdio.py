@@ -45,9 +45,10 @@ def test_messages_in_pieces_in_bunches_and_large_ones_are_read_and_answered(
 def test_what_is_no_message_does_not_end_the_connection(server: Server) -> None:
     server.stdin.write(b"\n\xff\xfe{]\n{}\n")
     server.send(call(1, "'still here'"))
-    while (answer := server.receive()).get("id") != 1:
-        assert "error" in answer
-    assert answer["result"]["content"][0]["text"] == "'still here'"
+    assert server.text() == "'still here'"
+    server.stdin.write(line(call(2, "'half'")).replace(b"half", b"\\ud83d"))
+    server.send()
+    assert server.text() == "'?'"
 
 
 def test_nothing_that_prints_or_reads_reaches_the_protocol(server: Server) -> None:
