@@ -39,7 +39,8 @@ class OutputCollector:
             if _is_binary(mime):
                 self._attach(mime, content, data)
             else:
-                data[mime] = _cut(content if isinstance(content, str) else json.dumps(content))
+                text = content if isinstance(content, str) else json.dumps(content)
+                data.setdefault(mime, _cut(text))  # a note about an image left out stays
         if type(value) in (bool, int, float, str):
             try:
                 text = json.dumps(value, allow_nan=False)
