@@ -139,7 +139,7 @@ def _run_inner(
         home = f"{scratch}/template"
         if configuration.policy.isolation is Isolation.NAMESPACES:
             namespaces.mount_proc()
-            namespaces.mount_template_scratch()
+            namespaces.mount_template_scratch(configuration.policy)
             home = "/tmp"
         else:
             syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)

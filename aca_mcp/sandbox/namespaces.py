@@ -70,9 +70,9 @@ def enter_session_namespaces(policy: SandboxPolicy) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS | inside)
     syscalls.make_mounts_private()
     mount_proc()
-    _mount_tmpfs("/mnt", policy.disk_bytes)
-    _mount_tmpfs("/tmp", policy.scratch_bytes)
-    _mount_tmpfs("/dev/shm", policy.scratch_bytes)
+    _mount_tmpfs("/mnt", policy.disk_bytes, policy)
+    _mount_tmpfs("/tmp", policy.scratch_bytes, policy)
+    _mount_tmpfs("/dev/shm", policy.scratch_bytes, policy)
     _enter_user_namespace(0)
 
 
@@ -135,7 +135,9 @@ def _build_root(policy: SandboxPolicy) -> None:
     syscalls.attach_tree(proc, str(_below(root, "/proc")))
     os.close(proc)
     for name, where in {**links, **_LINKS}.items():
-        _below(root, name).symlink_to(where)
+        # An interpreter may live below what would be a link.
+        if not _below(root, name).exists():
+            _below(root, name).symlink_to(where)
 
     syscalls.pivot_root_here()
     syscalls.restrict_mount("/", syscalls.MOUNT_ATTR_RDONLY)
@@ -160,16 +162,26 @@ def _below(root: Path, name: str) -> Path:
     return root / name.lstrip("/")
 
 
-def _mount_tmpfs(target: str, size: int) -> None:
+def _mount_tmpfs(target: str, size: int, policy: SandboxPolicy) -> None:
+    """Mount an empty directory that may be written, with what must stay readable put back in it.
+
+    An interpreter may live below ``/tmp`` or ``/mnt``: a fresh clone does, or a drive of Windows.
+    """
+    hidden = [name for name in policy.readable if name.startswith(f"{target}/")]
+    trees = {name: syscalls.clone_tree(name) for name in sorted(hidden)}
     inodes = max(1024, size // 16384)
     options = f"mode=700,size={size},nr_inodes={inodes},uid={SESSION_ID},gid={SESSION_ID}"
     syscalls.mount("tmpfs", target, syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+    for name, tree in trees.items():
+        Path(name).mkdir(parents=True, exist_ok=True)
+        syscalls.attach_tree(tree, name)
+        os.close(tree)
 
 
 def _shared_network(policy: SandboxPolicy) -> int:
     return syscalls.CLONE_NEWNET if policy.network else 0
 
 
-def mount_template_scratch() -> None:
+def mount_template_scratch(policy: SandboxPolicy) -> None:
     """Give the template a ``/tmp`` to import with. Sessions cover it with theirs."""
-    _mount_tmpfs("/tmp", 64 * 2**20)
+    _mount_tmpfs("/tmp", 64 * 2**20, policy)
