@@ -7,6 +7,7 @@ and never chooses a file name of this machine.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import anyio
 
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.cli.transfers import download, upload
+from aca_mcp.cli.transfers import download, host_file, upload
 from aca_mcp.errors import SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool
@@ -157,16 +158,12 @@ class Screen:
 
 def _save_image(image: str | bytes, suffix: str) -> Path:
     number = 1
-    while True:
-        path = Path(f"figure-{number}{suffix}")
-        try:
-            # "x": neither an earlier figure nor what a link points to is written over.
-            with path.open("xb") as file:
-                file.write(image if isinstance(image, bytes) else image.encode())
-        except FileExistsError:
-            number += 1
-        else:
-            return path
+    while os.path.lexists(path := Path(f"figure-{number}{suffix}")):
+        number += 1
+    # "x": not even a link that was made in this moment is followed.
+    with host_file(path), path.open("xb") as file:
+        file.write(image if isinstance(image, bytes) else image.encode())
+    return path
 
 
 def _line(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.errors import HostPathRefusedError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
@@ -20,12 +22,31 @@ _LONG_BYTES = 16 * _CHUNK_BYTES
 """A file smaller than this is there before a bar could be read."""
 
 
+@contextlib.contextmanager
+def host_file(path: Path) -> Generator[None]:
+    """Turn what the system says about a file of this machine into a sentence.
+
+    Raises:
+        HostPathRefusedError: the file cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "unknown error"
+        raise HostPathRefusedError(f"{path} cannot be used: {reason}.") from error
+
+
 async def upload(session: PythonSession, path: Path) -> None:
-    """Copy a file of this machine to the work directory, under its own name."""
-    size = (await anyio.Path(path).stat()).st_size
-    with _progress(f"Uploading {path.name}", size) as advance:
-        async with contextlib.aclosing(_chunks(path, advance)) as chunks:
-            await session.upload(path.name, chunks)
+    """Copy a file of this machine to the work directory, under its own name.
+
+    Raises:
+        HostPathRefusedError: the file cannot be read.
+    """
+    with host_file(path):
+        size = (await anyio.Path(path).stat()).st_size
+        with _progress(f"Uploading {path.name}", size) as advance:
+            async with contextlib.aclosing(_chunks(path, advance)) as chunks:
+                await session.upload(path.name, chunks)
 
 
 async def download(session: PythonSession, path: str) -> Path:
@@ -33,11 +54,17 @@ async def download(session: PythonSession, path: str) -> Path:
 
     Returns:
         Where it is now. It appears whole or not at all.
+
+    Raises:
+        HostPathRefusedError: it cannot be written.
     """
     target = Path(PurePosixPath(path).name)
     partial = anyio.Path(f".{target}.{secrets.token_hex(4)}.part")
     async with session.open_file(path) as file:
-        with _progress(f"Downloading {target}", file.entry.size_bytes) as advance:
+        with (
+            host_file(target),
+            _progress(f"Downloading {target}", file.entry.size_bytes) as advance,
+        ):
             try:
                 async with await anyio.open_file(partial, "xb") as written:
                     async for chunk in file.chunks:

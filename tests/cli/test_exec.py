@@ -90,6 +90,15 @@ def test_code_can_come_from_stdin(tmp_path: Path) -> None:
     assert run("-", cwd=tmp_path, stdin="print(input)").returncode == 0
 
 
+def test_a_download_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "out").mkdir()
+    done = run("_ = open('out', 'w').write('x')", "--download", "out", cwd=tmp_path)
+    assert (done.stderr, done.returncode) == ("aca-mcp: out cannot be used: Is a directory.\n", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_missing_download_is_a_sentence(tmp_path: Path) -> None:
     done = run("1", "--download", "none.csv", cwd=tmp_path)
     assert done.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -33,6 +34,22 @@ def test_on_a_terminal_no_arguments_give_a_short_help() -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("usage: aca-mcp")
     assert len(done.stdout.splitlines()) < 25
+
+
+def test_serving_on_a_terminal_says_what_it_waits_for_and_ctrl_c_ends_it() -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "serve"], stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    os.close(slave)
+    try:
+        assert process.stderr is not None
+        assert b"waiting for an MCP client" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[1]
+    finally:
+        os.close(master)
+    assert (process.returncode, rest) == (0, b"")
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
