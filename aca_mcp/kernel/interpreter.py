@@ -98,19 +98,30 @@ class _Shell(InteractiveShell):
     compiler_class = Type(_Compiler)
     displayhook_class = Type(_CollectingDisplayHook)
     display_pub_class = Type(_CollectingPublisher)
+    errors_shown: list[BaseException]
 
     def ask_exit(self) -> NoReturn:
         """End the code, as ``exit()`` would a program. The session goes on."""
         raise SystemExit
 
     def showtraceback(self, *args: object, **kwargs: object) -> None:
-        """Print nothing: the error is in the result of ``run_cell``."""
+        """Keep the error that is being handled: not all of them end ``run_cell``.
+
+        A value that cannot be shown, ``%%time`` and ``%run`` come here and go on.
+        """
+        error = sys.exc_info()[1]
+        if error is not None:
+            self.errors_shown.append(error)
 
     def showsyntaxerror(self, *args: object, **kwargs: object) -> None:
         """Print nothing: the error is in the result of ``run_cell``."""
 
     def showindentationerror(self) -> None:
         """Print nothing: the error is in the result of ``run_cell``."""
+
+    def _format_exception_for_storage(self, *args: object, **kwargs: object) -> dict[str, object]:
+        """Keep no history of errors, which would run the code's own methods to describe them."""
+        return {}
 
     @contextmanager
     def _tee(self, channel: str) -> Generator[None]:
@@ -132,6 +143,7 @@ class Interpreter:
         config.HistoryManager.enabled = False  # its thread could not be forked
         config.InteractiveShell.colors = "nocolor"
         self._shell = _Shell.instance(config=config)
+        self._shell.events.print_on_error = False
         self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
         self._publisher = cast("_CollectingPublisher", self._shell.display_pub)
         self._process = os.getpid()
@@ -140,16 +152,18 @@ class Interpreter:
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         plain.for_type_by_name("pandas", "DataFrame", _wide_table)
         plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
+        # The inline backend says this too, but code may choose another one before any is loaded.
+        formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _draw)
         warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
         builtins.input = _no_input
         getpass.getpass = _no_input
 
     def warm_up(self) -> None:
-        """Run what every session runs first, so that none has to find it, and forget it."""
+        """Run what every session will, in the template, so that no session has to load it."""
         handler = signal.getsignal(signal.SIGINT)
         self.run("1")
         self.run("1/0")
-        self._shell.reset()
+        self.forget()
         signal.signal(signal.SIGINT, handler)
 
     def begin_session(self) -> None:
@@ -157,10 +171,15 @@ class Interpreter:
         self._process = os.getpid()
         signal.signal(signal.SIGINT, self._interrupt)
 
+    def forget(self) -> None:
+        """Have no variables and no history again, as if nothing had run."""
+        self._shell.reset()
+
     def run(self, code: str) -> CellResult:
         """Run code to its end, whatever that is. SIGINT raises ``KeyboardInterrupt`` in it."""
         result = CellResult()
         self._hook.collector = self._publisher.collector = result.outputs
+        self._shell.errors_shown = shown = list[BaseException]()
         # Code may have taken the signal for itself.
         signal.signal(signal.SIGINT, self._interrupt)
         started = time.perf_counter()
@@ -170,6 +189,7 @@ class Interpreter:
             outcome = self._shell.run_cell(code, store_history=True)
             error = outcome.error_before_exec or outcome.error_in_exec
             _show_open_figures()
+            error = error or next(iter(shown), None)
         except BaseException as stray:
             error = stray
         finally:
@@ -208,6 +228,13 @@ def _show_open_figures() -> None:
             display(manager.canvas.figure)
     finally:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def _draw(figure: object) -> bytes | None:
+    """A figure as PNG; None if there is nothing in it."""
+    from IPython.core.pylabtools import print_figure
+
+    return cast("bytes | None", print_figure(figure, "png"))
 
 
 def _wide_table(table: object, printer: object, cycle: bool) -> None:

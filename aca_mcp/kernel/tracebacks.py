@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
 _OWN_DIRECTORY = str(Path(__file__).parent)
+_SHELL = f"{os.sep}IPython{os.sep}"
 _LIBRARY_FRAMES_KEPT = 3
 _MAX_CHAIN = 20
 _MAX_CHARACTERS = 64 * 1024
@@ -35,16 +37,21 @@ def format_exception(error: BaseException) -> str:
     return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
 
 
+def _is_own(filename: str) -> bool:
+    return filename.startswith(_OWN_DIRECTORY) or _SHELL in filename
+
+
 def _trim(formatted: traceback.TracebackException, depth: int) -> None:
     kept: list[traceback.FrameSummary] = []
     library: list[traceback.FrameSummary] = []
-    entered_cell = False
+    # A script that was run by a magic has frames of its own and none of a cell.
+    entered = not any(is_cell(frame.filename) for frame in formatted.stack)
     for frame in formatted.stack:
         if is_cell(frame.filename):
             kept += [*library[-_LIBRARY_FRAMES_KEPT:], frame]
             library = []
-            entered_cell = True
-        elif entered_cell and not frame.filename.startswith(_OWN_DIRECTORY):
+            entered = True
+        elif entered and not _is_own(frame.filename):
             library.append(frame)
     formatted.stack[:] = [*kept, *library[-_LIBRARY_FRAMES_KEPT:]]
     if depth > _MAX_CHAIN:
