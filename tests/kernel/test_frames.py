@@ -128,7 +128,7 @@ def test_a_frame_that_announces_too_much_is_refused_before_it_comes(
 
 
 def test_a_frame_that_the_other_end_would_refuse_is_not_made() -> None:
-    with pytest.raises(FrameError, match="^the frame is too large$"):
+    with pytest.raises(FrameError, match=r"^the frame is too large$"):
         frames.encode(Frame({"a": "x" * MAX_HEADER_BYTES}))
-    with pytest.raises(FrameError, match="^the frame is too large$"):
+    with pytest.raises(FrameError, match=r"^the frame is too large$"):
         frames.encode(Frame({}, [bytes(MAX_BLOB_BYTES // 2 + 1)] * 2))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aca_mcp.kernel.outputs import MAX_ATTACHED_BYTES, MAX_TEXT_CHARACTERS, OutputCollector
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
-def data_of(bundle: dict[str, object], value: object = None) -> dict[str, object]:
+def data_of(bundle: Mapping[str, object], value: object = None) -> dict[str, object]:
     """What becomes of one displayed value."""
     collector = OutputCollector()
     collector.add("display", bundle, value)

@@ -1,0 +1,386 @@
+"""One session's Python: what code comes to, whatever it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.kernel.outputs import MAX_TEXT_CHARACTERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aca_mcp.kernel.interpreter import CellResult, Interpreter
+
+
+def data_of(result: CellResult) -> list[dict[str, object]]:
+    assert result.error_name is None, result.traceback
+    return [entry["data"] for entry in result.outputs.entries]  # pyright: ignore[reportReturnType] -- what a collector puts there
+
+
+def texts(result: CellResult) -> list[object]:
+    return [data["text/plain"] for data in data_of(result)]
+
+
+def kinds(result: CellResult) -> list[object]:
+    return [entry["kind"] for entry in result.outputs.entries]
+
+
+def images(result: CellResult) -> list[bytes]:
+    for data in data_of(result):
+        if "image/png" in data:
+            assert data["image/png"] in [{"blob": n} for n in range(len(result.outputs.blobs))]
+    return result.outputs.blobs
+
+
+def test_the_last_expression_is_the_result(interpreter: Interpreter) -> None:
+    result = interpreter.run("x = 20\nx + 1")
+    assert kinds(result) == ["result"]
+    assert data_of(result) == [{"text/plain": "21", "application/json": "21"}]
+    assert 0 < result.duration_seconds < 10
+
+
+def test_expressions_before_the_last_are_not_shown(interpreter: Interpreter) -> None:
+    assert texts(interpreter.run("1\n2\n3")) == ["3"]
+
+
+def test_a_semicolon_hides_the_result(interpreter: Interpreter) -> None:
+    assert data_of(interpreter.run("21;")) == []
+
+
+def test_none_is_not_shown(interpreter: Interpreter) -> None:
+    assert data_of(interpreter.run("None")) == []
+
+
+def test_empty_code_does_nothing(interpreter: Interpreter) -> None:
+    assert data_of(interpreter.run("")) == []
+    assert data_of(interpreter.run("# only a comment")) == []
+
+
+def test_state_is_kept_between_runs(interpreter: Interpreter) -> None:
+    interpreter.run("def double(x): return 2 * x")
+    assert texts(interpreter.run("double(4)")) == ["8"]
+
+
+def test_earlier_results_have_their_usual_names(interpreter: Interpreter) -> None:
+    interpreter.run("40")
+    assert texts(interpreter.run("_ + 2")) == ["42"]
+
+
+def test_displays_come_in_order_before_the_result(interpreter: Interpreter) -> None:
+    result = interpreter.run("display('a')\ndisplay('b')\n'c'")
+    assert texts(result) == ["'a'", "'b'", "'c'"]
+    assert kinds(result) == ["display", "display", "result"]
+
+
+def test_clear_output_forgets_what_was_displayed(interpreter: Interpreter) -> None:
+    code = (
+        "from IPython.display import clear_output\ndisplay(1)\nclear_output(wait=True)\ndisplay(2)"
+    )
+    assert texts(interpreter.run(code)) == ["2"]
+
+
+def test_rich_values_have_their_representations(interpreter: Interpreter) -> None:
+    result = interpreter.run("from IPython.display import HTML\nHTML('<b>bold</b>')")
+    (data,) = data_of(result)
+    assert data["text/html"] == "<b>bold</b>"
+    assert str(data["text/plain"]).startswith("<IPython.core.display.HTML")
+
+
+def test_a_number_that_json_lacks_is_shown_as_python_does(interpreter: Interpreter) -> None:
+    assert data_of(interpreter.run("float('nan')")) == [
+        {"text/plain": "nan", "application/json": "null"}
+    ]
+
+
+def test_a_huge_value_is_cut(interpreter: Interpreter) -> None:
+    (text,) = texts(interpreter.run(f"'x' * {4 * MAX_TEXT_CHARACTERS}"))
+    assert "characters ...]" in str(text)
+    assert len(str(text)) < MAX_TEXT_CHARACTERS + 100
+
+
+@pytest.mark.parametrize("how", ["{}", "display({})"])
+def test_a_value_that_cannot_be_shown_is_an_error(interpreter: Interpreter, how: str) -> None:
+    interpreter.run("class Bad:\n  def __repr__(self): raise ValueError('no repr')")
+    result = interpreter.run(how.format("Bad()"))
+    assert (result.error_name, result.error_message) == ("ValueError", "no repr")
+    assert "in __repr__" in result.traceback
+    assert interpreter.run("1 + 1").error_name is None
+
+
+def test_a_value_is_shown_in_the_ways_that_work(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "class Half:\n"
+        "  def __repr__(self): return 'half'\n"
+        "  def _repr_html_(self): return 1/0\n"
+        "Half()"
+    )
+    assert [entry["data"] for entry in result.outputs.entries] == [{"text/plain": "half"}]
+    assert result.error_name == "ZeroDivisionError"
+
+
+def test_a_table_is_shown_wide(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "import pandas as pd\n"
+        "pd.DataFrame({f'a_long_column_name_{n}': [n * 1000] for n in range(7)})"
+    )
+    (text,) = texts(result)
+    assert len(str(text).splitlines()) == 2
+    assert "..." not in str(text)
+    assert "text/html" in data_of(result)[0]
+
+
+def test_options_of_pandas_are_as_before_after_a_table(interpreter: Interpreter) -> None:
+    before, after = (
+        texts(interpreter.run("import pandas as pd; pd.get_option('display.width')")),
+        texts(interpreter.run("pd.DataFrame([1]); pd.get_option('display.width')")),
+    )
+    assert before == after
+
+
+@pytest.mark.parametrize("backend", ["", "import matplotlib; matplotlib.use('Agg')\n"])
+@pytest.mark.parametrize("end", ["", "plt.show()\n", "plt.show(); plt.show()\n"])
+def test_figures_are_shown_once_and_in_order(
+    interpreter: Interpreter, backend: str, end: str
+) -> None:
+    result = interpreter.run(
+        f"{backend}import matplotlib.pyplot as plt\n"
+        "for inches in (1, 2, 3): plt.figure(figsize=(inches, 1), dpi=50).add_subplot()\n"
+        f"{end}"
+    )
+    widths = [int.from_bytes(png[16:20]) for png in images(result)]
+    assert widths == sorted(widths)
+    assert len(widths) == 3
+
+
+@pytest.mark.parametrize("backend", ["", "import matplotlib; matplotlib.use('Agg')\n"])
+def test_a_figure_as_last_expression_is_shown_once(interpreter: Interpreter, backend: str) -> None:
+    result = interpreter.run(
+        f"{backend}import matplotlib.pyplot as plt\n"
+        "figure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, 2])\nfigure"
+    )
+    assert len(images(result)) == 1
+
+
+def test_a_figure_that_was_closed_is_shown_when_it_is_the_result(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nplt.close()\nfigure"
+    )
+    assert len(images(result)) == 1
+    assert kinds(result) == ["result"]
+
+
+def test_what_a_plot_call_returns_is_text_and_its_figure_is_shown(
+    interpreter: Interpreter,
+) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])")
+    assert str(texts(result)[0]).startswith("[<matplotlib.lines.Line2D")
+    assert len(images(result)) == 1
+
+
+def test_figures_of_code_that_raised_are_shown_and_do_not_come_back(
+    interpreter: Interpreter,
+) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1])\n1/0")
+    assert result.error_name == "ZeroDivisionError"
+    assert len(result.outputs.blobs) == 1
+    assert interpreter.run("2").outputs.blobs == []
+
+
+def test_a_figure_that_cannot_be_drawn_is_an_error_of_the_code(interpreter: Interpreter) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.title('$\\\\frac$')")
+    assert result.error_name == "ValueError"
+    assert r"Expected \frac" in result.error_message
+    assert data_of(interpreter.run("1"))
+
+
+def test_figures_are_shown_with_the_plain_backend_from_the_first(tmp_path: Path) -> None:
+    """Where nothing was imported ahead, IPython does not know figures yet."""
+    program = (
+        "from aca_mcp.kernel.interpreter import Interpreter\n"
+        "found = Interpreter().run('''import matplotlib; matplotlib.use('Agg')\n"
+        "import matplotlib.pyplot as plt; plt.plot([1, 2]);''')\n"
+        "print([blob[:4] for blob in found.outputs.blobs], found.error_name)"
+    )
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[b'\\x89PNG'] None\n"
+
+
+def test_top_level_await_works(interpreter: Interpreter) -> None:
+    code = "import asyncio\nawait asyncio.sleep(0, 'slept')"
+    assert texts(interpreter.run(code)) == ["'slept'"]
+
+
+def test_magics_work(interpreter: Interpreter) -> None:
+    interpreter.run("seven = 7")
+    assert texts(interpreter.run("%who_ls int")) == ["['seven']"]
+
+
+def test_a_magic_that_is_not_there_is_an_error(interpreter: Interpreter) -> None:
+    result = interpreter.run("%nosuchmagic")
+    assert result.error_message == "Line magic function `%nosuchmagic` not found."
+
+
+def test_a_magic_that_shows_the_last_error_finds_none(interpreter: Interpreter) -> None:
+    assert interpreter.run("%tb").error_name is None
+
+
+@pytest.mark.parametrize("magic", ["%%time\n", "%%capture\n", "%%prun\n"])
+def test_an_exception_under_a_magic_is_an_error(interpreter: Interpreter, magic: str) -> None:
+    assert interpreter.run(f"{magic}1/0").error_name == "ZeroDivisionError"
+
+
+def test_an_exception_of_a_script_is_an_error_with_its_place(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text("def f():\n    1/0\nf()\n")
+    result = interpreter.run(f"%run {tmp_path}/script.py")
+    assert result.error_name == "ZeroDivisionError"
+    assert f'"{tmp_path}/script.py", line 2, in f' in result.traceback
+    assert "IPython" not in result.traceback
+
+
+def test_shell_commands_print_in_order_with_the_code(
+    interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    interpreter.run("print('one')\n!echo two; echo three >&2\nprint('four')")
+    captured = capfd.readouterr()
+    assert captured.out == "one\ntwo\nfour\n"
+    assert captured.err == "three\n"
+
+
+def test_the_output_of_a_shell_command_can_be_assigned(interpreter: Interpreter) -> None:
+    assert texts(interpreter.run("found = !echo two\nfound[0]")) == ["'two'"]
+
+
+@pytest.mark.parametrize(
+    "code", ["input()", "input('Name? ')", "import getpass; getpass.getpass()"]
+)
+def test_asking_for_input_fails_at_once_and_says_what_to_do(
+    interpreter: Interpreter, code: str
+) -> None:
+    result = interpreter.run(code)
+    assert result.error_name == "EOFError"
+    assert "nobody can type into this session" in result.error_message
+
+
+@pytest.mark.parametrize(
+    "code", ["import sys; sys.exit()", "import sys; sys.exit(0)", "exit()", "quit()", "exit"]
+)
+def test_a_normal_exit_ends_the_code_and_not_the_session(
+    interpreter: Interpreter, code: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = interpreter.run(f"before = 1\n{code}")
+    assert result.error_name is None
+    assert texts(interpreter.run("before")) == ["1"]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("code", "message"), [("3", "3"), ("'bad input'", "bad input")])
+def test_an_exit_with_a_failure_is_an_error(
+    interpreter: Interpreter, code: str, message: str
+) -> None:
+    result = interpreter.run(f"import sys; sys.exit({code})")
+    assert (result.error_name, result.error_message) == ("SystemExit", message)
+
+
+def test_an_exception_has_its_name_its_text_and_where_it_was(interpreter: Interpreter) -> None:
+    result = interpreter.run("def f():\n    return 1/0\nf()")
+    assert result.error_name == "ZeroDivisionError"
+    assert result.error_message == "division by zero"
+    assert "in f\n    return 1/0\n" in result.traceback
+    assert result.traceback.endswith("ZeroDivisionError: division by zero")
+
+
+def test_nothing_is_printed_about_an_exception(
+    interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for code in ("1/0", "1 +", "  1\n 2", "raise KeyboardInterrupt"):
+        assert interpreter.run(code).error_name is not None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_traceback_names_the_run_that_the_code_came_from(interpreter: Interpreter) -> None:
+    interpreter.run("def f():\n    raise ValueError('late')")
+    interpreter.run("pass")
+    result = interpreter.run("f()")
+    cells = [line for line in result.traceback.splitlines() if '"<cell ' in line]
+    assert [line.rsplit(" ", 1)[1] for line in cells] == ["<module>", "f"]
+    assert len({line.split('"')[1] for line in cells}) == 2
+    assert "    raise ValueError('late')" in result.traceback
+
+
+def test_an_exception_whose_text_cannot_be_made_is_reported(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad"
+    )
+    assert result.error_name == "Bad"
+    assert result.error_message == "(its text could not be made)"
+
+
+def test_whatever_is_raised_the_session_answers(interpreter: Interpreter) -> None:
+    result = interpreter.run("class Odd(BaseException): pass\nraise Odd('odd')")
+    assert (result.error_name, result.error_message) == ("Odd", "odd")
+
+
+def test_the_code_may_break_its_own_streams(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    interpreter.run("import sys, io; sys.stdout = io.StringIO(); sys.stdout.close()")
+    monkeypatch.undo()
+    assert texts(interpreter.run("1")) == ["1"]
+
+
+def test_the_code_may_break_the_displays(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib._pylab_helpers as helpers
+
+    monkeypatch.setattr(helpers, "Gcf", None)
+    result = interpreter.run("1")
+    assert result.error_name == "AttributeError"
+
+
+def test_an_interrupt_stops_running_code(interpreter: Interpreter) -> None:
+    result = interpreter.run("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nlater = 1")
+    assert result.error_name == "KeyboardInterrupt"
+    assert interpreter.run("later").error_name == "NameError"
+
+
+def test_an_interrupt_between_runs_does_nothing(interpreter: Interpreter) -> None:
+    interpreter.run("kept = 1")
+    os.kill(os.getpid(), signal.SIGINT)
+    assert texts(interpreter.run("kept")) == ["1"]
+
+
+def test_code_that_took_the_interrupt_loses_it_with_the_next_run(
+    interpreter: Interpreter,
+) -> None:
+    interpreter.run("import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)")
+    result = interpreter.run("os.kill(os.getpid(), signal.SIGINT)")
+    assert result.error_name == "KeyboardInterrupt"
+
+
+def test_a_fork_that_the_code_made_never_answers(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "import os\nchild = os.fork()\nos.waitpid(child, 0)[1] if child else None"
+    )
+    assert texts(result) == ["0"]
+
+
+def test_warming_up_leaves_nothing(interpreter: Interpreter) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    interpreter.run("left = 1")
+    interpreter.warm_up()
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert interpreter.run("left").error_name == "NameError"
+    assert interpreter.run("_").outputs.entries == []

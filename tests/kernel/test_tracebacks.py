@@ -1,0 +1,155 @@
+"""Tracebacks: the user's frames, where a library stopped, and nothing of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aca_mcp
+from aca_mcp.kernel.tracebacks import cell_name, format_exception, is_cell
+
+if TYPE_CHECKING:
+    from aca_mcp.kernel.interpreter import Interpreter
+
+
+def error_of(code: str, **names: object) -> BaseException:
+    """What compiled and run as a piece of code raises."""
+    try:
+        exec(compile(code, cell_name(1), "exec"), names)
+    except BaseException as error:
+        return error
+    raise AssertionError("the code did not raise")
+
+
+def frames_of(text: str) -> list[str]:
+    """Function names, outermost first."""
+    places = [line for line in text.splitlines() if line.startswith('  File "')]
+    return [place.rpartition(", in ")[2] for place in places if ", in " in place]
+
+
+def library(depth: int, directory: Path) -> object:
+    """A function that calls itself some times, in a file that is no cell, and then its argument."""
+    path = directory / "library.py"
+    path.write_text(
+        f"def call(function, left={depth - 1}):\n"
+        "    return call(function, left - 1) if left else function()\n"
+    )
+    names: dict[str, object] = {}
+    exec(compile(path.read_text(), path, "exec"), names)
+    return names["call"]
+
+
+def test_names_of_cells_are_known_again() -> None:
+    assert is_cell(cell_name(7))
+    assert not is_cell("/usr/lib/python3/json/__init__.py")
+    assert not is_cell("<string>")
+
+
+def test_the_runner_of_the_code_is_not_in_its_traceback() -> None:
+    text = format_exception(error_of("def f(): 1/0\nf()"))
+    assert frames_of(text) == ["<module>", "f"]
+    assert __file__ not in text
+
+
+def test_a_library_is_cut_to_its_last_frames(tmp_path: Path) -> None:
+    text = format_exception(error_of("call(int.no_such)", call=library(9, tmp_path)))
+    assert frames_of(text) == ["<module>"]
+    error = error_of("def f(): 1/0\ncall(f)", call=library(9, tmp_path))
+    assert frames_of(format_exception(error)) == ["<module>", "call", "call", "call", "f"]
+
+
+def test_a_library_that_raised_is_cut_to_its_last_frames(tmp_path: Path) -> None:
+    error = error_of("call(json.loads)", call=library(9, tmp_path), json=__import__("json"))
+    text = format_exception(error)
+    assert frames_of(text) == ["<module>", "call", "call", "call"]
+    assert text.count("library.py") == 3
+
+
+def test_causes_and_contexts_are_there_and_trimmed_likewise() -> None:
+    text = format_exception(
+        error_of(
+            "def f(): 1/0\n"
+            "try: f()\n"
+            "except ZeroDivisionError as error: raise ValueError('bad') from error"
+        )
+    )
+    assert "The above exception was the direct cause of the following exception:" in text
+    assert frames_of(text) == ["<module>", "f", "<module>"]
+    text = format_exception(error_of("try: 1/0\nexcept ZeroDivisionError: {}['key']"))
+    assert "During handling of the above exception, another exception occurred:" in text
+    assert text.endswith("KeyError: 'key'")
+
+
+def test_a_suppressed_context_is_not_shown() -> None:
+    text = format_exception(
+        error_of("try: 1/0\nexcept ZeroDivisionError: raise ValueError from None")
+    )
+    assert "ZeroDivisionError" not in text
+
+
+def test_groups_show_their_exceptions_trimmed_likewise() -> None:
+    text = format_exception(
+        error_of(
+            "def f(): 1/0\n"
+            "found = []\n"
+            "try: f()\n"
+            "except ZeroDivisionError as error: found.append(error)\n"
+            "raise ExceptionGroup('two', [*found, ValueError('plain')])"
+        )
+    )
+    assert "ExceptionGroup: two (2 sub-exceptions)" in text
+    assert "ZeroDivisionError: division by zero" in text
+    assert "ValueError: plain" in text
+    assert __file__ not in text
+
+
+def test_deep_recursion_is_told_in_a_few_lines() -> None:
+    text = format_exception(error_of("def f(): f()\nf()"))
+    assert "[Previous line repeated" in text
+    assert text.splitlines()[-1].startswith("RecursionError: maximum recursion depth exceeded")
+    assert len(text.splitlines()) < 30
+
+
+def test_a_long_chain_ends() -> None:
+    text = format_exception(
+        error_of(
+            "error = ValueError('first')\n"
+            "for number in range(500):\n"
+            "    try: raise ValueError(str(number)) from error\n"
+            "    except ValueError as next_error: error = next_error\n"
+            "raise error"
+        )
+    )
+    assert len(text) < 66_000
+    assert text.endswith("ValueError: 499")
+
+
+def test_a_long_message_is_cut_in_the_middle() -> None:
+    text = format_exception(error_of("raise ValueError('x' * 1_000_000 + 'the end')"))
+    assert len(text) < 66_000
+    assert text.startswith("Traceback (most recent call last):")
+    assert "characters ...]" in text
+    assert text.endswith("the end")
+
+
+def test_a_syntax_error_has_its_position_and_no_frames(interpreter: Interpreter) -> None:
+    result = interpreter.run("x = 1\ny = = 2")
+    cell, rest = result.traceback.split("\n", 1)
+    assert cell.startswith('  File "<cell ')
+    assert cell.endswith('>", line 2')
+    assert rest == "    y = = 2\n        ^\nSyntaxError: invalid syntax"
+    assert result.error_message.startswith("invalid syntax (<cell ")
+
+
+def test_notes_are_kept() -> None:
+    text = format_exception(error_of("e = ValueError('a')\ne.add_note('try this')\nraise e"))
+    assert text.endswith("ValueError: a\ntry this")
+
+
+def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpreter) -> None:
+    package = str(Path(aca_mcp.__file__).parent)
+    for code in ("1/0", "input()", "await 1", "1 +", "%nosuchmagic", "!!", "def f(): f()\nf()"):
+        text = interpreter.run(code).traceback
+        assert package not in text
+        assert "IPython/" not in text
+        assert "\x1b[" not in text
