@@ -16,16 +16,27 @@ _READ_BYTES = 64 * 1024
 
 
 def serve(control: socket.socket, interpreter: Interpreter) -> None:
-    """Answer frames until the other end closes the connection.
+    """Answer frames until the other end closes the connection. The interpreter has begun.
 
     ``{"op": "execute", "id": n, "code": text}`` is answered with a result,
     ``{"op": "packages", "id": n}`` with what can be imported.
     """
-    interpreter.begin_session()
     decoder = FrameDecoder()
     while data := control.recv(_READ_BYTES):
         for frame in decoder.feed(data):
             control.sendall(_encode(_answer(frame, interpreter)))
+
+
+def rehearse(interpreter: Interpreter) -> None:
+    """Answer a request, and forget it.
+
+    A forked process copies each page of memory when it first changes it. Those that every request
+    changes are better copied in a session started ahead than when somebody waits.
+    """
+    request = encode(Frame({"op": "execute", "id": 0, "code": "import sys\nprint(end='')\n1"}))
+    for frame in FrameDecoder().feed(request):
+        _encode(_answer(frame, interpreter))
+    interpreter.forget()
 
 
 def _answer(frame: Frame, interpreter: Interpreter) -> Frame:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.kernel.serve import installed_packages, serve
+from aca_mcp.kernel.serve import installed_packages, rehearse, serve
+from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.passing import receive
 from aca_mcp.sandbox import syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
@@ -89,8 +90,8 @@ class ForkServer:
 
     def _answer(self, request: dict[str, object], descriptors: list[int]) -> None:
         match request:
-            case {"op": "fork", "storage": str(storage), "identity": identity}:
-                self._fork(storage, identity if isinstance(identity, int) else None, descriptors)
+            case {"op": "fork"}:
+                self._fork(SessionRequest.from_message(request), descriptors)
             case {"op": "reap", "pid": int(pid)}:
                 self.send({"status": self._reap(pid)})
             case {"op": "packages"}:
@@ -98,7 +99,7 @@ class ForkServer:
             case _:
                 raise ValueError(f"unknown request {request['op']!r}")
 
-    def _fork(self, storage: str, identity: int | None, descriptors: list[int]) -> None:
+    def _fork(self, request: SessionRequest, descriptors: list[int]) -> None:
         # Frozen objects are never visited by a session's collector, so their pages stay shared.
         gc.freeze()
         in_namespaces = self._policy.isolation is Isolation.NAMESPACES
@@ -108,7 +109,7 @@ class ForkServer:
             try:
                 pid = os.fork()
                 if pid == 0:
-                    _become_session(self._policy, self._interpreter, storage, identity, descriptors)
+                    _become_session(self._policy, self._interpreter, request, descriptors)
             finally:
                 if in_namespaces:
                     syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
@@ -138,19 +139,21 @@ class ForkServer:
 def _become_session(
     policy: SandboxPolicy,
     interpreter: Interpreter,
-    storage: str,
-    identity: int | None,
+    request: SessionRequest,
     descriptors: list[int],
 ) -> NoReturn:
     control = socket.socket(fileno=descriptors[0])
     try:
         control = socket.socket(fileno=_take_descriptors(descriptors))
-        contain_session(policy, storage, identity)
+        contain_session(policy, request.storage, request.identity)
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        work_directory = prepare_storage(policy, storage)
+        work_directory = prepare_storage(policy, request.storage)
         _be_different(policy, work_directory)
+        interpreter.begin_session()
+        if request.ahead:
+            rehearse(interpreter)
         base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         ready = encode(Frame({"ready": work_directory}))
         socket.send_fds(control, [ready], [base])
@@ -194,6 +197,7 @@ def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
         TMPDIR=scratch,
         MPLCONFIGDIR=f"{scratch}/matplotlib",
         IPYTHONDIR=f"{scratch}/ipython",
+        XDG_CACHE_HOME=f"{scratch}/cache",
         PIP_TARGET=packages,
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )

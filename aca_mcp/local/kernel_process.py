@@ -94,18 +94,21 @@ class KernelProcess:
         """Set by who is about to kill it: a clause."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
-        self._running = False
-        self._killed = False
+        self._request_over: anyio.Event | None = None
+        """There while a request is under way; set when nobody reads the descriptors any more."""
+        self._freeing = anyio.Lock()
+        self._freed = False
+        self._status: int | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether code runs in it now."""
-        return self._running
+        return self._request_over is not None
 
     @property
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
-        return self._killed or has_ended(self.process)
+        return self._freed or has_ended(self.process)
 
     async def start(self, control: socket.socket, stdout: int, stderr: int) -> None:
         """Take over the descriptors and wait until the session is contained.
@@ -117,8 +120,6 @@ class KernelProcess:
         self._events = select.epoll()
         for descriptor in (control.fileno(), stdout, stderr, self.process):
             self._events.register(descriptor, select.EPOLLIN)
-        if self._group is not None:
-            await anyio.to_thread.run_sync(self._group.add, self.pid)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)
         try:
@@ -134,6 +135,20 @@ class KernelProcess:
             )
         self.base_directory = descriptors[0]
         self.work_directory = str(header["ready"])
+
+    async def join_group(self) -> None:
+        """Put the session under its control group, if it has one.
+
+        Takes the kernel some 10 ms, so it is done beside the start. Until then, and for what is
+        not in it, the resource limits and the pool's watcher hold.
+        """
+        if self._group is None:
+            return
+        try:
+            await anyio.to_thread.run_sync(self._group.add, self.pid)
+        except OSError:
+            if not self.has_ended:
+                self.condemn("it could not be put under its limits")
 
     async def request(
         self,
@@ -151,7 +166,7 @@ class KernelProcess:
         """
         self._requests += 1
         self._stop = None
-        self._running = True
+        self._request_over = anyio.Event()
         exchange = Exchange(
             events=self._events,
             control=self._control,
@@ -168,21 +183,23 @@ class KernelProcess:
             outcome = KernelOutcome(reply, self._stop, None)
         except KernelDied as death:
             # What was printed is read already; only now may the descriptors be closed.
+            self._finish_request()
             outcome = KernelOutcome(None, self._stop, await self.why_ended(str(death)))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
                     await self._stop_code(exchange, "interrupt", grace_seconds)
                 except KernelDied as death:
+                    self._finish_request()
                     await self.kill(str(death))
             raise
         finally:
-            self._running = False
+            self._finish_request()
         return outcome, exchange.stdout, exchange.stderr
 
     def interrupt(self, why: Literal["timeout", "interrupt"] = "interrupt") -> bool:
         """Send what Ctrl-C sends to the session's processes. False if no code runs."""
-        if not self._running:
+        if self._request_over is None:
             return False
         self._stop = self._stop or why
         self._signal_all(signal.SIGINT)
@@ -190,9 +207,13 @@ class KernelProcess:
 
     def _signal_all(self, number: signal.Signals) -> None:
         # The group has the shell commands that code started. Its number is not used again before
-        # the template was told to let it go, so no stranger is hit.
-        with suppress(ProcessLookupError):
+        # the template was told to let it go, so no stranger is hit. A process that has just been
+        # forked has no group of its own yet.
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process, number)
 
     async def _stop_code(
         self, exchange: Exchange, why: Literal["timeout", "interrupt"], grace_seconds: float
@@ -223,18 +244,30 @@ class KernelProcess:
             Its exit code or minus a signal's number, or None if that is not known.
         """
         self.kill_reason = self.kill_reason or why
-        if self._killed:
-            return None
-        self._killed = True
-        self._signal_all(signal.SIGKILL)
-        self._template.hurry()
-        status: int | None = None
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
-                await anyio.wait_readable(self.process)
-                status = await self._template.reap(self._template_pid)
-            await self._free()
-        return status
+            if not self._freed:
+                self._signal_all(signal.SIGKILL)
+                self._template.hurry()
+            if self._request_over is not None:
+                # Whoever waits for a reply sees the end, and reads what was printed before it.
+                with anyio.move_on_after(_DEATH_SECONDS):
+                    await self._request_over.wait()
+            async with self._freeing:
+                if not self._freed:
+                    await self._wait_and_reap()
+                    self._freed = True
+                    await self._free()
+        return self._status
+
+    def _finish_request(self) -> None:
+        if self._request_over is not None:
+            self._request_over.set()
+            self._request_over = None
+
+    async def _wait_and_reap(self) -> None:
+        with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
+            await anyio.wait_readable(self.process)
+            self._status = await self._template.reap(self._template_pid)
 
     async def _free(self) -> None:
         self._events.close()

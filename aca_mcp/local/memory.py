@@ -7,6 +7,7 @@ counted here, from outside. Blocking, but quick: some reads of ``/proc`` for eac
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_PROCESSES = 4096
-_MAX_FILES = 200_000
+_MAX_DIRECTORIES = 100_000
 
 
 def exceeds(pid: int, limit: int) -> bool:
@@ -63,13 +64,12 @@ def disk_of(directory: Path) -> int:
     Each file counts as at least 4 KiB. Stops counting where nobody needs to know more.
     """
     total = 0
-    for count, (_, _, names, descriptor) in enumerate(os.fwalk(directory)):
-        for name in names:
-            try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError:
-                continue
-            total += max(4096, status.st_blocks * 512)
-        if count > _MAX_FILES:
-            break
+    with suppress(OSError):  # it is being removed
+        for count, (_, _, names, descriptor) in enumerate(os.fwalk(directory)):
+            for name in names:
+                with suppress(OSError):
+                    status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    total += max(4096, status.st_blocks * 512)
+            if count > _MAX_DIRECTORIES:
+                break
     return total

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.local.messages import SessionRequest
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
@@ -29,49 +32,38 @@ container has, and each used again only when thousands of others have been."""
 class Spawner:
     """Starts session processes of one template."""
 
-    def __init__(self, template: TemplateProcess, group_limits: GroupLimits) -> None:
+    def __init__(
+        self,
+        template: TemplateProcess,
+        group_limits: GroupLimits,
+        tasks: anyio.abc.TaskGroup,
+    ) -> None:
         self._template = template
+        self._tasks = tasks
         self._group_limits = group_limits
         self._numbers = itertools.count()
         self._groups: Groups | None = None
         self._looked_for_groups = False
 
-    async def spawn(self) -> KernelProcess:
+    async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
+
+        Args:
+            ahead: nobody waits for it.
 
         Raises:
             PoolUnavailableError: it could not be started.
         """
         await self._template.wait_ready()
-        storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
-        control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        stdout, stdout_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        stderr, stderr_theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        control.setblocking(False)
-        theirs = (control_theirs.fileno(), stdout_theirs, stderr_theirs)
         try:
-            for descriptor in theirs:
-                # Only our ends must not wait; code that prints faster than we read has to.
-                os.set_blocking(descriptor, True)
-            if identity is not None:
-                for descriptor in (stdout_theirs, stderr_theirs):
-                    # So that the session may open /dev/stdout.
-                    os.fchown(descriptor, identity, identity)
-            pid, process = await self._template.fork(str(storage), identity, theirs)
-        except BaseException:
-            for descriptor in (stdout, stderr):
-                os.close(descriptor)
-            control.close()
-            if group is not None:
-                group.remove()
-            raise
-        finally:
-            control_theirs.close()
-            os.close(stdout_theirs)
-            os.close(stderr_theirs)
-        kernel = KernelProcess(self._template, storage, pid, process, group)
+            kernel, ours = await self._fork(ahead=ahead)
+        except OSError as error:
+            raise PoolUnavailableError(
+                f"A local session could not be started: {error.strerror}. Stop sessions that are "
+                "not needed, and try again."
+            ) from error
         try:
-            await kernel.start(control, stdout, stderr)
+            await kernel.start(*ours)
         except (PoolUnavailableError, TimeoutError) as error:
             await kernel.kill("it could not be started")
             raise PoolUnavailableError(str(error) or "A local session did not start.") from error
@@ -79,6 +71,26 @@ class Spawner:
             await kernel.kill("it is not wanted any more")
             raise
         return kernel
+
+    async def _fork(self, *, ahead: bool) -> tuple[KernelProcess, tuple[socket.socket, int, int]]:
+        storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
+        with ExitStack() as ours, ExitStack() as theirs:
+            control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours.enter_context(control)
+            theirs.enter_context(control_theirs)
+            stdout, stdout_theirs = _pipe(ours, theirs, identity)
+            stderr, stderr_theirs = _pipe(ours, theirs, identity)
+            control.setblocking(False)
+            if group is not None:
+                ours.callback(group.remove)
+            pid, process = await self._template.fork(
+                SessionRequest(str(storage), identity, ahead),
+                (control_theirs.fileno(), stdout_theirs, stderr_theirs),
+            )
+            ours.pop_all()
+        kernel = KernelProcess(self._template, storage, pid, process, group)
+        self._tasks.start_soon(kernel.join_group)
+        return kernel, (control, stdout, stderr)
 
     def _place(self, number: int) -> tuple[Path, int | None, SessionGroup | None]:
         if not self._looked_for_groups:
@@ -97,3 +109,14 @@ class Spawner:
         identity = _FIRST_IDENTITY + number % _IDENTITIES
         os.chown(storage, identity, identity)
         return storage, identity
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack, identity: int | None) -> tuple[int, int]:
+    """A pipe whose reading end is ours and does not wait, and whose writing end does."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    ours.callback(os.close, reader)
+    theirs.callback(os.close, writer)
+    os.set_blocking(reader, False)
+    if identity is not None:
+        os.fchown(writer, identity, identity)  # so that the session may open /dev/stdout
+    return reader, writer

@@ -6,9 +6,9 @@ packet:
 
 * first the configuration, answered with ``{"isolation": name, "runtime": text, "scratch": path}``
   once the sandbox is set up, or with ``{"refused": sentence}``;
-* ``{"op": "fork", "storage": path, "identity": id or null}`` with three descriptors (control
-  connection, stdout, stderr), answered with ``{"pid": n}`` and a descriptor of the process, or
-  with ``{"failed": clause}``;
+* ``{"op": "fork", ...}`` (``SessionRequest``) with three descriptors (control connection, stdout,
+  stderr), answered with ``{"pid": n}`` and a descriptor of the process, or with
+  ``{"failed": clause}``;
 * ``{"op": "reap", "pid": n}`` once that process has ended, answered with ``{"status": n}``: until
   then its number is not used again, so that signals cannot go astray;
 * ``{"op": "packages"}``, answered with ``{"packages": [[name, version], ...]}``;
@@ -37,7 +37,7 @@ from typing import NoReturn
 
 from aca_mcp import kernel
 from aca_mcp.local.forking import ForkServer
-from aca_mcp.local.template_configuration import MAX_PACKET_BYTES, TemplateConfiguration
+from aca_mcp.local.messages import MAX_PACKET_BYTES, TemplateConfiguration
 from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation

@@ -20,9 +20,9 @@ import aca_mcp
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
+from aca_mcp.local.messages import MAX_PACKET_BYTES, SessionRequest, TemplateConfiguration
 from aca_mcp.local.passing import receive
 from aca_mcp.local.replies import parse_package_rows
-from aca_mcp.local.template_configuration import MAX_PACKET_BYTES, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
@@ -79,14 +79,11 @@ class TemplateProcess:
         self.runtime = str(answer["runtime"])
         self.scratch = Path(str(answer["scratch"]))
 
-    async def fork(
-        self, storage: str, identity: int | None, descriptors: Sequence[int]
-    ) -> tuple[int, int]:
+    async def fork(self, request: SessionRequest, descriptors: Sequence[int]) -> tuple[int, int]:
         """Fork a session.
 
         Args:
-            storage: its directory, where there are no namespaces.
-            identity: the user it becomes, where root has no namespaces to give.
+            request: what it is to be.
             descriptors: control connection, stdout and stderr, of its side.
 
         Returns:
@@ -95,8 +92,7 @@ class TemplateProcess:
         Raises:
             PoolUnavailableError: it could not be made.
         """
-        request = {"op": "fork", "storage": storage, "identity": identity}
-        answer, received = await self._ask(request, descriptors)
+        answer, received = await self._ask(request.to_message(), descriptors)
         if "failed" in answer or len(received) != 1:
             raise PoolUnavailableError(
                 f"A local session could not be started: {answer.get('failed')}. Try again when "

@@ -1,4 +1,4 @@
-"""What a template is told before it does anything.
+"""What the supervisor tells a template.
 
 Apart from the template itself, because the supervisor needs it, and not what a template imports.
 """
@@ -36,3 +36,29 @@ class TemplateConfiguration:
         data = json.loads(packet)
         policy = SandboxPolicy.from_json(data["policy"])
         return cls(data["isolation"], policy, tuple(data["preimport"]), data["temporary"])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """A session to be forked."""
+
+    storage: str
+    """Its directory, where there are no namespaces."""
+    identity: int | None
+    """The user that it becomes, where root has no namespaces to give."""
+    ahead: bool
+    """Nobody waits for it: it may take the time to be quick later."""
+
+    def to_message(self) -> dict[str, object]:
+        """As the request to the template."""
+        return {"op": "fork", **asdict(self)}
+
+    @classmethod
+    def from_message(cls, message: dict[str, object]) -> SessionRequest:
+        """Read what ``to_message`` made. It comes from the supervisor and is trusted."""
+        identity = message["identity"]
+        return cls(
+            storage=str(message["storage"]),
+            identity=identity if isinstance(identity, int) else None,
+            ahead=message["ahead"] is True,
+        )

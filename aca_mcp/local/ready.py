@@ -1,0 +1,88 @@
+"""Sessions started ahead of use, so that whoever asks for one finds it there."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+
+from aca_mcp.errors import PoolUnavailableError
+
+if TYPE_CHECKING:
+    from aca_mcp.local.kernel_process import KernelProcess
+    from aca_mcp.local.spawn import Spawner
+    from aca_mcp.local.template_process import TemplateProcess
+
+_REFILL_SECONDS = 0.03
+"""Whoever took one is using it now; a fork at the same moment would make that slower."""
+
+
+class ReadySessions:
+    """Keeps a number of sessions ready, and hands them out.
+
+    Args:
+        spawner: starts sessions.
+        template: is told when somebody waits.
+        tasks: those that ended while they were ready are freed in here.
+        target: how many to keep.
+    """
+
+    def __init__(
+        self,
+        spawner: Spawner,
+        template: TemplateProcess,
+        tasks: anyio.abc.TaskGroup,
+        target: int,
+    ) -> None:
+        self._spawner = spawner
+        self._template = template
+        self._tasks = tasks
+        self._target = target
+        self._ready: deque[KernelProcess] = deque()
+        self._spawning = anyio.Lock()
+        self._wanted = anyio.Event()
+
+    async def take(self) -> KernelProcess:
+        """A session that is ready, or else one that is started now.
+
+        Raises:
+            PoolUnavailableError: none can be started.
+        """
+        try:
+            if kernel := self._next():
+                return kernel
+            self._template.hurry()
+            async with self._spawning:
+                # The one that was being started ahead may have come in the meantime.
+                return self._next() or await self._spawner.spawn(ahead=False)
+        finally:
+            self._wanted.set()
+
+    async def keep(self) -> None:
+        """Start sessions ahead whenever there are too few, until cancelled."""
+        while True:
+            self._wanted = anyio.Event()
+            while len(self._ready) < self._target:
+                async with self._spawning:
+                    try:
+                        self._ready.append(await self._spawner.spawn(ahead=True))
+                    except PoolUnavailableError:
+                        break  # whoever asks for a session is told
+            await self._wanted.wait()
+            await anyio.sleep(_REFILL_SECONDS)
+
+    def remove_all(self) -> list[KernelProcess]:
+        """Hand over those that are ready, to be ended."""
+        kernels = list(self._ready)
+        self._ready.clear()
+        return kernels
+
+    def _next(self) -> KernelProcess | None:
+        while self._ready:
+            kernel = self._ready.popleft()
+            if not kernel.has_ended:
+                return kernel
+            self._tasks.start_soon(kernel.kill, None)
+        return None

@@ -1,0 +1,139 @@
+"""The sessions in use, by identifier: started when first asked for, ended once.
+
+What may be started and what is to end is the registry's to decide; this module does it.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.errors import PoolFullError, PoolUnavailableError
+from aca_mcp.local.registry import Admission, Registry
+from aca_mcp.pool import check_identifier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.local.kernel_process import KernelProcess
+    from aca_mcp.local.ready import ReadySessions
+
+
+@dataclass(slots=True)
+class Session:
+    """A session that somebody asked for. ``kernel`` is there once ``started`` is set."""
+
+    created_at: datetime
+    started: anyio.Event = field(default_factory=anyio.Event)
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while code runs: a session runs one piece of code at a time."""
+    kernel: KernelProcess | None = None
+    failure: PoolUnavailableError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInUse:
+    """A session for the time of one operation."""
+
+    session: Session
+    kernel: KernelProcess
+    started: bool
+    """This operation started it."""
+
+
+class Sessions:
+    """The sessions of one pool."""
+
+    def __init__(self, registry: Registry, ready: ReadySessions) -> None:
+        self.registry = registry
+        self._ready = ready
+        self._sessions: dict[str, Session] = {}
+
+    def get(self, identifier: str) -> Session | None:
+        """The session of an identifier, if it has one."""
+        return self._sessions.get(identifier)
+
+    def kernels(self) -> list[KernelProcess]:
+        """The processes of all of them."""
+        return [session.kernel for session in self._sessions.values() if session.kernel]
+
+    @asynccontextmanager
+    async def use(self, identifier: str) -> AsyncGenerator[SessionInUse]:
+        """The session of an identifier, started if need be, kept from expiring meanwhile.
+
+        Raises:
+            InvalidRequestError: the identifier cannot be one.
+            PoolFullError: it would be one too many.
+            PoolUnavailableError: it could not be started.
+        """
+        check_identifier(identifier)
+        session = self._sessions.get(identifier)
+        if session is not None and session.kernel is not None and session.kernel.has_ended:
+            await self.end(identifier, await session.kernel.why_ended(), session)
+        started = False
+        match self.registry.admit(identifier, anyio.current_time()):
+            case Admission.FULL:
+                raise PoolFullError(
+                    f"All {self.registry.max_sessions} sessions of the local pool are in use. "
+                    "Nothing was executed. End a session that is not needed, or raise "
+                    "ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS."
+                )
+            case Admission.START:
+                started = True
+                session = self._sessions[identifier] = Session(datetime.now(UTC))
+                await self._start(identifier, session)
+            case Admission.USE:
+                session = self._sessions[identifier]
+                await session.started.wait()
+        if session.kernel is None:
+            raise session.failure or PoolUnavailableError("The session did not start. Try again.")
+        self.registry.enter(identifier)
+        try:
+            yield SessionInUse(session, session.kernel, started)
+        finally:
+            self.registry.leave(identifier, anyio.current_time())
+
+    async def _start(self, identifier: str, session: Session) -> None:
+        try:
+            session.kernel = await self._ready.take()
+            self.registry.started(identifier, anyio.current_time())
+        except PoolUnavailableError as error:
+            session.failure = error
+            raise
+        finally:
+            if session.kernel is None:
+                self.registry.ended(identifier, None)
+                del self._sessions[identifier]
+            session.started.set()
+
+    async def end(self, identifier: str, why: str | None, session: Session | None = None) -> bool:
+        """End the session of an identifier. True if there was one.
+
+        Args:
+            identifier: the session's.
+            why: a clause for whoever uses the identifier next; None if its user asked for it.
+            session: end only this one, not one that came after it.
+        """
+        current = self._sessions.get(identifier)
+        if current is None or (session is not None and current is not session):
+            return False
+        await current.started.wait()
+        if self._sessions.get(identifier) is not current:
+            return False
+        del self._sessions[identifier]
+        self.registry.ended(identifier, why)
+        if current.kernel is not None:
+            await current.kernel.kill(why or "it was stopped on request")
+        return True
+
+    async def end_all(self) -> None:
+        """End every session, ready ones too."""
+        kernels = [*self._ready.remove_all(), *self.kernels()]
+        self._sessions.clear()
+        async with anyio.create_task_group() as ending:
+            for kernel in kernels:
+                ending.start_soon(kernel.kill, "the pool was closed")
