@@ -46,13 +46,16 @@ def describe_status(status: int | None) -> str:
         return "its process ended"
     if status >= 0:
         return f"its process ended itself (exit code {status})"
-    name = signal.Signals(-status).name
-    causes = {
+    causes: dict[int, str] = {
         signal.SIGKILL: "it was killed, as the system does when memory runs out",
         signal.SIGSEGV: "it crashed (SIGSEGV, a fault in compiled code)",
         signal.SIGSYS: "it made a system call of another architecture (SIGSYS)",
     }
-    return causes.get(signal.Signals(-status), f"it was ended by {name}")
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"  # of the real-time ones only two have names
+    return causes.get(-status, f"it was ended by {name}")
 
 
 @dataclass(frozen=True, slots=True)
