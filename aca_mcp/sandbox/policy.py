@@ -85,7 +85,8 @@ def readable_paths(interpreter_directories: tuple[str, ...], *, network: bool) -
         ValueError: a directory of the interpreter is a home directory or holds one, so that
             showing it would show the user's files. The message says which.
     """
-    home = os.path.realpath(Path.home())
+    # A user that no database names, as in containers, has none: the word is left as it is.
+    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 -- Path.home() would raise
     system = (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *(NETWORK_FILES if network else ()))
     found = [name for name in system if Path(name).exists()]
     for name in interpreter_directories:
