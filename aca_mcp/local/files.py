@@ -75,7 +75,10 @@ class SessionFiles:
             raise InvalidPathError("A path may not contain '..': give it from the work directory.")
         if any(ord(character) < 32 or ord(character) == 127 for character in text):
             raise InvalidPathError("A path may not contain control characters.")
-        encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
+        try:
+            encoded = [part.encode() for part in parts]
+        except UnicodeEncodeError as error:
+            raise InvalidPathError("A path may not contain half of a character.") from error
         if any(len(part) > _MAX_PART_BYTES for part in encoded) or (
             sum(map(len, encoded)) > _MAX_PATH_BYTES
         ):
