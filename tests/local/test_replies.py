@@ -69,7 +69,8 @@ def test_a_reply_is_read() -> None:
 
 
 def test_a_kind_that_nobody_knows_is_a_display() -> None:
-    reply = parse_execution(Frame({"outputs": [{"kind": "stream", "data": {}}]}))
+    header = {"outputs": [{"kind": "stream", "data": dict[str, object]()}]}
+    reply = parse_execution(Frame(header))
     assert reply.outputs == (Output("display", {}),)
 
 
@@ -97,5 +98,5 @@ def test_half_of_a_character_is_shown_as_its_escape() -> None:
 
 
 def test_outputs_without_end_are_cut() -> None:
-    header = {"outputs": [{"kind": "display", "data": {}}] * 5000}
+    header = {"outputs": [{"kind": "display", "data": dict[str, object]()}] * 5000}
     assert len(parse_execution(Frame(header)).outputs) == 1000
