@@ -29,6 +29,8 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
     else:
         if identity is not None:
             namespaces.become_unprivileged(identity)
+        # Orphans stay below the session, where the pool looks for what it uses.
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         writable = (storage,)
     limits.apply(policy)
     if policy.isolation is Isolation.UNSAFE_NONE:
@@ -44,7 +46,10 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
             writable=(*writable, *DEVICES),
             network=policy.network,
         )
-    seccomp.install(seccomp.rules_for(namespaces=in_namespaces, network=policy.network))
+    rules = seccomp.rules_for(
+        namespaces=in_namespaces, network=policy.network, shares_identity=identity is None
+    )
+    seccomp.install(rules)
 
 
 def prepare_storage(policy: SandboxPolicy, storage: str) -> str:

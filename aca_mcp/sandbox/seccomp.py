@@ -31,7 +31,7 @@ _RETURN = 0x06
 
 _OFFSET_NUMBER = 0
 _OFFSET_ARCHITECTURE = 4
-_OFFSET_FIRST_ARGUMENT = 16
+_OFFSET_FIRST_ARGUMENT = 16  # its lower word; the others follow at 8 bytes each
 
 _AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
@@ -40,12 +40,17 @@ _NEWEST_KNOWN_CALL = 467
 _NAMESPACE_FLAGS = 0x7E020080
 """Every ``CLONE_NEW*``: CLONE_NEWTIME is 0x80, the others lie in the upper bits."""
 
+_CLONE_PARENT = 0x00008000
+_PR_SET_CHILD_SUBREAPER = 36
+
 _NUMBERS: dict[str, tuple[int, int]] = {
     # name: (x86_64, aarch64); -1 where there is none
     "socket": (41, 198),
+    "socketpair": (53, 199),
     "clone": (56, 220),
     "setpgid": (109, 154),
     "setsid": (112, 157),
+    "prctl": (157, 167),
     "acct": (163, 89),
     "add_key": (248, 217),
     "adjtimex": (159, 171),
@@ -116,12 +121,54 @@ _NUMBERS: dict[str, tuple[int, int]] = {
     "vhangup": (153, 58),
 }
 
-_HANDLED_APART = frozenset({"socket", "clone", "setpgid", "setsid", "mknod", "mknodat"})
+_HANDLED_APART = frozenset(
+    {"socket", "socketpair", "clone", "setpgid", "setsid", "mknod", "mknodat", "prctl"}
+)
 _AS_IF_ABSENT = frozenset(
     # Answered "no such call", so that libraries take the other way that they have.
     {"clone3", "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open"}
     | {"io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd"}
 )
+
+_PROCESS_FIRST: dict[str, tuple[int, int]] = {
+    # Calls whose first argument names a process, which a user's processes may do to one another.
+    "migrate_pages": (256, 238),
+    "prlimit64": (302, 261),
+    "process_mrelease": (448, 448),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "setpriority": (141, 140),  # the kind of what the second names; 0 is a process
+}
+_SETPRIORITY_WHO = 1
+_IOPRIO_SET = (251, 30)
+
+_OWNER_CHANGES: dict[str, tuple[int, int]] = {
+    # What the owner of a file may do by its path alone, which Landlock does not govern.
+    "chmod": (90, -1),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "futimesat": (261, -1),
+    "utime": (132, -1),
+    "utimensat": (280, 88),
+    "utimes": (235, -1),
+}
+_OWNER_ATTRIBUTES: dict[str, tuple[int, int]] = {
+    "chown": (92, -1),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "lchown": (94, -1),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +177,21 @@ class SystemCallRules:
 
     allowed_socket_families: tuple[int, ...] | None
     """Families that ``socket()`` may make; None for all. Others get ``ENETUNREACH``."""
-    fake_setsid: bool
-    """``setsid`` and ``setpgid`` do nothing, so that a signal to the group reaches every process.
+    among_strangers: bool
+    """There is no PID namespace, so other processes of the machine are in reach.
 
-    For sandboxes without a PID namespace, where only the group holds a session together.
+    ``setsid`` and ``setpgid`` do nothing, so that a signal to the group reaches every process of
+    the session, and none can get out of its first one's care, where the pool counts them. What a
+    user's processes may do to one another (limits, priorities) a session may do to itself only.
+    """
+    shares_identity: bool = False
+    """The user of the session has files on this machine, and a session could change their modes,
+    times and attributes. It may not, not even those of its own: modes and times are left as they
+    are without a word, for too much code takes a refusal to mean failure.
     """
 
 
-def rules_for(*, namespaces: bool, network: bool) -> SystemCallRules:
+def rules_for(*, namespaces: bool, network: bool, shares_identity: bool = False) -> SystemCallRules:
     """The rules of a session.
 
     Without a network namespace even a Unix socket reaches out: Landlock does not govern
@@ -149,7 +203,11 @@ def rules_for(*, namespaces: bool, network: bool) -> SystemCallRules:
         families = (int(socket.AF_UNIX),)
     else:
         families = ()
-    return SystemCallRules(allowed_socket_families=families, fake_setsid=not namespaces)
+    return SystemCallRules(
+        allowed_socket_families=families,
+        among_strangers=not namespaces,
+        shares_identity=shares_identity and not namespaces,
+    )
 
 
 def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
@@ -176,49 +234,75 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
         number_of = errno.ENOSYS if name in _AS_IF_ABSENT else errno.EPERM
         program += [_jump(_JUMP_EQUAL, number, 0, 1), _fail(number_of)]
 
-    clone = [
-        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
-        _jump(_JUMP_ANY_BIT, _NAMESPACE_FLAGS, 0, 1),
-        _fail(errno.EPERM),
-        _statement(_RETURN, _RET_ALLOW),
-    ]
-    program += [_jump(_JUMP_EQUAL, _NUMBERS["clone"][column], 0, len(clone)), *clone]
-    program += _device_rules(column)
-    if rules.fake_setsid:
-        for name in ("setsid", "setpgid"):
-            program += [_jump(_JUMP_EQUAL, _NUMBERS[name][column], 0, 1), _fail(0)]
+    forbidden_flags = _NAMESPACE_FLAGS | (_CLONE_PARENT if rules.among_strangers else 0)
+    program += _refuse_if(_NUMBERS["clone"][column], 0, _JUMP_ANY_BIT, forbidden_flags)
+    # Of a device; of a FIFO, a socket or a file it is not refused.
+    device_bit = 0x2000  # in S_IFCHR and S_IFBLK, and in no other type that mknod makes
+    program += _refuse_if(_NUMBERS["mknod"][column], 1, _JUMP_ANY_BIT, device_bit)
+    program += _refuse_if(_NUMBERS["mknodat"][column], 2, _JUMP_ANY_BIT, device_bit)
+    if rules.among_strangers:
+        program += _rules_among_strangers(column)
+    if rules.shares_identity:
+        for numbers in _OWNER_CHANGES.values():
+            program += _answer(numbers[column], 0)
+        for numbers in _OWNER_ATTRIBUTES.values():
+            program += _answer(numbers[column], errno.EPERM)
     if rules.allowed_socket_families is not None:
-        families = [
-            _jump(_JUMP_EQUAL, family, len(rules.allowed_socket_families) - place, 0)
-            for place, family in enumerate(rules.allowed_socket_families)
-        ]
-        body = [
-            _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
-            *families,
-            _fail(errno.ENETUNREACH),
-            _statement(_RETURN, _RET_ALLOW),
-        ]
-        program += [_jump(_JUMP_EQUAL, _NUMBERS["socket"][column], 0, len(body)), *body]
+        program += _only_families(
+            _NUMBERS["socket"][column], rules.allowed_socket_families, errno.ENETUNREACH
+        )
+        program += _only_families(
+            _NUMBERS["socketpair"][column], (int(socket.AF_UNIX),), errno.EAFNOSUPPORT
+        )
     program.append(_statement(_RETURN, _RET_ALLOW))
     return b"".join(program)
 
 
-def _device_rules(column: int) -> list[bytes]:
-    """``mknod`` of a device is refused; of a FIFO, a socket or a file it is not."""
-    device_bit = 0x2000  # in S_IFCHR and S_IFBLK, and in no other type that mknod makes
-    found: list[bytes] = []
-    for name, argument in (("mknod", 1), ("mknodat", 2)):
-        number = _NUMBERS[name][column]
-        if number < 0:
-            continue
-        body = [
-            _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8 * argument),
-            _jump(_JUMP_ANY_BIT, device_bit, 0, 1),
-            _fail(errno.EPERM),
-            _statement(_RETURN, _RET_ALLOW),
-        ]
-        found += [_jump(_JUMP_EQUAL, number, 0, len(body)), *body]
-    return found
+def _rules_among_strangers(column: int) -> list[bytes]:
+    program: list[bytes] = []
+    for name in ("setsid", "setpgid"):
+        program += _answer(_NUMBERS[name][column], 0)
+    program += _refuse_if(_NUMBERS["prctl"][column], 0, _JUMP_EQUAL, _PR_SET_CHILD_SUBREAPER)
+    who = _PROCESS_FIRST["setpriority"][column]
+    program += _refuse_if(who, _SETPRIORITY_WHO, _JUMP_GREATER_EQUAL, 1, decides=False)
+    for numbers in _PROCESS_FIRST.values():
+        program += _refuse_if(numbers[column], 0, _JUMP_GREATER_EQUAL, 1)
+    program += _answer(_IOPRIO_SET[column], errno.EPERM)
+    return program
+
+
+def _answer(number: int, error: int) -> list[bytes]:
+    """Answer a call with an error, or with 0 as if it were done."""
+    return [] if number < 0 else [_jump(_JUMP_EQUAL, number, 0, 1), _fail(error)]
+
+
+def _refuse_if(
+    number: int, argument: int, test: int, value: int, *, decides: bool = True
+) -> list[bytes]:
+    """Refuse a call if its argument passes a test; else allow it, or go on to the next rule."""
+    if number < 0:
+        return []
+    last = _statement(_RETURN, _RET_ALLOW) if decides else _statement(_LOAD_WORD, _OFFSET_NUMBER)
+    return [
+        _jump(_JUMP_EQUAL, number, 0, 4),
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8 * argument),
+        _jump(test, value, 0, 1),
+        _fail(errno.EPERM),
+        last,
+    ]
+
+
+def _only_families(number: int, families: tuple[int, ...], error: int) -> list[bytes]:
+    body = [
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
+        *(
+            _jump(_JUMP_EQUAL, family, len(families) - place, 0)
+            for place, family in enumerate(families)
+        ),
+        _fail(error),
+        _statement(_RETURN, _RET_ALLOW),
+    ]
+    return [_jump(_JUMP_EQUAL, number, 0, len(body)), *body]
 
 
 def install(rules: SystemCallRules) -> None:
