@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"aca-mcp: {line}\n")
         return 2 if isinstance(refusal, SettingsError) else 1
     except KeyboardInterrupt:
-        return 130
+        # The usual end of a server, also before it has taken the signal over.
+        return 0 if parsed.command == "serve" else 130
 
 
 def _run(parsed: argparse.Namespace) -> int:

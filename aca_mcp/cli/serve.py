@@ -27,11 +27,7 @@ def serve(settings: Settings) -> int:
     configure_logging(settings.log_level)
     if sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
-    try:
-        anyio.run(_serve_stdio, settings)
-    except KeyboardInterrupt:
-        # Ctrl-C before the server took the signal over. It ends in the same way afterwards.
-        return 0
+    anyio.run(_serve_stdio, settings)
     return 0
 
 
