@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import Frame, FrameDecoder
+from aca_mcp.local import trees
 from aca_mcp.local.descriptors import has_ended, pid_behind
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.passing import receive
@@ -283,6 +283,6 @@ class KernelProcess:
 
     def _remove(self) -> None:
         if self.storage.is_absolute():
-            shutil.rmtree(self.storage, ignore_errors=True)
+            trees.remove_tree(self.storage)
         if self._group is not None:
             self._group.remove()

@@ -26,7 +26,6 @@ import io
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -38,6 +37,7 @@ from typing import NoReturn
 from aca_mcp import kernel
 from aca_mcp.local.forking import ForkServer
 from aca_mcp.local.messages import MAX_PACKET_BYTES, TemplateConfiguration
+from aca_mcp.local.trees import remove_tree
 from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation
@@ -113,7 +113,7 @@ def _wait_outside(connection: socket.socket, child: int, scratch: str) -> NoRetu
     poll.poll()
     _kill_descendants()
     if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_tree(Path(scratch))
     os._exit(0)
 
 

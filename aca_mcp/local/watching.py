@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from aca_mcp.local import memory
+from aca_mcp.local import memory, trees
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ class Watcher:
         if self._template.isolation is Isolation.NAMESPACES:
             return None  # its file systems have a size
         limit = self._configuration.disk_bytes
-        if memory.disk_of(kernel.storage) > limit:
+        if trees.size_of_tree(kernel.storage) > limit:
             return f"it used more than {limit // 2**20:,} MiB of disk"
         return None
