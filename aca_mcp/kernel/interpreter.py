@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
     from matplotlib.backend_bases import FigureManagerBase
 
+_MAX_NAME_CHARACTERS = 1000
 _WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
 
 
@@ -198,11 +199,11 @@ class Interpreter:
             os._exit(0)  # a fork made by the code has come to the end of it: only one may answer
         result.duration_seconds = time.perf_counter() - started
         if error is not None and not _is_normal_exit(error):
-            result.error_name = type(error).__name__
+            result.error_name = type(error).__name__[:_MAX_NAME_CHARACTERS]
             result.error_message = _text_of(error)
-            result.traceback = format_exception(error)
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
+            result.traceback = _traceback_of(error)
+        for name in ("stdout", "stderr"):
+            _flush(getattr(sys, name, None))
         return result
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -264,8 +265,15 @@ def _text_of(error: BaseException) -> str:
         return "(its text could not be made)"
 
 
+def _traceback_of(error: BaseException) -> str:
+    try:
+        return format_exception(error)
+    except Exception:
+        return "(its traceback could not be made)"
+
+
 def _flush(stream: object) -> None:
     try:
         stream.flush()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] -- may be anything by now
-    except (OSError, ValueError, AttributeError):
+    except Exception:
         return  # the code closed or replaced it; there is nowhere to say so

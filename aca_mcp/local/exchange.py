@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -125,9 +126,11 @@ class Exchange:
         """Read what the pipes hold at this moment, and no more: others may go on writing."""
         for descriptor, stream in self._streams.items():
             waiting = bytes_waiting(descriptor)
-            while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):
-                waiting -= len(data)
-                stream.take(data)
+            # Code can open its end for reading too, and take what was counted here.
+            with suppress(BlockingIOError):
+                while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):
+                    waiting -= len(data)
+                    stream.take(data)
             stream.finish()
 
     def _read_control(self) -> Frame | None:

@@ -39,6 +39,9 @@ MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
 _MAX_PART_BYTES = 255
 _MAX_PATH_BYTES = 3000
+_TIMES = (-62_135_596_800, 253_402_300_799)
+"""The years 1 to 9999, which are all that ``datetime`` knows; code can set a file's time to any."""
+
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
@@ -90,8 +93,7 @@ class SessionFiles:
         parts = self.parse_path(directory)
         entries: list[FileEntry] = []
         with self.as_session(), _errors_of(directory or "the work directory"):
-            root = self._open(parts, os.O_RDONLY | os.O_DIRECTORY)
-            for entry in _walk(root, "/".join(parts), recursive=recursive):
+            for entry in self._walk(parts, recursive=recursive):
                 if len(entries) == MAX_ENTRIES:
                     return FileListing(_sorted(entries), truncated=True)
                 entries.append(entry)
@@ -149,6 +151,32 @@ class SessionFiles:
                     os.unlink(parts[-1], dir_fd=parent)
             finally:
                 os.close(parent)
+
+    def _walk(self, start: tuple[str, ...], *, recursive: bool) -> Iterator[FileEntry]:
+        # Only names are kept for later: a descriptor of each directory could be all that there are.
+        pending = [start]
+        while pending:
+            parts = pending.pop()
+            try:
+                directory = self._open(parts, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                if parts == start:
+                    raise
+                continue  # code has removed it meanwhile, or closed it
+            try:
+                with os.scandir(directory) as found:
+                    for item in found:
+                        try:
+                            status = item.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        here = (*parts, item.name)
+                        yield _entry("/".join(here), status)
+                        deep = len(here) - len(start) > _MAX_DEPTH
+                        if recursive and stat.S_ISDIR(status.st_mode) and not deep:
+                            pending.append(here)
+            finally:
+                os.close(directory)
 
     def _open(self, parts: tuple[str, ...], flags: int) -> int:
         return open_beneath(self.base, ("data", *parts), flags)
@@ -228,32 +256,6 @@ def _refuse_target(parent: int, name: str, path: str, *, overwrite: bool) -> Non
         raise FileExistsInSessionError(f"{path} is there already, and was not overwritten.")
 
 
-def _walk(root: int, prefix: str, *, recursive: bool) -> Iterator[FileEntry]:
-    pending: list[tuple[int, str, int]] = [(root, prefix, 0)]
-    try:
-        while pending:
-            directory, above, depth = pending.pop()
-            try:
-                with os.scandir(directory) as found:
-                    for item in found:
-                        status = item.stat(follow_symlinks=False)
-                        path = f"{above}/{item.name}" if above else item.name
-                        yield _entry(path, status)
-                        if recursive and stat.S_ISDIR(status.st_mode) and depth < _MAX_DEPTH:
-                            pending.append((_open_child(directory, item.name), path, depth + 1))
-            finally:
-                os.close(directory)
-    finally:
-        for directory, _, _ in pending:
-            os.close(directory)
-
-
-def _open_child(directory: int, name: str) -> int:
-    return os.open(
-        name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
-    )
-
-
 def _sorted(entries: list[FileEntry]) -> tuple[FileEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.path))
 
@@ -268,7 +270,7 @@ def _entry(path: str, status: os.stat_result) -> FileEntry:
         path.encode("utf-8", "backslashreplace").decode("utf-8"),
         kind,
         status.st_size if kind == "file" else 0,
-        datetime.fromtimestamp(status.st_mtime, UTC),
+        datetime.fromtimestamp(min(max(status.st_mtime, _TIMES[0]), _TIMES[1]), UTC),
     )
 
 

@@ -533,7 +533,9 @@ def test_root_reaches_files_as_the_session_does(files: SessionFiles, data: Path)
     with pytest.raises(InvalidPathError, match="inaccessible"):
         upload(files, "locked/a", b"1")
     with pytest.raises(InvalidPathError, match="inaccessible"):
-        files.list("", recursive=True)
+        files.list("locked", recursive=True)
+    # One such directory does not keep the others from being listed.
+    assert [e.path for e in files.list("", recursive=True).entries] == ["locked", "mine", "roots"]
     # A file made now is root's again.
     (data / "after").touch()
     assert (data / "after").stat().st_uid == 0
