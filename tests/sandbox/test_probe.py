@@ -1,0 +1,75 @@
+"""Which isolation a host gives, found by trying."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import cast
+
+from aca_mcp.sandbox import landlock
+from aca_mcp.sandbox.policy import Isolation
+from aca_mcp.sandbox.probe import host_note, probe_isolation
+from tests.sandbox.programs import run
+
+
+def test_this_machine_gives_an_isolation_that_holds() -> None:
+    report = probe_isolation()
+    assert report.best in (Isolation.NAMESPACES, Isolation.LANDLOCK), report.reasons
+    if os.environ.get("CI"):
+        assert report.best is Isolation.NAMESPACES, report.reasons
+    if report.best is Isolation.NAMESPACES:
+        assert report.reasons == {}
+
+
+def test_trying_leaves_nothing_behind() -> None:
+    before = {entry.name for entry in Path("/tmp").iterdir()}
+    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    probe_isolation()
+    left = {entry.name for entry in Path("/tmp").iterdir()} - before
+    assert not [name for name in left if name.startswith("aca-mcp-probe-")]
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == descriptors
+
+
+def test_where_namespaces_are_forbidden_landlock_takes_their_place() -> None:
+    """As in a container, whose filter refuses ``unshare``."""
+    program = """
+    from aca_mcp.sandbox.probe import probe_isolation
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.install(seccomp.rules_for(namespaces=True, network=True))
+    report = probe_isolation()
+    print(json.dumps({"best": report.best, **report.reasons}))
+    """
+    report = cast("dict[str, str]", run(program))
+    assert report["namespaces"].endswith("unshare: Operation not permitted")
+    if landlock.abi_version() >= landlock.MINIMUM_ABI_ALONE:
+        assert report["best"] == "landlock"
+    else:
+        assert report["best"] is None
+        assert report["landlock"].startswith("needs Landlock version 6 (Linux 6.12); here: ")
+
+
+def test_where_there_is_neither_there_is_none() -> None:
+    program = """
+    from aca_mcp.sandbox.probe import probe_isolation
+    seccomp._NEWEST_KNOWN_CALL = 443
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.install(seccomp.rules_for(namespaces=True, network=True))
+    report = probe_isolation()
+    print(json.dumps([report.best, report.reasons["landlock"]]))
+    """
+    assert run(program) == [None, "needs Landlock version 6 (Linux 6.12); here: no Landlock"]
+
+
+def test_elsewhere_than_on_linux_there_is_none() -> None:
+    program = """
+    from aca_mcp.sandbox.probe import probe_isolation
+    sys.platform = "darwin"
+    report = probe_isolation()
+    sys.platform = "linux"
+    print(json.dumps([report.best, report.reasons["namespaces"]]))
+    """
+    assert run(program) == [None, "only Linux has what it needs"]
+
+
+def test_a_note_about_the_host_is_a_sentence_or_nothing() -> None:
+    assert host_note() == "" or host_note().endswith((".", ")."))

@@ -1,0 +1,248 @@
+"""The filter of system calls, run as the kernel would run it, for both architectures."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from aca_mcp.sandbox.seccomp import SystemCallRules, assemble, rules_for
+
+KILL = "kill"
+ALLOW = "allow"
+
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+IN_NAMESPACES = rules_for(namespaces=True, network=False)
+ALONE = rules_for(namespaces=False, network=False)
+WITH_NETWORK = rules_for(namespaces=True, network=True)
+EVERY_RULES = [IN_NAMESPACES, ALONE, WITH_NETWORK]
+
+# name: (x86_64, aarch64)
+ORDINARY = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "mmap": (9, 222),
+    "getpid": (39, 172),
+    "execve": (59, 221),
+    "kill": (62, 129),
+    "futex": (202, 98),
+    "openat": (257, 56),
+    "pidfd_open": (434, 434),
+    "openat2": (437, 437),
+    "landlock_restrict_self": (446, 446),
+    "futex_wait": (455, 455),
+}
+REFUSED = {
+    "ptrace": (101, 117),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "bpf": (321, 280),
+    "keyctl": (250, 219),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "perf_event_open": (298, 241),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "kexec_load": (246, 104),
+    "init_module": (175, 105),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "mount_setattr": (442, 442),
+    "personality": (135, 92),
+    "quotactl": (179, 60),
+    "syslog": (103, 116),
+}
+ABSENT = {
+    "clone3": (435, 435),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "userfaultfd": (323, 282),
+    "memfd_create": (319, 279),
+    "shmget": (29, 194),
+    "mq_open": (240, 180),
+}
+CLONE = {"x86_64": 56, "aarch64": 220}
+SOCKET = {"x86_64": 41, "aarch64": 198}
+SETSID = {"x86_64": 112, "aarch64": 157}
+SETPGID = {"x86_64": 109, "aarch64": 154}
+MKNODAT = {"x86_64": 259, "aarch64": 33}
+
+
+def answer(
+    rules: SystemCallRules,
+    machine: str,
+    number: int,
+    *arguments: int,
+    architecture: int | None = None,
+) -> str | int:
+    """What the kernel answers to a system call: ``ALLOW``, ``KILL`` or an error number."""
+    arch = ARCHITECTURES[machine] if architecture is None else architecture
+    padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    call = struct.pack("<IIQ6Q", number, arch, 0, *padded)
+    program = list(struct.iter_unpack("<HBBI", assemble(rules, machine)))
+    assert len(program) <= 4096
+    accumulator, place = 0, 0
+    while True:
+        code, if_true, if_false, value = program[place]
+        place += 1
+        match code:
+            case 0x20:  # BPF_LD | BPF_W | BPF_ABS
+                (accumulator,) = struct.unpack_from("<I", call, value)
+            case 0x15:  # BPF_JMP | BPF_JEQ | BPF_K
+                place += if_true if accumulator == value else if_false
+            case 0x35:  # BPF_JMP | BPF_JGE | BPF_K
+                place += if_true if accumulator >= value else if_false
+            case 0x45:  # BPF_JMP | BPF_JSET | BPF_K
+                place += if_true if accumulator & value else if_false
+            case 0x06:  # BPF_RET | BPF_K
+                match value & 0xFFFF0000:
+                    case 0x80000000:
+                        return KILL
+                    case 0x7FFF0000:
+                        return ALLOW
+                    case 0x00050000:
+                        return value & 0xFFFF
+                    case _:
+                        raise AssertionError(f"unknown return value {value:#x}")
+            case _:
+                raise AssertionError(f"unknown instruction {code:#x}")
+
+
+def each(table: dict[str, tuple[int, int]]) -> list[object]:
+    return [
+        pytest.param(machine, numbers[column], id=f"{name}-{machine}")
+        for column, machine in enumerate(ARCHITECTURES)
+        for name, numbers in table.items()
+    ]
+
+
+@pytest.mark.parametrize(("machine", "number"), each(ORDINARY))
+def test_ordinary_calls_are_allowed(machine: str, number: int) -> None:
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, number) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "number"), each(REFUSED))
+def test_calls_that_reach_past_the_session_are_refused(machine: str, number: int) -> None:
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, number) == errno.EPERM
+
+
+@pytest.mark.parametrize(("machine", "number"), each(ABSENT))
+def test_calls_that_libraries_do_without_do_not_exist(machine: str, number: int) -> None:
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, number) == errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("number", [468, 500, 1000, 0x3FFFFFFF, 0xFFFFFFFF])
+def test_calls_newer_than_the_filter_do_not_exist(machine: str, number: int) -> None:
+    assert answer(IN_NAMESPACES, machine, number) == errno.ENOSYS
+
+
+def test_calls_of_x32_do_not_exist() -> None:
+    for number, _ in (*ORDINARY.values(), *REFUSED.values()):
+        assert answer(IN_NAMESPACES, "x86_64", number | 0x40000000) == errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [0x40000003, 0x40000028, 0])  # i386, arm, none
+def test_a_call_of_another_architecture_kills(machine: str, architecture: int) -> None:
+    for number in (0, 20, 0x40000000):
+        assert answer(IN_NAMESPACES, machine, number, architecture=architecture) == KILL
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "flag", [0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000]
+)
+def test_no_namespace_is_made_by_clone(machine: str, flag: int) -> None:
+    """CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, with SIGCHLD."""
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, CLONE[machine], flag | 17) == errno.EPERM
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("flags", [17, 0x01200011, 0x003D0F00, 0x4111])
+def test_processes_and_threads_are_made_by_clone(machine: str, flags: int) -> None:
+    """What fork, a C library's fork, a thread and vfork pass."""
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, CLONE[machine], flags) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("kind", [0o020000, 0o060000])
+def test_no_device_is_made(machine: str, kind: int) -> None:
+    for rules in EVERY_RULES:
+        assert answer(rules, machine, MKNODAT[machine], 0, 0, kind | 0o644) == errno.EPERM
+    assert answer(IN_NAMESPACES, "x86_64", 133, 0, kind | 0o644) == errno.EPERM
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("kind", [0, 0o010000, 0o100000, 0o140000])
+def test_fifos_files_and_sockets_are_made(machine: str, kind: int) -> None:
+    assert answer(IN_NAMESPACES, machine, MKNODAT[machine], 0, 0, kind | 0o644) == ALLOW
+
+
+FAMILIES = {family.name: int(family) for family in socket.AddressFamily} | {"AF_INET": 2}
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_only_sockets_that_stay_inside_are_made(machine: str, family: int) -> None:
+    number = SOCKET[machine]
+    unix = family == socket.AF_UNIX
+    assert answer(IN_NAMESPACES, machine, number, family) == (ALLOW if unix else errno.ENETUNREACH)
+    assert answer(ALONE, machine, number, family) == errno.ENETUNREACH
+    assert answer(WITH_NETWORK, machine, number, family) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_without_a_pid_namespace_nobody_leaves_the_group(machine: str) -> None:
+    for number in (SETSID[machine], SETPGID[machine]):
+        assert answer(ALONE, machine, number) == 0
+        assert answer(IN_NAMESPACES, machine, number) == ALLOW
+
+
+def test_an_architecture_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        assemble(IN_NAMESPACES, "riscv64")
+
+
+def test_the_kernel_does_as_the_filter_says() -> None:
+    """The same in earnest, in a process of its own, which it holds for good."""
+    program = """
+import errno, os, socket
+from aca_mcp.sandbox import seccomp, syscalls
+
+def error_of(action):
+    try:
+        action()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+seccomp.install(seccomp.rules_for(namespaces=True, network=False))
+print(error_of(lambda: syscalls.unshare(syscalls.CLONE_NEWUSER)))
+print(error_of(lambda: socket.socket(socket.AF_INET)))
+print(error_of(lambda: socket.socket(socket.AF_UNIX).close()))
+print(error_of(lambda: os.memfd_create("x")))
+print(error_of(lambda: syscalls.syscall(10_000, what="newer")))
+print(error_of(lambda: os.waitpid(os.fork() or os._exit(0), 0)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["EPERM", "ENETUNREACH", "None", "ENOSYS", "ENOSYS", "None"]
