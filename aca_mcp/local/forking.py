@@ -151,6 +151,7 @@ def _become_session(
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         work_directory = prepare_storage(policy, request.storage)
         _be_different(policy, work_directory)
+        gc.enable()
         interpreter.begin_session()
         if request.ahead:
             rehearse(interpreter)

@@ -21,6 +21,7 @@ is the first of a PID namespace, so that its end, whatever the reason, ends ever
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -42,6 +43,19 @@ from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation
 
+_PARTS = {
+    # numpy makes its random state when first asked, which must not be in a session.
+    "numpy": ("numpy", "numpy.random"),
+    # In steps: between two of them whoever waits for a session is given one.
+    "matplotlib.pyplot": (
+        "matplotlib",
+        "matplotlib.text",
+        "matplotlib.image",
+        "matplotlib.figure",
+        "matplotlib.pyplot",
+    ),
+}
+
 _FOR_IMPORTS = {
     # One thread: a process with more cannot be forked safely.
     "OPENBLAS_NUM_THREADS": "1",
@@ -57,6 +71,8 @@ def main(descriptor: int) -> NoReturn:
     # Whatever runs below here is ended before the server, should the host run out of memory.
     Path("/proc/self/oom_score_adj").write_text(str(limits.OOM_SCORE_ADJUSTMENT), encoding="ascii")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    # Nothing that imports make is garbage; sessions turn collection on again for themselves.
+    gc.disable()
     scratch = ""
     try:
         policy = _decide_policy(configuration)
@@ -172,7 +188,7 @@ def _serve_forks(
     runtime = f"Python {sys.version.split()[0]}"
     isolation = configuration.policy.isolation.value
     server.send({"isolation": isolation, "runtime": runtime, "scratch": scratch})
-    for name in configuration.preimport:
+    for name in (part for whole in configuration.preimport for part in _PARTS.get(whole, (whole,))):
         server.answer_if_hurried()
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
