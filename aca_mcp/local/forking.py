@@ -202,6 +202,8 @@ def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
         PIP_TARGET=packages,
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
+    if not policy.network:
+        os.environ["PIP_RETRIES"] = "0"  # say so at once, rather than after five tries
     sys.path.append(packages)
     tempfile.tempdir = None
     random.seed()
