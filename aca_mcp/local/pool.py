@@ -123,13 +123,18 @@ class LocalSessionPool:
     ) -> Execution:
         began = anyio.current_time()
         self._watcher.code_begins()
-        outcome, stdout, stderr = await use.kernel.request(
-            {"op": "execute", "code": code},
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            max_output_bytes=self._configuration.max_output_bytes,
-            on_output=on_output,
-        )
+        try:
+            outcome, stdout, stderr = await use.kernel.request(
+                {"op": "execute", "code": code},
+                deadline=deadline,
+                grace_seconds=self._configuration.interrupt_grace_seconds,
+                max_output_bytes=self._configuration.max_output_bytes,
+                on_output=on_output,
+            )
+        except FrameError as error:
+            raise InvalidRequestError(
+                "The code is too long to be sent: nothing was executed. Upload data as a file."
+            ) from error
         execution = build_execution(
             outcome,
             stdout.text(),
