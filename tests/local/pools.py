@@ -88,13 +88,23 @@ async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def descendants(pid: int | str = "self") -> set[int]:
-    """Every process that came from this one and is there, those that ended left out."""
+    """Every process that came from this one and is there, those that ended left out.
+
+    Those of the pool that tests share are among them.
+    """
     found: set[int] = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        for child in map(int, _read(children).split()):
+            if _read(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"]):
                 found |= {child, *descendants(child)}
     return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has ended
 
 
 def open_descriptors() -> dict[str, str]:
