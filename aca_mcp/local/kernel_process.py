@@ -243,7 +243,9 @@ class KernelProcess:
         if not (seen or self.has_ended):
             # Its connection is closed: it is ending, or its code closed that, and it would go on.
             with anyio.move_on_after(_LAST_STEPS_SECONDS):
-                await wait_ended(self.process)
+                async with self._freeing:  # whoever ends it at the same time waits, too
+                    if not self.has_ended:
+                        await wait_ended(self.process)
             seen = "" if self.has_ended else INTERFERED
         status = await self.kill(None)
         return self.kill_reason or seen or describe_status(status)
