@@ -257,7 +257,7 @@ async def test_nobody_else_can_be_signalled_or_traced(arena: Arena) -> None:
             f"import signal\nfound = set()\nfor pid in {targets}.values():\n"
             "    for number in (signal.SIGKILL, signal.SIGSTOP):\n"
             "        if pid: found.add(refusal(os.kill, pid, number))\n"
-            "os.kill(-1, signal.SIGKILL)  # tells nothing; whom it reached is seen afterwards\n"
+            "refusal(os.kill, -1, signal.SIGKILL)  # tells nothing; whom it reached is seen afterwards\n"
             "say(sorted(found))"
         )
         assert answer == (["ESRCH", "allowed"] if arena.in_namespaces else ["EPERM"])
