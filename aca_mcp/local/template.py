@@ -29,6 +29,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import tempfile
 from dataclasses import replace
@@ -101,11 +102,26 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
     readable = readable_paths(directories, network=configuration.policy.network)
     policy = replace(configuration.policy, readable=readable)
     if configuration.isolation != "auto":
-        return replace(policy, isolation=Isolation(configuration.isolation))
-    report = probe_isolation(policy)
-    if report.best is None:
-        raise ValueError(no_isolation_sentence(report))
-    return replace(policy, isolation=report.best)
+        policy = replace(policy, isolation=Isolation(configuration.isolation))
+    else:
+        report = probe_isolation(policy)
+        if report.best is None:
+            raise ValueError(no_isolation_sentence(report))
+        policy = replace(policy, isolation=report.best)
+    if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
+        _check_reachable(readable)
+    return policy
+
+
+def _check_reachable(directories: tuple[str, ...]) -> None:
+    """Root's sessions have other identities, which must be able to reach the interpreter."""
+    for directory in map(Path, directories):
+        for place in (directory, *directory.parents):
+            if place.is_dir() and not place.stat().st_mode & stat.S_IXOTH:
+                raise ValueError(
+                    f"sessions do not run as root here, and only root may enter {place}, below "
+                    "which their interpreter lies; use one that every user can reach"
+                )
 
 
 def no_isolation_sentence(report: IsolationReport) -> str:
