@@ -215,6 +215,8 @@ class KernelProcess:
         # The group has the shell commands that code started. Its number is not used again before
         # the template was told to let it go, so no stranger is hit. A process that has just been
         # forked has no group of its own yet.
+        if self._freed:
+            return  # both numbers may be another's by now
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
