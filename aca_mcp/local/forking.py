@@ -150,7 +150,7 @@ def _become_session(
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         work_directory = prepare_storage(policy, request.storage)
-        _be_different(policy, work_directory)
+        be_different(policy, work_directory)
         gc.enable()
         interpreter.begin_session()
         if request.ahead:
@@ -184,7 +184,7 @@ def _take_descriptors(descriptors: list[int]) -> int:
     return _CONTROL
 
 
-def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
+def be_different(policy: SandboxPolicy, work_directory: str) -> None:
     """Make anew what forks would share."""
     scratch = "/tmp"
     if policy.isolation is not Isolation.NAMESPACES:

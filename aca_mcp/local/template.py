@@ -85,8 +85,8 @@ def main(descriptor: int) -> NoReturn:
     except (OSError, ValueError) as error:
         _refuse(connection, f"The sandbox could not be set up: {error}.")
     if child == 0:
-        _run_inner(connection, replace(configuration, policy=policy), scratch)
-    _wait_outside(connection, child, scratch)
+        run_inner(connection, replace(configuration, policy=policy), scratch)
+    wait_outside(connection, child, scratch)
 
 
 def _make_scratch(temporary: str) -> str:
@@ -109,12 +109,16 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
             raise ValueError(no_isolation_sentence(report))
         policy = replace(policy, isolation=report.best)
     if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
-        _check_reachable(readable)
+        check_reachable(readable)
     return policy
 
 
-def _check_reachable(directories: tuple[str, ...]) -> None:
-    """Root's sessions have other identities, which must be able to reach the interpreter."""
+def check_reachable(directories: tuple[str, ...]) -> None:
+    """Root's sessions have other identities, which must be able to reach the interpreter.
+
+    Raises:
+        ValueError: they cannot. The message names the directory that is in the way.
+    """
     for directory in map(Path, directories):
         for place in (directory, *directory.parents):
             if place.is_dir() and not place.stat().st_mode & stat.S_IXOTH:
@@ -138,7 +142,8 @@ def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
+def wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
+    """Be the outer process: when the supervisor or the inner one is gone, end everything."""
     poll = select.poll()
     poll.register(connection, 0)  # a hang-up is reported all the same
     poll.register(os.pidfd_open(child), select.POLLIN)
@@ -161,9 +166,10 @@ def _kill_descendants() -> None:
             os.waitpid(int(name), 0)
 
 
-def _run_inner(
+def run_inner(
     connection: socket.socket, configuration: TemplateConfiguration, scratch: str
 ) -> NoReturn:
+    """Be the inner process: the first of its PID namespace, which imports and forks."""
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

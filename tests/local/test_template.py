@@ -29,6 +29,7 @@ from tests.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from aca_mcp.kernel.interpreter import Interpreter
 
@@ -169,7 +170,7 @@ def test_a_template_imports_draws_and_ends_with_its_connection(tmp_path: Path) -
         supervisor.start()
         os._exit = _end
         with suppress(_Ended):
-            template._run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
         supervisor.join(20)
         ready, packages = heard
         assert ready["isolation"] == "unsafe-none"
@@ -188,9 +189,9 @@ def test_a_template_whose_interpreter_lacks_ipython_says_how_to_install_it(tmp_p
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(20)
         os._exit = _end
-        sys.modules["aca_mcp.kernel.interpreter"] = cast("type[socket]", None)  # pyright: ignore[reportArgumentType] -- how Python marks a module that cannot be imported
+        sys.modules["aca_mcp.kernel.interpreter"] = cast("ModuleType", None)
         with suppress(_Ended):
-            template._run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
         assert "-m pip install ipython" in str(_message(ours)["refused"])
 
     assert in_child(be_inner) is None
@@ -242,7 +243,7 @@ def test_the_outer_process_ends_what_came_from_it_when_its_supervisor_is_gone(
         ours.close()
         os._exit = _end
         with suppress(_Ended):
-            template._wait_outside(theirs, child, str(scratch))
+            template.wait_outside(theirs, child, str(scratch))
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
         assert children == ""
 
@@ -256,12 +257,12 @@ def test_root_without_namespaces_needs_an_interpreter_that_every_user_can_reach(
     """Its sessions are not root."""
     closed = tmp_path / "closed"
     (closed / "python").mkdir(parents=True)
-    template._check_reachable(("/usr",))
+    template.check_reachable(("/usr",))
 
     closed.chmod(0o700)
 
     with pytest.raises(ValueError, match="only root may enter"):
-        template._check_reachable((str(closed / "python"),))
+        template.check_reachable((str(closed / "python"),))
 
 
 def test_a_host_without_isolation_is_told_what_to_do() -> None:
@@ -282,7 +283,7 @@ def test_a_session_shares_neither_environment_nor_random_numbers(tmp_path: Path)
 
     def be_session() -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
-        forking._be_different(_POLICY, f"{tmp_path}/data")
+        forking.be_different(_POLICY, f"{tmp_path}/data")
         assert os.environ["HOME"] == f"{tmp_path}/data"
         assert os.environ["TMPDIR"] == f"{tmp_path}/tmp"
         assert os.environ["PIP_RETRIES"] == "0"
