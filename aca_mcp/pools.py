@@ -32,8 +32,8 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         return
     if not sys.platform.startswith("linux"):
         raise PoolUnavailableError(
-            "The local pool needs Linux. Here, use an Azure session pool, the container image, "
-            "or Linux in a virtual machine (WSL on Windows)."
+            "The local pool needs Linux. Use Linux in a virtual machine (WSL on Windows) or in a "
+            "container."
         )
     from aca_mcp.local.pool import open_local_pool
 

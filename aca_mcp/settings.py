@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     local_preimport: Annotated[
         str,
         Field(description="Modules imported ahead for every local session, where they exist."),
-    ] = "numpy,numpy.random,pandas,matplotlib,matplotlib.pyplot"
+    ] = "numpy,pandas,matplotlib.pyplot"
     local_network: Annotated[
         Literal["none", "host"],
         Field(description="`host` lets local sessions use this machine's network. Unsafe."),

@@ -6,6 +6,7 @@ while this process does its own. Imports that a transport does not need stay out
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ def serve(settings: Settings) -> int:
     Raises:
         PoolUnavailableError: the pool cannot start on this machine.
     """
+    # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
+    gc.disable()
     configure_logging(settings.log_level)
     if sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
@@ -36,6 +39,8 @@ async def _serve_stdio(settings: Settings) -> None:
         from aca_mcp.server.app import ServerOptions
         from aca_mcp.server.stdio import serve_stdio
 
+        gc.freeze()
+        gc.enable()
         options = ServerOptions(
             execution_timeout_seconds=settings.execution_timeout_seconds,
             max_result_tokens=settings.max_result_tokens,

@@ -16,6 +16,7 @@ import anyio
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.local.descriptors import bytes_waiting
 from aca_mcp.local.output import BoundedOutput
+from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import OutputCallback, OutputChunk
 
 if TYPE_CHECKING:
@@ -99,7 +100,11 @@ class Exchange:
             if descriptor in self._streams:
                 self._read_turn(descriptor)
             elif descriptor == self._control.fileno():
-                reply = self._read_control()
+                try:
+                    reply = self._read_control()
+                except KernelDied:
+                    self._read_what_is_there()
+                    raise
             else:
                 ended = True
         if reply is not None or ended:
@@ -146,9 +151,9 @@ class Exchange:
         try:
             frames = list(self._decoder.feed(data))
         except FrameError:
-            raise KernelDied("its code interfered with the interpreter's own connection") from None
+            raise KernelDied(INTERFERED) from None
         if len(frames) > 1 or (frames and frames[0].header.get("id") != self._number):
-            raise KernelDied("its code interfered with the interpreter's own connection")
+            raise KernelDied(INTERFERED)
         return frames[0] if frames else None
 
 

@@ -6,13 +6,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.replies import ExecutionReply, parse_execution
+from aca_mcp.local.replies import INTERFERED, ExecutionReply, parse_execution
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, StreamText
 
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelOutcome
-
-_INTERFERED = "its code interfered with the interpreter's own connection"
 
 
 def build_execution(
@@ -31,7 +29,7 @@ def build_execution(
         try:
             reply = parse_execution(outcome.reply)
         except FrameError:
-            died = _INTERFERED
+            died = INTERFERED
     status = _status(outcome, reply, died)
     error = reply.error
     if status is ExecutionStatus.TIMED_OUT and died is None:

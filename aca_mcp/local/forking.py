@@ -150,7 +150,8 @@ def _become_session(
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         work_directory = prepare_storage(policy, request.storage)
-        _be_different(policy, work_directory)
+        be_different(policy, work_directory)
+        gc.enable()
         interpreter.begin_session()
         if request.ahead:
             rehearse(interpreter)
@@ -183,7 +184,7 @@ def _take_descriptors(descriptors: list[int]) -> int:
     return _CONTROL
 
 
-def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
+def be_different(policy: SandboxPolicy, work_directory: str) -> None:
     """Make anew what forks would share."""
     scratch = "/tmp"
     if policy.isolation is not Isolation.NAMESPACES:
@@ -201,6 +202,8 @@ def _be_different(policy: SandboxPolicy, work_directory: str) -> None:
         PIP_TARGET=packages,
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
+    if not policy.network:
+        os.environ["PIP_RETRIES"] = "0"  # say so at once, rather than after five tries
     sys.path.append(packages)
     tempfile.tempdir = None
     random.seed()

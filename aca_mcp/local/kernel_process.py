@@ -19,9 +19,10 @@ import anyio.to_thread
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import Frame, FrameDecoder
 from aca_mcp.local import trees
-from aca_mcp.local.descriptors import has_ended, pid_behind
+from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.passing import receive
+from aca_mcp.local.replies import INTERFERED
 
 if TYPE_CHECKING:
     import socket
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _FIRST_FRAME_BYTES = 64 * 1024
 _START_SECONDS = 30
 _DEATH_SECONDS = 10
+_LAST_STEPS_SECONDS = 0.5
+"""From the close of a connection to the end of the process that closes it by ending."""
 _INTERRUPT_AGAIN_SECONDS = 1.0
 """Code that went on after an interrupt (a shell command took it) gets another one."""
 
@@ -212,6 +215,8 @@ class KernelProcess:
         # The group has the shell commands that code started. Its number is not used again before
         # the template was told to let it go, so no stranger is hit. A process that has just been
         # forked has no group of its own yet.
+        if self._freed:
+            return  # both numbers may be another's by now
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
@@ -237,6 +242,13 @@ class KernelProcess:
 
     async def why_ended(self, seen: str = "") -> str:
         """Free everything it had, and say why it ended: what we did, else what the system tells."""
+        if not (seen or self.has_ended):
+            # Its connection is closed: it is ending, or its code closed that, and it would go on.
+            with anyio.move_on_after(_LAST_STEPS_SECONDS):
+                async with self._freeing:  # whoever ends it at the same time waits, too
+                    if not self.has_ended:
+                        await wait_ended(self.process)
+            seen = "" if self.has_ended else INTERFERED
         status = await self.kill(None)
         return self.kill_reason or seen or describe_status(status)
 

@@ -27,7 +27,7 @@ from aca_mcp.local.executions import build_execution, not_begun
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
-from aca_mcp.local.replies import parse_packages
+from aca_mcp.local.replies import INTERFERED, parse_packages
 from aca_mcp.local.sessions import SessionInUse, Sessions
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_process import TemplateProcess, open_template
@@ -123,13 +123,18 @@ class LocalSessionPool:
     ) -> Execution:
         began = anyio.current_time()
         self._watcher.code_begins()
-        outcome, stdout, stderr = await use.kernel.request(
-            {"op": "execute", "code": code},
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            max_output_bytes=self._configuration.max_output_bytes,
-            on_output=on_output,
-        )
+        try:
+            outcome, stdout, stderr = await use.kernel.request(
+                {"op": "execute", "code": code},
+                deadline=deadline,
+                grace_seconds=self._configuration.interrupt_grace_seconds,
+                max_output_bytes=self._configuration.max_output_bytes,
+                on_output=on_output,
+            )
+        except FrameError as error:
+            raise InvalidRequestError(
+                "The code is too long to be sent: nothing was executed. Upload data as a file."
+            ) from error
         execution = build_execution(
             outcome,
             stdout.text(),
@@ -207,7 +212,7 @@ class LocalSessionPool:
                     return parse_packages(outcome.reply)
                 why = outcome.died or "it did not answer"
             except FrameError:
-                why = "its code interfered with the interpreter's own connection"
+                why = INTERFERED
             await self._sessions.end(identifier, why, use.session)
             raise PoolUnavailableError(
                 f"The session could not list its packages, because {why}. Its variables and "

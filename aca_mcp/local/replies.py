@@ -15,6 +15,9 @@ from aca_mcp.pool import ExecutionError, Output, Package
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+INTERFERED = "its code interfered with the interpreter's own connection"
+"""Why a session ends whose replies are not what its kernel would send: a clause."""
+
 _MAX_OUTPUTS = 1000
 
 

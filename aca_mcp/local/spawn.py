@@ -74,20 +74,24 @@ class Spawner:
 
     async def _fork(self, *, ahead: bool) -> tuple[KernelProcess, tuple[socket.socket, int, int]]:
         storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
-        with ExitStack() as ours, ExitStack() as theirs:
-            control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            ours.enter_context(control)
-            theirs.enter_context(control_theirs)
-            stdout, stdout_theirs = _pipe(ours, theirs, identity)
-            stderr, stderr_theirs = _pipe(ours, theirs, identity)
-            control.setblocking(False)
+        try:
+            with ExitStack() as ours, ExitStack() as theirs:
+                control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+                ours.enter_context(control)
+                theirs.enter_context(control_theirs)
+                stdout, stdout_theirs = _pipe(ours, theirs, identity)
+                stderr, stderr_theirs = _pipe(ours, theirs, identity)
+                control.setblocking(False)
+                pid, process = await self._template.fork(
+                    SessionRequest(str(storage), identity, ahead),
+                    (control_theirs.fileno(), stdout_theirs, stderr_theirs),
+                )
+                ours.pop_all()
+        except BaseException:
             if group is not None:
-                ours.callback(group.remove)
-            pid, process = await self._template.fork(
-                SessionRequest(str(storage), identity, ahead),
-                (control_theirs.fileno(), stdout_theirs, stderr_theirs),
-            )
-            ours.pop_all()
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(group.remove)
+            raise
         kernel = KernelProcess(self._template, storage, pid, process, group)
         self._tasks.start_soon(kernel.join_group)
         return kernel, (control, stdout, stderr)

@@ -21,6 +21,7 @@ is the first of a PID namespace, so that its end, whatever the reason, ends ever
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -28,6 +29,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import tempfile
 from dataclasses import replace
@@ -41,6 +43,19 @@ from aca_mcp.local.trees import remove_tree
 from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation
+
+_PARTS = {
+    # numpy makes its random state when first asked, which must not be in a session.
+    "numpy": ("numpy", "numpy.random"),
+    # In steps: between two of them whoever waits for a session is given one.
+    "matplotlib.pyplot": (
+        "matplotlib",
+        "matplotlib.text",
+        "matplotlib.image",
+        "matplotlib.figure",
+        "matplotlib.pyplot",
+    ),
+}
 
 _FOR_IMPORTS = {
     # One thread: a process with more cannot be forked safely.
@@ -57,6 +72,8 @@ def main(descriptor: int) -> NoReturn:
     # Whatever runs below here is ended before the server, should the host run out of memory.
     Path("/proc/self/oom_score_adj").write_text(str(limits.OOM_SCORE_ADJUSTMENT), encoding="ascii")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    # Nothing that imports make is garbage; sessions turn collection on again for themselves.
+    gc.disable()
     scratch = ""
     try:
         policy = _decide_policy(configuration)
@@ -68,8 +85,8 @@ def main(descriptor: int) -> NoReturn:
     except (OSError, ValueError) as error:
         _refuse(connection, f"The sandbox could not be set up: {error}.")
     if child == 0:
-        _run_inner(connection, replace(configuration, policy=policy), scratch)
-    _wait_outside(connection, child, scratch)
+        run_inner(connection, replace(configuration, policy=policy), scratch)
+    wait_outside(connection, child, scratch)
 
 
 def _make_scratch(temporary: str) -> str:
@@ -85,11 +102,30 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
     readable = readable_paths(directories, network=configuration.policy.network)
     policy = replace(configuration.policy, readable=readable)
     if configuration.isolation != "auto":
-        return replace(policy, isolation=Isolation(configuration.isolation))
-    report = probe_isolation(policy)
-    if report.best is None:
-        raise ValueError(no_isolation_sentence(report))
-    return replace(policy, isolation=report.best)
+        policy = replace(policy, isolation=Isolation(configuration.isolation))
+    else:
+        report = probe_isolation(policy)
+        if report.best is None:
+            raise ValueError(no_isolation_sentence(report))
+        policy = replace(policy, isolation=report.best)
+    if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
+        check_reachable(readable)
+    return policy
+
+
+def check_reachable(directories: tuple[str, ...]) -> None:
+    """Root's sessions have other identities, which must be able to reach the interpreter.
+
+    Raises:
+        ValueError: they cannot. The message names the directory that is in the way.
+    """
+    for directory in map(Path, directories):
+        for place in (directory, *directory.parents):
+            if place.is_dir() and not place.stat().st_mode & stat.S_IXOTH:
+                raise ValueError(
+                    f"sessions do not run as root here, and only root may enter {place}, below "
+                    "which their interpreter lies; use one that every user can reach"
+                )
 
 
 def no_isolation_sentence(report: IsolationReport) -> str:
@@ -106,7 +142,8 @@ def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
+def wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
+    """Be the outer process: when the supervisor or the inner one is gone, end everything."""
     poll = select.poll()
     poll.register(connection, 0)  # a hang-up is reported all the same
     poll.register(os.pidfd_open(child), select.POLLIN)
@@ -129,9 +166,10 @@ def _kill_descendants() -> None:
             os.waitpid(int(name), 0)
 
 
-def _run_inner(
+def run_inner(
     connection: socket.socket, configuration: TemplateConfiguration, scratch: str
 ) -> NoReturn:
+    """Be the inner process: the first of its PID namespace, which imports and forks."""
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -172,7 +210,7 @@ def _serve_forks(
     runtime = f"Python {sys.version.split()[0]}"
     isolation = configuration.policy.isolation.value
     server.send({"isolation": isolation, "runtime": runtime, "scratch": scratch})
-    for name in configuration.preimport:
+    for name in (part for whole in configuration.preimport for part in _PARTS.get(whole, (whole,))):
         server.answer_if_hurried()
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

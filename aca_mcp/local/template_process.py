@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -169,7 +169,7 @@ class TemplateProcess:
 
     async def _gone(self) -> PoolUnavailableError:
         said = b""
-        with anyio.move_on_after(1, shield=True):
+        with anyio.move_on_after(1, shield=True), suppress(anyio.EndOfStream):
             if self._process.stderr is not None:
                 said = await self._process.stderr.receive(_MAX_STDERR_BYTES)
         lines = said.decode("utf-8", "replace").strip().splitlines()
@@ -193,8 +193,9 @@ async def open_template(configuration: LocalPoolConfiguration) -> AsyncGenerator
     with ours:
         with theirs:
             process = await _start(configuration.python, theirs.fileno())
-        ours.send(_configuration_of(configuration).to_packet())
         try:
+            with suppress(OSError):  # it is gone already, as whoever asks first will hear
+                ours.send(_configuration_of(configuration).to_packet())
             yield TemplateProcess(process, ours, configuration.python)
         finally:
             # The outer process of the template ends all the others when this closes.

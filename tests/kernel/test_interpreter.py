@@ -340,6 +340,25 @@ def test_the_code_may_break_its_own_streams(
     assert texts(interpreter.run("1")) == ["1"]
 
 
+def test_a_stream_that_cannot_be_flushed_is_left_alone(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    result = interpreter.run("import sys; sys.stderr = None; 1")
+    assert texts(result) == ["1"]
+
+
+def test_an_exception_that_cannot_be_told_is_told_of(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "class Bad(Exception):\n"
+        "    @property\n"
+        "    def __notes__(self): raise RuntimeError\n"
+        "raise Bad('bad')"
+    )
+    assert (result.error_name, result.error_message) == ("Bad", "bad")
+    assert result.traceback
+
+
 def test_the_code_may_break_the_displays(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

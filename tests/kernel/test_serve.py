@@ -12,7 +12,7 @@ import pytest
 
 from aca_mcp.kernel.frames import MAX_HEADER_BYTES, Frame, FrameDecoder, encode
 from aca_mcp.kernel.outputs import MAX_TEXT_CHARACTERS
-from aca_mcp.kernel.serve import installed_packages, serve
+from aca_mcp.kernel.serve import installed_packages, rehearse, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,15 @@ def test_an_answer_too_large_comes_without_what_makes_it_so(interpreter: Interpr
     data = {"text/plain": note}
     assert answer.header["outputs"] == [{"kind": "display", "data": data}]
     assert answer.header["error"] is not None
+
+
+def test_a_rehearsal_leaves_nothing(
+    interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rehearse(interpreter)
+    assert interpreter.run("_").outputs.entries == []
+    assert interpreter.run("sys").error_name == "NameError"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_packages_are_those_of_the_path(interpreter: Interpreter) -> None:

@@ -21,7 +21,7 @@ from aca_mcp.local.registry import Admission, Registry, SessionState
 if TYPE_CHECKING:
     import pytest
 
-IDENTIFIERS = [f"identifier-{number}" for number in range(6)]
+IDENTIFIERS = [f"identifier-{number}" for number in range(4)]
 COOLDOWN = 60.0
 
 
@@ -38,7 +38,7 @@ class ModelSession:
 class RegistryMachine(RuleBasedStateMachine):
     """Sessions come, are used, idle, die and are stopped; the model says what must be true."""
 
-    @initialize(capacity=st.integers(1, 4))
+    @initialize(capacity=st.integers(1, 3))
     def begin(self, capacity: int) -> None:
         self.now = 1000.0
         self.registry = Registry(max_sessions=capacity, cooldown_seconds=COOLDOWN)
@@ -46,12 +46,12 @@ class RegistryMachine(RuleBasedStateMachine):
         self.losses: dict[str, str] = {}
         self.reasons = 0
 
-    @rule(seconds=st.floats(0, 2 * COOLDOWN))
+    @rule(seconds=st.sampled_from([0.0, 1.0, COOLDOWN / 2, COOLDOWN]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(identifier=st.sampled_from(IDENTIFIERS))
-    def somebody_asks(self, identifier: str) -> None:
+    @rule(identifier=st.sampled_from(IDENTIFIERS), quick=st.booleans())
+    def somebody_asks(self, identifier: str, quick: bool) -> None:
         admission = self.registry.admit(identifier, self.now)
         if identifier in self.sessions:
             assert admission is Admission.USE
@@ -61,12 +61,16 @@ class RegistryMachine(RuleBasedStateMachine):
             assert admission is Admission.START
             loss = self.losses.pop(identifier, None)
             self.sessions[identifier] = ModelSession(True, self.now, untold=loss)
+            if quick:
+                self._begin(identifier)
 
     @precondition(lambda self: any(s.starting for s in self.sessions.values()))
     @rule(data=st.data())
     def a_process_is_there(self, data: st.DataObject) -> None:
         starting = [i for i, session in self.sessions.items() if session.starting]
-        identifier = data.draw(st.sampled_from(starting))
+        self._begin(data.draw(st.sampled_from(starting)))
+
+    def _begin(self, identifier: str) -> None:
         self.registry.started(identifier, self.now)
         self.sessions[identifier].starting = False
         self.sessions[identifier].last_used_at = self.now
@@ -102,8 +106,10 @@ class RegistryMachine(RuleBasedStateMachine):
         if session is not None:
             session.last_used_at = self.now
 
-    @rule(identifier=st.sampled_from(IDENTIFIERS), asked=st.booleans())
-    def a_session_ends(self, identifier: str, asked: bool) -> None:
+    @precondition(lambda self: self.sessions)
+    @rule(data=st.data(), asked=st.booleans())
+    def a_session_ends(self, data: st.DataObject, asked: bool) -> None:
+        identifier = data.draw(st.sampled_from(IDENTIFIERS))
         self.reasons += 1
         reason = None if asked else f"reason {self.reasons}"
         assert self.registry.ended(identifier, reason) is (identifier in self.sessions)
@@ -150,7 +156,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRegistry.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
 def test_only_so_many_losses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

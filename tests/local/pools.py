@@ -1,0 +1,118 @@
+"""A local pool for tests, and what this process has at a moment."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.local.configuration import LocalPoolConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.pool import Execution, OutputCallback
+
+MEBIBYTE = 2**20
+
+QUICK = LocalPoolConfiguration(
+    python=sys.executable,
+    preimport=(),
+    isolation="auto",
+    network=False,
+    ready_sessions=0,
+    max_concurrent_sessions=30,
+    cooldown_seconds=3600,
+    max_timeout_seconds=60,
+    interrupt_grace_seconds=2,
+    memory_bytes=1024 * MEBIBYTE,
+    disk_bytes=16 * MEBIBYTE,
+    max_processes=64,
+    max_output_bytes=64 * 1024,
+    max_file_bytes=32 * MEBIBYTE,
+)
+"""Nothing is imported or started ahead, so that a pool costs little."""
+
+
+def configuration(**changes: object) -> LocalPoolConfiguration:
+    return replace(QUICK, **changes)  # pyright: ignore[reportArgumentType] -- named as the fields
+
+
+def new_identifier() -> str:
+    return uuid.uuid4().hex
+
+
+async def run(
+    pool: LocalSessionPool,
+    identifier: str,
+    code: str,
+    *,
+    timeout: float = 20,  # noqa: ASYNC109 -- the pool's own
+    on_output: OutputCallback | None = None,
+) -> Execution:
+    """Run code, with an end to the test should the pool have none."""
+    with anyio.fail_after(timeout + 20):
+        return await pool.execute(identifier, code, timeout_seconds=timeout, on_output=on_output)
+
+
+def result_of(execution: Execution) -> str:
+    """The last expression's value, as text."""
+    assert execution.error is None, execution.error.traceback
+    assert execution.session_lost is None, execution.session_lost
+    (output,) = [output for output in execution.outputs if output.kind == "result"]
+    text = output.data["text/plain"]
+    assert isinstance(text, str)
+    return text
+
+
+async def content(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def download(pool: LocalSessionPool, identifier: str, path: str) -> bytes:
+    async with pool.download_file(identifier, path) as file:
+        return b"".join([chunk async for chunk in file.chunks])
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    """Wait for something that nobody tells of."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 -- there is no event: another process ends
+            await anyio.sleep(0.01)
+
+
+def descendants(pid: int | str = "self") -> set[int]:
+    """Every process that came from this one and is there, those that ended left out.
+
+    Those of the pool that tests share are among them.
+    """
+    found: set[int] = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, _read(children).split()):
+            if _read(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"]):
+                found |= {child, *descendants(child)}
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has ended
+
+
+def open_descriptors() -> dict[str, str]:
+    """Descriptors of this process, with what they are."""
+    found: dict[str, str] = {}
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            found[link.name] = str(link.readlink())
+        except FileNotFoundError:
+            continue  # the one that lists them
+    return found

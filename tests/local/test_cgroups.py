@@ -1,0 +1,107 @@
+"""Control groups, in directories that look like the kernel's, and in the kernel's where it lets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aca_mcp.local import cgroups
+from aca_mcp.local.cgroups import GroupLimits, find_groups
+
+LIMITS = GroupLimits(memory=12_345_678, processes=17)
+
+
+def host(monkeypatch: pytest.MonkeyPatch, mount: Path, paths: dict[str, str]) -> None:
+    """Let the machine be one with its groups at a place, and this process's groups those."""
+    monkeypatch.setattr(cgroups, "_MOUNT", mount)
+    monkeypatch.setattr(cgroups, "_own_path", paths.get)
+
+
+@pytest.fixture
+def delegated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A group that the service manager delegated, with ours below it."""
+    parent = tmp_path / "user.slice" / "app.service"
+    (parent / "main").mkdir(parents=True)
+    (parent / "cgroup.controllers").write_text("cpu memory pids\n")
+    (parent / "cgroup.procs").write_text("")
+    host(monkeypatch, tmp_path, {"": "/user.slice/app.service/main"})
+    return parent
+
+
+def test_a_delegated_group_is_divided(delegated: Path) -> None:
+    groups = find_groups()
+    assert groups is not None
+    assert (delegated / "cgroup.subtree_control").read_text() == "+memory +pids"
+    before = set(delegated.iterdir())
+    groups.create(LIMITS).add(4711)
+    (made,) = set(delegated.iterdir()) - before
+    assert made.name.startswith(f"aca-mcp-{os.getpid()}-")
+    assert (made / "memory.max").read_text() == "12345678"
+    assert (made / "pids.max").read_text() == "17"
+    assert (made / "cgroup.procs").read_text() == "4711"
+
+
+def test_a_group_with_processes_or_without_controllers_is_not(delegated: Path) -> None:
+    (delegated / "cgroup.procs").write_text("1\n")
+    assert find_groups() is None
+    (delegated / "cgroup.procs").write_text("")
+    (delegated / "cgroup.controllers").write_text("cpu pids\n")
+    assert find_groups() is None
+
+
+def test_the_first_version_has_a_hierarchy_for_each_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("memory/ours", "pids", "unified"):
+        (tmp_path / name).mkdir(parents=True)
+    host(monkeypatch, tmp_path, {"": "/", "memory": "/ours", "pids": "/"})
+    groups = find_groups()
+    assert groups is not None
+    groups.create(LIMITS)
+    limits = {path.read_text() for path in tmp_path.glob("*/**/*.limit_in_bytes")}
+    assert "12345678" in limits
+    assert "17" in {path.read_text() for path in tmp_path.glob("pids/*/pids.max")}
+
+
+def test_without_groups_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, tmp_path, {})
+    assert find_groups() is None
+
+
+def test_where_the_kernel_makes_no_group_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "pids" / "link").symlink_to("/proc/self/task")  # nobody makes a directory there
+    host(monkeypatch, tmp_path, {"pids": "/link"})
+    assert find_groups() is None
+
+
+def test_groups_of_servers_that_were_killed_are_removed(delegated: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = (f"aca-mcp-{ended.pid}-aa", f"aca-mcp-{os.getppid()}-bb", "aca-mcp-what-cc", "other-1")
+    for name in names:
+        (delegated / name).mkdir()
+    assert find_groups() is not None
+    assert [(delegated / name).exists() for name in names] == [False, True, True, True]
+
+
+def test_where_the_kernel_lets_a_group_holds_its_processes() -> None:
+    groups = find_groups()
+    if groups is None:
+        return  # as on most machines; what is done without is tested with the pool
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    group = groups.create(GroupLimits(memory=2**30, processes=5))
+    try:
+        group.add(process.pid)
+        assert f"aca-mcp-{os.getpid()}-" in Path(f"/proc/{process.pid}/cgroup").read_text()
+    finally:
+        process.communicate(b"\n")
+        group.remove()
+    with pytest.raises(OSError, match=r"."):
+        group.add(process.pid)

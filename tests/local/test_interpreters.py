@@ -1,0 +1,193 @@
+"""The interpreter that the user chose, and the isolation that the host gives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.pool import open_local_pool
+from tests.local.pools import (
+    MEBIBYTE,
+    configuration,
+    content,
+    descendants,
+    download,
+    result_of,
+    run,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+async def refusal(**changes: object) -> str:
+    """What the pool says instead of running code, the first time and again."""
+    async with open_local_pool(configuration(**changes)) as pool:
+        said: list[str] = []
+        for _ in range(2):
+            with pytest.raises(PoolUnavailableError) as refused:
+                await run(pool, "identifier", "1")
+            said.append(refused.value.message)
+        assert said[0] == said[1]
+        with pytest.raises(PoolUnavailableError):
+            await pool.metadata()
+    assert not descendants()
+    return said[0]
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """An interpreter with nothing installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    return str(tmp_path / "bare" / "bin" / "python")
+
+
+async def test_an_interpreter_without_ipython_is_told_of_with_the_command_that_helps(
+    bare_python: str,
+) -> None:
+    assert await refusal(python=bare_python) == (
+        f"The interpreter of local sessions, {bare_python}, has no IPython. Install it with: "
+        f"{bare_python} -m pip install ipython numpy pandas matplotlib"
+    )
+
+
+async def test_an_interpreter_too_old_is_told_of(tmp_path: Path) -> None:
+    """A program that says of itself what an old interpreter would."""
+    python = tmp_path / "python3.9"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        "sys.version_info, sys.version = (3, 9, 1), '3.9.1 (old)'\n"
+        "sys.executable = '/opt/python3.9'\n"
+        "exec(sys.argv[-1])\n"
+    )
+    python.chmod(0o755)
+    assert "/opt/python3.9 is Python 3.9.1; sessions need 3.11 or newer" in await refusal(
+        python=str(python)
+    )
+
+
+async def test_what_is_no_interpreter_is_told_of() -> None:
+    assert await refusal(python="/bin/false") == (
+        "The template process of local sessions (/bin/false) is gone: it ended without a word. "
+        "Every session is lost; restart the server."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "reason"),
+    [
+        ("missing", 0, "No such file or directory"),
+        ("python", 0o644, "Permission denied"),
+        ("python", 0o755, "Exec format error"),
+    ],
+)
+async def test_an_interpreter_that_cannot_be_started_is_told_of(
+    tmp_path: Path, name: str, mode: int, reason: str
+) -> None:
+    path = tmp_path / name
+    if mode:
+        path.write_text("neither a program nor a script")
+        path.chmod(mode)
+    with pytest.raises(PoolUnavailableError) as refused:
+        async with open_local_pool(configuration(python=str(path))):
+            raise AssertionError("it was opened")
+    assert refused.value.message == (
+        f"The interpreter of local sessions, {path}, cannot be started: {reason}. Set "
+        "ACA_MCP_LOCAL_PYTHON to a Python 3.11 or newer that has IPython."
+    )
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where sessions without a file system of their own have theirs; all users pass through."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
+
+
+def scratch_directories(temporary: Path, below: str = "") -> list[Path]:
+    """The directories of pools, or what lies in them."""
+    return list(temporary.glob(f"aca-mcp-*/{below}"))
+
+
+def lies_open(path: Path) -> bool:
+    """Whether every user may enter a directory."""
+    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+
+
+@pytest.fixture
+def reachable_python() -> Iterator[str]:
+    """An interpreter that a user without rights may start, with the packages of this one.
+
+    Root's sessions are such users, and its own interpreter may lie where only root may look.
+    """
+    if os.geteuid() != 0 or lies_open(Path(sys.base_prefix).resolve()):
+        yield sys.executable
+        return
+    system = f"/usr/bin/python3.{sys.version_info.minor}"
+    assert Path(system).exists(), "no interpreter that sessions of root could reach"
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        environment = Path(name, "environment")
+        subprocess.run([system, "-m", "venv", "--without-pip", environment], check=True)
+        (packages,) = (environment / "lib").glob("python3*/site-packages")
+        (packages / "these.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        yield str(environment / "bin" / "python")
+
+
+@pytest.mark.parametrize("isolation", ["landlock", "unsafe-none"])
+async def test_weaker_isolations_work_alike_and_leave_no_directory(
+    isolation: str, temporary: Path, reachable_python: str
+) -> None:
+    weaker = configuration(isolation=isolation, python=reachable_python)
+    async with open_local_pool(weaker) as pool:
+        metadata = await pool.metadata()
+        assert (metadata.isolation, metadata.work_directory) == (isolation, ".")
+        await pool.upload_file("session", "sub/a", content(b"1"))
+        code = "open('sub/a', 'a').write('2'); import os; print(os.getcwd()); os.getuid()"
+        execution = await run(pool, "session", code)
+        assert execution.error is None, execution.error.traceback
+        directory = execution.stdout.text.strip()
+        assert directory.startswith(str(temporary))
+        assert await download(pool, "session", "/mnt/data/sub/a") == b"12"
+        assert await download(pool, "session", f"{directory}/sub/a") == b"12"
+        listing = await pool.list_files("session", recursive=True)
+        assert [entry.path for entry in listing.entries] == ["sub", "sub/a"]
+        other = await run(pool, "other", f"open('{directory}/sub/a').close()")
+        if isolation == "landlock":
+            assert other.error is not None
+            assert other.error.name == "PermissionError"
+        timed_out = await run(pool, "session", "kept = 1\n!sleep 60", timeout=0.5)
+        assert timed_out.session_lost is None
+        assert result_of(await run(pool, "session", "kept")) == "1"
+        assert len(scratch_directories(temporary, "session-*")) == 2
+        await pool.delete_file("session", "sub/a")
+        await pool.stop_session("session")
+        assert len(scratch_directories(temporary, "session-*")) == 1
+    assert scratch_directories(temporary) == []
+    assert not descendants()
+
+
+async def test_without_a_file_system_of_its_own_a_session_is_held_to_its_disk(
+    temporary: Path, reachable_python: str
+) -> None:
+    limited = configuration(isolation="landlock", python=reachable_python, disk_bytes=4 * MEBIBYTE)
+    async with open_local_pool(limited) as pool:
+        code = (
+            "import time\n"
+            "for n in range(4): open(str(n), 'wb').write(bytes(3 << 20))\n"
+            "time.sleep(30)"
+        )
+        execution = await run(pool, "greedy", code)
+        assert execution.session_lost == "it used more than 4 MiB of disk"
+    assert scratch_directories(temporary) == []

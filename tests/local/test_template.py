@@ -1,0 +1,295 @@
+"""The template piece by piece: its policy, its imports, its requests and its end.
+
+What it does to hold a session runs in the real thing, in the hostile programs.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import pytest
+
+from aca_mcp.local import forking, template
+from aca_mcp.local.forking import ForkServer
+from aca_mcp.local.messages import SessionRequest, TemplateConfiguration
+from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
+from aca_mcp.sandbox.probe import IsolationReport
+from tests.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from aca_mcp.kernel.interpreter import Interpreter
+
+_POLICY = SandboxPolicy(
+    isolation=Isolation.UNSAFE_NONE,
+    network=False,
+    memory_bytes=2**32,
+    disk_bytes=2**26,
+    scratch_bytes=2**24,
+    max_processes=4096,
+    readable=(),
+)
+_NO_INTERPRETER = cast("Interpreter", None)
+"""For requests that fork nothing."""
+
+
+class _Ended(BaseException):
+    """Stands for the end of a process that has something to report first."""
+
+
+def _end(code: int) -> NoReturn:
+    raise _Ended(code)
+
+
+def _configuration(directory: Path) -> TemplateConfiguration:
+    return TemplateConfiguration(
+        "unsafe-none", _POLICY, ("numpy", "matplotlib.pyplot", "no_such_module"), str(directory)
+    )
+
+
+@pytest.fixture
+def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The supervisor's end and the template's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(20)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def _message(connection: socket.socket) -> dict[str, object]:
+    return json.loads(connection.recv(160 * 1024))
+
+
+def _request(connection: socket.socket, **request: object) -> None:
+    connection.send(json.dumps(request).encode())
+
+
+def test_requests_wait_for_the_imports_unless_somebody_is_in_a_hurry(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """The hurry may come ahead of the request that it is for."""
+    ours, theirs = connection
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    _request(ours, op="packages")
+    server.answer_if_hurried()
+    ours.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        ours.recv(100)
+    ours.settimeout(20)
+
+    _request(ours, op="hurry")
+    server.answer_if_hurried()
+
+    rows = cast("list[list[str]]", _message(ours)["packages"])
+    assert "numpy" in [name.lower() for name, _ in rows]
+
+
+def test_a_request_that_nobody_knows_is_an_error(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """Only the supervisor sends requests, so one that is unknown is a mistake of ours."""
+    ours, theirs = connection
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    _request(ours, op="dance")
+    _request(ours, op="hurry")
+
+    with pytest.raises(ValueError, match="unknown request 'dance'"):
+        server.answer_if_hurried()
+
+
+def test_a_fork_that_the_system_refuses_is_told_of(
+    connection: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The descriptors that came with the request are closed all the same."""
+    ours, theirs = connection
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+
+    def refuse() -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    reader, writer = os.pipe()
+    message = SessionRequest("", None, ahead=False).to_message()
+    socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
+    _request(ours, op="hurry")
+    os.close(writer)
+
+    server.answer_if_hurried()
+
+    assert "temporarily unavailable" in str(_message(ours)["failed"])
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_a_session_that_ended_is_let_go_with_its_status(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """Also one that a signal ended."""
+    ours, theirs = connection
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    killed = os.fork()
+    if killed == 0:
+        time.sleep(60)
+    os.kill(killed, signal.SIGKILL)
+
+    _request(ours, op="reap", pid=killed)
+    _request(ours, op="hurry")
+    server.answer_if_hurried()
+
+    assert _message(ours) == {"status": -signal.SIGKILL}
+
+
+def test_a_template_imports_draws_and_ends_with_its_connection(tmp_path: Path) -> None:
+    """A module that is not there is passed over."""
+
+    def be_inner() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(20)
+        (tmp_path / "template").mkdir()
+        heard: list[dict[str, object]] = []
+
+        def supervise() -> None:
+            _request(ours, op="packages")  # answered when the imports are done
+            heard.extend((_message(ours), _message(ours)))
+            ours.shutdown(socket.SHUT_WR)
+
+        supervisor = threading.Thread(target=supervise)
+        supervisor.start()
+        os._exit = _end
+        with suppress(_Ended):
+            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+        supervisor.join(20)
+        ready, packages = heard
+        assert ready["isolation"] == "unsafe-none"
+        assert str(ready["runtime"]).startswith("Python 3.")
+        assert "packages" in packages
+        assert "matplotlib.pyplot" in sys.modules
+        assert os.environ["HOME"] == f"{tmp_path}/template"
+
+    assert in_child(be_inner) is None
+
+
+def test_a_template_whose_interpreter_lacks_ipython_says_how_to_install_it(tmp_path: Path) -> None:
+    """And one that fails in another way says what it was."""
+
+    def be_inner() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(20)
+        os._exit = _end
+        sys.modules["aca_mcp.kernel.interpreter"] = cast("ModuleType", None)
+        with suppress(_Ended):
+            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+        assert "-m pip install ipython" in str(_message(ours)["refused"])
+
+    assert in_child(be_inner) is None
+
+
+def test_a_template_that_cannot_be_set_up_refuses_in_a_sentence(tmp_path: Path) -> None:
+    """The supervisor hears why, and its directory is made for nobody but the pool."""
+
+    def be_template() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def refuse() -> int:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        os._exit, os.fork = _end, refuse
+        ours.send(_configuration(tmp_path).to_packet())
+        with suppress(_Ended):
+            template.main(theirs.detach())
+        assert "could not be set up" in str(_message(ours)["refused"])
+
+    assert in_child(be_template) is None
+    (scratch,) = tmp_path.iterdir()
+    assert scratch.stat().st_mode & 0o777 == 0o711
+
+
+def test_the_outer_process_ends_what_came_from_it_when_its_supervisor_is_gone(
+    tmp_path: Path,
+) -> None:
+    """Orphans too, those in sessions of their own included; and it removes the directory."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def be_outer() -> None:
+        from aca_mcp.sandbox import syscalls
+
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            ours.close()
+            os.setsid()
+            if os.fork() == 0:
+                os.setsid()
+            os.write(writer, b"x")
+            time.sleep(60)
+        os.read(reader, 1)
+        os.read(reader, 1)
+        ours.close()
+        os._exit = _end
+        with suppress(_Ended):
+            template.wait_outside(theirs, child, str(scratch))
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+        assert children == ""
+
+    assert in_child(be_outer) is None
+    assert not scratch.exists()
+
+
+def test_root_without_namespaces_needs_an_interpreter_that_every_user_can_reach(
+    tmp_path: Path,
+) -> None:
+    """Its sessions are not root."""
+    closed = tmp_path / "closed"
+    (closed / "python").mkdir(parents=True)
+    template.check_reachable(("/usr",))
+
+    closed.chmod(0o700)
+
+    with pytest.raises(ValueError, match="only root may enter"):
+        template.check_reachable((str(closed / "python"),))
+
+
+def test_a_host_without_isolation_is_told_what_to_do() -> None:
+    """With the kernel's own reason for each kind."""
+    report = IsolationReport(None, {Isolation.NAMESPACES: "not permitted"})
+
+    sentence = template.no_isolation_sentence(report)
+
+    assert "namespaces: not permitted" in sentence
+    assert "Allow user namespaces" in sentence
+
+
+def test_a_session_shares_neither_environment_nor_random_numbers(tmp_path: Path) -> None:
+    """Its home is its work directory; pip is told where it may install, and not to wait."""
+    (tmp_path / "data").mkdir()
+    random.seed(1)
+    expected = random.Random(1).random()
+
+    def be_session() -> None:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        forking.be_different(_POLICY, f"{tmp_path}/data")
+        assert os.environ["HOME"] == f"{tmp_path}/data"
+        assert os.environ["TMPDIR"] == f"{tmp_path}/tmp"
+        assert os.environ["PIP_RETRIES"] == "0"
+        assert "OMP_NUM_THREADS" not in os.environ
+        assert sys.path[-1] == os.environ["PIP_TARGET"]
+        assert random.random() != expected
+        assert str(Path.cwd()) == f"{tmp_path}/data"
+
+    assert in_child(be_session) is None

@@ -1,0 +1,53 @@
+"""The pool that the settings choose."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.pools import open_session_pool
+from aca_mcp.settings import Settings
+
+
+async def test_the_local_pool_is_as_the_settings_say() -> None:
+    settings = Settings(
+        pool="local",
+        local_preimport="json, no_such_module,",
+        local_ready_sessions=0,
+        local_max_timeout_seconds=90,
+        local_max_file_mib=3,
+    )
+    async with open_session_pool(settings) as pool:
+        metadata = await pool.metadata()
+        assert metadata.kind == "local"
+        assert metadata.runtime == f"Python {sys.version.split()[0]}"
+        assert metadata.max_timeout_seconds == 90
+        assert metadata.max_file_bytes == 3 * 2**20
+        assert metadata.network is False
+        execution = await pool.execute("identifier", "6 * 7", timeout_seconds=12)
+        assert execution.outputs[0].data["text/plain"] == "42"
+
+
+async def test_an_interpreter_that_the_settings_name_is_used() -> None:
+    async with open_session_pool(Settings(local_python=Path("/bin/false"))) as pool:
+        with pytest.raises(PoolUnavailableError, match="/bin/false"):
+            await pool.execute("identifier", "1", timeout_seconds=12)
+
+
+async def test_elsewhere_than_on_linux_it_says_so_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(PoolUnavailableError, match=r"The local pool needs Linux\. .*WSL"):
+        async with open_session_pool(Settings(pool="local")):
+            raise AssertionError("it was opened")
+
+
+async def test_without_the_azure_pool_the_way_back_is_named() -> None:
+    settings = Settings(pool_management_endpoint="https://example.test/pools/one")
+    with pytest.raises(PoolUnavailableError, match="to use the local pool"):
+        async with open_session_pool(settings):
+            raise AssertionError("it was opened")
