@@ -8,7 +8,7 @@ import os
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -99,6 +99,18 @@ class Attacker:
         assert execution.error is None, execution.error.traceback
         assert execution.session_lost is None
         return json.loads(execution.stdout.text)
+
+    async def ask_list(self, code: str) -> list[str]:
+        """The same, for a list of names."""
+        answer = await self.ask(code)
+        assert isinstance(answer, list)
+        return [str(item) for item in cast("list[object]", answer)]
+
+    async def ask_table(self, code: str) -> dict[str, str]:
+        """The same, for names by name."""
+        answer = await self.ask(code)
+        assert isinstance(answer, dict)
+        return {str(key): str(value) for key, value in cast("dict[object, object]", answer).items()}
 
 
 @dataclass(slots=True)
