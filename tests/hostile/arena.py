@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MEMORY_MIB = 384
 DISK_MIB = 32
 MAX_PROCESSES = 64
-GRACE_SECONDS = 1
+GRACE_SECONDS = 0.5
 INTERFERED = "its code interfered with the interpreter's own connection"
 WOULD_NOT_STOP = "the code would not stop when it was interrupted"
 OUT_OF_MEMORY = f"it used more than {MEMORY_MIB} MiB of memory"

@@ -209,7 +209,7 @@ async def test_a_file_of_the_servers_user_keeps_its_mode_and_times(
 async def test_no_program_gives_rights_back(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         status = await attacker.ask_table(
-            "say(dict(line.split(':\\t') for line in open('/proc/self/status').read().splitlines()\n"
+            "say(dict(line.strip().split(':\\t') for line in open('/proc/self/status')\n"
             "         if line.startswith(('Cap', 'NoNewPrivs', 'Seccomp:', 'Uid'))))"
         )
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
