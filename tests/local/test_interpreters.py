@@ -75,6 +75,21 @@ async def test_an_interpreter_too_old_is_told_of(tmp_path: Path) -> None:
     )
 
 
+async def test_a_template_that_ends_with_something_unread_is_heard(tmp_path: Path) -> None:
+    """As when it refuses while somebody tells it to hurry: the connection is reset then."""
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import re, socket, sys\n"
+        "descriptor = int(re.search(r'main\\((\\d+)\\)', sys.argv[-1])[1])\n"
+        "connection = socket.socket(fileno=descriptor)\n"
+        "while not connection.recv(1, socket.MSG_PEEK): pass\n"
+        'connection.send(b\'{"refused": "No, because of this. Do that."}\')\n'
+    )
+    python.chmod(0o755)
+    assert await refusal(python=str(python)) == "No, because of this. Do that."
+
+
 async def test_what_is_no_interpreter_is_told_of() -> None:
     assert await refusal(python="/bin/false") == (
         "The template process of local sessions (/bin/false) is gone: it ended without a word. "
