@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,28 +37,33 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
     ],
     ids=["another-user", "root-without-namespaces"],
 )
-def test_the_attacks_fail_on_pools_of(uid: int, choice: list[str], tmp_path: Path) -> None:
-    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+def test_the_attacks_fail_on_pools_of(uid: int, choice: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
+        directory = Path(name)
         directory.chmod(0o755)
-    os.chown(tmp_path, uid, uid)
+        os.chown(directory, uid, uid)
+        done = run_as(uid, choice, directory)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def run_as(uid: int, choice: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
         # Neither files of coverage nor caches can be written by another user.
         if not (uid and name.startswith("COVERAGE")) and not name.startswith("PYTEST")
     }
-    done = subprocess.run(
+    return subprocess.run(
         [
             *(sys.executable, str(STAGE), str(uid), sys.executable, "-m", "pytest", "-q"),
-            *("-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base")),
+            *("-p", "no:cacheprovider", "--basetemp", str(directory / "base")),
             *(*choice, "tests/hostile"),
         ],
         cwd=ROOT,
-        env={**environment, "HOME": "/", "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, "HOME": "/", "TMPDIR": str(directory), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=110,
     )
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout or uid == USER
