@@ -151,13 +151,19 @@ def reachable_python() -> Iterator[str]:
         return
     system = f"/usr/bin/python3.{sys.version_info.minor}"
     assert Path(system).exists(), "no interpreter that sessions of root could reach"
+    assert lies_open(Path(sys.prefix)), "no packages that sessions of root could reach"
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        environment = Path(name, "environment")
-        subprocess.run([system, "-m", "venv", "--without-pip", environment], check=True)
-        (packages,) = (environment / "lib").glob("python3*/site-packages")
-        (packages / "these.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        yield str(environment / "bin" / "python")
+        python = Path(name, "python")
+        python.write_text(
+            f"#!{system}\n"
+            "import sys\n"
+            f"sys.prefix = {sys.prefix!r}\n"
+            f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
+            "exec(sys.argv[-1])\n"
+        )
+        python.chmod(0o755)
+        yield str(python)
 
 
 @pytest.mark.parametrize("isolation", ["landlock", "unsafe-none"])
