@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _MAX_REQUEST_BYTES = 4096
 _CONTROL = 3
+_LAST_ORPHAN_SECONDS = 0.2
+"""For which a session's end may keep the template; those that take longer are seen to later."""
 _FORK_DESCRIPTORS = 3
 
 
@@ -125,15 +128,23 @@ class ForkServer:
 
     def _reap(self, pid: int) -> int:
         _, status = os.waitpid(pid, 0)
-        # Without a PID namespace, orphans of the session are this process's children by now.
+        # Without a PID namespace, orphans of the session are this process's children by now. They
+        # were killed with it, and hold on to its control group until they are let go.
         self._groups.add(pid)
+        end = time.monotonic() + _LAST_ORPHAN_SECONDS
+        while not self._reap_orphans() and time.monotonic() < end:
+            time.sleep(0.001)
+        return os.waitstatus_to_exitcode(status)
+
+    def _reap_orphans(self) -> bool:
+        """Let go of those that have ended; whether there are no others."""
         for group in tuple(self._groups):
             try:
                 while os.waitpid(-group, os.WNOHANG) != (0, 0):
                     pass
             except ChildProcessError:
                 self._groups.discard(group)
-        return os.waitstatus_to_exitcode(status)
+        return not self._groups
 
 
 def _become_session(

@@ -158,7 +158,8 @@ class TemplateProcess:
             try:
                 packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
             except ConnectionResetError:
-                packet = b""
+                # It ended with something unread, which is told first: what it said comes now.
+                packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
         if not packet:
             raise await self._gone()
         answer: dict[str, object] = json.loads(packet)

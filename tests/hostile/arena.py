@@ -8,7 +8,7 @@ import os
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MEMORY_MIB = 384
 DISK_MIB = 32
 MAX_PROCESSES = 64
-GRACE_SECONDS = 1
+GRACE_SECONDS = 0.5
 INTERFERED = "its code interfered with the interpreter's own connection"
 WOULD_NOT_STOP = "the code would not stop when it was interrupted"
 OUT_OF_MEMORY = f"it used more than {MEMORY_MIB} MiB of memory"
@@ -99,6 +99,18 @@ class Attacker:
         assert execution.error is None, execution.error.traceback
         assert execution.session_lost is None
         return json.loads(execution.stdout.text)
+
+    async def ask_list(self, code: str) -> list[str]:
+        """The same, for a list of names."""
+        answer = await self.ask(code)
+        assert isinstance(answer, list)
+        return [str(item) for item in cast("list[object]", answer)]
+
+    async def ask_table(self, code: str) -> dict[str, str]:
+        """The same, for names by name."""
+        answer = await self.ask(code)
+        assert isinstance(answer, dict)
+        return {str(key): str(value) for key, value in cast("dict[object, object]", answer).items()}
 
 
 @dataclass(slots=True)

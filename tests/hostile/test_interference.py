@@ -32,7 +32,13 @@ def write_everywhere(data, paths=()):
             pass
 """
 
-ANOTHER_REPLY = {"id": 999, "error": None, "outputs": [], "duration": 0, "blobs": []}
+ANOTHER_REPLY: dict[str, object] = {
+    "id": 999,
+    "error": None,
+    "outputs": [],
+    "duration": 0,
+    "blobs": [],
+}
 
 FORGED = {
     "another request's reply": f"write_everywhere(frame({ANOTHER_REPLY!r}))",
@@ -88,10 +94,12 @@ async def test_a_well_forged_reply_deceives_its_own_session_alone(arena: Arena) 
     """It is believed, as a lie of the code's own output would be; the true one comes too late."""
     async with arena.attacker() as attacker:
         reply = {**ANOTHER_REPLY, "id": 2, "error": {"name": "Lie", "message": "", "traceback": ""}}
-        execution = await attacker.run(f"{FORGERY}\nos.write(3, frame({reply!r}))")
+        execution = await attacker.run(
+            f"{FORGERY}\nimport time\nos.write(3, frame({reply!r}))\ntime.sleep(0.3)"
+        )
         assert execution.error is not None
         assert execution.error.name == "Lie"
-        execution = await attacker.run("print('next')")
+        execution = await attacker.run("import time; time.sleep(9)")
         assert execution.session_lost == INTERFERED
 
 
@@ -257,7 +265,7 @@ async def test_nobody_else_can_be_signalled_or_traced(arena: Arena) -> None:
             f"import signal\nfound = set()\nfor pid in {targets}.values():\n"
             "    for number in (signal.SIGKILL, signal.SIGSTOP):\n"
             "        if pid: found.add(refusal(os.kill, pid, number))\n"
-            "refusal(os.kill, -1, signal.SIGKILL)  # tells nothing; whom it reached is seen afterwards\n"
+            "refusal(os.kill, -1, signal.SIGKILL)  # whom it reached is seen below\n"
             "say(sorted(found))"
         )
         assert answer == (["ESRCH", "allowed"] if arena.in_namespaces else ["EPERM"])

@@ -75,6 +75,21 @@ async def test_an_interpreter_too_old_is_told_of(tmp_path: Path) -> None:
     )
 
 
+async def test_a_template_that_ends_with_something_unread_is_heard(tmp_path: Path) -> None:
+    """As when it refuses while somebody tells it to hurry: the connection is reset then."""
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import re, socket, sys\n"
+        "descriptor = int(re.search(r'main\\((\\d+)\\)', sys.argv[-1])[1])\n"
+        "connection = socket.socket(fileno=descriptor)\n"
+        "while not connection.recv(1, socket.MSG_PEEK): pass\n"
+        'connection.send(b\'{"refused": "No, because of this. Do that."}\')\n'
+    )
+    python.chmod(0o755)
+    assert await refusal(python=str(python)) == "No, because of this. Do that."
+
+
 async def test_what_is_no_interpreter_is_told_of() -> None:
     assert await refusal(python="/bin/false") == (
         "The template process of local sessions (/bin/false) is gone: it ended without a word. "
@@ -136,13 +151,19 @@ def reachable_python() -> Iterator[str]:
         return
     system = f"/usr/bin/python3.{sys.version_info.minor}"
     assert Path(system).exists(), "no interpreter that sessions of root could reach"
+    assert lies_open(Path(sys.prefix)), "no packages that sessions of root could reach"
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        environment = Path(name, "environment")
-        subprocess.run([system, "-m", "venv", "--without-pip", environment], check=True)
-        (packages,) = (environment / "lib").glob("python3*/site-packages")
-        (packages / "these.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        yield str(environment / "bin" / "python")
+        python = Path(name, "python")
+        python.write_text(
+            f"#!{system}\n"
+            "import sys\n"
+            f"sys.prefix = {sys.prefix!r}\n"
+            f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
+            "exec(sys.argv[-1])\n"
+        )
+        python.chmod(0o755)
+        yield str(python)
 
 
 @pytest.mark.parametrize("isolation", ["landlock", "unsafe-none"])
