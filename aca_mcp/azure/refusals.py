@@ -6,6 +6,7 @@ import enum
 import re
 from typing import TYPE_CHECKING
 
+from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.azure.wire import Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
@@ -18,6 +19,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionLostError,
     SessionPoolError,
+    StorageFullError,
 )
 
 if TYPE_CHECKING:
@@ -133,10 +135,16 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
         f"reach it. A wrong endpoint can answer this too.{said}"
     ),
     405: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
-    413: lambda _: FileTooLargeError("The file is larger than the session pool takes."),
+    413: lambda _: FileTooLargeError(
+        f"The file has more than {MAX_FILE_BYTES:,} bytes, the most that Azure takes. Compress or "
+        "split it."
+    ),
     429: lambda said: PoolUnavailableError(
         f"The session pool has too many requests at the moment. Nothing was executed. Try again "
         f"later.{said}"
+    ),
+    507: lambda _: StorageFullError(
+        "The session has no room for the file. Delete files in it. What was there is unchanged."
     ),
     501: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
 }

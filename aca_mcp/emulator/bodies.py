@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from aca_mcp.pool import Output, PoolMetadata, SessionInfo, StreamText
+    from aca_mcp.pool import Output, PoolMetadata, SessionInfo
 
 Json = dict[str, object]
 
@@ -93,8 +93,8 @@ def _streams(execution: Execution, form: ResultForm) -> Json:
         and "text/plain" in output.data
         and not any(mime.startswith("image/") for mime in output.data)
     ]
-    stdout = "".join([_text(execution.stdout), *(f"{text}\n" for text in shown)])
-    stderr = _text(execution.stderr)
+    stdout = "".join([execution.stdout.text, *(f"{text}\n" for text in shown)])
+    stderr = execution.stderr.text
     if execution.error is not None:
         stderr += f"{execution.error.traceback}\n"
     if execution.session_lost is not None:
@@ -104,11 +104,6 @@ def _streams(execution: Execution, form: ResultForm) -> Json:
         "stderr": stderr[: form.stream_characters],
         "executionTimeInMilliseconds": round(execution.duration_seconds * 1000),
     }
-
-
-def _text(stream: StreamText) -> str:
-    # What follows a gap would look as if it belonged there.
-    return stream.head if stream.omitted_bytes else stream.text
 
 
 def _error(execution: Execution) -> Json:
