@@ -1,4 +1,4 @@
-"""AutoGen's executor, unmodified: the whole walk-through of its documentation page, and a figure."""
+"""AutoGen's executor, unmodified: the walk-through of its documentation page, and a figure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ async def main(endpoint: str) -> None:
     code = "for n in (1, 2):\n    with open(f'test_file_{n}.txt') as f:\n        print(f.read())"
     assert await run(code) == (0, "test file 1\ntest file 2\n")
 
-    code = "for n in (1, 2):\n    with open(f'test_out_{n}.txt', 'w') as f:\n        f.write(f'out {n}')"
+    code = (
+        "for n in (1, 2):\n"
+        "    with open(f'test_out_{n}.txt', 'w') as f:\n"
+        "        f.write(f'out {n}')"
+    )
     assert (await run(code))[0] == 0
     listed = await python.get_file_list(cancellation)
     assert {"test_out_1.txt", "test_out_2.txt"} <= set(listed), listed
@@ -83,7 +87,7 @@ async def main(endpoint: str) -> None:
     assert Path(figure).read_bytes().startswith(b"\x89PNG")
 
     python = executor(functions=[add])
-    assert await run("from functions import add\nprint(add(1, 2))") == (0, "3\n")
+    assert await run("print(add(1, 2))") == (0, "3\n")
 
 
 anyio.run(main, sys.argv[1])
