@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import email.utils
 import time
-from contextlib import asynccontextmanager
+import zlib
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -20,7 +21,14 @@ from aca_mcp.azure.refusals import POOL_FULL, Subject, find_fault, refusal
 from aca_mcp.errors import PoolUnavailableError, SessionPoolError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Mapping,
+        Sequence,
+    )
 
     from aca_mcp.azure.tokens import TokenSource
 
@@ -31,6 +39,9 @@ MAX_ANSWER_BYTES = 128 * 2**20
 _MAX_FAULT_BYTES = 64 * 1024
 _ANSWER_SECONDS = 60
 _WRITE_SECONDS = 60
+_CLIENTS = 32
+"""Sessions are spread over so many. One client looks at all its connections for each request, which
+with hundreds of sessions takes longer than the request."""
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -102,12 +113,12 @@ class DataPlane:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        clients: Sequence[httpx.AsyncClient],
         tokens: TokenSource,
         retry_seconds: float,
         on_headers: Callable[[str, Mapping[str, str]], None],
     ) -> None:
-        self._http = http
+        self._clients = clients
         self._tokens = tokens
         self._retry_seconds = retry_seconds
         self._on_headers = on_headers
@@ -178,7 +189,8 @@ class DataPlane:
 
     async def _try(self, call: Call, token: str) -> httpx.Response:
         content = call.content if isinstance(call.content, bytes) else call.content.content()
-        request = self._http.build_request(
+        http = self._clients[zlib.crc32(call.identifier.encode()) % len(self._clients)]
+        request = http.build_request(
             call.method,
             call.url,
             content=content or None,
@@ -186,7 +198,7 @@ class DataPlane:
         )
         request.extensions["timeout"]["read"] = call.answer_seconds
         try:
-            return await self._http.send(request, stream=True)
+            return await http.send(request, stream=True)
         except _NOT_SENT as error:
             unreachable = PoolUnavailableError(
                 "The session pool cannot be reached. Nothing was executed. Check the network, and "
@@ -279,8 +291,19 @@ async def open_data_plane(
         connect=connect_seconds, read=_ANSWER_SECONDS, write=_WRITE_SECONDS, pool=connect_seconds
     )
     # A connection is in use for as long as an execution: there is one for each session at least.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60)
-    async with httpx.AsyncClient(
-        timeout=timeout, limits=limits, transport=transport, follow_redirects=False
-    ) as http:
-        yield DataPlane(http, tokens, retry_seconds, on_headers)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
+    context = httpx.create_ssl_context()
+    async with AsyncExitStack() as opened:
+        clients = [
+            await opened.enter_async_context(
+                httpx.AsyncClient(
+                    verify=context,
+                    timeout=timeout,
+                    limits=limits,
+                    transport=transport,
+                    follow_redirects=False,
+                )
+            )
+            for _ in range(_CLIENTS)
+        ]
+        yield DataPlane(clients, tokens, retry_seconds, on_headers)
