@@ -78,7 +78,7 @@ def main(descriptor: int) -> NoReturn:
     # Opened while /proc shows this process: its namespaces will show only what is inside. Open
     # until the process ends.
     listing = Path(f"/proc/self/task/{os.getpid()}/children")
-    children = listing.open(encoding="ascii")  # noqa: SIM115
+    children = listing.open(encoding="ascii")
     try:
         policy = _decide_policy(configuration)
         if policy.isolation is not Isolation.NAMESPACES:
