@@ -113,7 +113,7 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
             raise ValueError(no_isolation_sentence(report))
         policy = replace(policy, isolation=report.best)
     if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
-        check_reachable(readable)
+        check_reachable((*readable, configuration.temporary))
     return policy
 
 
@@ -128,7 +128,8 @@ def check_reachable(directories: tuple[str, ...]) -> None:
             if place.is_dir() and not place.stat().st_mode & stat.S_IXOTH:
                 raise ValueError(
                     f"sessions do not run as root here, and only root may enter {place}, below "
-                    "which their interpreter lies; use one that every user can reach"
+                    f"which {directory} lies; let their interpreter and TMPDIR be where every user "
+                    "can reach them"
                 )
 
 
