@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import Settings
+
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -35,6 +39,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import open_local_pool
 
+    _warn_of_openings(settings)
     mebibyte = 2**20
     configuration = LocalPoolConfiguration(
         python=str(settings.local_python or sys.executable),
@@ -54,3 +59,16 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     )
     async with open_local_pool(configuration) as pool:
         yield pool
+
+
+def _warn_of_openings(settings: Settings) -> None:
+    if settings.local_isolation == "unsafe-none":
+        _log.warning(
+            "Local sessions are NOT isolated (local_isolation is unsafe-none): code that a model "
+            "writes has all rights of this user."
+        )
+    if settings.local_network == "host":
+        _log.warning(
+            "Local sessions use this machine's network (local_network is host): code reaches all "
+            "that this machine reaches, services on loopback included."
+        )
