@@ -203,7 +203,8 @@ def be_different(policy: SandboxPolicy, work_directory: str) -> None:
     for name in tuple(os.environ):
         if name.endswith("_NUM_THREADS"):
             del os.environ[name]
-    packages = f"{work_directory}/.packages"
+    # Beside the work directory: what pip installs is nothing that listings should show.
+    packages = str(Path(work_directory).parent / "packages")
     os.environ.update(
         HOME=work_directory,
         TMPDIR=scratch,
