@@ -51,3 +51,17 @@ async def test_without_the_azure_pool_the_way_back_is_named() -> None:
     with pytest.raises(PoolUnavailableError, match="to use the local pool"):
         async with open_session_pool(settings):
             raise AssertionError("it was opened")
+
+
+async def test_what_opens_the_sandbox_is_warned_of_at_every_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = Settings(local_isolation="unsafe-none", local_network="host", local_ready_sessions=0)
+    async with open_session_pool(settings):
+        warnings = [record.getMessage() for record in caplog.records]
+    assert ["NOT isolated" in warnings[0], "network" in warnings[1]] == [True, True]
+
+
+async def test_an_ordinary_start_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_session_pool(Settings(local_ready_sessions=0)):
+        assert caplog.records == []

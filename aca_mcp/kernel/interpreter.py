@@ -207,7 +207,8 @@ class Interpreter:
         return result
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._running and os.getpid() == self._process:
+        # In a fork made by the code too: it runs the same code, and would go on for ever.
+        if self._running:
             raise KeyboardInterrupt
 
 

@@ -117,7 +117,7 @@ class ForkServer:
                 if in_namespaces:
                     syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
         except OSError as error:
-            self.send({"failed": str(error)})
+            self.send({"failed": syscalls.words_of(error)})
             return
         finally:
             for descriptor in descriptors:
@@ -172,7 +172,7 @@ def _become_session(
         os.close(base)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            control.sendall(encode(Frame({"refused": str(error)})))
+            control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
         os._exit(1)
     try:
         serve(control, interpreter)
@@ -203,7 +203,8 @@ def be_different(policy: SandboxPolicy, work_directory: str) -> None:
     for name in tuple(os.environ):
         if name.endswith("_NUM_THREADS"):
             del os.environ[name]
-    packages = f"{work_directory}/.packages"
+    # Beside the work directory: what pip installs is nothing that listings should show.
+    packages = str(Path(work_directory).parent / "packages")
     os.environ.update(
         HOME=work_directory,
         TMPDIR=scratch,

@@ -16,6 +16,7 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
+from aca_mcp.sandbox.namespaces import UNPRIVILEGED_ID
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ class Spawner:
                 control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
                 ours.enter_context(control)
                 theirs.enter_context(control_theirs)
-                stdout, stdout_theirs = _pipe(ours, theirs, identity)
-                stderr, stderr_theirs = _pipe(ours, theirs, identity)
+                owner = self._owner_of_streams(identity)
+                stdout, stdout_theirs = _pipe(ours, theirs, owner)
+                stderr, stderr_theirs = _pipe(ours, theirs, owner)
                 control.setblocking(False)
                 pid, process = await self._template.fork(
                     SessionRequest(str(storage), identity, ahead),
@@ -95,6 +97,11 @@ class Spawner:
         kernel = KernelProcess(self._template, storage, pid, process, group)
         self._tasks.start_soon(kernel.join_group)
         return kernel, (control, stdout, stderr)
+
+    def _owner_of_streams(self, identity: int | None) -> int | None:
+        if self._template.isolation is Isolation.NAMESPACES and os.geteuid() == 0:
+            return UNPRIVILEGED_ID
+        return identity
 
     def _place(self, number: int) -> tuple[Path, int | None, SessionGroup | None]:
         if not self._looked_for_groups:
@@ -115,12 +122,12 @@ class Spawner:
         return storage, identity
 
 
-def _pipe(ours: ExitStack, theirs: ExitStack, identity: int | None) -> tuple[int, int]:
+def _pipe(ours: ExitStack, theirs: ExitStack, owner: int | None) -> tuple[int, int]:
     """A pipe whose reading end is ours and does not wait, and whose writing end does."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     ours.callback(os.close, reader)
     theirs.callback(os.close, writer)
     os.set_blocking(reader, False)
-    if identity is not None:
-        os.fchown(writer, identity, identity)  # so that the session may open /dev/stdout
+    if owner is not None:
+        os.fchown(writer, owner, owner)  # so that the session may open /dev/stdout
     return reader, writer

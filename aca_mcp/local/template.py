@@ -34,7 +34,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from aca_mcp import kernel
 from aca_mcp.local.forking import ForkServer
@@ -75,6 +75,10 @@ def main(descriptor: int) -> NoReturn:
     # Nothing that imports make is garbage; sessions turn collection on again for themselves.
     gc.disable()
     scratch = ""
+    # Opened while /proc shows this process: its namespaces will show only what is inside. Open
+    # until the process ends.
+    listing = Path(f"/proc/self/task/{os.getpid()}/children")
+    children = listing.open(encoding="ascii")
     try:
         policy = _decide_policy(configuration)
         if policy.isolation is not Isolation.NAMESPACES:
@@ -83,10 +87,10 @@ def main(descriptor: int) -> NoReturn:
             namespaces.enter_template_namespaces(policy)
         child = os.fork()
     except (OSError, ValueError) as error:
-        _refuse(connection, f"The sandbox could not be set up: {error}.")
+        _refuse(connection, f"The sandbox could not be set up: {syscalls.words_of(error)}.")
     if child == 0:
         run_inner(connection, replace(configuration, policy=policy), scratch)
-    wait_outside(connection, child, scratch)
+    wait_outside(connection, child, children, scratch)
 
 
 def _make_scratch(temporary: str) -> str:
@@ -109,7 +113,7 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
             raise ValueError(no_isolation_sentence(report))
         policy = replace(policy, isolation=report.best)
     if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
-        check_reachable(readable)
+        check_reachable((*readable, configuration.temporary))
     return policy
 
 
@@ -124,7 +128,8 @@ def check_reachable(directories: tuple[str, ...]) -> None:
             if place.is_dir() and not place.stat().st_mode & stat.S_IXOTH:
                 raise ValueError(
                     f"sessions do not run as root here, and only root may enter {place}, below "
-                    "which their interpreter lies; use one that every user can reach"
+                    f"which {directory} lies; let their interpreter and TMPDIR be where every user "
+                    "can reach them"
                 )
 
 
@@ -142,28 +147,28 @@ def _refuse(connection: socket.socket, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def wait_outside(connection: socket.socket, child: int, scratch: str) -> NoReturn:
+def wait_outside(connection: socket.socket, child: int, children: TextIO, scratch: str) -> NoReturn:
     """Be the outer process: when the supervisor or the inner one is gone, end everything."""
     poll = select.poll()
     poll.register(connection, 0)  # a hang-up is reported all the same
     poll.register(os.pidfd_open(child), select.POLLIN)
     poll.poll()
-    _kill_descendants()
+    _kill_descendants(children)
     if scratch:
         remove_tree(Path(scratch))
     os._exit(0)
 
 
-def _kill_descendants() -> None:
+def _kill_descendants(children: TextIO) -> None:
     """Kill every process that came from this one; orphans become its children and follow."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while names := children.read_text(encoding="ascii").split():
+    while names := children.read().split():
         for name in names:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(name), signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(name), signal.SIGKILL)
             os.waitpid(int(name), 0)
+        children.seek(0)
 
 
 def run_inner(

@@ -55,7 +55,7 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
 def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
     """Make the directories of a session and return its work directory."""
     base = "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
-    for name in ("data", "incoming"):
+    for name in ("data", "incoming", "packages"):
         Path(base, name).mkdir(mode=0o700)
     if policy.isolation is not Isolation.NAMESPACES:
         Path(base, "tmp").mkdir(mode=0o700)

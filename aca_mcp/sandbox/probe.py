@@ -114,7 +114,9 @@ def _reason_of_child(action: Callable[[], None]) -> str | None:
         try:
             action()
         except BaseException as error:
-            report = str(error).encode(errors="replace")[:_MAX_REPORT_BYTES] or b"failed"
+            report = (
+                syscalls.words_of(error).encode(errors="replace")[:_MAX_REPORT_BYTES] or b"failed"
+            )
         finally:
             os.write(writer, report)
             os._exit(0 if not report else 1)

@@ -37,6 +37,10 @@ _AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NEWEST_KNOWN_CALL = 467
 
+_BUFFER_OPTIONS = (7, 8, 32, 33)
+"""``SO_SNDBUF``, ``SO_RCVBUF`` and their ``FORCE`` kin: what lies in a socket is memory that no
+limit of a process counts."""
+
 _NAMESPACE_FLAGS = 0x7E020080
 """Every ``CLONE_NEW*``: CLONE_NEWTIME is 0x80, the others lie in the upper bits."""
 
@@ -47,6 +51,7 @@ _NUMBERS: dict[str, tuple[int, int]] = {
     # name: (x86_64, aarch64); -1 where there is none
     "socket": (41, 198),
     "socketpair": (53, 199),
+    "setsockopt": (54, 208),
     "clone": (56, 220),
     "setpgid": (109, 154),
     "setsid": (112, 157),
@@ -122,7 +127,17 @@ _NUMBERS: dict[str, tuple[int, int]] = {
 }
 
 _HANDLED_APART = frozenset(
-    {"socket", "socketpair", "clone", "setpgid", "setsid", "mknod", "mknodat", "prctl"}
+    {
+        "socket",
+        "socketpair",
+        "setsockopt",
+        "clone",
+        "setpgid",
+        "setsid",
+        "mknod",
+        "mknodat",
+        "prctl",
+    }
 )
 _AS_IF_ABSENT = frozenset(
     # Answered "no such call", so that libraries take the other way that they have.
@@ -254,6 +269,9 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
         program += _only_families(
             _NUMBERS["socketpair"][column], (int(socket.AF_UNIX),), errno.EAFNOSUPPORT
         )
+        for option in _BUFFER_OPTIONS:
+            number = _NUMBERS["setsockopt"][column]
+            program += _refuse_if(number, 2, _JUMP_EQUAL, option, decides=False)
     program.append(_statement(_RETURN, _RET_ALLOW))
     return b"".join(program)
 

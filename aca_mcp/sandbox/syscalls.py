@@ -76,6 +76,11 @@ def _check(result: int, what: str) -> int:
     return result
 
 
+def words_of(error: BaseException) -> str:
+    """What went wrong, for a sentence: the system's words without its numbers."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def syscall(number: int, *args: int | bytes | None, what: str) -> int:
     """Make a system call. Integers are passed as machine words, bytes as pointers to them.
 

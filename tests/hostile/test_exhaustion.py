@@ -71,6 +71,16 @@ async def test_a_fork_bomb_that_goes_on_is_stopped_with_its_children(arena: Aren
         assert execution.status is ExecutionStatus.TIMED_OUT
 
 
+async def test_forked_children_are_interrupted_with_the_code_that_forked_them(arena: Arena) -> None:
+    async with arena.attacker() as attacker:
+        execution = await attacker.run(
+            "for _ in range(3):\n    if os.fork() == 0: break\nwhile True: pass",
+            timeout_seconds=0.5,
+        )
+        assert execution.status is ExecutionStatus.TIMED_OUT
+        assert await attacker.ask("say([os.waitpid(-1, 0)[1] for _ in range(3)])") == [0, 0, 0]
+
+
 async def test_a_thread_bomb_runs_into_the_limit_of_its_own_session(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         execution = await attacker.run(

@@ -138,3 +138,22 @@ async def test_a_filter_of_ones_own_does_not_open_what_is_closed(arena: Arena) -
             f"say([refusal(syscall, {prctl}, 38, 0, 0, 0, 0), refusal(syscall, {prctl}, 36, 0)])"
         )
         assert answer == ["EINVAL", "allowed" if arena.in_namespaces else "EPERM"]
+
+
+async def test_sockets_take_no_more_of_the_systems_memory_than_is_usual(arena: Arena) -> None:
+    """What lies in them is counted by no limit of a process."""
+    async with arena.attacker() as attacker:
+        answer = await attacker.ask(
+            "import socket\na, b = socket.socketpair()\n"
+            "say([refusal(a.setsockopt, socket.SOL_SOCKET, option, 1 << 24)"
+            " for option in (socket.SO_SNDBUF, socket.SO_RCVBUF, 32, 33)])"
+        )
+        assert answer == ["EPERM"] * 4
+        assert await attacker.ask("a.send(b'1')\nsay(len(b.recv(2)))") == 1
+
+
+async def test_the_streams_are_the_sessions_own(arena: Arena) -> None:
+    """Programs open them by name."""
+    async with arena.attacker() as attacker:
+        answer = await attacker.ask("say(refusal(lambda: open('/dev/stdout', 'w').close()))")
+        assert answer == "allowed"

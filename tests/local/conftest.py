@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import blockbuster_ctx
 
+from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from tests.local.pools import configuration, new_identifier
+from tests.local.session_files import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +40,38 @@ async def identifier(pool: LocalSessionPool) -> AsyncIterator[str]:
     made = new_identifier()
     yield made
     await pool.stop_session(made)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory beside the session's, with a secret in it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("secret")
+    return tmp_path / "outside"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The work directory, as the session's code sees it."""
+    for name in ("data", "incoming"):
+        (tmp_path / "session" / name).mkdir(parents=True)
+    return tmp_path / "session" / "data"
+
+
+@pytest.fixture
+def files(data: Path) -> Iterator[SessionFiles]:
+    base = os.open(data.parent, os.O_RDONLY | os.O_DIRECTORY)
+    yield SessionFiles(base, "/mnt/data", MAX_FILE_BYTES)
+    os.close(base)
+
+
+@pytest.fixture
+def links(data: Path, outside: Path) -> Path:
+    """Every way out that the session's code can make."""
+    (data / "up").symlink_to("..")
+    (data / "out").symlink_to(outside)
+    (data / "secret").symlink_to(outside / "secret")
+    (data / "new").symlink_to(outside / "new")
+    (data / "inside").symlink_to("plain")
+    (data / "plain").write_text("plain")
+    return data

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from aca_mcp.local.pool import LocalSessionPool
-    from aca_mcp.pool import Execution, OutputCallback
+    from aca_mcp.pool import Execution, OutputCallback, OutputChunk
 
 MEBIBYTE = 2**20
 
@@ -37,6 +37,28 @@ QUICK = LocalPoolConfiguration(
     max_file_bytes=32 * MEBIBYTE,
 )
 """Nothing is imported or started ahead, so that a pool costs little."""
+
+
+STUBBORN = """
+import itertools, time
+for turn in itertools.count():
+    try:
+        turn or print('started', flush=True)
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+SLEEPING = "kept = 1\nprint('started', flush=True)\nimport time\ntime.sleep(60)"
+
+
+class Started:
+    """An ``on_output`` that tells when the code has printed something."""
+
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+
+    def __call__(self, chunk: OutputChunk) -> None:
+        self.event.set()
 
 
 def configuration(**changes: object) -> LocalPoolConfiguration:

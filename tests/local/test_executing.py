@@ -1,54 +1,30 @@
-"""Running code in sessions of a local pool: state, output, time, and ends of every kind."""
+"""Running code in sessions of a local pool: state, output and time."""
 
 from __future__ import annotations
 
-import base64
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from aca_mcp.errors import InvalidRequestError, PoolFullError
+from aca_mcp.errors import InvalidRequestError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus, OutputChunk
 from tests.local.pools import (
     MEBIBYTE,
+    SLEEPING,
+    STUBBORN,
+    Started,
     configuration,
     content,
-    descendants,
     new_identifier,
     result_of,
     run,
-    until,
 )
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.pool import Execution
-
-STUBBORN = """
-import itertools, time
-for turn in itertools.count():
-    try:
-        turn or print('started', flush=True)
-        time.sleep(60)
-    except BaseException:
-        pass
-"""
-SLEEPING = "kept = 1\nprint('started', flush=True)\nimport time\ntime.sleep(60)"
-
-
-class Started:
-    """An ``on_output`` that tells when the code has printed something."""
-
-    def __init__(self) -> None:
-        self.event = anyio.Event()
-
-    def __call__(self, chunk: OutputChunk) -> None:
-        self.event.set()
-
 
 # State and output
 
@@ -290,233 +266,3 @@ async def test_an_identifier_that_azure_would_refuse_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequestError, match="A session identifier has 4 to 128"):
         await pool.execute(identifier, "1", timeout_seconds=1)
-
-
-# Interrupting and cancelling
-
-
-async def test_interrupted_code_is_canceled_and_state_kept(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        ended.append(await run(pool, identifier, SLEEPING, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
-        assert await pool.interrupt(identifier)
-    assert ended[0].status is ExecutionStatus.CANCELED
-    assert ended[0].error is not None
-    assert ended[0].error.name == "KeyboardInterrupt"
-    assert result_of(await run(pool, identifier, "kept")) == "1"
-
-
-async def test_where_nothing_runs_there_is_nothing_to_interrupt(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    assert not await pool.interrupt(identifier)
-    await run(pool, identifier, "1")
-    assert not await pool.interrupt(identifier)
-
-
-async def test_cancelling_the_caller_interrupts_the_code_and_keeps_the_session(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    started = Started()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: run(pool, identifier, SLEEPING, on_output=started))
-        with anyio.fail_after(20):
-            await started.event.wait()
-        tasks.cancel_scope.cancel()
-    execution = await run(pool, identifier, "kept")
-    assert result_of(execution) == "1"
-    assert execution.stdout.text == ""
-
-
-async def test_cancelling_the_caller_of_code_that_will_not_stop_ends_the_session() -> None:
-    async with open_local_pool(configuration(interrupt_grace_seconds=0.3)) as pool:
-        started = Started()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: run(pool, "stubborn", STUBBORN, on_output=started))
-            with anyio.fail_after(20):
-                await started.event.wait()
-            tasks.cancel_scope.cancel()
-        after = await run(pool, "stubborn", "1")
-        assert after.started_session
-        assert after.lost_before == "the code would not stop when it was interrupted"
-
-
-async def test_cancelling_while_a_session_starts_leaves_the_pool_in_order() -> None:
-    async with open_local_pool(configuration(max_concurrent_sessions=1)) as pool:
-        with anyio.move_on_after(0.02) as scope:
-            await pool.execute("cancelled", "1", timeout_seconds=20)
-        assert scope.cancelled_caught
-        assert result_of(await run(pool, "next-one", "1")) == "1"
-
-
-# Ends
-
-
-@pytest.mark.parametrize(
-    ("code", "why"),
-    [
-        ("import os; os._exit(3)", "its process ended itself (exit code 3)"),
-        ("import ctypes; ctypes.string_at(0)", "it crashed (SIGSEGV, a fault in compiled code)"),
-        ("import os; os.close(3)", "its process ended itself (exit code 0)"),
-    ],
-)
-async def test_a_session_that_dies_is_told_of_now_and_next_time(
-    pool: LocalSessionPool, identifier: str, code: str, why: str
-) -> None:
-    execution = await run(pool, identifier, f"print('before', flush=True)\n{code}")
-    assert execution.status is ExecutionStatus.FAILED
-    assert execution.stdout.text == "before\n"
-    assert execution.session_lost == why
-    after = await run(pool, identifier, "1")
-    assert (after.started_session, after.lost_before) == (True, why)
-
-
-async def test_a_session_that_dies_between_runs_is_told_of_next_time() -> None:
-    async with open_local_pool(configuration()) as pool:
-        await pool.metadata()
-        before = descendants()
-        await run(pool, "victim", "x = 1")
-        (session,) = descendants() - before
-        os.kill(session, signal.SIGKILL)
-        await until(lambda: session not in descendants())
-        after = await run(pool, "victim", "1")
-        assert after.started_session
-        assert after.lost_before == "it was killed, as the system does when memory runs out"
-        assert (await run(pool, "victim", "1")).lost_before is None
-
-
-async def test_a_session_is_told_of_by_whatever_is_done_next(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    """Files are as lost as variables; who runs code next is told."""
-    await run(pool, identifier, "import os; os._exit(1)")
-    assert (await pool.list_files(identifier)).entries == ()
-    assert (await run(pool, identifier, "1")).lost_before is not None
-
-
-async def test_stopping_a_session_while_code_runs_ends_the_run(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        ended.append(await run(pool, identifier, STUBBORN, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
-            assert await pool.stop_session(identifier)
-    assert ended[0].session_lost == "it was stopped on request"
-    assert ended[0].stdout.text == "started\n"
-    after = await run(pool, identifier, "1")
-    assert (after.started_session, after.lost_before) == (True, None)
-
-
-async def test_a_stopped_session_is_gone_and_nobody_is_told_of_a_loss(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    assert not await pool.stop_session(identifier)
-    await run(pool, identifier, "x = 1")
-    assert await pool.stop_session(identifier)
-    assert await pool.get_session(identifier) is None
-    assert not await pool.stop_session(identifier)
-    after = await run(pool, identifier, "'x' in dir()")
-    assert (result_of(after), after.lost_before) == ("False", None)
-
-
-async def test_memory_of_all_processes_together_is_limited() -> None:
-    async with open_local_pool(configuration(memory_bytes=200 * MEBIBYTE)) as small:
-        code = (
-            "import os, time\n"
-            "for _ in range(4):\n"
-            "    if os.fork() == 0:\n"
-            "        held = bytearray(os.urandom(1) * (80 << 20)); time.sleep(60)\n"
-            "print('forked', flush=True)\n"
-            "time.sleep(60)"
-        )
-        execution = await run(small, "greedy", code)
-        assert execution.session_lost == "it used more than 200 MiB of memory"
-        assert execution.stdout.text == "forked\n"
-        one = await run(small, "greedy", "bytearray(300 << 20)")
-        assert one.error is not None
-        assert one.error.name == "MemoryError"
-        assert one.session_lost is None
-
-
-# Many
-
-
-async def test_twenty_sessions_run_at_once_each_for_itself(pool: LocalSessionPool) -> None:
-    found: dict[int, str] = {}
-
-    async def use(number: int) -> None:
-        identifier = new_identifier()
-        await run(pool, identifier, f"x = {number}")
-        found[number] = result_of(await run(pool, identifier, "x * 2"))
-        await pool.stop_session(identifier)
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(20):
-            tasks.start_soon(use, number)
-    assert found == {number: str(2 * number) for number in range(20)}
-
-
-async def test_sessions_differ_in_what_they_call_random(pool: LocalSessionPool) -> None:
-    code = "import random, os; (random.random(), os.urandom(4), __import__('uuid').uuid4())"
-    found: set[str] = set()
-    for _ in range(2):
-        identifier = new_identifier()
-        found.add(result_of(await run(pool, identifier, code)))
-        await pool.stop_session(identifier)
-    assert len(found) == 2
-
-
-async def test_who_asks_at_the_same_time_gets_the_same_new_session(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    ended: list[Execution] = []
-
-    async def execute(number: int) -> None:
-        ended.append(
-            await run(pool, identifier, f"found = {{*globals().get('found', ()), {number}}}")
-        )
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(4):
-            tasks.start_soon(execute, number)
-    assert sorted(execution.started_session for execution in ended) == [False] * 3 + [True]
-    assert result_of(await run(pool, identifier, "found")) == "{0, 1, 2, 3}"
-
-
-async def test_a_full_pool_says_so_and_what_to_do() -> None:
-    async with open_local_pool(configuration(max_concurrent_sessions=2)) as pool:
-        await run(pool, "first", "1")
-        await run(pool, "second", "1")
-        with pytest.raises(PoolFullError) as refused:
-            await run(pool, "third", "1")
-        assert refused.value.message == (
-            "All 2 sessions of the local pool are in use. Nothing was executed. End a session "
-            "that is not needed, or raise ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS."
-        )
-        assert result_of(await run(pool, "second", "1")) == "1"
-        await pool.stop_session("first")
-        assert result_of(await run(pool, "third", "1")) == "1"
-
-
-async def test_an_image_is_an_attachment_of_the_value(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    png = base64.b64encode(b"\x89PNG").decode()
-    execution = await run(pool, identifier, f"display({{'image/png': {png!r}}}, raw=True)")
-    assert execution.outputs[0].data == {"image/png": b"\x89PNG"}

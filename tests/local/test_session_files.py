@@ -7,11 +7,8 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aca_mcp.errors import (
     FileExistsInSessionError,
@@ -22,143 +19,15 @@ from aca_mcp.errors import (
 )
 from aca_mcp.local import files as files_module
 from aca_mcp.local.files import SessionFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from aca_mcp.pool import FileEntry
-
-MAX_FILE_BYTES = 1000
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    """A directory beside the session's, with a secret in it."""
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "secret").write_text("secret")
-    return tmp_path / "outside"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """The work directory, as the session's code sees it."""
-    for name in ("data", "incoming"):
-        (tmp_path / "session" / name).mkdir(parents=True)
-    return tmp_path / "session" / "data"
-
-
-@pytest.fixture
-def files(data: Path) -> Iterator[SessionFiles]:
-    base = os.open(data.parent, os.O_RDONLY | os.O_DIRECTORY)
-    yield SessionFiles(base, "/mnt/data", MAX_FILE_BYTES)
-    os.close(base)
-
-
-def upload(files: SessionFiles, path: str, *pieces: bytes, overwrite: bool = True) -> FileEntry:
-    started = files.begin_upload(path, overwrite=overwrite)
-    try:
-        for piece in pieces:
-            started.write(piece)
-        return started.finish()
-    finally:
-        started.close()
-
-
-def download(files: SessionFiles, path: str) -> bytes:
-    descriptor, entry = files.open_download(path)
-    with os.fdopen(descriptor, "rb") as file:
-        found = file.read()
-    assert entry.size_bytes == len(found)
-    return found
-
-
-def names(files: SessionFiles, directory: str = "", *, recursive: bool = False) -> list[str]:
-    return [entry.path for entry in files.list(directory, recursive=recursive).entries]
-
-
-def names_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-def incoming(data: Path) -> list[str]:
-    return names_in(data.parent / "incoming")
-
-
-def open_descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-# Paths
-
-
-@given(
-    st.text(st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("/."), max_size=40)
+from tests.local.session_files import (
+    MAX_FILE_BYTES,
+    download,
+    incoming,
+    names,
+    names_in,
+    open_descriptors,
+    upload,
 )
-def test_no_path_that_is_accepted_leaves(path: str) -> None:
-    files = SessionFiles(-1, "/mnt/data", MAX_FILE_BYTES)
-    with suppress(InvalidPathError):
-        for part in files.parse_path(path):
-            assert part not in ("", ".", "..")
-            assert "/" not in part
-            assert "\0" not in part
-            os.fsencode(part)
-
-
-@given(st.lists(st.sampled_from(["..", ".", "", "a", "mnt", "data", "~", "b c"]), max_size=8))
-def test_no_way_up_is_accepted(parts: list[str]) -> None:
-    files = SessionFiles(-1, "/mnt/data", MAX_FILE_BYTES)
-    with suppress(InvalidPathError):
-        assert ".." not in files.parse_path("/".join(parts))
-
-
-@pytest.mark.parametrize(
-    ("path", "parts"),
-    [
-        ("", ()),
-        (".", ()),
-        ("/mnt/data", ()),
-        ("/mnt/data/", ()),
-        ("a.csv", ("a.csv",)),
-        ("./a//b/./c/", ("a", "b", "c")),
-        ("/mnt/data/a/b", ("a", "b")),
-        ("...", ("...",)),
-        ("~/x", ("~", "x")),
-        ("\N{SNOWMAN} \N{COMBINING ACUTE ACCENT}.txt", ("☃ \u0301.txt",)),
-    ],
-)
-def test_paths_are_relative_or_absolute_within(path: str, parts: tuple[str, ...]) -> None:
-    assert SessionFiles(-1, "/mnt/data", 1).parse_path(path) == parts
-
-
-def test_the_usual_name_is_understood_where_the_directory_is_elsewhere() -> None:
-    files = SessionFiles(-1, "/tmp/aca-mcp-x/session-1/data", 1)
-    assert files.parse_path("/mnt/data/a") == ("a",)
-    assert files.parse_path("/tmp/aca-mcp-x/session-1/data/a") == ("a",)
-
-
-@pytest.mark.parametrize(
-    ("path", "sentence"),
-    [
-        ("../a", "A path may not contain '..': give it from the work directory."),
-        ("a/../b", "A path may not contain '..': give it from the work directory."),
-        ("/mnt/data/..", "A path may not contain '..': give it from the work directory."),
-        ("/etc/passwd", "Only files below /mnt/data can be reached. Give a path relative to it."),
-        ("/mnt/database", "Only files below /mnt/data can be reached. Give a path relative to it."),
-        ("/", "Only files below /mnt/data can be reached. Give a path relative to it."),
-        ("a\0b", "A path may not contain control characters."),
-        ("a\nb", "A path may not contain control characters."),
-        ("a\x7fb", "A path may not contain control characters."),
-        ("a\ud800", "A path may not contain half of a character."),
-        ("a" * 256, "The path is too long for a file system."),
-        ("é" * 128, "The path is too long for a file system."),
-        ("a/" * 3001, "The path is too long for a file system."),
-    ],
-)
-def test_other_paths_are_refused_in_a_sentence(path: str, sentence: str) -> None:
-    with pytest.raises(InvalidPathError) as refused:
-        SessionFiles(-1, "/mnt/data", 1).parse_path(path)
-    assert refused.value.message == sentence
-
 
 # Uploading
 
@@ -279,95 +148,6 @@ def test_an_unfinished_upload_that_the_code_took_away_is_an_error(
     with pytest.raises(FileMissingError):
         started.finish()
     started.close()
-
-
-# Links
-
-
-@pytest.fixture
-def links(data: Path, outside: Path) -> Path:
-    """Every way out that the session's code can make."""
-    (data / "up").symlink_to("..")
-    (data / "out").symlink_to(outside)
-    (data / "secret").symlink_to(outside / "secret")
-    (data / "new").symlink_to(outside / "new")
-    (data / "inside").symlink_to("plain")
-    (data / "plain").write_text("plain")
-    return data
-
-
-@pytest.mark.parametrize("path", ["secret", "out/secret", "up/data/plain", "inside", "new"])
-def test_nothing_is_read_through_a_link(files: SessionFiles, links: Path, path: str) -> None:
-    with pytest.raises(InvalidPathError) as refused:
-        download(files, path)
-    assert refused.value.message.startswith(f"{path} leads through ")
-    assert links.exists()
-
-
-@pytest.mark.parametrize("path", ["out/new", "up/incoming/new", "out/deep/new"])
-def test_nothing_is_written_through_a_link_on_the_way(
-    files: SessionFiles, links: Path, outside: Path, path: str
-) -> None:
-    with pytest.raises(InvalidPathError, match="leads through"):
-        upload(files, path, b"evil")
-    assert names_in(outside) == ["secret"]
-    assert incoming(links) == []
-
-
-def test_a_link_in_the_place_of_a_file_is_replaced_itself(
-    files: SessionFiles, links: Path, outside: Path
-) -> None:
-    upload(files, "secret", b"mine")
-    upload(files, "new", b"mine")
-    assert (outside / "secret").read_text() == "secret"
-    assert not (outside / "new").exists()
-    assert not (links / "new").is_symlink()
-
-
-def test_a_link_in_the_place_of_a_file_counts_as_a_file(files: SessionFiles, links: Path) -> None:
-    with pytest.raises(FileExistsInSessionError):
-        upload(files, "new", b"mine", overwrite=False)
-    assert links.exists()
-
-
-@pytest.mark.parametrize("path", ["out", "up", "out/secret", "secret"])
-def test_nothing_is_listed_through_a_link(files: SessionFiles, links: Path, path: str) -> None:
-    with pytest.raises(InvalidPathError, match="leads through"):
-        files.list(path, recursive=True)
-    assert links.exists()
-
-
-def test_links_are_listed_as_what_they_are(files: SessionFiles, links: Path) -> None:
-    found = {entry.path: entry for entry in files.list("", recursive=True).entries}
-    assert found["out"].kind == "other"
-    assert found["secret"].kind == "other"
-    assert found["secret"].size_bytes == 0
-    assert set(found) == set(names_in(links))
-
-
-def test_a_link_is_deleted_itself(files: SessionFiles, links: Path, outside: Path) -> None:
-    files.delete("secret")
-    files.delete("out")
-    assert (outside / "secret").exists()
-    assert not (links / "out").is_symlink()
-    with pytest.raises(InvalidPathError, match="leads through"):
-        files.delete("up/data/plain")
-
-
-def test_the_work_directory_itself_may_not_be_a_link(
-    files: SessionFiles, data: Path, outside: Path
-) -> None:
-    data.rmdir()
-    data.symlink_to(outside)
-    for refused in (
-        lambda: download(files, "secret"),
-        lambda: names(files),
-        lambda: files.delete("secret"),
-        lambda: upload(files, "new", b"evil"),
-    ):
-        with pytest.raises(InvalidPathError, match="leads through"):
-            refused()
-    assert names_in(outside) == ["secret"]
 
 
 # Downloading

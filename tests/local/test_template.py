@@ -242,10 +242,10 @@ def test_the_outer_process_ends_what_came_from_it_when_its_supervisor_is_gone(
         os.read(reader, 1)
         ours.close()
         os._exit = _end
-        with suppress(_Ended):
-            template.wait_outside(theirs, child, str(scratch))
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-        assert children == ""
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        with children.open(encoding="ascii") as listing, suppress(_Ended):
+            template.wait_outside(theirs, child, listing, str(scratch))
+        assert children.read_text(encoding="ascii") == ""
 
     assert in_child(be_outer) is None
     assert not scratch.exists()

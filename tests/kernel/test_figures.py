@@ -1,0 +1,88 @@
+"""Figures that code draws, however it draws them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel.results import data_of, images, kinds, texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aca_mcp.kernel.interpreter import Interpreter
+
+
+@pytest.mark.parametrize("backend", ["", "import matplotlib; matplotlib.use('Agg')\n"])
+@pytest.mark.parametrize("end", ["", "plt.show()\n", "plt.show(); plt.show()\n"])
+def test_figures_are_shown_once_and_in_order(
+    interpreter: Interpreter, backend: str, end: str
+) -> None:
+    result = interpreter.run(
+        f"{backend}import matplotlib.pyplot as plt\n"
+        "for inches in (1, 2, 3): plt.figure(figsize=(inches, 1), dpi=50).add_subplot()\n"
+        f"{end}"
+    )
+    widths = [int.from_bytes(png[16:20]) for png in images(result)]
+    assert widths == sorted(widths)
+    assert len(widths) == 3
+
+
+@pytest.mark.parametrize("backend", ["", "import matplotlib; matplotlib.use('Agg')\n"])
+def test_a_figure_as_last_expression_is_shown_once(interpreter: Interpreter, backend: str) -> None:
+    result = interpreter.run(
+        f"{backend}import matplotlib.pyplot as plt\n"
+        "figure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, 2])\nfigure"
+    )
+    assert len(images(result)) == 1
+
+
+def test_a_figure_that_was_closed_is_shown_when_it_is_the_result(interpreter: Interpreter) -> None:
+    result = interpreter.run(
+        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nplt.close()\nfigure"
+    )
+    assert len(images(result)) == 1
+    assert kinds(result) == ["result"]
+
+
+def test_what_a_plot_call_returns_is_text_and_its_figure_is_shown(
+    interpreter: Interpreter,
+) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])")
+    assert str(texts(result)[0]).startswith("[<matplotlib.lines.Line2D")
+    assert len(images(result)) == 1
+
+
+def test_figures_of_code_that_raised_are_shown_and_do_not_come_back(
+    interpreter: Interpreter,
+) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1])\n1/0")
+    assert result.error_name == "ZeroDivisionError"
+    assert len(result.outputs.blobs) == 1
+    assert interpreter.run("2").outputs.blobs == []
+
+
+def test_a_figure_that_cannot_be_drawn_is_an_error_of_the_code(interpreter: Interpreter) -> None:
+    result = interpreter.run("import matplotlib.pyplot as plt\nplt.title('$\\\\frac$')")
+    assert result.error_name == "ValueError"
+    assert r"Expected \frac" in result.error_message
+    assert data_of(interpreter.run("1"))
+
+
+def test_figures_are_shown_with_the_plain_backend_from_the_first(tmp_path: Path) -> None:
+    """Where nothing was imported ahead, IPython does not know figures yet."""
+    program = (
+        "from aca_mcp.kernel.interpreter import Interpreter\n"
+        "found = Interpreter().run('''import matplotlib; matplotlib.use('Agg')\n"
+        "import matplotlib.pyplot as plt; plt.plot([1, 2]);''')\n"
+        "print([blob[:4] for blob in found.outputs.blobs], found.error_name)"
+    )
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[b'\\x89PNG'] None\n"

@@ -1,0 +1,198 @@
+"""A local pool apart from single sessions: what it says of itself, packages, and its end."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from aca_mcp.errors import (
+    PoolUnavailableError,
+)
+from aca_mcp.local.pool import open_local_pool
+from aca_mcp.pool import Package
+from tests.local.pools import (
+    MEBIBYTE,
+    configuration,
+    content,
+    descendants,
+    download,
+    new_identifier,
+    open_descriptors,
+    result_of,
+    run,
+)
+
+if TYPE_CHECKING:
+    from aca_mcp.local.pool import LocalSessionPool
+
+
+# What a pool says of itself
+
+
+async def test_a_pool_says_what_its_sessions_are(pool: LocalSessionPool, identifier: str) -> None:
+    metadata = await pool.metadata()
+    assert metadata.kind == "local"
+    assert metadata.max_timeout_seconds == 60
+    assert metadata.max_file_bytes == 32 * MEBIBYTE
+    assert metadata.network is False
+    code = "import sys, os; print(os.getcwd()); 'Python ' + sys.version.split()[0]"
+    execution = await run(pool, identifier, code)
+    assert result_of(execution) == repr(metadata.runtime)
+    if metadata.isolation == "namespaces":
+        assert execution.stdout.text == "/mnt/data\n" == f"{metadata.work_directory}\n"
+    names = [package.name.lower() for package in metadata.packages]
+    assert names == sorted(names)
+    assert {"ipython", "numpy", "pandas", "matplotlib"} <= set(names)
+
+
+async def test_packages_are_those_of_the_session_itself(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    before = await pool.list_packages(identifier)
+    assert before == (await pool.metadata()).packages
+    code = (
+        "import os; info = os.environ['PIP_TARGET'] + '/thing-1.5.dist-info'; os.makedirs(info)\n"
+        "text = 'Metadata-Version: 2.1\\nName: thing\\nVersion: 1.5\\n'\n"
+        "open(info + '/METADATA', 'w').write(text)"
+    )
+    await run(pool, identifier, code)
+    after = await pool.list_packages(identifier)
+    assert set(after) - set(before) == {Package("thing", "1.5")}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("5", "its code interfered with the interpreter's own connection"),
+        ("__import__('os')._exit(4)", "its process ended itself (exit code 4)"),
+    ],
+)
+async def test_a_session_that_cannot_list_its_packages_is_ended_and_told_of(
+    pool: LocalSessionPool, identifier: str, answer: str, why: str
+) -> None:
+    code = f"import aca_mcp.kernel.serve as s; s.installed_packages = lambda: {answer}"
+    await run(pool, identifier, code)
+    with pytest.raises(PoolUnavailableError) as refused:
+        await pool.list_packages(identifier)
+    assert why in refused.value.message
+    assert "Its variables and files are lost" in refused.value.message
+    assert (await run(pool, identifier, "1")).lost_before == why
+
+
+async def test_with_a_network_code_reaches_this_machine() -> None:
+    async with open_local_pool(configuration(network=True)) as pool:
+        assert (await pool.metadata()).network is True
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as server:
+            port = server.extra(anyio.abc.SocketAttribute.local_port)
+            code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5).close()"
+            execution = await run(pool, "network", code)
+            assert execution.error is None, execution.error
+
+
+async def test_what_a_session_installs_it_can_import_and_list(
+    pool: LocalSessionPool, identifier: str, tmp_path: Path
+) -> None:
+    """From a wheel that is uploaded, for there is no network; other sessions do not have it."""
+    wheel = "little-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(tmp_path / wheel, "w") as archive:
+        archive.writestr("little.py", "answer = 42\n")
+        archive.writestr("little-1.0.dist-info/METADATA", "Name: little\nVersion: 1.0\n")
+        archive.writestr("little-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("little-1.0.dist-info/RECORD", "")
+    await pool.upload_file(identifier, wheel, content((tmp_path / wheel).read_bytes()))
+
+    execution = await run(pool, identifier, f"%pip install --quiet --no-index {wheel}", timeout=50)
+    assert execution.error is None
+    assert result_of(await run(pool, identifier, "import little; little.answer")) == "42"
+
+    assert Package("little", "1.0") in await pool.list_packages(identifier)
+    assert [entry.path for entry in (await pool.list_files(identifier)).entries] == [wheel]
+    other = await run(pool, "another-session", "import little")
+    assert other.error is not None
+    await pool.stop_session("another-session")
+
+
+# The end
+
+
+def scratch_directories() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("aca-mcp-*"))
+
+
+async def test_closing_a_pool_leaves_nothing() -> None:
+    async with open_local_pool(configuration()) as pool:  # what is loaded once, loads
+        await run(pool, "first", "1")
+    strangers, descriptors = descendants(), open_descriptors()
+    directories = scratch_directories()
+    async with open_local_pool(configuration(ready_sessions=1)) as pool:
+        await run(pool, "first", "1")
+        await pool.upload_file("first", "a", content(b"1"))
+        assert await download(pool, "first", "a") == b"1"
+        await run(pool, "second", "import os; os.fork() or __import__('time').sleep(60)")
+        await run(pool, "third", "import os; os._exit(1)")
+        assert descendants() > strangers
+    assert descendants() == strangers
+    assert open_descriptors() == descriptors
+    assert scratch_directories() == directories
+
+
+async def test_closing_a_pool_ends_code_that_runs_and_children_that_hide() -> None:
+    code = (
+        "import os, time, signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0: time.sleep(60)\n"
+        "    os._exit(0)\n"
+        "print('started', flush=True)\n"
+        "while True:\n"
+        "    try: time.sleep(60)\n"
+        "    except BaseException: pass"
+    )
+    strangers = descendants()
+    started = anyio.Event()
+    stubborn = configuration(interrupt_grace_seconds=0.2)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks, open_local_pool(stubborn) as pool:
+            tasks.start_soon(lambda: run(pool, "hidden", code, on_output=lambda _: started.set()))
+            await started.wait()
+    assert descendants() == strangers
+
+
+async def test_an_error_of_the_body_is_raised_as_it_is() -> None:
+    strangers = descendants()
+    with pytest.raises(KeyError, match="the body's own"):
+        async with open_local_pool(configuration()):
+            raise KeyError("the body's own")
+    assert descendants() == strangers
+
+
+async def test_cancelling_the_body_closes_the_pool() -> None:
+    strangers = descendants()
+    with anyio.move_on_after(0.3) as scope:
+        async with open_local_pool(configuration()):
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert descendants() == strangers
+
+
+async def test_a_pool_that_nobody_uses_closes_at_once() -> None:
+    strangers = descendants()
+    before = anyio.current_time()
+    async with open_local_pool(configuration(preimport=("pandas",), ready_sessions=2)):
+        pass
+    assert anyio.current_time() - before < 5
+    assert descendants() == strangers
+
+
+async def test_two_pools_have_sessions_of_their_own() -> None:
+    identifier = new_identifier()
+    async with open_local_pool(configuration()) as one, open_local_pool(configuration()) as two:
+        await run(one, identifier, "x = 1")
+        assert (await two.get_session(identifier)) is None
+        assert (await run(two, identifier, "x")).error is not None
