@@ -66,13 +66,17 @@ class StreamText:
     tail: str = ""
     """The end, when ``omitted_bytes`` is not 0."""
     total_bytes: int = 0
-    """How many bytes the code wrote."""
+    """How many bytes the code wrote; if ``cut``, how many of them there are."""
     omitted_bytes: int = 0
     """How many of them, between head and tail, were not kept."""
+    cut: bool = False
+    """The pool dropped what came after ``head``, and does not tell how much that was."""
 
     @property
     def text(self) -> str:
-        """Head and tail, with a line between them that says how much is missing."""
+        """What there is of it, with a line where something is missing."""
+        if self.cut:
+            return f"{self.head}\n[... the session pool did not keep the rest ...]"
         if not self.omitted_bytes:
             return self.head
         return f"{self.head}\n[... {self.omitted_bytes:,} bytes not kept ...]\n{self.tail}"

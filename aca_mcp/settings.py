@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aca_mcp.errors import SettingsError
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 ENV_PREFIX = "ACA_MCP_"
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_AZURE_MAX_TIMEOUT_SECONDS = 220
+
+ApiVersion = Literal["2024-10-02-preview", "2025-02-02-preview", "2025-10-02-preview"]
+CredentialChoice = Literal[
+    "default",
+    "managed-identity",
+    "workload-identity",
+    "client-secret",
+    "azure-cli",
+    "developer-cli",
+    "emulator",
+]
 
 
 class Settings(BaseSettings):
@@ -65,6 +77,35 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="What goes to stderr.")
     ] = "warning"
+
+    azure_api_version: Annotated[
+        ApiVersion,
+        Field(description="The data plane's API; older ones lack features, which are then said."),
+    ] = "2025-10-02-preview"
+    azure_credential: Annotated[
+        CredentialChoice,
+        Field(description="Whose token is used; `default` tries them all, `az login` included."),
+    ] = "default"
+    azure_client_id: Annotated[
+        str, Field(description="Client id of a user-assigned managed or workload identity.")
+    ] = ""
+    azure_scope: Annotated[
+        str, Field(description="What the token is for; sovereign clouds have others.")
+    ] = "https://dynamicsessions.io/.default"
+    azure_results: Annotated[
+        Literal["rich", "plain"],
+        Field(description="`plain` sends code as it is; one figure of an execution comes back."),
+    ] = "rich"
+    azure_connect_timeout_seconds: Annotated[
+        float, Field(gt=0, le=300, description="Time for a connection to the pool.")
+    ] = 10
+    azure_retry_seconds: Annotated[
+        float, Field(ge=0, le=600, description="How long a request turned away is tried again.")
+    ] = 30
+    emulator_token: Annotated[
+        SecretStr,
+        Field(description="The only token an emulator takes; unset, it takes any on loopback."),
+    ] = SecretStr("")
 
     local_python: Annotated[
         Path | None,
@@ -164,6 +205,14 @@ class Settings(BaseSettings):
                 f"{ENV_PREFIX}LOCAL_MAX_TIMEOUT_SECONDS ({self.local_max_timeout_seconds:g}); "
                 "change one of them"
             )
+        if (
+            self.pool_kind == "azure"
+            and self.execution_timeout_seconds > _AZURE_MAX_TIMEOUT_SECONDS
+        ):
+            raise ValueError(
+                f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
+                f"{_AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
+            )
         return self
 
     @property
@@ -237,6 +286,6 @@ def _sentence(item: ErrorDetails, overrides: Mapping[str, str]) -> str:
 def describe_default(field: str) -> str:
     """The default of a setting, for a person."""
     default: object = Settings.model_fields[field].default
-    if default is None or default == "":
+    if default is None or default == "" or isinstance(default, SecretStr):
         return "unset"
     return str(default)

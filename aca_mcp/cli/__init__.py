@@ -11,7 +11,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from aca_mcp import __version__
-from aca_mcp.cli.flags import Parser, add_setting_flags, settings_from, wants_help
+from aca_mcp.cli.flags import (
+    Parser,
+    add_emulator_flags,
+    add_setting_flags,
+    settings_from,
+    wants_help,
+)
 from aca_mcp.cli.refusals import refusal_in
 from aca_mcp.errors import AcaMcpError, SettingsError
 
@@ -46,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(refusal, SettingsError) else 1
     except KeyboardInterrupt:
         # The usual end of a server, also before it has taken the signal over.
-        return 0 if parsed.command == "serve" else 130
+        return 0 if parsed.command in {"serve", "emulator"} else 130
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -60,6 +66,11 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.exec import execute, request_from
 
         return execute(settings, request_from(parsed))
+    if command == "emulator":
+        from aca_mcp.cli.emulator import emulate
+        from aca_mcp.cli.emulator import request_from as emulator_request_from
+
+        return emulate(settings, emulator_request_from(parsed))
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)
@@ -107,6 +118,10 @@ def _parser() -> Parser:
         help="Copy this file of the session to the current directory afterwards. May be repeated.",
     )
     add_setting_flags(run)
+
+    emulator = command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
+    add_emulator_flags(emulator)
+    add_setting_flags(emulator)
 
     add_setting_flags(command("doctor", "Say what would run here, what is missing and the fix."))
     return parser

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Literal, NoReturn, get_args, get_origin
 
+from pydantic import SecretStr
+
 from aca_mcp.settings import Settings, describe_default, flag_name, load_settings, variable_name
 
 _ENV_FILE_HELP = (
@@ -43,6 +45,21 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags of ``aca-mcp emulator``, which are nothing to other commands."""
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen.")
+    parser.add_argument("--port", default="8080", metavar="N", help="0 takes one that is free.")
+    parser.add_argument("--certificate", type=Path, metavar="PATH", help="PEM file, for https.")
+    parser.add_argument("--key", type=Path, metavar="PATH", help="The certificate's key.")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND:N",
+        help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
+    )
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings that flags, environment and the named file give together.
 
@@ -70,4 +87,4 @@ def _metavar(annotation: object) -> str:
         return "|".join(str(choice) for choice in get_args(annotation))
     if annotation is int or annotation is float:
         return "N"
-    return "TEXT" if annotation is str else "PATH"
+    return "TEXT" if annotation is str or annotation is SecretStr else "PATH"

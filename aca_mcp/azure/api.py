@@ -1,0 +1,112 @@
+"""The data plane's address book: API versions, what each has, and the URLs of its operations.
+
+Pure. Knows nothing of how requests are sent.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from aca_mcp.settings import ApiVersion
+
+MAX_TIMEOUT_SECONDS = 220
+"""The longest execution that the service allows."""
+MAX_FILE_BYTES = 128 * 2**20
+"""The largest file that the service takes."""
+DEFAULT_STREAM_CHARACTERS = 4096
+"""What the service keeps of stdout and of stderr when a request does not say."""
+
+
+class Feature(enum.Enum):
+    """What not every API version, or not every kind of pool, has."""
+
+    SESSIONS = enum.auto()
+    """Reading and ending a session: ``/session``."""
+    STOP_SESSION = enum.auto()
+    """Ending a session of a custom-container pool: ``/.management/stopSession``."""
+    METADATA = enum.auto()
+    """What the pool's sessions have: ``/metadata``."""
+    RECURSIVE_LISTING = enum.auto()
+    OUTPUT_LENGTH = enum.auto()
+    """A request may say how much of its output it wants."""
+
+
+_SINCE: dict[Feature, ApiVersion] = {
+    Feature.SESSIONS: "2025-02-02-preview",
+    Feature.METADATA: "2025-02-02-preview",
+    Feature.STOP_SESSION: "2025-10-02-preview",
+    Feature.RECURSIVE_LISTING: "2025-10-02-preview",
+    Feature.OUTPUT_LENGTH: "2025-10-02-preview",
+}
+_BUILT_IN_ONLY = frozenset({Feature.SESSIONS, Feature.METADATA})
+_CUSTOM_ONLY = frozenset({Feature.STOP_SESSION})
+_CUSTOM_CONTAINER_DOMAIN = ".azurecontainerapps.io"
+_BUILT_IN_DOMAIN = ".dynamicsessions.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One pool's data plane in one API version."""
+
+    endpoint: str
+    """The pool management endpoint, without a slash at its end."""
+    version: ApiVersion = "2025-10-02-preview"
+
+    @property
+    def is_custom_container(self) -> bool:
+        """The pool runs containers of its user, who see every request but serve only some."""
+        return (urlsplit(self.endpoint).hostname or "").endswith(_CUSTOM_CONTAINER_DOMAIN)
+
+    def has(self, feature: Feature) -> bool:
+        """Whether this version and this kind of pool have a feature."""
+        foreign = _BUILT_IN_ONLY if self.is_custom_container else _CUSTOM_ONLY
+        return feature not in foreign and self.version >= _SINCE[feature]
+
+    def url(self, operation: str, identifier: str | None = None, **query: str) -> str:
+        """The URL of an operation.
+
+        Args:
+            operation: the path after the endpoint, each part of it quoted: see ``file_path``.
+            identifier: the session's, for operations on a session.
+            query: further parameters; empty ones are left out.
+        """
+        parameters = {"api-version": self.version}
+        if identifier is not None:
+            parameters["identifier"] = identifier
+        parameters.update((name, value) for name, value in query.items() if value)
+        return f"{self.endpoint}{operation}?{urlencode(parameters, quote_via=quote, safe='')}"
+
+    def continues_at(self, link: str) -> bool:
+        """Whether a link to a next page stays at this endpoint, so that our token may go there."""
+        return link.startswith(f"{self.endpoint}/")
+
+
+def file_path(name: str, suffix: str = "") -> str:
+    """The path of a file's operations. Every name is a single segment, whatever it contains."""
+    return f"/files/{quote(name, safe='')}{suffix}"
+
+
+def complaint_about(endpoint: str) -> str | None:
+    """What is wrong with the shape of an endpoint of Azure's own, or None.
+
+    Endpoints of other hosts, such as an emulator's, have no shape to keep to.
+    """
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    if parts.query or parts.fragment:
+        return "has a query or a fragment; end it with the pool's name"
+    if host.endswith(_BUILT_IN_DOMAIN):
+        names = [part.lower() for part in parts.path.strip("/").split("/")]
+        if len(names) != 6 or names[::2] != ["subscriptions", "resourcegroups", "sessionpools"]:
+            return (
+                "must look like https://REGION.dynamicsessions.io/subscriptions/SUBSCRIPTION"
+                "/resourceGroups/GROUP/sessionPools/POOL, as the pool's property "
+                "poolManagementEndpoint does"
+            )
+    elif host.endswith(_CUSTOM_CONTAINER_DOMAIN) and host.count(".") < 4:
+        return "must look like https://POOL.ENVIRONMENT.REGION.azurecontainerapps.io"
+    return None

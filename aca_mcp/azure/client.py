@@ -1,0 +1,286 @@
+"""Sends requests to the data plane: authenticated, retried where that is safe, bounded in time.
+
+Running code is not idempotent. Sent again is only what cannot have run: a request whose connection
+was refused, one that was answered 401, 429 or 503, and reading. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import anyio
+import httpx
+import tenacity
+
+from aca_mcp.azure.refusals import POOL_FULL, Subject, find_fault, refusal
+from aca_mcp.errors import PoolUnavailableError, SessionPoolError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+
+    from aca_mcp.azure.tokens import TokenSource
+
+_T = TypeVar("_T")
+
+MAX_ANSWER_BYTES = 128 * 2**20
+"""More than an execution's answer can have, with every bound used up."""
+_MAX_FAULT_BYTES = 64 * 1024
+_ANSWER_SECONDS = 60
+_WRITE_SECONDS = 60
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 5
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_LATER = frozenset({429, 503})
+"""Statuses of requests that were turned away before anything was done about them."""
+_PERHAPS_DONE = frozenset({408, 500, 502, 504})
+"""Statuses that a gateway gives without knowing what became of the request."""
+
+
+class Body(Protocol):
+    """Content that may be sendable only once."""
+
+    @property
+    def started(self) -> bool:
+        """It cannot be sent again."""
+        ...
+
+    def content(self) -> bytes | AsyncIterator[bytes]:
+        """What to send."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, before it has a token."""
+
+    method: str
+    url: str
+    subject: Subject
+    identifier: str = ""
+    content: bytes | Body = b""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer_seconds: float = _ANSWER_SECONDS
+    """How long the service may take until its answer begins, and between pieces of it."""
+    repeatable: bool = False
+    """Sending it twice does what sending it once does."""
+    expected: frozenset[int] = frozenset()
+    """Statuses that are answers, besides those of success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class AnswerLostError(Exception):
+    """A request was sent, and what became of it is not known."""
+
+
+class AnswerTooLargeError(Exception):
+    """An answer has more bytes than are read."""
+
+
+class _LaterError(Exception):
+    """What can be tried again after a while, and the error if it cannot."""
+
+    def __init__(self, error: SessionPoolError, wait_seconds: float = 0) -> None:
+        super().__init__()
+        self.error = error
+        self.wait_seconds = wait_seconds
+
+
+class DataPlane:
+    """The service behind one endpoint. Made by ``open_data_plane``."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        tokens: TokenSource,
+        retry_seconds: float,
+        on_headers: Callable[[str, Mapping[str, str]], None],
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._retry_seconds = retry_seconds
+        self._on_headers = on_headers
+
+    async def send(self, call: Call) -> Reply:
+        """Send a request and read its answer.
+
+        Raises:
+            AnswerLostError: what became of a request that is not repeatable is not known.
+            AnswerTooLargeError: the answer was not read whole.
+            SessionPoolError: the service refused it, or cannot be reached.
+        """
+        return await self._retried(call, self._send_once)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[httpx.Response]:
+        """Send a request, and leave the answer's body to be read as it comes.
+
+        Raises:
+            SessionPoolError: the service refused it, or cannot be reached; also while reading.
+        """
+        response = await self._retried(call, self._open)
+        try:
+            yield response
+        except httpx.TransportError as error:
+            raise PoolUnavailableError(
+                "The connection to the session pool broke in the middle of the answer. Try again."
+            ) from error
+        finally:
+            await _close(response)
+
+    async def _retried(self, call: Call, attempt: Callable[[Call], Awaitable[_T]]) -> _T:
+        attempts = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_LaterError),
+            wait=_wait,
+            stop=tenacity.stop_before_delay(self._retry_seconds),
+            sleep=anyio.sleep,
+            reraise=True,
+        )
+        try:
+            return await attempts(attempt, call)
+        except _LaterError as later:
+            raise later.error from later.__cause__
+
+    async def _send_once(self, call: Call) -> Reply:
+        response = await self._open(call)
+        try:
+            body = await _read(response, MAX_ANSWER_BYTES)
+        except httpx.TransportError as error:
+            raise _broken(call) from error
+        finally:
+            await _close(response)
+        return Reply(response.status_code, response.headers, body)
+
+    async def _open(self, call: Call) -> httpx.Response:
+        token = await self._tokens.get()
+        response = await self._try(call, token)
+        if response.status_code == 401 and _can_be_sent(call):
+            await _close(response)
+            response = await self._try(call, await self._tokens.replace(token))
+        if response.is_success or response.status_code in call.expected:
+            self._on_headers(call.identifier, response.headers)
+            return response
+        try:
+            raise await _refused(call, response)
+        finally:
+            await _close(response)
+
+    async def _try(self, call: Call, token: str) -> httpx.Response:
+        content = call.content if isinstance(call.content, bytes) else call.content.content()
+        request = self._http.build_request(
+            call.method,
+            call.url,
+            content=content or None,
+            headers={**call.headers, "Authorization": f"Bearer {token}"},
+        )
+        request.extensions["timeout"]["read"] = call.answer_seconds
+        try:
+            return await self._http.send(request, stream=True)
+        except _NOT_SENT as error:
+            unreachable = PoolUnavailableError(
+                "The session pool cannot be reached. Nothing was executed. Check the network, and "
+                f"ACA_MCP_POOL_MANAGEMENT_ENDPOINT. ({type(error).__name__})"
+            )
+            raise _LaterError(unreachable) from error
+        except httpx.TransportError as error:
+            raise _broken(call) from error
+
+
+def _broken(call: Call) -> Exception:
+    if call.repeatable:
+        return _LaterError(
+            PoolUnavailableError(
+                "The connection to the session pool broke, several times. Try again later."
+            )
+        )
+    return AnswerLostError()
+
+
+async def _refused(call: Call, response: httpx.Response) -> Exception:
+    status = response.status_code
+    try:
+        body = await _read(response, _MAX_FAULT_BYTES)
+    except (httpx.TransportError, AnswerTooLargeError):
+        body = b""
+    fault = find_fault(status, response.headers, body)
+    error = refusal(status, fault, call.subject, call.identifier)
+    if fault.code.lower() == POOL_FULL:
+        return error  # a session's place becomes free in minutes, not in seconds
+    if (status in _LATER and _can_be_sent(call)) or (status in _PERHAPS_DONE and call.repeatable):
+        return _LaterError(error, _retry_after(response.headers))
+    return AnswerLostError() if status in _PERHAPS_DONE else error
+
+
+def _can_be_sent(call: Call) -> bool:
+    return isinstance(call.content, bytes) or not call.content.started
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Exponential with jitter, and never sooner than the service asks for."""
+    jittered = tenacity.wait_random_exponential(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)(state)
+    error = state.outcome.exception() if state.outcome is not None else None
+    return max(jittered, error.wait_seconds) if isinstance(error, _LaterError) else jittered
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:6])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > most:
+            raise AnswerTooLargeError
+    return bytes(body)
+
+
+async def _close(response: httpx.Response) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+        await response.aclose()
+
+
+@asynccontextmanager
+async def open_data_plane(
+    tokens: TokenSource,
+    *,
+    connect_seconds: float,
+    retry_seconds: float,
+    on_headers: Callable[[str, Mapping[str, str]], None],
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncGenerator[DataPlane]:
+    """Open connections as they are needed, keep them for the next requests, close them at the end.
+
+    Args:
+        tokens: where tokens come from.
+        connect_seconds: how long a connection may take.
+        retry_seconds: how long one request may be tried again.
+        on_headers: called with the identifier and the headers of every answer about a session.
+        transport: instead of the network.
+    """
+    timeout = httpx.Timeout(
+        connect=connect_seconds, read=_ANSWER_SECONDS, write=_WRITE_SECONDS, pool=connect_seconds
+    )
+    # A connection is in use for as long as an execution: there is one for each session at least.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60)
+    async with httpx.AsyncClient(
+        timeout=timeout, limits=limits, transport=transport, follow_redirects=False
+    ) as http:
+        yield DataPlane(http, tokens, retry_seconds, on_headers)

@@ -1,0 +1,39 @@
+"""What an Azure pool is told about itself: plain values, whoever they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aca_mcp.azure.credentials import credential_factory, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aca_mcp.azure.tokens import TokenCredential
+    from aca_mcp.settings import ApiVersion
+
+SCOPE = "https://dynamicsessions.io/.default"
+
+
+@dataclass(frozen=True, slots=True)
+class AzurePoolConfiguration:
+    """Which pool, and how to speak to it."""
+
+    endpoint: str
+    """The pool management endpoint."""
+    make_credential: Callable[[], TokenCredential] = field(
+        default_factory=lambda: credential_factory("default")
+    )
+    """Called once, in a worker thread, when the first token is needed."""
+    credential_description: str = field(default_factory=lambda: describe("default"))
+    """For messages: the credential, and what it needs."""
+    api_version: ApiVersion = "2025-10-02-preview"
+    scope: str = SCOPE
+    rich_results: bool = True
+    """Run code by our module in the session. Else it is sent as it is: one figure comes back."""
+    connect_seconds: float = 10
+    retry_seconds: float = 30
+    """How long a request that was turned away is tried again."""
+    max_stream_characters: int = 2**20
+    """How much to ask for of stdout and of stderr."""

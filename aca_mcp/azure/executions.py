@@ -1,0 +1,156 @@
+"""Runs code in sessions of the service: one request where it can be, never the same code twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import anyio
+
+from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
+from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
+from aca_mcp.azure.refusals import Subject
+from aca_mcp.azure.sessions import is_new
+from aca_mcp.azure.wire import ExecutionAnswer, NotUnderstoodError
+from aca_mcp.errors import (
+    ExecutionOutcomeUnknownError,
+    InvalidRequestError,
+    SessionPoolError,
+)
+
+if TYPE_CHECKING:
+    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.client import DataPlane
+    from aca_mcp.azure.configuration import AzurePoolConfiguration
+
+_logger = logging.getLogger(__name__)
+
+MAX_SYNCHRONOUS_SECONDS = 100
+"""Longer executions are polled: gateways and proxies on the way drop connections idle for long."""
+_GRACE_SECONDS = 30
+"""How much longer than its time an execution may take to answer."""
+_FIRST_POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An execution's answer."""
+
+    answer: ExecutionAnswer
+    new_session: bool | None
+    """The session was allocated for it; None if the service does not say."""
+
+
+class Executions:
+    """The operations on executions of one pool."""
+
+    def __init__(self, api: Api, plane: DataPlane, configuration: AzurePoolConfiguration) -> None:
+        """Describe them."""
+        self._api = api
+        self._plane = plane
+        self._ask_for_length = api.has(Feature.OUTPUT_LENGTH)
+        self._max_stream_characters = configuration.max_stream_characters
+
+    @property
+    def stream_characters(self) -> int:
+        """How much of each stream the service keeps."""
+        return self._max_stream_characters if self._ask_for_length else DEFAULT_STREAM_CHARACTERS
+
+    async def run(self, identifier: str, code: str, timeout_seconds: float) -> Answered:
+        """Run code and wait for its end.
+
+        Raises:
+            ExecutionOutcomeUnknownError: it was sent, and its answer is lost.
+            SessionPoolError: it was not run.
+        """
+        execution_id = str(uuid.uuid4())
+        deadline = anyio.current_time() + timeout_seconds + _GRACE_SECONDS
+        try:
+            reply = await self._post(identifier, code, timeout_seconds, execution_id)
+        except AnswerLostError:
+            # Its code is never sent again, but what came of it can be asked for.
+            _logger.info("The answer of an execution was lost; asking what became of it")
+            answer = await self._follow(identifier, execution_id, deadline)
+            return Answered(answer, None)
+        except AnswerTooLargeError:
+            raise ExecutionOutcomeUnknownError(
+                "The code was run, and what it displayed is too large to be read: print and "
+                "display less, or write it to a file. The session is kept."
+            ) from None
+        answer = _read(reply)
+        if answer.is_pending:
+            answer = await self._follow(identifier, answer.id or execution_id, deadline)
+        return Answered(answer, is_new(reply.headers))
+
+    async def _post(
+        self, identifier: str, code: str, timeout_seconds: float, execution_id: str
+    ) -> Reply:
+        asynchronous = timeout_seconds > MAX_SYNCHRONOUS_SECONDS
+        request: dict[str, object] = {
+            "codeInputType": "Inline",
+            "executionType": "Asynchronous" if asynchronous else "Synchronous",
+            "code": code,
+            "timeoutInSeconds": math.ceil(timeout_seconds),
+        }
+        if self._ask_for_length:
+            request["outputStreamsMaxLength"] = self._max_stream_characters
+        call = Call(
+            "POST",
+            self._api.url("/executions", identifier),
+            Subject.EXECUTION,
+            identifier,
+            content=json.dumps(request).encode(),
+            headers={"Content-Type": "application/json", "operation-id": execution_id},
+            answer_seconds=_GRACE_SECONDS if asynchronous else timeout_seconds + _GRACE_SECONDS,
+        )
+        try:
+            return await self._plane.send(call)
+        except InvalidRequestError as error:
+            # Whether there is a bound to what may be asked for is not documented. A request that
+            # is not valid was not run.
+            if self._ask_for_length and "outputstreamsmaxlength" in error.message.lower():
+                _logger.warning("The pool takes no outputStreamsMaxLength; output will be short")
+                self._ask_for_length = False
+                return await self._post(identifier, code, timeout_seconds, execution_id)
+            raise
+
+    async def _follow(self, identifier: str, execution_id: str, deadline: float) -> ExecutionAnswer:
+        """Ask for an execution until it has ended."""
+        call = Call(
+            "GET",
+            self._api.url(f"/executions/{quote(execution_id, safe='')}", identifier),
+            Subject.EXECUTION,
+            identifier,
+            repeatable=True,
+        )
+        wait = _FIRST_POLL_SECONDS
+        with suppress(SessionPoolError, AnswerTooLargeError, NotUnderstoodError):
+            with anyio.CancelScope(deadline=deadline):
+                while True:
+                    answer = ExecutionAnswer.read((await self._plane.send(call)).body)
+                    if not answer.is_pending:
+                        return answer
+                    await anyio.sleep(wait)
+                    wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
+        raise _outcome_unknown()
+
+
+def _read(reply: Reply) -> ExecutionAnswer:
+    try:
+        return ExecutionAnswer.read(reply.body)
+    except NotUnderstoodError as error:
+        raise _outcome_unknown() from error
+
+
+def _outcome_unknown() -> ExecutionOutcomeUnknownError:
+    return ExecutionOutcomeUnknownError(
+        "The code was sent and its answer was lost: it may have run, wholly, partly or not at all. "
+        "It was not sent again. Look at the session's variables and files before running it again."
+    )

@@ -1,0 +1,213 @@
+"""The files of sessions, over the service's REST API, streamed both ways."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Literal
+
+from aca_mcp.azure.api import MAX_FILE_BYTES, Feature, file_path
+from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
+from aca_mcp.azure.multipart import file_body
+from aca_mcp.azure.paths import is_plain_name, parse_file_path, parse_path
+from aca_mcp.azure.refusals import Subject
+from aca_mcp.azure.wire import FileAnswer, FileListAnswer, NotUnderstoodError
+from aca_mcp.errors import (
+    FileExistsInSessionError,
+    FileTooLargeError,
+    InvalidPathError,
+    PoolUnavailableError,
+)
+from aca_mcp.pool import FileDownload, FileEntry, FileListing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+
+    import httpx
+
+    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.client import DataPlane
+
+MAX_ENTRIES = 1000
+_MAX_DEPTH = 64
+_MAX_PAGES = 100
+_UPLOAD_SECONDS = 120
+_CHUNK_BYTES = 2**20
+
+
+class Files:
+    """The operations on files of one pool's sessions."""
+
+    def __init__(self, api: Api, plane: DataPlane) -> None:
+        """Describe them."""
+        self._api = api
+        self._plane = plane
+
+    async def list(self, identifier: str, directory: str, *, recursive: bool) -> FileListing:
+        """List a directory, at most ``MAX_ENTRIES`` of it."""
+        start = "/".join(parse_path(directory))
+        # Older API versions list one directory at a time.
+        deep = recursive and self._api.has(Feature.RECURSIVE_LISTING)
+        entries: dict[str, FileEntry] = {}
+        pending = [start]
+        while pending and len(entries) <= MAX_ENTRIES:
+            here = pending.pop()
+            async for answer in self._pages(identifier, here, recursive=deep):
+                entry = _entry(here, answer)
+                if entry is None or entry.path in entries:
+                    continue
+                entries[entry.path] = entry
+                depth = entry.path.count("/") - start.count("/")
+                if recursive and not deep and entry.kind == "directory" and depth < _MAX_DEPTH:
+                    pending.append(entry.path)
+                if len(entries) > MAX_ENTRIES:
+                    break
+        kept = list(entries.values())[:MAX_ENTRIES]
+        kept.sort(key=lambda entry: entry.path)
+        return FileListing(tuple(kept), truncated=len(entries) > MAX_ENTRIES)
+
+    async def _pages(
+        self, identifier: str, directory: str, *, recursive: bool
+    ) -> AsyncIterator[FileAnswer]:
+        url = self._api.url(
+            "/files", identifier, path=directory, recursive="true" if recursive else ""
+        )
+        for _ in range(_MAX_PAGES):
+            page = FileListAnswer.read((await self._send("GET", url, identifier)).body)
+            for answer in page.value:
+                yield answer
+            if not page.next_link:
+                return
+            if not self._api.continues_at(page.next_link):
+                raise PoolUnavailableError(
+                    "The session pool's list of files goes on at another address, where our token "
+                    "must not go."
+                )
+            url = page.next_link
+
+    async def upload(
+        self, identifier: str, path: str, content: AsyncIterable[bytes], *, overwrite: bool
+    ) -> FileEntry:
+        """Write a file. Without ``overwrite`` the service is asked first whether it is there."""
+        directory, name = parse_file_path(path)
+        if not overwrite and await self._exists(identifier, directory, name):
+            raise FileExistsInSessionError(
+                f"{path} is there already, and was left as it is. Overwrite it, or take another "
+                "name."
+            )
+        body = await file_body(name, content, MAX_FILE_BYTES)
+        call = Call(
+            "POST",
+            self._api.url("/files", identifier, path=directory),
+            Subject.FILE,
+            identifier,
+            content=body,
+            headers={"Content-Type": body.content_type},
+            answer_seconds=_UPLOAD_SECONDS,
+        )
+        try:
+            answer = FileAnswer.read((await self._plane.send(call)).body)
+        except (AnswerLostError, AnswerTooLargeError, NotUnderstoodError) as error:
+            raise PoolUnavailableError(
+                "The answer to an upload was lost: the file may be there or not. Upload it again."
+            ) from error
+        # The service may have made the name fit; where the file is, it says.
+        sent = FileAnswer(
+            name=answer.name if is_plain_name(answer.name) else name,
+            type="file",
+            size_in_bytes=answer.size_in_bytes,
+            last_modified_at=answer.last_modified_at,
+        )
+        entry = _entry(directory, sent)
+        assert entry is not None  # noqa: S101 -- its name is plain
+        return entry
+
+    async def _exists(self, identifier: str, directory: str, name: str) -> bool:
+        url = self._api.url(file_path(name), identifier, path=directory)
+        reply = await self._send("GET", url, identifier, expected=frozenset({404}))
+        return reply.status != 404
+
+    @asynccontextmanager
+    async def download(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        """Open a file for reading. Costs one request where the answer tells the file's size."""
+        directory, name = parse_file_path(path)
+        call = Call(
+            "GET",
+            self._api.url(file_path(name, "/content"), identifier, path=directory),
+            Subject.FILE,
+            identifier,
+            # Else the length would be that of a compressed file.
+            headers={"Accept-Encoding": "identity"},
+            repeatable=True,
+        )
+        async with self._plane.stream(call) as response:
+            entry = _described("/".join(filter(None, (directory, name))), response.headers)
+            if entry is None:
+                url = self._api.url(file_path(name), identifier, path=directory)
+                found = FileAnswer.read((await self._send("GET", url, identifier)).body)
+                entry = _entry(directory, found)
+            if entry is None or entry.kind != "file":
+                raise InvalidPathError(f"{path} is not a regular file.")
+            if entry.size_bytes > MAX_FILE_BYTES:
+                raise _too_large(path)
+            yield FileDownload(entry, _chunks(response, path))
+
+    async def delete(self, identifier: str, path: str) -> None:
+        """Delete a file."""
+        directory, name = parse_file_path(path)
+        url = self._api.url(file_path(name), identifier, path=directory)
+        try:
+            await self._plane.send(Call("DELETE", url, Subject.FILE, identifier))
+        except (AnswerLostError, AnswerTooLargeError) as error:
+            raise PoolUnavailableError(
+                "The answer to a deletion was lost: the file may be there or not. List the files."
+            ) from error
+
+    async def _send(
+        self, method: str, url: str, identifier: str, expected: frozenset[int] = frozenset()
+    ) -> Reply:
+        call = Call(method, url, Subject.FILE, identifier, repeatable=True, expected=expected)
+        return await self._plane.send(call)
+
+
+def _entry(listed: str, answer: FileAnswer) -> FileEntry | None:
+    """A file as the port has it, or None if no file could have that name."""
+    between = [part for part in answer.directory.split("/") if part not in ("", ".")]
+    if not all(map(is_plain_name, [*between, answer.name])):
+        return None
+    kinds: dict[str, Literal["file", "directory"]] = {"file": "file", "directory": "directory"}
+    return FileEntry(
+        path="/".join([*filter(None, [listed]), *between, answer.name]),
+        kind=kinds.get(answer.type.lower(), "other"),
+        size_bytes=max(0, int(answer.size_in_bytes)),
+        modified_at=answer.last_modified_at,
+    )
+
+
+def _described(path: str, headers: Mapping[str, str]) -> FileEntry | None:
+    """The file by the headers of its content, or None if they do not tell its size."""
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return None
+    try:
+        modified = parsedate_to_datetime(headers["last-modified"])
+    except (KeyError, ValueError):
+        modified = datetime.now(UTC)  # it is not older than this
+    return FileEntry(path, "file", int(length[:18]), modified.astimezone(UTC))
+
+
+async def _chunks(response: httpx.Response, path: str) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > MAX_FILE_BYTES:
+            raise _too_large(path)
+        yield chunk
+
+
+def _too_large(path: str) -> FileTooLargeError:
+    return FileTooLargeError(
+        f"{path} has more than {MAX_FILE_BYTES:,} bytes, which is the most that can be downloaded. "
+        "Let code compress it or split it."
+    )

@@ -1,0 +1,135 @@
+"""The interpreter of a session as callers see it: state, loss, and all that code displayed.
+
+In the ordinary case a run is one request. The first one brings our module along (``wrapping``); one
+more is needed when the session turns out to be another than it was, and for each further part of a
+very long report. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.azure.results import Circumstances, build_execution, is_absent
+from aca_mcp.azure.sessions import RECYCLED, RESTARTED
+from aca_mcp.azure.wrapping import (
+    PREFIX,
+    BadReportError,
+    ReportPart,
+    ask_for_more,
+    read_report,
+    wrap,
+)
+from aca_mcp.errors import ExecutionOutcomeUnknownError, SessionPoolError
+from aca_mcp.pool import WORK_DIRECTORY, Execution
+
+if TYPE_CHECKING:
+    from aca_mcp.azure.executions import Answered, Executions
+    from aca_mcp.azure.sessions import KnownSession
+    from aca_mcp.azure.wrapping import Report
+
+OWN_CODE_SECONDS = 60
+"""How long code of ours may take."""
+_ENTER = f"import os; os.chdir({WORK_DIRECTORY!r})"
+
+
+class Interpreter:
+    """Runs code in the sessions of one pool. Callers see to it that each has one run at a time."""
+
+    def __init__(self, executions: Executions, *, rich: bool) -> None:
+        """Describe it.
+
+        Args:
+            executions: what sends code.
+            rich: run code by our module, so that everything it displays comes back.
+        """
+        self._executions = executions
+        self._rich = rich
+
+    async def run(
+        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+    ) -> Execution:
+        """Run code, and tell what is known of its session.
+
+        Raises:
+            ExecutionOutcomeUnknownError: its answer is lost, or cannot be read.
+            SessionPoolError: it was not run.
+        """
+        began = anyio.current_time()
+        was_used = known.used
+        if self._rich:
+            answered, replaced = await self._run_by_module(identifier, known, code, timeout_seconds)
+            report = await self._report(identifier, answered)
+        else:
+            answered, replaced = await self._run_plainly(identifier, known, code, timeout_seconds)
+            report = None
+        if report is not None:
+            known.has_module = True
+        started = answered.new_session
+        if started is None:
+            started = report is not None and report.fresh and not was_used
+        about = Circumstances(
+            timeout_seconds=timeout_seconds,
+            elapsed_seconds=anyio.current_time() - began,
+            stream_characters=self._executions.stream_characters,
+            started_session=started or replaced,
+            lost_before=known.take_lost(),
+        )
+        return build_execution(answered.answer, report, about)
+
+    async def evaluate(self, identifier: str, expression: str) -> object:
+        """The value of an expression that gives text."""
+        answered = await self._executions.run(identifier, expression, OWN_CODE_SECONDS)
+        return answered.answer.value
+
+    async def _run_by_module(
+        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+    ) -> tuple[Answered, bool]:
+        wrapped = wrap(code, bring_module=not known.has_module)
+        answered = await self._executions.run(identifier, wrapped, timeout_seconds)
+        if not is_absent(answered.answer):
+            return answered, False
+        # Nothing of the code ran: the interpreter is not the one that was used before.
+        known.replaced(RESTARTED if answered.new_session is False else RECYCLED)
+        wrapped = wrap(code, bring_module=True)
+        return await self._executions.run(identifier, wrapped, timeout_seconds), True
+
+    async def _run_plainly(
+        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+    ) -> tuple[Answered, bool]:
+        entered_new = False
+        if not known.has_module:  # here: has not been prepared
+            entered = await self._executions.run(identifier, _ENTER, OWN_CODE_SECONDS)
+            known.has_module = True
+            entered_new = bool(entered.new_session)
+        return await self._executions.run(identifier, code, timeout_seconds), entered_new
+
+    async def _report(self, identifier: str, answered: Answered) -> Report | None:
+        """The report that the answer's value is, fetched whole; None if it is none."""
+        text = _text_of(answered)
+        if not text.startswith(PREFIX):
+            return None
+        try:
+            part = ReportPart(text)
+            packed = [part.packed]
+            got, total = len(part.packed), part.total_characters
+            while got < total:
+                more = await self._executions.run(identifier, ask_for_more(got), OWN_CODE_SECONDS)
+                part = ReportPart(_text_of(more))
+                if not part.packed or part.total_characters != total:
+                    raise BadReportError
+                packed.append(part.packed)
+                got += len(part.packed)
+            return read_report("".join(packed))
+        except (BadReportError, SessionPoolError) as error:
+            raise ExecutionOutcomeUnknownError(
+                "The code was run, and what it displayed could not be read; its variables and "
+                "files are as it left them. If this happens every time, set "
+                "ACA_MCP_AZURE_RESULTS=plain."
+            ) from error
+
+
+def _text_of(answered: Answered) -> str:
+    value = answered.answer.value
+    return value.strip("'\"") if isinstance(value, str) else ""

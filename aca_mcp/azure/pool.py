@@ -1,0 +1,346 @@
+"""The session pool of Azure Container Apps: the port over the data plane's REST API.
+
+Knows the rules of the port; what is sent and how is the business of the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import anyio
+
+from aca_mcp.azure.api import MAX_FILE_BYTES, MAX_TIMEOUT_SECONDS, Api, Feature
+from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply, open_data_plane
+from aca_mcp.azure.executions import Executions
+from aca_mcp.azure.files import Files
+from aca_mcp.azure.interpreter import Interpreter
+from aca_mcp.azure.refusals import Subject
+from aca_mcp.azure.results import not_begun
+from aca_mcp.azure.sessions import CANCELLED, KnownSessions
+from aca_mcp.azure.tokens import TokenSource
+from aca_mcp.azure.wire import Answer, MetadataAnswer, NotUnderstoodError, SessionAnswer
+from aca_mcp.errors import (
+    FileMissingError,
+    InvalidRequestError,
+    NotSupportedError,
+    PoolUnavailableError,
+    SessionPoolError,
+)
+from aca_mcp.pool import (
+    WORK_DIRECTORY,
+    Execution,
+    FileDownload,
+    FileEntry,
+    FileListing,
+    OutputCallback,
+    Package,
+    PoolMetadata,
+    SessionInfo,
+    check_identifier,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Generator
+
+    import httpx
+
+    from aca_mcp.azure.client import DataPlane
+    from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.azure.sessions import KnownSession
+
+_AnswerT = TypeVar("_AnswerT", bound=Answer)
+
+_LIST_PACKAGES = (
+    '__import__("json").dumps(sorted({(d.metadata["Name"] or "", d.version or "") '
+    'for d in __import__("importlib.metadata").metadata.distributions()}))'
+)
+_STOP_SECONDS = 10
+_NOT_THERE = frozenset({404})
+_UNKNOWN_OPERATION = frozenset({404, 405, 501})
+
+
+class AzureSessionPool:
+    """Sessions of an Azure pool. Implements ``SessionPool``; made by ``open_azure_pool``."""
+
+    def __init__(
+        self,
+        configuration: AzurePoolConfiguration,
+        api: Api,
+        plane: DataPlane,
+        sessions: KnownSessions,
+    ) -> None:
+        self._api = api
+        self._plane = plane
+        self._sessions = sessions
+        self._files = Files(api, plane)
+        executions = Executions(api, plane, configuration)
+        self._interpreter = Interpreter(executions, rich=configuration.rich_results)
+        self._metadata: MetadataAnswer | None = None
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        """See ``SessionPool``. Output is known at the end only; cancelling ends the session."""
+        check_identifier(identifier)
+        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise InvalidRequestError(
+                f"The timeout must be more than 0 and at most {MAX_TIMEOUT_SECONDS} seconds on "
+                "Azure. Nothing was executed. Split longer work into several executions: "
+                "variables are kept."
+            )
+        known = self._sessions.get(identifier)
+        deadline = anyio.current_time() + timeout_seconds
+        with anyio.CancelScope(deadline=deadline) as waiting:
+            await known.turn.acquire()
+        if waiting.cancelled_caught:
+            return not_begun(timeout_seconds)
+        try:
+            left = max(deadline - anyio.current_time(), 0.001)
+            return await self._interpreter.run(identifier, known, code, left)
+        except anyio.get_cancelled_exc_class():
+            await self._end_cancelled(identifier, known)
+            raise
+        finally:
+            known.turn.release()
+
+    async def interrupt(self, identifier: str) -> bool:
+        """See ``SessionPool``. The service has no such operation."""
+        raise NotSupportedError(
+            "Azure cannot interrupt code and keep its session. Wait for its timeout, or restart "
+            "the session."
+        )
+
+    async def list_files(
+        self, identifier: str, directory: str = "", *, recursive: bool = False
+    ) -> FileListing:
+        """See ``SessionPool``."""
+        with self._about_files(identifier):
+            return await self._files.list(identifier, directory, recursive=recursive)
+
+    async def upload_file(
+        self,
+        identifier: str,
+        path: str,
+        content: AsyncIterable[bytes],
+        *,
+        overwrite: bool = True,
+    ) -> FileEntry:
+        """See ``SessionPool``. Without ``overwrite``, a file made meanwhile may be replaced."""
+        with self._about_files(identifier):
+            return await self._files.upload(identifier, path, content, overwrite=overwrite)
+
+    @asynccontextmanager
+    async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        """See ``SessionPool``."""
+        with self._about_files(identifier):
+            async with self._files.download(identifier, path) as download:
+                yield download
+
+    async def delete_file(self, identifier: str, path: str) -> None:
+        """See ``SessionPool``."""
+        with self._about_files(identifier):
+            await self._files.delete(identifier, path)
+
+    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
+        """See ``SessionPool``. A session that has run code is asked; else the pool's metadata."""
+        known = self._sessions.get(check_identifier(identifier))
+        if not known.has_module:
+            # Nothing can have been installed in it, and it need not be allocated to know.
+            packages = (await self.metadata()).packages
+            if packages:
+                return packages
+        async with known.turn:
+            return _packages(await self._interpreter.evaluate(identifier, _LIST_PACKAGES))
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        """See ``SessionPool``."""
+        known = self._sessions.get(check_identifier(identifier))
+        answer = await self._look_at(identifier)
+        if answer is None:
+            return None
+        return SessionInfo(
+            identifier=identifier,
+            created_at=answer.created_at,
+            last_used_at=answer.last_accessed_at,
+            expires_at=answer.expire_at,
+            running=known.turn.locked(),
+        )
+
+    async def keep_alive(self, identifier: str) -> bool:
+        """See ``SessionPool``. Two small requests: is it there, and a use of its files.
+
+        Where sessions cannot be asked for, the use alone, which allocates one if there is none.
+        """
+        known = self._sessions.get(check_identifier(identifier))
+        if self._api.has(Feature.SESSIONS) and await self._look_at(identifier) is None:
+            return False
+        await self._files.list(identifier, "", recursive=False)
+        return known.lost is None
+
+    async def stop_session(self, identifier: str) -> bool:
+        """See ``SessionPool``."""
+        check_identifier(identifier)
+        if self._api.has(Feature.SESSIONS):
+            method, operation = "DELETE", "/session"
+        elif self._api.has(Feature.STOP_SESSION):
+            method, operation = "POST", "/.management/stopSession"
+        else:
+            raise self._not_supported("end a session; its cooldown does")
+        call = Call(
+            method,
+            self._api.url(operation, identifier),
+            Subject.SESSION,
+            repeatable=True,
+            expected=_NOT_THERE,
+        )
+        reply = await self._plane.send(call)
+        self._sessions.forget(identifier)
+        return reply.status != 404
+
+    async def metadata(self) -> PoolMetadata:
+        """See ``SessionPool``."""
+        if self._metadata is None:
+            self._metadata = await self._ask_for_metadata()
+        runtime = "Python"
+        if self._metadata.runtimes:
+            found = self._metadata.runtimes[0]
+            name = found.name.title() if found.name.islower() else found.name
+            runtime = f"{name} {found.version}".strip()
+        return PoolMetadata(
+            kind="azure",
+            runtime=runtime,
+            packages=tuple(
+                sorted(
+                    (
+                        Package(found.name, found.version)
+                        for found in self._metadata.pre_installed_packages
+                        if found.name
+                    ),
+                    key=lambda package: package.name.lower(),
+                )
+            ),
+            work_directory=WORK_DIRECTORY,
+            max_timeout_seconds=MAX_TIMEOUT_SECONDS,
+            max_file_bytes=MAX_FILE_BYTES,
+            network=None,
+            isolation="hyper-v",
+        )
+
+    async def _ask_for_metadata(self) -> MetadataAnswer:
+        if not self._api.has(Feature.METADATA):
+            return MetadataAnswer()
+        call = Call(
+            "GET",
+            self._api.url("/metadata"),
+            Subject.POOL,
+            repeatable=True,
+            expected=_UNKNOWN_OPERATION,
+        )
+        reply = await self._plane.send(call)
+        if reply.status in _UNKNOWN_OPERATION:
+            return MetadataAnswer()
+        return _understood(MetadataAnswer, reply)
+
+    async def _look_at(self, identifier: str) -> SessionAnswer | None:
+        if not self._api.has(Feature.SESSIONS):
+            raise self._not_supported("say whether a session is there")
+        call = Call(
+            "GET",
+            self._api.url("/session", identifier),
+            Subject.SESSION,
+            # Without the identifier: an answer about a session is not a use of it.
+            repeatable=True,
+            expected=_NOT_THERE,
+        )
+        reply = await self._plane.send(call)
+        if reply.status == 404:
+            return None
+        answer = _understood(SessionAnswer, reply)
+        self._sessions.get(identifier).note_etag(answer.etag)
+        return answer
+
+    def _not_supported(self, what: str) -> NotSupportedError:
+        kind = "A custom-container pool" if self._api.is_custom_container else "This pool"
+        return NotSupportedError(f"{kind} with API version {self._api.version} cannot {what}.")
+
+    async def _end_cancelled(self, identifier: str, known: KnownSession) -> None:
+        """Stop code that nobody waits for: the service can only end the whole session."""
+        with anyio.move_on_after(_STOP_SECONDS, shield=True), suppress(SessionPoolError):
+            await self.stop_session(identifier)
+            known.lost = CANCELLED
+
+    @contextmanager
+    def _about_files(self, identifier: str) -> Generator[None]:
+        known = self._sessions.get(check_identifier(identifier))
+        try:
+            yield
+        except FileMissingError as error:
+            if known.lost is None:
+                raise
+            raise FileMissingError(
+                f"{error} The session that had files is gone, because {known.lost}; upload them "
+                "again."
+            ) from error
+        except (NotUnderstoodError, AnswerLostError, AnswerTooLargeError) as error:
+            raise _not_understood() from error
+
+
+def _understood(model: type[_AnswerT], reply: Reply) -> _AnswerT:
+    try:
+        return model.read(reply.body)
+    except NotUnderstoodError as error:
+        raise _not_understood() from error
+
+
+def _not_understood() -> PoolUnavailableError:
+    return PoolUnavailableError(
+        "The session pool's answer is not one of its API: something between may have given it. "
+        "Try again, and check ACA_MCP_POOL_MANAGEMENT_ENDPOINT if it stays."
+    )
+
+
+def _packages(value: object) -> tuple[Package, ...]:
+    try:
+        # Pools give text as text, and some give what it looks like.
+        items: object = json.loads(value.strip("'")) if isinstance(value, str) else value
+        pairs = [(str(name), str(version)) for name, version in cast("list[list[object]]", items)]
+    except (ValueError, TypeError) as error:
+        raise PoolUnavailableError(
+            "The session did not tell its packages. Ask it with code: importlib.metadata."
+        ) from error
+    packages = {name.lower(): Package(name, version) for name, version in pairs if name}
+    return tuple(packages[key] for key in sorted(packages))
+
+
+@asynccontextmanager
+async def open_azure_pool(
+    configuration: AzurePoolConfiguration, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncGenerator[AzureSessionPool]:
+    """Open a pool. Nothing is sent before it is used, and sessions outlive it unless stopped.
+
+    Args:
+        configuration: which pool.
+        transport: what carries requests, instead of the network.
+    """
+    sessions = KnownSessions()
+    tokens = TokenSource(
+        configuration.make_credential,
+        configuration.scope,
+        described=configuration.credential_description,
+    )
+    async with open_data_plane(
+        tokens,
+        connect_seconds=configuration.connect_seconds,
+        retry_seconds=configuration.retry_seconds,
+        on_headers=sessions.note,
+        transport=transport,
+    ) as plane:
+        api = Api(configuration.endpoint, configuration.api_version)
+        yield AzureSessionPool(configuration, api, plane, sessions)

@@ -1,0 +1,150 @@
+"""What the service refuses, as the errors of the port: one sentence each, with what to do. Pure."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import TYPE_CHECKING
+
+from aca_mcp.azure.api import MAX_FILE_BYTES
+from aca_mcp.azure.wire import Fault
+from aca_mcp.errors import (
+    AuthenticationFailedError,
+    FileMissingError,
+    FileTooLargeError,
+    InvalidPathError,
+    InvalidRequestError,
+    NotSupportedError,
+    PoolFullError,
+    PoolUnavailableError,
+    SessionLostError,
+    SessionPoolError,
+    StorageFullError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MAX_CHARACTERS = 300
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+ROLE = "Azure ContainerApps Session Executor"
+POOL_FULL = "sessionscountexceedslimit"
+
+
+class Subject(enum.Enum):
+    """What a request was about, where that makes a difference to what its refusal means."""
+
+    EXECUTION = enum.auto()
+    FILE = enum.auto()
+    SESSION = enum.auto()
+    POOL = enum.auto()
+
+
+def find_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """Read the error of an answer, from its body or its header."""
+    fault = Fault.find(body)
+    if not fault.code:
+        return Fault(code=headers.get("x-ms-error-code", ""), message=fault.message)
+    return fault
+
+
+def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> SessionPoolError:
+    """The error for an answer that is not a success.
+
+    Args:
+        status: the HTTP status.
+        fault: what the body says.
+        subject: what the request was about.
+        identifier: the session's, which never appears in a message.
+    """
+    said = _quoted(fault, identifier)
+    if make := _BY_CODE.get(fault.code.lower()):
+        return make(said)
+    if make := _BY_STATUS.get(status):
+        return make(said)
+    if status == 404:
+        return _not_found(subject, said)
+    if status < 500:
+        return InvalidRequestError(
+            f"The session pool refused the request with HTTP status {status}. Nothing was executed."
+            f"{said}"
+        )
+    return PoolUnavailableError(
+        f"The session pool failed with HTTP status {status}. Try again later.{said}"
+    )
+
+
+def _quoted(fault: Fault, identifier: str) -> str:
+    text = _UNPRINTABLE.sub(" ", fault.message).strip()
+    if identifier:
+        text = text.replace(identifier, "...")
+    if len(text) > _MAX_CHARACTERS:
+        text = f"{text[:_MAX_CHARACTERS]}..."
+    return f" It says: {text}" if text else ""
+
+
+def _not_found(subject: Subject, said: str) -> SessionPoolError:
+    if subject is Subject.FILE:
+        return FileMissingError("There is no such file or directory in the session.")
+    if subject is Subject.SESSION:
+        return SessionLostError("There is no such session any more.")
+    return PoolUnavailableError(
+        "The session pool's endpoint answered that there is nothing there (HTTP status 404). "
+        "Compare ACA_MCP_POOL_MANAGEMENT_ENDPOINT with the pool's property poolManagementEndpoint; "
+        f"a pool that has all the sessions it may have can answer this too.{said}"
+    )
+
+
+_BY_CODE: dict[str, Callable[[str], SessionPoolError]] = {
+    POOL_FULL: lambda said: PoolFullError(
+        "The Azure session pool has as many sessions as it may have, and idle ones count until "
+        "their cooldown ends. Nothing was executed. End a session that is not needed, wait, or "
+        f"raise the pool's maximum of concurrent sessions.{said}"
+    ),
+    "filenotfound": lambda _: FileMissingError(
+        "There is no such file or directory in the session."
+    ),
+    "filepathinvalid": lambda said: InvalidPathError(f"Azure does not take this path.{said}"),
+    "filenameinvalid": lambda said: InvalidPathError(
+        "Azure does not take this file name: use letters, digits, spaces and - _ . @ $ & = ; , # "
+        f"% ^ ( ).{said}"
+    ),
+    "nosessionfounderror": lambda _: SessionLostError("There is no such session any more."),
+    "invalidapiversion": lambda said: PoolUnavailableError(
+        "The session pool does not know the API version. Set ACA_MCP_AZURE_API_VERSION to another "
+        f"one.{said}"
+    ),
+    "dynamicapisnotallowed": lambda _: PoolUnavailableError(
+        "This is a custom-container pool, which is reached by a URL of its own. Set "
+        "ACA_MCP_POOL_MANAGEMENT_ENDPOINT to https://POOL.ENVIRONMENT.REGION.azurecontainerapps.io."
+    ),
+    "invalidlengthofsessionidentifier": lambda _: InvalidRequestError(
+        "The session pool takes identifiers of 4 to 128 characters. Nothing was executed."
+    ),
+}
+
+_BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
+    401: lambda said: AuthenticationFailedError(
+        "The session pool does not accept our token. Nothing was executed. It must be for the "
+        "audience https://dynamicsessions.io and of the pool's tenant: see ACA_MCP_AZURE_SCOPE and "
+        f"ACA_MCP_AZURE_CREDENTIAL.{said}"
+    ),
+    403: lambda said: AuthenticationFailedError(
+        f"The token was accepted, but its owner may not use this session pool. Nothing was "
+        f"executed. Give it the role '{ROLE}' on the pool; a new role takes some minutes to "
+        f"reach it. A wrong endpoint can answer this too.{said}"
+    ),
+    405: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
+    413: lambda _: FileTooLargeError(
+        f"The file has more than {MAX_FILE_BYTES:,} bytes, the most that Azure takes. Compress or "
+        "split it."
+    ),
+    429: lambda said: PoolUnavailableError(
+        f"The session pool has too many requests at the moment. Nothing was executed. Try again "
+        f"later.{said}"
+    ),
+    507: lambda _: StorageFullError(
+        "The session has no room for the file. Delete files in it. What was there is unchanged."
+    ),
+    501: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
+}

@@ -1,0 +1,172 @@
+"""Answers of the service as the ``Execution`` that callers see. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from aca_mcp.azure.wrapping import ABSENT
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aca_mcp.azure.wire import ExecutionAnswer
+    from aca_mcp.azure.wrapping import Report
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_TRACEBACK = re.compile(
+    r"^(?:-{20,}$|Traceback \(most recent call last\)| {2}File \")", re.MULTILINE
+)
+_LAST_LINE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?")
+_FORMAT = re.compile(r"[a-z0-9.+-]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of an execution besides its answer."""
+
+    timeout_seconds: float
+    elapsed_seconds: float
+    stream_characters: int
+    """How much of each stream the service keeps."""
+    started_session: bool
+    lost_before: str | None
+
+
+def build_execution(
+    answer: ExecutionAnswer, report: Report | None, about: Circumstances
+) -> Execution:
+    """Put together what a run of code came to.
+
+    Args:
+        answer: the service's.
+        report: what our module in the session told, where there was one.
+        about: the rest.
+    """
+    stderr = answer.stderr
+    if report is not None:
+        outputs, error = report.port_outputs(), report.port_error()
+    else:
+        outputs, error = _outputs_of(answer.value), None
+    if error is None and answer.has_failed:
+        error, stderr = _error_of(answer)
+    status = _status(answer, error, about)
+    if status is ExecutionStatus.TIMED_OUT:
+        error = _timed_out(error, about.timeout_seconds)
+    return Execution(
+        execution_id=answer.id or uuid.uuid4().hex,
+        status=status,
+        stdout=stream_text(answer.stdout, about.stream_characters),
+        stderr=stream_text(stderr, about.stream_characters),
+        outputs=outputs,
+        error=error,
+        duration_seconds=_seconds(answer, report, about),
+        started_session=about.started_session,
+        lost_before=about.lost_before,
+    )
+
+
+def not_begun(timeout_seconds: float) -> Execution:
+    """The result of code whose time was up before earlier code of its session had ended."""
+    message = (
+        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
+        "was not started"
+    )
+    return Execution(
+        execution_id=uuid.uuid4().hex,
+        status=ExecutionStatus.TIMED_OUT,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=(),
+        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
+        duration_seconds=timeout_seconds,
+        started_session=False,
+    )
+
+
+def is_absent(answer: ExecutionAnswer) -> bool:
+    """The session does not have our module, so nothing of the code ran."""
+    return isinstance(answer.value, str) and answer.value.strip("'\"") == ABSENT
+
+
+def stream_text(text: str, kept_characters: int) -> StreamText:
+    """A stream, which the service cuts without saying so: one as long as the bound was cut."""
+    size = len(text.encode("utf-8", "replace"))
+    # Whether characters or bytes are counted is not documented; a character has up to four bytes.
+    cut = len(text) >= kept_characters or 0 <= kept_characters - size < 4
+    return StreamText(head=text, total_bytes=size, cut=cut)
+
+
+def _seconds(answer: ExecutionAnswer, report: Report | None, about: Circumstances) -> float:
+    if report is not None:
+        return report.seconds
+    return answer.milliseconds / 1000 or about.elapsed_seconds
+
+
+def _status(
+    answer: ExecutionAnswer, error: ExecutionError | None, about: Circumstances
+) -> ExecutionStatus:
+    if error is None:
+        return ExecutionStatus.SUCCEEDED
+    code = answer.fault.code.lower() if answer.fault else ""
+    time_was_up = about.elapsed_seconds >= about.timeout_seconds
+    interrupted = error.name == "KeyboardInterrupt" or answer.status == "-1"
+    if "timeout" in code or "timedout" in code or (interrupted and time_was_up):
+        return ExecutionStatus.TIMED_OUT
+    if answer.status.lower() == "canceled":
+        return ExecutionStatus.CANCELED
+    return ExecutionStatus.FAILED
+
+
+def _timed_out(error: ExecutionError | None, timeout_seconds: float) -> ExecutionError:
+    message = f"the code was interrupted after {timeout_seconds:.4g} seconds"
+    told = error is not None and error.traceback.startswith("Traceback")
+    where = f"{error.traceback}\n" if error is not None and told else ""
+    return ExecutionError("TimeoutError", message, f"{where}TimeoutError: {message}")
+
+
+def _error_of(answer: ExecutionAnswer) -> tuple[ExecutionError, str]:
+    """The error that stderr ends with or that the answer names, and the rest of stderr."""
+    stderr = _COLOURS.sub("", answer.stderr)
+    fault = answer.fault
+    found = _TRACEBACK.search(stderr)
+    traceback = stderr[found.start() :].strip("\n") if found else ""
+    if traceback:
+        last = _LAST_LINE.fullmatch(traceback.splitlines()[-1])
+        name, message = (last[1], last[2] or "") if last else ("Error", traceback.splitlines()[-1])
+        return ExecutionError(name, message, traceback), stderr[: found.start() if found else None]
+    name = (fault.code if fault else "") or "Error"
+    message = (fault.message if fault else "") or (
+        f"the service says {answer.status!r} and does not say why"
+    )
+    return ExecutionError(name, message, f"{name}: {message}"), stderr
+
+
+def _outputs_of(value: object) -> tuple[Output, ...]:
+    """The one value that the service gives by itself."""
+    if value is None or value == "":
+        return ()
+    if isinstance(value, str):
+        return (Output("result", {"text/plain": value}),)
+    if isinstance(value, dict) and (image := _image(cast("Mapping[str, object]", value))):
+        return (Output("result", image),)
+    text = json.dumps(value)
+    if isinstance(value, bool | int | float):
+        return (Output("result", {"text/plain": str(value), "application/json": text}),)
+    return (Output("result", {"text/plain": text}),)
+
+
+def _image(value: Mapping[str, object]) -> dict[str, str | bytes] | None:
+    data, form = value.get("base64_data"), value.get("format")
+    if not isinstance(data, str) or not isinstance(form, str) or not _FORMAT.fullmatch(form):
+        return None
+    try:
+        return {f"image/{form}": base64.b64decode(data)}
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,98 @@
+"""What one pool object remembers of the sessions it has used. No requests are made here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECYCLED = "the session pool ended it, after its cooldown or for reasons of its own"
+RESTARTED = "its interpreter was restarted (files may still be there)"
+CANCELLED = "its execution was cancelled, which on Azure ends the session"
+
+NEW_ALLOCATION = "x-ms-new-allocation"
+SESSION_ETAG = "x-ms-session-etag"
+
+
+@dataclass(slots=True)
+class KnownSession:
+    """A session by its identifier, as far as this process has seen."""
+
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while code runs: a session runs one piece of code at a time."""
+    has_module: bool = False
+    """Our module was there when code last ran."""
+    used: bool = False
+    """The service has answered about it: if it is new again, state was lost."""
+    etag: str = ""
+    lost: str | None = None
+    """Why an earlier session of the identifier is gone, until an execution has told it."""
+
+    def replaced(self, why: str) -> None:
+        """Note that the session is a new one."""
+        self.has_module = False
+        if self.used and self.lost is None:
+            self.lost = why
+
+    def note_etag(self, etag: str) -> None:
+        """Compare the container's mark with the one before."""
+        if etag and self.etag and etag != self.etag:
+            self.replaced(RECYCLED)
+        self.etag = etag or self.etag
+
+    def take_lost(self) -> str | None:
+        """Why the earlier session is gone; told once."""
+        why, self.lost = self.lost, None
+        return why
+
+
+class KnownSessions:
+    """Sessions by identifier; of very many, those used last."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        """Remember at most so many."""
+        self._most = most
+        self._sessions: OrderedDict[str, KnownSession] = OrderedDict()
+
+    def get(self, identifier: str) -> KnownSession:
+        """What is known of a session."""
+        known = self._sessions.get(identifier)
+        if known is None:
+            known = self._sessions[identifier] = KnownSession()
+            self._forget_oldest()
+        self._sessions.move_to_end(identifier)
+        return known
+
+    def forget(self, identifier: str) -> None:
+        """A session was ended on request: the next one of its identifier has lost nothing."""
+        if (known := self._sessions.get(identifier)) is not None:
+            # Not removed: code may be waiting for its turn.
+            known.has_module = known.used = False
+            known.etag, known.lost = "", None
+
+    def note(self, identifier: str, headers: Mapping[str, str]) -> None:
+        """Read what the headers of an answer say about the session."""
+        if not identifier:
+            return
+        known = self.get(identifier)
+        known.note_etag(headers.get(SESSION_ETAG, ""))
+        if is_new(headers):
+            known.replaced(RECYCLED)
+        known.used = True
+
+    def _forget_oldest(self) -> None:
+        if len(self._sessions) > self._most:
+            oldest = next(iter(self._sessions))
+            if not self._sessions[oldest].turn.locked():
+                del self._sessions[oldest]
+
+
+def is_new(headers: Mapping[str, str]) -> bool | None:
+    """Whether an answer came from a session that was allocated for it; None if it does not say."""
+    said = headers.get(NEW_ALLOCATION, "").lower()
+    return said == "true" if said in ("true", "false") else None

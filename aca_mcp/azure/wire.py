@@ -1,0 +1,247 @@
+"""What the service answers, as models that bear with every dialect it is known to speak.
+
+The older API wraps bodies in ``properties`` and says ``Success``; the newer one is flat and says
+``Succeeded``; containers of users are free to do either. A field that is missing or of another type
+has its default: what is not known never fails. Pure; knows nothing of the port.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Self, cast
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+_RESULT_FIELDS = frozenset({"stdout", "stderr", "executionResult", "executionTimeInMilliseconds"})
+
+
+class NotUnderstoodError(Exception):
+    """An answer is not JSON, or not an object: a gateway's page, or half an answer."""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return ""
+
+
+def _number(value: object) -> float:
+    try:
+        number = float(cast("str", value))
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _time(value: object) -> datetime:
+    try:
+        # The service writes seven decimals; Python 3.11 reads any number of them.
+        moment = datetime.fromisoformat(cast("str", value))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return _NEVER
+
+
+def _objects(value: object) -> list[object]:
+    if not isinstance(value, list):
+        return []
+    return [item for item in cast("list[object]", value) if isinstance(item, dict)]
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Number = Annotated[float, BeforeValidator(_number)]
+Time = Annotated[datetime, BeforeValidator(_time)]
+
+
+class Answer(BaseModel):
+    """Base of what the service answers."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, extra="ignore", frozen=True
+    )
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read an answer's body.
+
+        Raises:
+            NotUnderstoodError: it is not a JSON object.
+        """
+        return cls.model_validate(_unwrapped(read_object(body)))
+
+
+def read_object(body: bytes) -> Mapping[str, object]:
+    """Read a JSON object.
+
+    Raises:
+        NotUnderstoodError: it is not one.
+    """
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstoodError from error
+    if not isinstance(value, dict):
+        raise NotUnderstoodError
+    return cast("Mapping[str, object]", value)
+
+
+def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
+    inner = body.get("properties")
+    return cast("Mapping[str, object]", inner) if isinstance(inner, dict) else body
+
+
+class Fault(Answer):
+    """An error as the service words it: nested, flat, a problem report, or nothing at all."""
+
+    code: Text = ""
+    message: Annotated[Text, Field(validation_alias=AliasChoices("message", "title", "detail"))] = (
+        ""
+    )
+
+    @classmethod
+    def find(cls, body: bytes) -> Fault:
+        """Read what there is of an error in any body."""
+        try:
+            return cls.of(read_object(body))
+        except (NotUnderstoodError, ValidationError):
+            return cls()
+
+    @classmethod
+    def of(cls, body: Mapping[str, object]) -> Fault:
+        """Read an error, however deep it is nested."""
+        for _ in range(4):
+            inner = body.get("error")
+            if not isinstance(inner, dict):
+                break
+            body = cast("Mapping[str, object]", inner)
+        if isinstance(body.get("errors"), dict):
+            # Each name is a field of the request, so they say what is wrong with it.
+            names = ", ".join(sorted(map(str, cast("dict[object, object]", body["errors"]))))
+            return cls(code="ValidationFailed", message=f"{_text(body.get('title'))} ({names})")
+        return cls.model_validate(body)
+
+
+class ExecutionAnswer(Answer):
+    """An execution, running or ended."""
+
+    id: Text = ""
+    status: Text = ""
+    fault: Fault | None = None
+    stdout: Text = ""
+    stderr: Text = ""
+    value: object = None
+    milliseconds: Number = 0.0
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read an answer's body in either dialect.
+
+        Raises:
+            NotUnderstoodError: it is not a JSON object, or not an execution.
+        """
+        outer = _unwrapped(read_object(body))
+        inner = outer.get("result")
+        nested = isinstance(inner, dict) and bool(_RESULT_FIELDS & inner.keys())
+        result = cast("Mapping[str, object]", inner) if nested else outer
+        if not nested and not (_RESULT_FIELDS | {"status"}) & outer.keys():
+            raise NotUnderstoodError
+        value = result.get("executionResult", None if nested else outer.get("result"))
+        return cls(
+            id=cast("str", outer.get("id")),
+            status=cast("str", outer.get("status")),
+            fault=_execution_fault(outer),
+            stdout=cast("str", result.get("stdout")),
+            stderr=cast("str", result.get("stderr")),
+            value=value,
+            milliseconds=cast("float", result.get("executionTimeInMilliseconds")),
+        )
+
+    @property
+    def is_pending(self) -> bool:
+        """It has not ended yet."""
+        return self.status.lower() in {"notstarted", "running"}
+
+    @property
+    def has_failed(self) -> bool:
+        """It has ended badly, whichever of the ways to say so was taken."""
+        status = self.status.lower()
+        bad_exit = status.removeprefix("-").isdigit() and status != "0"
+        return self.fault is not None or bad_exit or status in {"failed", "failure", "canceled"}
+
+
+def _execution_fault(body: Mapping[str, object]) -> Fault | None:
+    if isinstance(body.get("error"), dict):
+        return Fault.of(body)
+    raw = body.get("rawResult")  # containers with Microsoft's own image add it
+    if isinstance(raw, dict):
+        told = cast("Mapping[str, object]", raw)
+        if name := _text(told.get("error_name")):
+            return Fault(code=name, message=_text(told.get("error_message")))
+    return None
+
+
+class FileAnswer(Answer):
+    """A file or a directory."""
+
+    name: Annotated[Text, Field(validation_alias=AliasChoices("name", "filename"))] = ""
+    type: Text = "file"
+    size_in_bytes: Annotated[
+        Number, Field(validation_alias=AliasChoices("sizeInBytes", "size"))
+    ] = 0.0
+    last_modified_at: Annotated[
+        Time, Field(validation_alias=AliasChoices("lastModifiedAt", "lastModifiedTime"))
+    ] = _NEVER
+    directory: Text = ""
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read one file; of the older dialect's list of uploaded files, the first.
+
+        Raises:
+            NotUnderstoodError: it is not a JSON object.
+        """
+        value = read_object(body)
+        if listed := _objects(value.get("value")):
+            value = cast("Mapping[str, object]", listed[0])
+        return cls.model_validate(_unwrapped(value))
+
+
+class FileListAnswer(Answer):
+    """A page of files."""
+
+    value: Annotated[list[FileAnswer], BeforeValidator(lambda items: _each_unwrapped(items))] = []
+    next_link: Text = ""
+
+
+def _each_unwrapped(items: object) -> list[object]:
+    return [_unwrapped(cast("Mapping[str, object]", item)) for item in _objects(items)]
+
+
+class SessionAnswer(Answer):
+    """A session."""
+
+    created_at: Time = _NEVER
+    last_accessed_at: Time = _NEVER
+    expire_at: Time = _NEVER
+    etag: Text = ""
+
+
+class NamedVersion(Answer):
+    """A runtime or a package."""
+
+    name: Text = ""
+    version: Text = ""
+
+
+class MetadataAnswer(Answer):
+    """What a pool's sessions have."""
+
+    runtimes: Annotated[list[NamedVersion], BeforeValidator(_objects)] = []
+    pre_installed_packages: Annotated[list[NamedVersion], BeforeValidator(_objects)] = []

@@ -1,0 +1,78 @@
+"""``aca-mcp emulator``: settings and flags to the emulator over the local pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.cli.logs import configure_logging
+from aca_mcp.emulator.access import Access
+from aca_mcp.emulator.app import EmulatorOptions
+from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.serve import Listener, check_listener, serve_emulator
+from aca_mcp.errors import SettingsError
+from aca_mcp.pools import open_session_pool
+
+if TYPE_CHECKING:
+    import argparse
+
+    from aca_mcp.settings import Settings
+
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorRequest:
+    """What one ``aca-mcp emulator`` is asked for."""
+
+    listener: Listener
+    faults: Faults
+
+
+def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
+    """Read the flags of this command.
+
+    Raises:
+        SettingsError: one cannot be used.
+    """
+    port: str = arguments.port
+    if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+        raise SettingsError(f"--port must be a number from 0 to {_MAX_PORT}.")
+    for flag, path in (("--certificate", arguments.certificate), ("--key", arguments.key)):
+        if path is not None and not path.is_file():
+            raise SettingsError(f"{flag} must name a file that exists.")
+    faults = Faults()
+    for text in arguments.fault:
+        faults.add(text)
+    listener = Listener(arguments.host, int(port), arguments.certificate, arguments.key)
+    return EmulatorRequest(listener, faults)
+
+
+def emulate(settings: Settings, request: EmulatorRequest) -> int:
+    """Serve until interrupted; returns the exit code.
+
+    Raises:
+        SettingsError: it must not listen there, or the settings choose another pool.
+        PoolUnavailableError: it cannot listen, or the local pool cannot start.
+    """
+    configure_logging(settings.log_level)
+    if settings.pool_kind != "local":
+        raise SettingsError(
+            "The emulator serves the local pool: unset ACA_MCP_POOL_MANAGEMENT_ENDPOINT and "
+            "ACA_MCP_POOL for it."
+        )
+    options = EmulatorOptions(
+        access=Access(settings.emulator_token.get_secret_value()),
+        faults=request.faults,
+        max_concurrent_sessions=settings.local_max_concurrent_sessions,
+    )
+    check_listener(request.listener, options)
+    anyio.run(_emulate, settings, request.listener, options)
+    return 0
+
+
+async def _emulate(settings: Settings, listener: Listener, options: EmulatorOptions) -> None:
+    async with open_session_pool(settings) as pool:
+        await serve_emulator(pool, listener, options)

@@ -1,0 +1,296 @@
+"""Every operation of the service, done by a session pool."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from aca_mcp.emulator import bodies, catalogue
+from aca_mcp.emulator.multipart import read_uploaded_file
+from aca_mcp.emulator.requests import checked_directory, read_execution_request, uploaded_name
+from aca_mcp.emulator.routes import Operation
+from aca_mcp.errors import InvalidPathError, SessionPoolError
+from aca_mcp.pool import FileEntry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+    from starlette.requests import Request
+
+    from aca_mcp.emulator.routes import Route
+    from aca_mcp.emulator.sessions import EmulatedSession, EmulatedSessions, StoredExecution
+    from aca_mcp.pool import FileDownload, SessionPool
+
+_MAX_REQUEST_BYTES = 32 * 2**20
+_PAGE_SESSIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request that is known to be one of the service's."""
+
+    request: Request
+    route: Route
+    version: str
+    legacy: bool
+    """It is asked, and to be answered, in the older dialect."""
+    session: EmulatedSession
+    """The one that it names; for operations on the pool, one that is none."""
+    base_url: str
+    """Where the pool is for this client."""
+
+
+class Operations:
+    """The operations of one emulator."""
+
+    def __init__(self, pool: SessionPool, sessions: EmulatedSessions, tasks: TaskGroup) -> None:
+        """Describe them.
+
+        Args:
+            pool: what does the work.
+            sessions: what clients have named.
+            tasks: where asynchronous executions run.
+        """
+        self._pool = pool
+        self._sessions = sessions
+        self._tasks = tasks
+        self._started_at = datetime.now(UTC)
+        self._table: dict[Operation, Callable[[Question], Awaitable[Response]]] = {
+            Operation.EXECUTE: self._execute,
+            Operation.GET_EXECUTION: self._get_execution,
+            Operation.LIST_FILES: self._list_files,
+            Operation.UPLOAD_FILE: self._upload_file,
+            Operation.GET_FILE: self._get_file,
+            Operation.READ_FILE: self._read_file,
+            Operation.DELETE_FILE: self._delete_file,
+            Operation.GET_SESSION: self._get_session,
+            Operation.DELETE_SESSION: self._delete_session,
+            Operation.STOP_SESSION: self._stop_session,
+            Operation.LIST_SESSIONS: self._list_sessions,
+            Operation.METADATA: self._metadata,
+        }
+        self._using = frozenset(self._table) - {
+            Operation.GET_EXECUTION,
+            Operation.GET_SESSION,
+            Operation.DELETE_SESSION,
+            Operation.STOP_SESSION,
+            Operation.LIST_SESSIONS,
+            Operation.METADATA,
+        }
+        """What a session is allocated for."""
+
+    async def answer(self, question: Question) -> Response:
+        """Do what is asked.
+
+        Raises:
+            ServiceError: the service would not do it.
+            SessionPoolError: the pool did not do it.
+        """
+        operation = question.route.operation
+        if operation not in self._using:
+            return await self._table[operation](question)
+        new = await self._sessions.allocate(question.session)
+        response = await self._table[operation](question)
+        response.headers.setdefault("x-ms-new-allocation", "true" if new else "false")
+        response.headers["x-ms-session-etag"] = question.session.etag
+        response.headers["x-ms-session-guid"] = question.session.etag
+        return response
+
+    async def _execute(self, question: Question) -> Response:
+        asked = read_execution_request(await _read_body(question.request))
+        execution_id = question.request.headers.get("operation-id") or str(uuid.uuid4())
+        session = question.session
+        stored = session.store(execution_id, asked)
+        if asked.kind == "Asynchronous" and not question.legacy:
+            self._tasks.start_soon(self._run, session, stored)
+        else:
+            await self._run(session, stored)
+        if not question.legacy:
+            response = self._execution_response(question, execution_id, stored)
+        elif stored.result is not None:
+            response = JSONResponse(bodies.legacy_execution_body(stored.result, asked.form))
+        else:
+            raise stored.failure or catalogue.no_execution(execution_id)
+        if stored.result is not None and stored.result.started_session:
+            # It died between being found alive and being used.
+            session.etag = str(uuid.uuid4())
+            response.headers["x-ms-new-allocation"] = "true"
+        return response
+
+    async def _run(self, session: EmulatedSession, stored: StoredExecution) -> None:
+        asked = stored.request
+        try:
+            stored.result = await self._pool.execute(
+                session.pool_identifier, asked.code, timeout_seconds=asked.timeout_seconds
+            )
+        except SessionPoolError as error:
+            stored.failure = error
+        finally:
+            stored.ended.set()
+
+    def _execution_response(
+        self, question: Question, execution_id: str, stored: StoredExecution
+    ) -> Response:
+        if stored.failure is not None:
+            raise stored.failure
+        identifier = question.session.identifier
+        body = bodies.execution_body(
+            execution_id, identifier, stored.request.kind, stored.result, stored.request.form
+        )
+        query = f"api-version={question.version}&identifier={quote(identifier, safe='')}"
+        location = f"{question.base_url}/executions/{quote(execution_id, safe='')}?{query}"
+        return JSONResponse(
+            body, headers={"operation-id": execution_id, "Operation-Location": location}
+        )
+
+    async def _get_execution(self, question: Question) -> Response:
+        stored = question.session.executions.get(question.route.name)
+        if stored is None:
+            raise catalogue.no_execution(question.route.name)
+        return self._execution_response(question, question.route.name, stored)
+
+    async def _list_files(self, question: Question) -> Response:
+        pool_identifier = question.session.pool_identifier
+        directory = _directory(question)
+        recursive = question.request.query_params.get("recursive", "").lower() == "true"
+        listing = await self._pool.list_files(
+            pool_identifier, directory, recursive=recursive and not question.legacy
+        )
+        if question.legacy:
+            return JSONResponse(bodies.legacy_file_list_body(listing.entries))
+        return JSONResponse(bodies.file_list_body(listing.entries, directory))
+
+    async def _upload_file(self, question: Question) -> Response:
+        request = question.request
+        uploaded = await read_uploaded_file(
+            request.headers.get("content-type", ""), request.stream()
+        )
+        path = _join(_directory(question), uploaded_name(uploaded.file_name))
+        entry = await self._pool.upload_file(
+            question.session.pool_identifier, path, _bounded(uploaded.content)
+        )
+        if question.legacy:
+            return JSONResponse({"$id": "1", "value": [bodies.legacy_file_body(entry, 2)]})
+        return JSONResponse(bodies.file_body(entry))
+
+    async def _get_file(self, question: Question) -> Response:
+        entry = await self._find(question.session.pool_identifier, _path(question))
+        if question.legacy:
+            return JSONResponse(bodies.legacy_file_body(entry))
+        return JSONResponse(bodies.file_body(entry))
+
+    async def _find(self, pool_identifier: str, path: str) -> FileEntry:
+        try:
+            async with self._pool.download_file(pool_identifier, path) as download:
+                return download.entry
+        except InvalidPathError:
+            await self._pool.list_files(pool_identifier, path)  # it is a directory, or refused
+            return FileEntry(path, "directory", 4096, datetime.now(UTC))
+
+    async def _read_file(self, question: Question) -> Response:
+        opened = AsyncExitStack()
+        download = await opened.enter_async_context(
+            self._pool.download_file(question.session.pool_identifier, _path(question))
+        )
+        headers = {
+            "content-length": str(download.entry.size_bytes),
+            "last-modified": format_datetime(download.entry.modified_at, usegmt=True),
+        }
+        return StreamingResponse(
+            _closing(opened, download), headers=headers, media_type="application/octet-stream"
+        )
+
+    async def _delete_file(self, question: Question) -> Response:
+        await self._pool.delete_file(question.session.pool_identifier, _path(question))
+        return Response(status_code=204)
+
+    async def _get_session(self, question: Question) -> Response:
+        info = await self._sessions.look_at(question.session)
+        if info is None:
+            raise catalogue.no_session(question.session.identifier)
+        body = bodies.session_body(question.session.identifier, info, question.session.etag)
+        return JSONResponse(body, headers={"x-ms-session-etag": question.session.etag})
+
+    async def _delete_session(self, question: Question) -> Response:
+        await self._stop(question)
+        return Response(status_code=204)
+
+    async def _stop_session(self, question: Question) -> Response:
+        await self._stop(question)
+        pool_name = PurePosixPath(question.route.prefix).name or "emulator"
+        return PlainTextResponse(
+            f"Session {question.session.identifier} in session pool {pool_name} stopped."
+        )
+
+    async def _stop(self, question: Question) -> None:
+        if not await self._sessions.stop(question.session):
+            raise catalogue.no_session(question.session.identifier)
+
+    async def _list_sessions(self, question: Question) -> Response:
+        given = question.request.query_params.get("skip", "0")
+        skip = int(given) if given.isascii() and given.isdigit() else 0
+        found = await self._sessions.active()
+        shown = found[skip : skip + _PAGE_SESSIONS]
+        body: bodies.Json = {
+            "sessions": [
+                bodies.session_body(session.identifier, info, session.etag)
+                for session, info in shown
+            ]
+        }
+        if skip + len(shown) < len(found):
+            query = f"api-version={question.version}&skip={skip + len(shown)}"
+            body["nextLink"] = f"{question.base_url}/listSessions?{query}"
+        return JSONResponse(body)
+
+    async def _metadata(self, question: Question) -> Response:
+        return JSONResponse(bodies.metadata_body(await self._pool.metadata(), self._started_at))
+
+
+def _directory(question: Question) -> str:
+    return (
+        "" if question.legacy else checked_directory(question.request.query_params.get("path", ""))
+    )
+
+
+def _path(question: Question) -> str:
+    name = question.route.name.removeprefix("/mnt/data/")
+    if "/" in name or name in ("", ".", ".."):
+        raise catalogue.invalid_file_name(name)
+    return _join(_directory(question), name)
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_REQUEST_BYTES:
+            raise catalogue.too_large()
+    return bytes(body)
+
+
+async def _bounded(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in content:
+        size += len(chunk)
+        if size > catalogue.MAX_FILE_BYTES:
+            raise catalogue.too_large()
+        yield chunk
+
+
+async def _closing(opened: AsyncExitStack, download: FileDownload) -> AsyncIterator[bytes]:
+    async with opened:
+        async for chunk in download.chunks:
+            yield chunk

@@ -1,0 +1,78 @@
+"""A service that answers as a test says, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.emulators import POOL_PATH, azure_pool_at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.azure.pool import AzureSessionPool
+
+IDENTIFIER = "session-1234"
+ENDPOINT = f"https://westus2.dynamicsessions.io{POOL_PATH}"
+
+Answer = httpx.Response | Exception
+
+
+def answer(status: int = 200, body: object = None, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if isinstance(body, bytes):
+        return httpx.Response(status, content=body, headers=named)
+    if body is None:
+        return httpx.Response(status, headers=named)
+    return httpx.Response(status, json=body, headers=named)
+
+
+def fault(status: int, code: str, message: str = "", **headers: str) -> httpx.Response:
+    return answer(status, {"error": {"code": code, "message": message}}, **headers)
+
+
+def succeeded(value: object = "", **result: object) -> httpx.Response:
+    result = {"stdout": "", "stderr": "", "executionResult": value, **result}
+    body = {"id": "e1", "identifier": IDENTIFIER, "status": "Succeeded", "result": result}
+    return answer(200, body)
+
+
+class Service:
+    """The answers to come, and the requests that came."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = deque(answers)
+        self.requests: list[httpx.Request] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.requests.append(request)
+        assert self.answers, f"not expected: {request.method} {request.url}"
+        given = self.answers.popleft()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    @property
+    def paths(self) -> list[str]:
+        return [
+            f"{request.method} {request.url.path.removeprefix(POOL_PATH)}"
+            for request in self.requests
+        ]
+
+    def sent(self, at: int = -1) -> dict[str, Any]:
+        return json.loads(self.requests[at].content)
+
+    @asynccontextmanager
+    async def pool(
+        self, endpoint: str = ENDPOINT, **options: Any
+    ) -> AsyncGenerator[AzureSessionPool]:
+        """A pool that speaks to it; code is sent plainly unless the test says otherwise."""
+        options = {"rich_results": False, "retry_seconds": 20, **options}
+        async with azure_pool_at(endpoint, transport=httpx.MockTransport(self), **options) as pool:
+            yield pool
+            assert not self.answers, "there were answers left"

@@ -1,0 +1,123 @@
+"""Versions, endpoints and URLs."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aca_mcp.azure.api import Api, Feature, complaint_about, file_path
+from aca_mcp.azure.paths import is_plain_name, parse_file_path, parse_path
+from aca_mcp.errors import InvalidPathError
+from aca_mcp.pool import check_identifier
+from aca_mcp.session import PythonSession
+from tests.azure.service import ENDPOINT
+from tests.toy_pool import ToyPool
+
+CUSTOM = "https://pool.happyhill-1234abcd.westus2.azurecontainerapps.io"
+
+names = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/"), min_size=1, max_size=60
+).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 255)
+identifiers = st.text("abcXYZ019|-&^%$#(){}[];<>_", min_size=4, max_size=128)
+
+
+@given(name=names, identifier=identifiers, directory=st.lists(names, max_size=3))
+def test_every_legal_file_name_survives_the_way_to_the_service(
+    name: str, identifier: str, directory: list[str]
+) -> None:
+    path = "/".join(directory)
+    url = Api(ENDPOINT).url(file_path(name, "/content"), identifier, path=path)
+    sent = httpx.URL(url)
+    segments = sent.raw_path.split(b"?")[0].decode().split("/")
+    assert [unquote(segment) for segment in segments[-3:]] == ["files", name, "content"]
+    query = parse_qs(sent.query.decode(), keep_blank_values=True)
+    assert query["identifier"] == [identifier]
+    assert query.get("path", [""]) == [path]
+    assert query["api-version"] == ["2025-10-02-preview"]
+    assert sent.host == "westus2.dynamicsessions.io"
+
+
+@given(st.lists(names, min_size=1, max_size=5))
+def test_a_path_is_split_into_the_names_it_was_made_of(parts: list[str]) -> None:
+    path = "/".join(parts)
+    assert parse_path(path) == tuple(parts)
+    assert parse_path(f"/mnt/data/{path}") == tuple(parts)
+    assert parse_file_path(path) == ("/".join(parts[:-1]), parts[-1])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "a/../b",
+        "/",
+        "/etc",
+        "/mnt/database/x",
+        "a\nb",
+        "a\x7f",
+        "\ud800",
+        "a" * 256,
+        "ab/" * 2000,
+    ],
+)
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    with pytest.raises(InvalidPathError):
+        parse_file_path(path)
+
+
+def test_names_that_would_be_paths_are_not_plain() -> None:
+    assert is_plain_name("a b")
+    assert not any(map(is_plain_name, ("", ".", "..", "a/b", "a\0b")))
+
+
+def test_new_identifiers_are_always_ones_that_azure_takes() -> None:
+    for _ in range(1000):
+        assert check_identifier(PythonSession(ToyPool()).identifier)
+
+
+def test_what_each_version_and_kind_of_pool_has() -> None:
+    newest, middle, oldest = (
+        Api(ENDPOINT),
+        Api(ENDPOINT, "2025-02-02-preview"),
+        Api(ENDPOINT, "2024-10-02-preview"),
+    )
+    assert [newest.has(feature) for feature in Feature] == [True, False, True, True, True]
+    assert [middle.has(feature) for feature in Feature] == [True, False, True, False, False]
+    assert not any(oldest.has(feature) for feature in Feature)
+    custom = Api(CUSTOM)
+    assert custom.is_custom_container
+    assert [custom.has(feature) for feature in Feature] == [False, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "endpoint", [ENDPOINT, CUSTOM, "http://127.0.0.1:8080", "https://proxy.corp/x"]
+)
+def test_endpoints_of_both_shapes_and_of_others_are_taken(endpoint: str) -> None:
+    assert complaint_about(endpoint) is None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://westus2.dynamicsessions.io",
+        "https://westus2.dynamicsessions.io/subscriptions/s/resourceGroups/g",
+        f"{ENDPOINT}/executions",
+        f"{ENDPOINT}?x=1",
+        "https://pool.azurecontainerapps.io",
+    ],
+)
+def test_an_endpoint_of_another_shape_is_explained(endpoint: str) -> None:
+    complaint = complaint_about(endpoint)
+    assert complaint is not None
+    assert urlsplit(endpoint).netloc not in complaint
+
+
+def test_only_pages_of_the_same_endpoint_are_followed() -> None:
+    api = Api(ENDPOINT)
+    assert api.continues_at(f"{ENDPOINT}/files?skip=1")
+    assert not api.continues_at("https://evil.example/files")
+    assert not api.continues_at(f"{ENDPOINT}.evil.example/files")

@@ -1,0 +1,243 @@
+"""Executing: what every pool does, however it is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from aca_mcp.errors import InvalidRequestError, NotSupportedError
+from aca_mcp.pool import ExecutionStatus
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import Execution, SessionPool
+
+
+async def run(pool: SessionPool, identifier: str, code: str, seconds: float = 30) -> Execution:
+    with anyio.fail_after(50):
+        return await pool.execute(identifier, code, timeout_seconds=seconds)
+
+
+def values(execution: Execution) -> list[str | bytes | None]:
+    return [output.data.get("text/plain") for output in execution.outputs]
+
+
+async def test_variables_are_there_in_the_next_execution(
+    pool: SessionPool, identifier: str
+) -> None:
+    first = await run(pool, identifier, "x = 41\nprint('hé', end='')")
+    second = await run(pool, identifier, "x + 1")
+    assert first.status is ExecutionStatus.SUCCEEDED
+    assert first.stdout.text == "hé"
+    assert first.started_session
+    assert values(second) == ["42"]
+    assert second.outputs[0].data["application/json"] == "42"
+    assert not second.started_session
+    assert second.lost_before is None
+
+
+async def test_the_last_value_is_ipythons(pool: SessionPool, identifier: str) -> None:
+    await run(pool, identifier, "'a'")
+    assert values(await run(pool, identifier, "_ * 2")) == ["'aa'"]
+
+
+async def test_sessions_do_not_see_each_other(pool: SessionPool, identifier: str) -> None:
+    await run(pool, identifier, "x = 1\nopen('mine.txt', 'w').write('a')")
+    other = f"{identifier}-other"
+    try:
+        seen = await run(pool, other, "import os\n'x' in globals(), os.listdir()")
+        assert values(seen) == ["(False, [])"]
+    finally:
+        await pool.stop_session(other)
+
+
+async def test_code_starts_in_the_work_directory(pool: SessionPool, identifier: str) -> None:
+    execution = await run(pool, identifier, "import os; os.getcwd()")
+    assert values(execution) == ["'/mnt/data'"]
+
+
+async def test_everything_displayed_comes_back_in_order(pool: SessionPool, identifier: str) -> None:
+    code = """
+import matplotlib.pyplot as plt
+display("first")
+for number in range(3):
+    plt.figure()
+    plt.plot([number, 1])
+plt.show()
+"last"
+"""
+    execution = await run(pool, identifier, code, 60)
+    images = [output.data.get("image/png") for output in execution.outputs]
+    figures = [image for image in images if image is not None]
+    assert len(figures) == 3
+    assert all(isinstance(image, bytes) and image.startswith(b"\x89PNG") for image in figures)
+    assert values(execution)[0] == "'first'"
+    assert "'last'" in values(execution)
+
+
+async def test_a_report_longer_than_a_value_comes_back_whole(
+    pool: SessionPool, identifier: str
+) -> None:
+    code = """
+import os
+from IPython.display import Image, display
+for _ in range(2):
+    display(Image(b"\\x89PNG\\r\\n\\x1a\\n" + os.urandom(1_500_000), format="png"))
+"""
+    execution = await run(pool, identifier, code)
+    images = [output.data.get("image/png") for output in execution.outputs]
+    assert [len(image) for image in images if image] == [1_500_008] * 2
+
+
+async def test_an_exception_has_a_trimmed_traceback(pool: SessionPool, identifier: str) -> None:
+    code = "def inner():\n    return 1 / 0\nprint('before')\ninner()"
+    execution = await run(pool, identifier, code)
+    assert execution.status is ExecutionStatus.FAILED
+    assert execution.stdout.text == "before\n"
+    assert execution.error is not None
+    assert execution.error.name == "ZeroDivisionError"
+    assert execution.error.message == "division by zero"
+    lines = execution.error.traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert "return 1 / 0" in execution.error.traceback
+    assert "IPython" not in execution.error.traceback
+    assert "aca_mcp" not in execution.error.traceback
+    assert "\x1b" not in execution.error.traceback
+
+
+@pytest.mark.parametrize("code", ["1 +", "def f(:", "  x = 1\n y = 2", "await", "%nonsense"])
+async def test_code_that_cannot_run_is_a_failed_execution(
+    pool: SessionPool, identifier: str, code: str
+) -> None:
+    execution = await run(pool, identifier, code)
+    if execution.error is None:  # IPython only prints that it has no such magic
+        assert "nonsense" in execution.stderr.text
+    else:
+        assert execution.status is ExecutionStatus.FAILED
+
+
+async def test_the_interpreter_is_ipython(pool: SessionPool, identifier: str) -> None:
+    code = "import asyncio\nawait asyncio.sleep(0)\n!echo shell"
+    execution = await run(pool, identifier, code)
+    assert execution.error is None
+    assert execution.stdout.text.replace("\r", "") == "shell\n"
+    assert values(await run(pool, identifier, "%%capture told\nprint(1)")) == []
+    assert values(await run(pool, identifier, "told.stdout")) == ["'1\\n'"]
+
+
+@pytest.mark.parametrize(
+    "code", ["'\\ud800'", "'\\x00\\x1b[31m'", "'aca-mcp:'", "'aca-mcp-absent'", "{}", "'?'"]
+)
+async def test_odd_values_come_back(pool: SessionPool, identifier: str, code: str) -> None:
+    execution = await run(pool, identifier, code)
+    assert execution.status is ExecutionStatus.SUCCEEDED
+    assert len(execution.outputs) == 1
+
+
+@pytest.mark.parametrize("text", ["'''\"\\\\", "#?", "é\u2028x", "\\N{BULLET}", "{x}%s", "🐍"])
+async def test_code_arrives_as_it_was_written(
+    pool: SessionPool, identifier: str, text: str
+) -> None:
+    execution = await run(pool, identifier, f"print(ascii({text!r}))")
+    assert execution.stdout.text == f"{text!a}\n"
+
+
+async def test_nothing_is_displayed_for_none(pool: SessionPool, identifier: str) -> None:
+    assert (await run(pool, identifier, "None")).outputs == ()
+    assert (await run(pool, identifier, "x = 1;")).outputs == ()
+    assert (await run(pool, identifier, "")).outputs == ()
+
+
+async def test_output_past_the_old_bound_is_whole(pool: SessionPool, identifier: str) -> None:
+    execution = await run(pool, identifier, "print('x' * 100_000)")
+    assert execution.stdout.text == "x" * 100_000 + "\n"
+
+
+async def test_output_past_every_bound_is_said_to_be_cut(
+    pool: SessionPool, identifier: str
+) -> None:
+    execution = await run(pool, identifier, "print('x' * 3_000_000)")
+    assert execution.stdout.cut or execution.stdout.omitted_bytes
+    assert len(execution.stdout.text) < 2_000_000
+
+
+async def test_a_timeout_keeps_the_state(pool: SessionPool, identifier: str) -> None:
+    await run(pool, identifier, "x = 1")
+    code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)"
+    execution = await run(pool, identifier, code, 1)
+    assert execution.status is ExecutionStatus.TIMED_OUT
+    assert execution.stdout.text == "begun\n"
+    assert execution.error is not None
+    assert values(await run(pool, identifier, "x")) == ["1"]
+
+
+async def test_a_second_execution_waits_and_its_wait_counts(
+    pool: SessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "import time")
+    ended: dict[str, Execution] = {}
+
+    async def execute(name: str, code: str, seconds: float) -> None:
+        ended[name] = await run(pool, identifier, code, seconds)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(execute, "first", "time.sleep(1.5)", 30)
+        await anyio.wait_all_tasks_blocked()
+        await execute("impatient", "1", 0.2)
+        await execute("patient", "1", 30)
+    assert list(ended) == ["impatient", "first", "patient"]
+    impatient, patient = ended["impatient"], ended["patient"]
+    assert impatient.status is ExecutionStatus.TIMED_OUT
+    assert impatient.error is not None
+    assert "not started" in impatient.error.message
+    assert patient.status is ExecutionStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e6])
+async def test_a_timeout_out_of_range_is_refused(
+    pool: SessionPool, identifier: str, seconds: float
+) -> None:
+    most = (await pool.metadata()).max_timeout_seconds
+    with pytest.raises(InvalidRequestError, match=f"{most:g}"):
+        await run(pool, identifier, "1", seconds)
+    assert most >= 220
+
+
+async def test_a_dead_session_is_said_to_be_lost(pool: SessionPool, identifier: str) -> None:
+    await run(pool, identifier, "x = 1")
+    dead = await run(pool, identifier, "import os\nprint('bye', flush=True)\nos._exit(3)")
+    assert dead.status is ExecutionStatus.FAILED
+    after = await run(pool, identifier, "'x' in globals()")
+    assert values(after) == ["False"]
+    assert after.started_session
+    assert dead.session_lost is not None or after.lost_before is not None
+    assert (await run(pool, identifier, "1")).lost_before is None
+
+
+async def test_an_identifier_that_cannot_be_one_is_refused(pool: SessionPool) -> None:
+    for wrong in ("", "abc", "a" * 129, "a b c d", "a/../b"):
+        with pytest.raises(InvalidRequestError):
+            await run(pool, wrong, "1")
+
+
+async def test_cancelling_ends_the_code(pool: SessionPool, identifier: str) -> None:
+    await run(pool, identifier, "import time")
+    with anyio.move_on_after(0.5):
+        await pool.execute(identifier, "while True: time.sleep(0.01)", timeout_seconds=60)
+    with anyio.fail_after(20):
+        after = await pool.execute(identifier, "'time' in globals()", timeout_seconds=15)
+    # Where code can be interrupted the state is kept; else its loss is said.
+    assert values(after) == ["True"] or after.lost_before is not None
+
+
+async def test_interrupting_is_done_or_said_not_to_be_possible(
+    pool: SessionPool, identifier: str
+) -> None:
+    kind = (await pool.metadata()).kind
+    if kind == "local":
+        assert await pool.interrupt(identifier) is False
+    else:
+        with pytest.raises(NotSupportedError):
+            await pool.interrupt(identifier)

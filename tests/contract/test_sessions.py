@@ -1,0 +1,72 @@
+"""Sessions, packages and metadata: what every pool does, however it is reached."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from aca_mcp.session import PythonSession
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import SessionPool
+
+
+async def test_a_session_begins_with_its_first_use_and_ends_on_request(
+    pool: SessionPool, identifier: str
+) -> None:
+    assert await pool.get_session(identifier) is None
+    assert not await pool.keep_alive(identifier)
+    assert not await pool.stop_session(identifier)
+    await pool.execute(identifier, "x = 1", timeout_seconds=30)
+    info = await pool.get_session(identifier)
+    assert info is not None
+    assert info.identifier == identifier
+    assert not info.running
+    assert timedelta() <= datetime.now(UTC) - info.created_at < timedelta(minutes=5)
+    assert info.expires_at is not None
+    assert info.expires_at > datetime.now(UTC)
+    assert await pool.keep_alive(identifier)
+    assert await pool.stop_session(identifier)
+    assert await pool.get_session(identifier) is None
+
+
+async def test_a_session_stopped_on_request_is_not_lost(pool: SessionPool, identifier: str) -> None:
+    await pool.execute(identifier, "x = 1", timeout_seconds=30)
+    await pool.stop_session(identifier)
+    after = await pool.execute(identifier, "'x' in globals()", timeout_seconds=30)
+    assert after.outputs[0].data["text/plain"] == "False"
+    assert after.started_session
+    assert after.lost_before is None
+
+
+async def test_packages_are_those_that_code_finds(pool: SessionPool, identifier: str) -> None:
+    before = {
+        package.name.lower(): package.version for package in await pool.list_packages(identifier)
+    }
+    code = "import numpy; numpy.__version__"
+    execution = await pool.execute(identifier, code, timeout_seconds=30)
+    assert execution.outputs[0].data["text/plain"] == repr(before["numpy"])
+    after = [package.name.lower() for package in await pool.list_packages(identifier)]
+    assert "pandas" in after
+    assert after == sorted(after)
+
+
+async def test_the_pool_says_what_its_sessions_are(pool: SessionPool) -> None:
+    metadata = await pool.metadata()
+    assert metadata.runtime.startswith("Python 3.")
+    assert metadata.work_directory == "/mnt/data"
+    assert metadata.max_file_bytes >= 100 * 10**6
+
+
+async def test_a_python_session_works_on_it(pool: SessionPool) -> None:
+    async with PythonSession(pool) as session:
+        await session.upload("a/in.txt", "text")
+        execution = await session.execute("open('a/in.txt').read()")
+        assert execution.outputs[0].data["text/plain"] == "'text'"
+        assert execution.lost_before is None
+        old = session.identifier
+        await session.restart()
+        execution = await session.execute("import os; os.listdir()")
+        assert execution.outputs[0].data["text/plain"] == "[]"
+        assert execution.lost_before is None
+        assert await pool.get_session(old) is None

@@ -1,0 +1,94 @@
+"""Emulators for tests: in this process, or a real one behind a real socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from aca_mcp.azure.configuration import AzurePoolConfiguration
+from aca_mcp.azure.credentials import credential_factory
+from aca_mcp.azure.pool import open_azure_pool
+from aca_mcp.emulator.faults import ConnectionDroppedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from starlette.types import ASGIApp
+
+    from aca_mcp.azure.pool import AzureSessionPool
+    from aca_mcp.settings import ApiVersion
+
+POOL_PATH = "/subscriptions/sub/resourceGroups/group/sessionPools/pool"
+_SAYS_WHERE = re.compile(r"emulator at (https?://\S+)")
+
+
+class InProcess(httpx.AsyncBaseTransport):
+    """Carries requests to an application in this process, and drops connections if it does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._inner = httpx.ASGITransport(app)
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        try:
+            return await self._inner.handle_async_request(request)
+        except ConnectionDroppedError:
+            raise httpx.RemoteProtocolError("dropped", request=request) from None
+
+    def sent(self, method: str, ending: str) -> int:
+        """How many requests of a kind there were."""
+        return sum(
+            request.method == method and request.url.path.endswith(ending)
+            for request in self.requests
+        )
+
+
+@asynccontextmanager
+async def azure_pool_at(
+    endpoint: str,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    token: str = "",
+    api_version: ApiVersion = "2025-10-02-preview",
+    rich_results: bool = True,
+    retry_seconds: float = 5,
+) -> AsyncGenerator[AzureSessionPool]:
+    """The Azure pool, at any endpoint."""
+    configuration = AzurePoolConfiguration(
+        endpoint=endpoint,
+        make_credential=credential_factory("emulator", emulator_token=token),
+        api_version=api_version,
+        rich_results=rich_results,
+        retry_seconds=retry_seconds,
+    )
+    async with open_azure_pool(configuration, transport=transport) as pool:
+        yield pool
+
+
+@contextmanager
+def emulator_process(*arguments: str, **environment: str) -> Generator[str]:
+    """``aca-mcp emulator`` on a free port; gives its address. It must end well on SIGTERM."""
+    command = [sys.executable, "-m", "aca_mcp", "emulator", "--port", "0", *arguments]
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
+    ) as process:
+        assert process.stderr is not None
+        try:
+            seen = ""
+            while not (found := _SAYS_WHERE.search(seen)):
+                line = process.stderr.readline()
+                assert line, f"the emulator ended: {seen}"
+                seen += line
+            yield found[1]
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
