@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 
 from tests.emulators import POOL_PATH, azure_pool_at
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from aca_mcp.azure.pool import AzureSessionPool
+    from aca_mcp.pool import Execution
 
 IDENTIFIER = "session-1234"
 ENDPOINT = f"https://westus2.dynamicsessions.io{POOL_PATH}"
@@ -76,3 +78,15 @@ class Service:
         async with azure_pool_at(endpoint, transport=httpx.MockTransport(self), **options) as pool:
             yield pool
             assert not self.answers, "there were answers left"
+
+
+async def run(pool: AzureSessionPool, code: str = "1", seconds: float = 30) -> Execution:
+    with anyio.fail_after(20):
+        return await pool.execute(IDENTIFIER, code, timeout_seconds=seconds)
+
+
+async def enter(service: Service, pool: AzureSessionPool) -> None:
+    """Have a first execution behind us, so that the next one is a single request."""
+    service.answers.extendleft([succeeded(1), succeeded()])
+    await run(pool)
+    service.requests.clear()

@@ -1,0 +1,424 @@
+"""The emulator as plain HTTP clients of either dialect see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+
+from aca_mcp.emulator.access import Access
+from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.local.pool import open_local_pool
+from tests.local.pools import configuration, new_identifier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aca_mcp.local.pool import LocalSessionPool
+
+LEGACY = "2024-02-02-preview"
+NEWEST = "2025-10-02-preview"
+MIDDLE = "2025-02-02-preview"
+
+
+@pytest.fixture(scope="module")
+async def local() -> AsyncIterator[LocalSessionPool]:
+    """What is behind the emulators of this module."""
+    async with open_local_pool(configuration(max_timeout_seconds=220)) as pool:
+        yield pool
+
+
+class Caller:
+    """Sends requests about one session."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+        self.identifier = new_identifier()
+
+    async def __call__(
+        self, method: str, path: str, version: str = NEWEST, **options: Any
+    ) -> httpx.Response:
+        params = {"api-version": version, "identifier": self.identifier}
+        params |= options.pop("params", {})
+        with anyio.fail_after(30):
+            return await self.http.request(method, path, params=params, **options)
+
+    async def run(self, code: str, version: str = NEWEST, **fields: Any) -> Any:
+        body: dict[str, Any] = {"code": code, **fields}
+        if version == LEGACY:
+            body = {
+                "properties": {"codeInputType": "inline", "executionType": "synchronous", **body}
+            }
+        path = "code/execute" if version == LEGACY else "executions"
+        response = await self("POST", path, version, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def value(self, code: str, **fields: Any) -> object:
+        return (await self.run(code, **fields))["result"]["executionResult"]
+
+
+@pytest.fixture
+async def call(local: LocalSessionPool) -> AsyncIterator[Caller]:
+    """A client below a prefix, as clients have it."""
+    async with (
+        open_emulator(local) as app,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://127.0.0.1:8080/any/prefix/pool/",
+            headers={"Authorization": "Bearer any"},
+        ) as http,
+    ):
+        caller = Caller(http)
+        yield caller
+        await caller("DELETE", "session")
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("1+1", 2),
+        ("1.5", 1.5),
+        ("True", True),
+        ("'nan'", "nan"),
+        ("float('nan')", None),
+        ("None", ""),
+        ("x = 1", ""),
+        ("[1, 2]", "[1, 2]"),
+        ("list(map(str, range(60)))", "['0',\n '1',\n '2',\n"),
+    ],
+)
+async def test_values_are_typed(call: Caller, code: str, value: object) -> None:
+    got = await call.value(code)
+    assert (got[: len(value)] if isinstance(got, str) and isinstance(value, str) else got) == value
+    older = (await call.run(code, LEGACY))["properties"]
+    assert older["result"] == older["executionResult"] == got
+
+
+async def test_values_in_jupyters_form(call: Caller) -> None:
+    form = {"returnJupyterFormatExecutionResult": True}
+    assert await call.value("float('nan')", **form) == "nan"
+    assert await call.value("'nan'", **form) == "'nan'"
+
+
+async def test_a_figure_is_the_result_and_of_several_the_last(call: Caller) -> None:
+    code = (
+        "import matplotlib.pyplot as plt\nplt.plot([1]); plt.show()\nplt.plot([2]); plt.show(); 5"
+    )
+    for version in (LEGACY, NEWEST):
+        body = await call.run(code, version)
+        result = (
+            body["properties"]["result"] if version == LEGACY else body["result"]["executionResult"]
+        )
+        assert result["type"] == "image"
+        assert result["format"] == "png"
+        assert base64.b64decode(result["base64_data"]).startswith(b"\x89PNG")
+
+
+async def test_both_dialects_say_how_code_failed(call: Caller) -> None:
+    older = (await call.run("print('a')\n1/0", LEGACY))["properties"]
+    assert older["status"] == "Failure"
+    assert older["stdout"] == "a\n"
+    assert older["result"] == ""
+    assert "ZeroDivisionError" in older["stderr"]
+    newer = await call.run("1/0")
+    assert newer["status"] == "Failed"
+    assert newer["error"]["error"]["code"] == "ExecutionFailed"
+    assert "ZeroDivisionError" in newer["result"]["stderr"]
+    late = await call.run("while True: pass", timeoutInSeconds=1)
+    assert late["error"]["error"]["code"] == "ExecutionTimeout"
+    dead = await call.run("import os; os._exit(1)")
+    assert dead["error"]["error"]["code"] == "SessionTerminated"
+
+
+async def test_output_is_cut_as_the_service_cuts_it(call: Caller) -> None:
+    assert len((await call.run("print('x' * 10000)"))["result"]["stdout"]) == 4096
+    longer = await call.run("print('x' * 10000)", outputStreamsMaxLength=5000)
+    assert len(longer["result"]["stdout"]) == 5000
+    assert (await call.run("display('shown')"))["result"]["stdout"] == "'shown'\n"
+
+
+async def test_code_comes_in_every_form(call: Caller) -> None:
+    encoded = base64.b64encode(b"40 + 2").decode()
+    assert await call.value(encoded, codeInputType="InlineBase64") == 42
+    assert await call.value("1", codeInputType="INLINE", executionType="synchronous") == 1
+
+
+async def test_an_asynchronous_execution_is_asked_for(call: Caller) -> None:
+    body = {"code": "import time; time.sleep(0.3); 'done'", "executionType": "Asynchronous"}
+    started = await call("POST", "executions", json=body, headers={"operation-id": "mine-1"})
+    assert started.json() == {
+        "id": "mine-1",
+        "identifier": call.identifier,
+        "executionType": "Asynchronous",
+        "status": "Running",
+    }
+    location = started.headers["operation-location"]
+    assert location.startswith("http://127.0.0.1:8080/any/prefix/pool/executions/mine-1?")
+    with anyio.fail_after(10):
+        while True:
+            answer = (await call.http.get(location)).json()
+            if answer["status"] != "Running":
+                break
+            await anyio.sleep(0.02)
+    assert answer["result"]["executionResult"] == "done"
+    missing = await call("GET", "executions/other")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "ExecutionNotFound")
+
+
+async def test_files_in_the_newer_dialect(call: Caller) -> None:
+    up = await call(
+        "POST", "files", params={"path": "d/e"}, files={"file": ("/mnt/data/ä b.txt", b"abc")}
+    )
+    assert up.json()["name"] == "ä b.txt"
+    assert up.json()["sizeInBytes"] == 3
+    listed = (await call("GET", "files", params={"recursive": "true"})).json()
+    assert [(each["name"], each["type"], each["directory"]) for each in listed["value"]] == [
+        ("d", "Directory", ""),
+        ("e", "Directory", "d"),
+        ("ä b.txt", "File", "d/e"),
+    ]
+    assert listed["nextLink"] is None
+    below = (await call("GET", "files", params={"path": "/mnt/data/d", "recursive": "true"})).json()
+    assert [each["directory"] for each in below["value"]] == ["", "e"]
+    path = {"path": "d/e"}
+    one = (await call("GET", "files/%C3%A4%20b.txt", params=path)).json()
+    assert one["sizeInBytes"] == 3
+    assert (await call("GET", "files/d")).json()["type"] == "Directory"
+    content = await call("GET", "files/%C3%A4%20b.txt/content", params=path)
+    assert content.content == b"abc"
+    assert content.headers["content-type"] == "application/octet-stream"
+    assert (await call("DELETE", "files/%C3%A4%20b.txt", params=path)).status_code == 204
+    gone = await call("GET", "files/%C3%A4%20b.txt", params=path)
+    assert (gone.status_code, gone.headers["x-ms-error-code"]) == (404, "FileNotFound")
+
+
+async def test_files_in_the_older_dialect(call: Caller) -> None:
+    assert (await call("GET", "files", LEGACY)).json() == {"$id": "1", "value": []}
+    up = await call("POST", "files/upload", LEGACY, files={"file": ("/mnt/data/a.txt", b"abc")})
+    told = up.json()["value"][0]["properties"]
+    assert (told["filename"], told["size"]) == ("a.txt", 3)
+    assert told["lastModifiedTime"].endswith("Z")
+    await call.run("import os; os.mkdir('/mnt/data/d')", LEGACY)
+    listed = (await call("GET", "files", LEGACY, params={"path": ""})).json()["value"]
+    assert [each["properties"]["filename"] for each in listed] == ["a.txt"]
+    one = (await call("GET", "files/a.txt", LEGACY)).json()
+    assert one["properties"]["filename"] == "a.txt"
+    assert (await call("GET", "files/content/a.txt", LEGACY)).content == b"abc"
+    assert (await call("GET", "files/content/%2Fmnt%2Fdata%2Fa.txt", LEGACY)).content == b"abc"
+    assert (await call("DELETE", "files/a.txt", LEGACY)).status_code == 204
+
+
+async def test_an_upload_is_taken_whatever_it_is_labelled(call: Caller) -> None:
+    body = (
+        b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        b"abc\r\n--xyz--\r\n"
+    )
+    up = await call("POST", "files", content=body, headers={"Content-Type": "application/json"})
+    assert up.json()["sizeInBytes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("a+b.txt", 400), ("..", 400), ("a*b", 400), ("日本語 (1).csv", 200), (".hidden", 200)],
+)
+async def test_file_names_are_those_that_are_documented(
+    call: Caller, name: str, status: int
+) -> None:
+    up = await call("POST", "files", files={"file": (name, b"abc")})
+    assert up.status_code == status
+    if status == 400:
+        assert up.json()["error"]["code"] == "FileNameInvalid"
+
+
+@pytest.mark.parametrize("path", ["../up", ".git", "a/.b", "a*b"])
+async def test_directories_are_those_that_are_taken(call: Caller, path: str) -> None:
+    up = await call("POST", "files", params={"path": path}, files={"file": ("a", b"abc")})
+    assert (up.status_code, up.json()["error"]["code"]) == (400, "FilePathInvalid")
+
+
+async def test_sessions_are_told_of_and_ended(call: Caller) -> None:
+    missing = await call("GET", "session")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NoSessionFoundError")
+    assert (await call("DELETE", "session")).status_code == 404
+    first = await call("POST", "executions", json={"code": "1"})
+    assert first.headers["x-ms-new-allocation"] == "true"
+    second = await call("POST", "executions", json={"code": "1"})
+    assert second.headers["x-ms-new-allocation"] == "false"
+    told = (await call("GET", "session")).json()
+    assert told["identifier"] == call.identifier
+    assert told["etag"] == first.headers["x-ms-session-etag"]
+    assert told["createdAt"] <= told["lastAccessedAt"] < told["expireAt"]
+    assert (await call("POST", ".management/getSession", LEGACY)).json()["etag"] == told["etag"]
+    listed = (await call.http.get("listSessions", params={"api-version": NEWEST})).json()
+    assert [each["identifier"] for each in listed["sessions"]] == [call.identifier]
+    stopped = await call("POST", ".management/stopSession")
+    assert stopped.text == f"Session {call.identifier} in session pool pool stopped."
+    third = await call("POST", "executions", json={"code": "1"})
+    assert third.headers["x-ms-session-etag"] != told["etag"]
+    assert (await call("DELETE", "session")).status_code == 204
+
+
+async def test_long_lists_of_sessions_have_pages(
+    call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aca_mcp.emulator.operations._PAGE_SESSIONS", 1)
+    for identifier in (call.identifier, "another-1"):
+        await call("GET", "files", params={"identifier": identifier})
+    first = (await call.http.get("listSessions", params={"api-version": NEWEST})).json()
+    second = (await call.http.get(first["nextLink"])).json()
+    assert [each["identifier"] for each in first["sessions"] + second["sessions"]] == [
+        call.identifier,
+        "another-1",
+    ]
+    assert "nextLink" not in second
+    await call("DELETE", "session", params={"identifier": "another-1"})
+
+
+async def test_metadata_names_the_runtime_and_packages(call: Caller) -> None:
+    told = (await call.http.get("metadata", params={"api-version": NEWEST})).json()
+    assert told["runtimes"][0]["name"] == "Python"
+    assert "pandas" in [each["name"] for each in told["preInstalledPackages"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "code"),
+        ([], "body"),
+        ({"code": 1}, "code"),
+        ({"code": "1", "timeoutInSeconds": 221}, "timeoutInSeconds"),
+        ({"code": "1", "timeoutInSeconds": "x"}, "timeoutInSeconds"),
+        ({"code": "1", "outputStreamsMaxLength": 0}, "outputStreamsMaxLength"),
+        ({"code": "1", "executionType": "Later"}, "executionType"),
+        ({"code": "1", "codeInputType": "Spoken"}, "codeInputType"),
+        ({"code": "?", "codeInputType": "InlineBase64"}, "code"),
+        ({"shellCommand": "ls"}, "shellCommand"),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_a_problem_report(
+    call: Caller, body: object, field: str
+) -> None:
+    refused = await call("POST", "executions", json=body)
+    assert refused.status_code == 400
+    assert refused.headers["content-type"].startswith("application/problem+json")
+    assert list(refused.json()["errors"]) == [field]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params", "status", "code"),
+    [
+        ("GET", "files", {"api-version": "2020-01-01"}, 400, "InvalidApiVersion"),
+        ("GET", "files", {"api-version": ""}, 400, "InvalidApiVersion"),
+        ("GET", "files", {"identifier": "abc"}, 400, "InvalidLengthOfSessionIdentifier"),
+        ("GET", "files", {"identifier": "ab\nc"}, 400, "InvalidSessionIdentifier"),
+        ("PUT", "files", {}, 501, "NotImplemented"),
+        ("GET", "nothing", {}, 501, "NotImplemented"),
+        ("DELETE", "session", {"api-version": LEGACY}, 501, "NotImplemented"),
+        ("POST", ".management/stopSession", {"api-version": MIDDLE}, 501, "NotImplemented"),
+        ("GET", "files/a%2Fb", {}, 400, "FileNameInvalid"),
+        ("GET", "files/nothing/content", {}, 404, "FileNotFound"),
+    ],
+)
+async def test_what_the_service_refuses(
+    call: Caller, method: str, path: str, params: dict[str, str], status: int, code: str
+) -> None:
+    refused = await call(method, path, params=params)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+    assert refused.headers["x-ms-error-code"] == code
+    assert refused.json()["error"]["traceId"]
+
+
+async def test_an_empty_kernel_is_refused_loudly(call: Caller) -> None:
+    refused = await call("POST", "executions", json={"code": "1", "useEmptyKernel": True})
+    assert refused.status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", "multipart/form-data; boundary=x"),
+        (b"abc", "text/plain"),
+        (b"--x\r\ngarbage", "multipart/form-data; boundary=x"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nabc\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc',
+            "multipart/form-data; boundary=x",
+        ),
+    ],
+    ids=["empty", "text", "garbage", "another field", "half"],
+)
+async def test_an_upload_without_a_whole_file_is_refused(
+    call: Caller, body: bytes, content_type: str
+) -> None:
+    refused = await call("POST", "files", content=body, headers={"Content-Type": content_type})
+    assert refused.status_code == 400
+    assert (await call("GET", "files")).json()["value"] == []
+
+
+async def test_the_session_is_as_clients_find_it_on_azure(call: Caller) -> None:
+    await call.run("import pkg_resources, os")
+    assert await call.value("os.getcwd()") != "/mnt/data"
+    names = await call.value("[p.project_name for p in pkg_resources.working_set]")
+    assert isinstance(names, str)
+    assert ",\n" in names  # one of the clients takes it apart by this
+    assert await call.value("sorted(n for n in globals() if n.startswith(('m', 'named')))") == "[]"
+
+
+async def test_a_person_and_a_probe_are_answered_without_a_token(local: LocalSessionPool) -> None:
+    async with (
+        open_emulator(local) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http,
+    ):
+        page = await http.get("/")
+        assert "emulator" in page.text
+        assert "http://localhost/executions" in page.text
+        assert (await http.get("/_internal/health")).text == "ok\n"
+        assert (await http.get("/files")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer "}, 401),
+        ({"Authorization": "Basic x"}, 401),
+        ({"Authorization": "Bearer x"}, 400),
+        ({"Authorization": "bearer x", "Host": "localhost:1"}, 400),
+        ({"Authorization": "Bearer x", "Host": "[::1]:1"}, 400),
+        ({"Authorization": "Bearer x", "Host": "rebound.example"}, 403),
+    ],
+)
+async def test_who_may_ask(local: LocalSessionPool, headers: dict[str, str], status: int) -> None:
+    async with (
+        open_emulator(local) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http,
+    ):
+        assert (await http.get("/files", headers=headers)).status_code == status
+
+
+async def test_a_token_that_is_set_is_the_only_one(local: LocalSessionPool) -> None:
+    options = EmulatorOptions(Access("good"))
+    async with (
+        open_emulator(local, options) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://any.host") as http,
+    ):
+        for token, status in (("bad", 401), ("good-without-role", 403), ("good", 400)):
+            asked = await http.get("/files", headers={"Authorization": f"Bearer {token}"})
+            assert asked.status_code == status
+
+
+async def test_what_is_no_request_is_left_alone(local: LocalSessionPool) -> None:
+    async with open_emulator(local) as app:
+        assert json.dumps(await app({"type": "lifespan"}, _never, _never)) == "null"  # pyright: ignore[reportArgumentType, reportFunctionMemberAccess] -- not called
+
+
+async def _never(*_: object) -> Any:
+    raise AssertionError
