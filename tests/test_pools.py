@@ -46,13 +46,6 @@ async def test_elsewhere_than_on_linux_it_says_so_with_what_to_do(
             raise AssertionError("it was opened")
 
 
-async def test_without_the_azure_pool_the_way_back_is_named() -> None:
-    settings = Settings(pool_management_endpoint="https://example.test/pools/one")
-    with pytest.raises(PoolUnavailableError, match="to use the local pool"):
-        async with open_session_pool(settings):
-            raise AssertionError("it was opened")
-
-
 async def test_what_opens_the_sandbox_is_warned_of_at_every_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
