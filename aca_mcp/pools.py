@@ -7,11 +7,13 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.errors import PoolUnavailableError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import Settings
 
@@ -27,21 +29,57 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         PoolUnavailableError: this machine, or this version, does not have the pool.
     """
     if settings.pool_kind == "azure":
-        raise PoolUnavailableError(
-            "This version has no Azure pool yet. Unset ACA_MCP_POOL_MANAGEMENT_ENDPOINT and "
-            "ACA_MCP_POOL to use the local pool."
-        )
+        from aca_mcp.azure.pool import open_azure_pool
+
+        async with open_azure_pool(azure_configuration(settings)) as pool:
+            yield pool
+        return
     if not sys.platform.startswith("linux"):
         raise PoolUnavailableError(
             "The local pool needs Linux. Use Linux in a virtual machine (WSL on Windows) or in a "
             "container."
         )
-    from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import open_local_pool
 
     _warn_of_openings(settings)
+    async with open_local_pool(local_configuration(settings)) as pool:
+        yield pool
+
+
+def azure_configuration(settings: Settings) -> AzurePoolConfiguration:
+    """What an Azure pool is told of the settings.
+
+    Raises:
+        SettingsError: the endpoint cannot be one.
+    """
+    from aca_mcp.azure.api import complaint_about
+    from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.azure.credentials import credential_factory, describe
+
+    if (complaint := complaint_about(settings.pool_management_endpoint)) is not None:
+        raise SettingsError(f"ACA_MCP_POOL_MANAGEMENT_ENDPOINT {complaint}.")
+    return AzurePoolConfiguration(
+        endpoint=settings.pool_management_endpoint,
+        make_credential=credential_factory(
+            settings.azure_credential,
+            client_id=settings.azure_client_id,
+            emulator_token=settings.emulator_token.get_secret_value(),
+        ),
+        credential_description=describe(settings.azure_credential),
+        api_version=settings.azure_api_version,
+        scope=settings.azure_scope,
+        rich_results=settings.azure_results == "rich",
+        connect_seconds=settings.azure_connect_timeout_seconds,
+        retry_seconds=settings.azure_retry_seconds,
+    )
+
+
+def local_configuration(settings: Settings) -> LocalPoolConfiguration:
+    """What a local pool is told of the settings."""
+    from aca_mcp.local.configuration import LocalPoolConfiguration
+
     mebibyte = 2**20
-    configuration = LocalPoolConfiguration(
+    return LocalPoolConfiguration(
         python=str(settings.local_python or sys.executable),
         preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
         isolation=settings.local_isolation,
@@ -57,8 +95,6 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,
     )
-    async with open_local_pool(configuration) as pool:
-        yield pool
 
 
 def _warn_of_openings(settings: Settings) -> None:

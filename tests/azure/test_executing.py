@@ -163,10 +163,10 @@ async def test_what_cannot_have_run_is_sent_again(turned_away: httpx.Response) -
 
 async def test_trying_again_ends() -> None:
     service = Service(*[UNREACHABLE] * 400)
-    async with service.pool(retry_seconds=0.05) as pool:
+    async with service.pool(retry_seconds=1.5) as pool:
         with pytest.raises(PoolUnavailableError, match="cannot be reached"):
             await run(pool)
-        assert len(service.requests) > 2
+        assert len(service.requests) > 1
         service.answers.clear()
 
 

@@ -13,16 +13,13 @@ import pytest
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.app import EmulatorOptions, open_emulator
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, new_identifier
+from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller
+from tests.local.pools import configuration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aca_mcp.local.pool import LocalSessionPool
-
-LEGACY = "2024-02-02-preview"
-NEWEST = "2025-10-02-preview"
-MIDDLE = "2025-02-02-preview"
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +27,6 @@ async def local() -> AsyncIterator[LocalSessionPool]:
     """What is behind the emulators of this module."""
     async with open_local_pool(configuration(max_timeout_seconds=220)) as pool:
         yield pool
-
-
-class Caller:
-    """Sends requests about one session."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http = http
-        self.identifier = new_identifier()
-
-    async def __call__(
-        self, method: str, path: str, version: str = NEWEST, **options: Any
-    ) -> httpx.Response:
-        params = {"api-version": version, "identifier": self.identifier}
-        params |= options.pop("params", {})
-        with anyio.fail_after(30):
-            return await self.http.request(method, path, params=params, **options)
-
-    async def run(self, code: str, version: str = NEWEST, **fields: Any) -> Any:
-        body: dict[str, Any] = {"code": code, **fields}
-        if version == LEGACY:
-            body = {
-                "properties": {"codeInputType": "inline", "executionType": "synchronous", **body}
-            }
-        path = "code/execute" if version == LEGACY else "executions"
-        response = await self("POST", path, version, json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    async def value(self, code: str, **fields: Any) -> object:
-        return (await self.run(code, **fields))["result"]["executionResult"]
 
 
 @pytest.fixture
