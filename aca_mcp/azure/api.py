@@ -61,6 +61,12 @@ class Api:
         """The pool runs containers of its user, who see every request but serve only some."""
         return (urlsplit(self.endpoint).hostname or "").endswith(_CUSTOM_CONTAINER_DOMAIN)
 
+    @property
+    def is_azures(self) -> bool:
+        """The endpoint is one of Azure's own, and not an emulator's."""
+        host = urlsplit(self.endpoint).hostname or ""
+        return host.endswith((_BUILT_IN_DOMAIN, _CUSTOM_CONTAINER_DOMAIN))
+
     def has(self, feature: Feature) -> bool:
         """Whether this version and this kind of pool have a feature."""
         foreign = _BUILT_IN_ONLY if self.is_custom_container else _CUSTOM_ONLY

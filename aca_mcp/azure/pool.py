@@ -230,7 +230,7 @@ class AzureSessionPool:
             max_timeout_seconds=MAX_TIMEOUT_SECONDS,
             max_file_bytes=MAX_FILE_BYTES,
             network=None,
-            isolation="hyper-v",
+            isolation="hyper-v" if self._api.is_azures else "as its service has it",
         )
 
     async def _ask_for_metadata(self) -> MetadataAnswer:
@@ -319,6 +319,15 @@ def _packages(value: object) -> tuple[Package, ...]:
     return tuple(packages[key] for key in sorted(packages))
 
 
+def token_source(configuration: AzurePoolConfiguration) -> TokenSource:
+    """Where a pool's tokens come from."""
+    return TokenSource(
+        configuration.make_credential,
+        configuration.scope,
+        described=configuration.credential_description,
+    )
+
+
 @asynccontextmanager
 async def open_azure_pool(
     configuration: AzurePoolConfiguration, *, transport: httpx.AsyncBaseTransport | None = None
@@ -330,13 +339,8 @@ async def open_azure_pool(
         transport: what carries requests, instead of the network.
     """
     sessions = KnownSessions()
-    tokens = TokenSource(
-        configuration.make_credential,
-        configuration.scope,
-        described=configuration.credential_description,
-    )
     async with open_data_plane(
-        tokens,
+        token_source(configuration),
         connect_seconds=configuration.connect_seconds,
         retry_seconds=configuration.retry_seconds,
         on_headers=sessions.note,

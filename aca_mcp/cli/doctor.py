@@ -16,6 +16,7 @@ import anyio
 
 from aca_mcp import __version__
 from aca_mcp.cli import checks
+from aca_mcp.cli.azure_doctor import try_azure
 from aca_mcp.cli.checks import Check, State
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.refusals import refusal_in
@@ -40,7 +41,8 @@ def diagnose(settings: Settings) -> int:
         if found[-1].state is State.OK:
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
     if all(check.state is not State.BROKEN for check in found):
-        found.extend(anyio.run(_try_pool, settings))
+        trial = try_azure if settings.pool_kind == "azure" else _try_pool
+        found.extend(anyio.run(trial, settings))
     found.append(_work_dir(settings))
     sys.stdout.write(checks.render(found))
     return 1 if any(check.state is State.BROKEN for check in found) else 0

@@ -13,3 +13,5 @@ def configure_logging(level: str) -> None:
     """
     logging.basicConfig(stream=sys.stderr, format="aca-mcp: %(levelname)s: %(message)s")
     logging.getLogger("aca_mcp").setLevel(level.upper())
+    # It warns of what it then raises, and what it raises is said in a sentence.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)

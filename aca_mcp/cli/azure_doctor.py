@@ -1,0 +1,150 @@
+"""The part of ``aca-mcp doctor`` that tries an Azure pool, step by step.
+
+Each step needs the one before it, so the first that fails ends the trial: with what was tried, what
+was answered, and the fix.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.cli import checks
+from aca_mcp.cli.checks import Check, State
+from aca_mcp.errors import (
+    AcaMcpError,
+    AuthenticationFailedError,
+    InvalidRequestError,
+    PoolFullError,
+)
+from aca_mcp.pools import azure_configuration
+from aca_mcp.session import PythonSession
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import Execution, PoolMetadata, SessionPool
+    from aca_mcp.settings import Settings
+
+_TRIAL_SECONDS = 120
+_SESSION_SECONDS = 60
+_REACHES_OUT = """
+import socket
+try:
+    socket.create_connection(("pypi.org", 443), 3).close()
+    _answer = True
+except OSError:
+    _answer = False
+_answer
+"""
+
+
+async def try_azure(settings: Settings) -> list[Check]:
+    """Get a token, ask for the pool's metadata, and run ``1+1`` in a session of it."""
+    found: list[Check] = []
+    try:
+        with anyio.fail_after(_TRIAL_SECONDS):
+            await _try(settings, found)
+    except TimeoutError:
+        finding = f"no answer within {_TRIAL_SECONDS} seconds"
+        found.append(Check("Session", State.BROKEN, finding, "Check the network and the endpoint."))
+    except AcaMcpError as error:
+        found.append(explain(error, _STEPS[len(found)]))
+    return found
+
+
+_STEPS = ("Endpoint", "Token", "Metadata", "Session", "Network")
+
+
+async def _try(settings: Settings, found: list[Check]) -> None:
+    from aca_mcp.azure.pool import open_azure_pool, token_source
+
+    configuration = azure_configuration(settings)
+    found.append(check_endpoint(settings))
+    await token_source(configuration).get()
+    finding = f"from the credential '{settings.azure_credential}', for {settings.azure_scope}"
+    found.append(Check("Token", State.OK, finding))
+    async with open_azure_pool(configuration) as pool:
+        metadata = await pool.metadata()
+        found.append(check_metadata(metadata))
+        if found[-1].state is not State.BROKEN:
+            found.extend(await _try_session(pool, metadata))
+
+
+async def _try_session(pool: SessionPool, metadata: PoolMetadata) -> list[Check]:
+    started = time.perf_counter()
+    async with PythonSession(pool) as session:
+        execution = await session.execute("1+1", timeout_seconds=_SESSION_SECONDS)
+        found = [checks.check_session(metadata, execution, time.perf_counter() - started)]
+        if found[0].state is State.BROKEN:
+            return [explain_execution(found[0])]
+        found.append(check_network(await session.execute(_REACHES_OUT, timeout_seconds=20)))
+        return found
+
+
+def check_endpoint(settings: Settings) -> Check:
+    """What kind of pool the endpoint is, by its shape."""
+    endpoint = settings.pool_management_endpoint
+    if ".dynamicsessions.io/" in endpoint:
+        kind = "a built-in pool"
+    elif endpoint.endswith(".azurecontainerapps.io"):
+        kind = "a custom-container pool: its sessions cannot be listed or asked for"
+    else:
+        kind = "not Azure's own: an emulator or a gateway"
+    return Check("Endpoint", State.OK, f"{kind}; API version {settings.azure_api_version}")
+
+
+def check_metadata(metadata: PoolMetadata) -> Check:
+    """Whether the pool says that it runs Python."""
+    if not metadata.packages and metadata.runtime == "Python":
+        return Check("Metadata", State.NOTE, "the pool does not tell what its sessions have")
+    if not metadata.runtime.startswith("Python"):
+        return Check(
+            "Metadata",
+            State.BROKEN,
+            f"the pool runs {metadata.runtime}, and not Python",
+            "Create a pool with --container-type PythonLTS, and set its endpoint.",
+        )
+    count = len(metadata.packages)
+    return Check("Metadata", State.OK, f"{metadata.runtime}, {count} packages installed")
+
+
+def check_network(execution: Execution) -> Check:
+    """Whether code in a session reaches a network."""
+    values = [output.data.get("text/plain") for output in execution.outputs]
+    if values == ["True"]:
+        return Check("Network", State.OK, "code reaches the internet, so %pip install works")
+    return Check(
+        "Network",
+        State.NOTE,
+        "code reaches no network, so %pip install does not work",
+        "If that is wanted: create the pool with --network-status EgressEnabled.",
+    )
+
+
+def explain(error: AcaMcpError, step: str) -> Check:
+    """A step that failed, with what to do beyond what the error says."""
+    fix = ""
+    if isinstance(error, InvalidRequestError) and step == "Session":
+        fix = (
+            "A pool of the type Shell or NodeLTS does not run Python: create one with "
+            "--container-type PythonLTS."
+        )
+    elif isinstance(error, AuthenticationFailedError) and step != "Token":
+        fix = (
+            "az role assignment create --role 'Azure ContainerApps Session Executor' "
+            "--assignee YOU --scope POOL_RESOURCE_ID; then wait some minutes."
+        )
+    elif isinstance(error, PoolFullError):
+        fix = "Wait for the cooldown of idle sessions, or raise --max-sessions of the pool."
+    return Check(step, State.BROKEN, error.message, fix)
+
+
+def explain_execution(check: Check) -> Check:
+    """Code that ran and did not give what Python would."""
+    return Check(
+        check.name,
+        check.state,
+        check.finding,
+        "If the pool's interpreter is not IPython, set ACA_MCP_AZURE_RESULTS=plain.",
+    )

@@ -1,0 +1,156 @@
+"""``aca-mcp doctor`` with an Azure pool: each step, and what it says when it fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.cli import main
+from aca_mcp.cli.azure_doctor import (
+    check_endpoint,
+    check_metadata,
+    check_network,
+    explain,
+    explain_execution,
+    try_azure,
+)
+from aca_mcp.cli.checks import Check, State
+from aca_mcp.errors import AuthenticationFailedError, InvalidRequestError, PoolFullError
+from aca_mcp.pool import (
+    Execution,
+    ExecutionStatus,
+    Output,
+    Package,
+    PoolMetadata,
+    StreamText,
+)
+from aca_mcp.settings import Settings
+from tests.emulators import POOL_PATH, emulator_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A real emulator's, that wants its token."""
+    with emulator_process(ACA_MCP_EMULATOR_TOKEN="good") as address:
+        yield address + POOL_PATH
+
+
+def settings(endpoint: str, token: str = "good", **changes: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "pool_management_endpoint": endpoint,
+            "azure_credential": "emulator",
+            "emulator_token": token,
+            "azure_retry_seconds": 0,
+            **changes,
+        }
+    )
+
+
+def metadata(runtime: str, *packages: Package) -> PoolMetadata:
+    return PoolMetadata("azure", runtime, packages, "/mnt/data", 220, 2**27, None, "hyper-v")
+
+
+def execution(value: str) -> Execution:
+    return Execution(
+        execution_id="1",
+        status=ExecutionStatus.SUCCEEDED,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=(Output("result", {"text/plain": value}),),
+        error=None,
+        duration_seconds=0.1,
+        started_session=True,
+    )
+
+
+async def test_a_pool_that_works_passes_every_step(endpoint: str) -> None:
+    found = await try_azure(settings(endpoint))
+    assert [check.name for check in found] == [
+        "Endpoint",
+        "Token",
+        "Metadata",
+        "Session",
+        "Network",
+    ]
+    assert [check.state for check in found[:4]] == [State.OK] * 4
+    assert found[4].state is State.NOTE  # local sessions have no network
+    assert "good" not in "".join(check.finding for check in found)
+
+
+@pytest.mark.parametrize(
+    ("token", "says"), [("bad", "audience"), ("good-without-role", "Session Executor")]
+)
+async def test_a_token_that_is_not_accepted_is_explained(
+    endpoint: str, token: str, says: str
+) -> None:
+    last = (await try_azure(settings(endpoint, token)))[-1]
+    assert (last.name, last.state) == ("Metadata", State.BROKEN)
+    assert says in last.finding
+    assert "role assignment" in last.fix
+
+
+async def test_a_credential_that_gives_none_is_explained(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    last = (await try_azure(settings(endpoint, azure_credential="azure-cli")))[-1]
+    assert (last.name, last.state) == ("Token", State.BROKEN)
+    assert "az login" in last.finding
+
+
+async def test_an_endpoint_that_is_none_is_explained() -> None:
+    (only,) = await try_azure(settings("https://westus2.dynamicsessions.io/x"))
+    assert (only.name, only.state) == ("Endpoint", State.BROKEN)
+    assert "/sessionPools/POOL" in only.finding
+    last = (await try_azure(settings("http://127.0.0.1:9/x")))[-1]
+    assert "cannot be reached" in last.finding
+
+
+def test_the_command_uses_it(
+    endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACA_MCP_POOL_MANAGEMENT_ENDPOINT", endpoint)
+    monkeypatch.setenv("ACA_MCP_AZURE_CREDENTIAL", "emulator")
+    monkeypatch.setenv("ACA_MCP_EMULATOR_TOKEN", "good")
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "azure, because a pool management endpoint is set" in shown
+    assert "1+1 = 2" in shown
+    assert shown.endswith("Ready.\n")
+
+
+def test_the_kinds_of_endpoints_are_told_apart() -> None:
+    said = [
+        check_endpoint(settings(endpoint)).finding
+        for endpoint in (
+            f"https://westus2.dynamicsessions.io{POOL_PATH}",
+            "https://pool.env.westus2.azurecontainerapps.io",
+            "http://127.0.0.1:1",
+        )
+    ]
+    assert [text.split(":")[0].split(";")[0] for text in said] == [
+        "a built-in pool",
+        "a custom-container pool",
+        "not Azure's own",
+    ]
+
+
+def test_a_pool_of_another_language_is_explained() -> None:
+    check = check_metadata(metadata("Node 20.2.4", Package("npm", "1")))
+    assert check.state is State.BROKEN
+    assert "PythonLTS" in check.fix
+    assert check_metadata(metadata("Python")).state is State.NOTE
+    assert check_metadata(metadata("Python 3.12", Package("a", "1"))).state is State.OK
+
+
+def test_other_refusals_have_their_fix() -> None:
+    assert "Shell" in explain(InvalidRequestError("no"), "Session").fix
+    assert "cooldown" in explain(PoolFullError("full"), "Session").fix
+    assert explain(AuthenticationFailedError("no"), "Token").fix == ""
+    assert "plain" in explain_execution(Check("Session", State.BROKEN, "no")).fix
+    assert check_network(execution("True")).state is State.OK
