@@ -12,9 +12,11 @@ knows the port alone: not which pool it is, and nothing of MCP.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
@@ -25,6 +27,7 @@ import anyio
 
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
+    InvalidRequestError,
     NotSupportedError,
     SessionLostError,
     SessionPoolError,
@@ -44,6 +47,15 @@ from aca_mcp.pool import (
 if TYPE_CHECKING:
     from types import TracebackType
 
+_IPYTHON_ALONE = re.compile(r"\s*[%!?]")
+"""Lines that are no Python: magics, commands and questions."""
+_FIND = """
+import importlib.util, sys
+importlib.invalidate_caches()
+for name in {names!r}:
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        print(name)
+"""
 _PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
 _CHUNK_BYTES = 1 << 20
 STOP_SECONDS = 10
@@ -154,6 +166,7 @@ class PythonSession:
         *,
         timeout_seconds: float = 60,
         on_output: OutputCallback | None = None,
+        check_packages: bool = False,
     ) -> tuple[Execution, ...]:
         """Run code blocks one after the other, until one does not succeed.
 
@@ -161,6 +174,8 @@ class PythonSession:
             blocks: all in Python; nothing is run if one is not.
             timeout_seconds: for each block.
             on_output: as for ``execute``.
+            check_packages: see first that everything the blocks import is there. Costs one more
+                execution.
 
         Returns:
             An execution for each block that was run. Fewer than blocks if one did not succeed,
@@ -168,12 +183,20 @@ class PythonSession:
 
         Raises:
             NotSupportedError: a block is in another language.
+            InvalidRequestError: the session lacks something that the blocks import.
         """
         for block in blocks:
             if block.language.strip().lower() not in _PYTHON:
                 raise NotSupportedError(
                     f"A session runs Python, and a code block is in {block.language!r}. "
                     "Nothing was executed."
+                )
+        if check_packages:
+            missing = await self.missing_modules("\n".join(block.code for block in blocks))
+            if missing:
+                raise InvalidRequestError(
+                    f"The session cannot import {', '.join(missing)}. Nothing was executed. "
+                    "Install what is missing, where sessions have a network, or do without."
                 )
         done: list[Execution] = []
         for block in blocks:
@@ -183,6 +206,19 @@ class PythonSession:
             if done[-1].status is not ExecutionStatus.SUCCEEDED:
                 break
         return tuple(done)
+
+    async def missing_modules(self, code: str) -> tuple[str, ...]:
+        """What code imports and this session cannot, by top-level name, sorted.
+
+        Costs one execution if the code imports anything. Imports inside of strings and magics are
+        not seen, and code with a syntax error imports nothing.
+        """
+        names = _imported(code)
+        if not names:
+            return ()
+        look = _FIND.format(names=names)
+        execution = await self.execute(f"exec({look!r}, {{}})")
+        return tuple(execution.stdout.text.split())
 
     async def interrupt(self) -> bool:
         """Interrupt the code that is running, as Ctrl-C would. True if there was some.
@@ -295,6 +331,21 @@ class PythonSession:
         with anyio.move_on_after(within_seconds, shield=True):
             with contextlib.suppress(SessionPoolError):
                 await self._pool.stop_session(identifier)
+
+
+def _imported(code: str) -> list[str]:
+    lines = ["" if _IPYTHON_ALONE.match(line) else line for line in code.splitlines()]
+    try:
+        tree = ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return sorted(found)
 
 
 def _new_identifier() -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aca_mcp.session import PythonSession
+import pytest
+
+from aca_mcp.errors import InvalidRequestError
+from aca_mcp.session import CodeBlock, PythonSession
 
 if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
@@ -56,6 +59,19 @@ async def test_the_pool_says_what_its_sessions_are(pool: SessionPool) -> None:
     assert metadata.runtime.startswith("Python 3.")
     assert metadata.work_directory == "/mnt/data"
     assert metadata.max_file_bytes >= 100 * 10**6
+
+
+async def test_what_code_needs_is_checked_before_it_runs(pool: SessionPool) -> None:
+    code = "%matplotlib inline\nimport os, json.decoder\nfrom no_such_thing.x import y\nx = 1"
+    async with PythonSession(pool) as session:
+        assert await session.missing_modules(code) == ("no_such_thing",)
+        assert await session.missing_modules("import (") == ()
+        with pytest.raises(InvalidRequestError, match="cannot import no_such_thing"):
+            await session.execute_code_blocks([CodeBlock(code)], check_packages=True)
+        done = await session.execute_code_blocks(
+            [CodeBlock("import math"), CodeBlock("math.pi")], check_packages=True
+        )
+        assert done[1].outputs[0].data["text/plain"] == "3.141592653589793"
 
 
 async def test_a_python_session_works_on_it(pool: SessionPool) -> None:
