@@ -64,8 +64,9 @@ def test_every_script_that_a_document_names_can_be_run(document: Path) -> None:
 
 
 def test_the_readme_uses_commands_and_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = text_of("README.md")
-    for command in ("serve", "exec", "doctor"):
+    # What `az` is told is its own business.
+    readme = re.sub(r"(?ms)^[^\n]*\baz .*?[^\\]$", "", text_of("README.md"))
+    for command in ("serve", "exec", "emulator", "doctor"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
