@@ -1,0 +1,70 @@
+"""Settings of the Azure session pool, and of the emulator of its service."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+ApiVersion = Literal["2024-10-02-preview", "2025-02-02-preview", "2025-10-02-preview"]
+CredentialChoice = Literal[
+    "default",
+    "managed-identity",
+    "workload-identity",
+    "client-secret",
+    "azure-cli",
+    "developer-cli",
+    "emulator",
+]
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class AzureSettings(BaseSettings):
+    """Where the Azure pool is, and how it is called."""
+
+    pool_management_endpoint: Annotated[
+        str, Field(description="The Azure session pool's management endpoint (https URL).")
+    ] = ""
+    azure_api_version: Annotated[
+        ApiVersion,
+        Field(description="The data plane's API; older ones lack features, which are then said."),
+    ] = "2025-10-02-preview"
+    azure_credential: Annotated[
+        CredentialChoice,
+        Field(description="Whose token is used; `default` tries them all, `az login` included."),
+    ] = "default"
+    azure_client_id: Annotated[
+        str, Field(description="Client id of a user-assigned managed or workload identity.")
+    ] = ""
+    azure_scope: Annotated[
+        str, Field(description="What the token is for; sovereign clouds have others.")
+    ] = "https://dynamicsessions.io/.default"
+    azure_results: Annotated[
+        Literal["rich", "plain"],
+        Field(description="`plain` sends code as it is; one figure of an execution comes back."),
+    ] = "rich"
+    azure_connect_timeout_seconds: Annotated[
+        float, Field(gt=0, le=300, description="Time for a connection to the pool.")
+    ] = 10
+    azure_retry_seconds: Annotated[
+        float, Field(ge=0, le=600, description="How long a request turned away is tried again.")
+    ] = 30
+    emulator_token: Annotated[
+        SecretStr,
+        Field(description="The only token an emulator takes; unset, it takes any on loopback."),
+    ] = SecretStr("")
+
+    @field_validator("pool_management_endpoint")
+    @classmethod
+    def _https_only(cls, value: str) -> str:
+        value = value.rstrip("/")
+        parts = urlsplit(value)
+        if value and not (
+            parts.hostname
+            and parts.username is None
+            and (
+                parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+            )
+        ):
+            raise ValueError("must be an https:// URL (or http:// to this machine's own loopback)")
+        return value

@@ -1,0 +1,39 @@
+"""Settings that hold whichever pool and transport there are."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+
+class CommonSettings(BaseSettings):
+    """What is executed, and what is shown of it."""
+
+    pool: Annotated[
+        Literal["auto", "local", "azure"],
+        Field(description="Where sessions come from; `auto` is Azure when an endpoint is set."),
+    ] = "auto"
+    work_dir: Annotated[
+        Path | None,
+        Field(description="A directory whose files a model may copy to and from its session."),
+    ] = None
+    execution_timeout_seconds: Annotated[
+        float, Field(gt=0, le=86_400, description="Time for one execution unless the call says.")
+    ] = 60
+    max_result_tokens: Annotated[
+        int,
+        Field(ge=500, le=200_000, description="Text of one result, in tokens of about 4 bytes."),
+    ] = 10_000
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="What goes to stderr.")
+    ] = "warning"
+
+    @field_validator("work_dir")
+    @classmethod
+    def _existing_directory(cls, value: Path | None) -> Path | None:
+        value = value and value.expanduser().resolve()
+        if value and not (value.is_dir() and os.access(value, os.R_OK | os.X_OK)):
+            raise ValueError("must be a directory that exists and can be read")
+        return value

@@ -1,0 +1,71 @@
+"""Settings of the local session pool."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+
+class LocalSettings(BaseSettings):
+    """What a local session is, and how many there may be."""
+
+    local_python: Annotated[
+        Path | None,
+        Field(description="The interpreter of local sessions; by default the server's own."),
+    ] = None
+    local_preimport: Annotated[
+        str,
+        Field(description="Modules imported ahead for every local session, where they exist."),
+    ] = "numpy,pandas,matplotlib.pyplot"
+    local_network: Annotated[
+        Literal["none", "host"],
+        Field(description="`host` lets local sessions use this machine's network. Unsafe."),
+    ] = "none"
+    local_isolation: Annotated[
+        Literal["auto", "namespaces", "landlock", "unsafe-none"],
+        Field(description="What separates local sessions; `auto` takes the strongest there is."),
+    ] = "auto"
+    local_ready_sessions: Annotated[
+        int, Field(ge=0, le=64, description="Local sessions kept started ahead of use.")
+    ] = 1
+    local_max_concurrent_sessions: Annotated[
+        int, Field(ge=1, le=1000, description="Local sessions in use at once.")
+    ] = 20
+    local_cooldown_seconds: Annotated[
+        float, Field(gt=0, description="Idle time after which a local session ends.")
+    ] = 3600
+    local_max_timeout_seconds: Annotated[
+        float, Field(gt=0, le=86_400, description="The longest one local execution may take.")
+    ] = 600
+    local_interrupt_grace_seconds: Annotated[
+        float,
+        Field(
+            gt=0, le=60, description="Time that interrupted code has to stop; then it is killed."
+        ),
+    ] = 3
+    local_memory_mib: Annotated[
+        int, Field(ge=128, description="Memory of one local session, all its processes together.")
+    ] = 2048
+    local_disk_mib: Annotated[
+        int, Field(ge=16, description="Size of a local session's work directory.")
+    ] = 512
+    local_max_processes: Annotated[
+        int, Field(ge=8, le=4096, description="Processes and threads of one local session.")
+    ] = 128
+    local_max_output_kib: Annotated[
+        int, Field(ge=16, le=65_536, description="Output kept of each stream of one execution.")
+    ] = 1024
+    local_max_file_mib: Annotated[
+        int, Field(ge=1, le=65_536, description="The largest file moved to or from a session.")
+    ] = 128
+
+    @field_validator("local_python")
+    @classmethod
+    def _existing_interpreter(cls, value: Path | None) -> Path | None:
+        # Not resolved: a virtual environment's interpreter is a link, and knows itself by its path.
+        value = value and value.expanduser().absolute()
+        if value and not (value.is_file() and os.access(value, os.X_OK)):
+            raise ValueError("must be the path of a Python interpreter")
+        return value

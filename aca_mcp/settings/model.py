@@ -1,0 +1,60 @@
+"""All settings in one class, and what they must agree on."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_settings import SettingsConfigDict
+
+from aca_mcp.settings.azure import AzureSettings
+from aca_mcp.settings.common import CommonSettings
+from aca_mcp.settings.local import LocalSettings
+
+ENV_PREFIX = "ACA_MCP_"
+
+_AZURE_MAX_TIMEOUT_SECONDS = 220
+
+
+class Settings(LocalSettings, AzureSettings, CommonSettings):
+    """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        if self.pool == "azure" and not self.pool_management_endpoint:
+            raise ValueError(
+                f"{ENV_PREFIX}POOL is azure, so {ENV_PREFIX}POOL_MANAGEMENT_ENDPOINT must be set "
+                "too (or set the pool to local)"
+            )
+        if (
+            self.pool_kind == "local"
+            and self.execution_timeout_seconds > self.local_max_timeout_seconds
+        ):
+            raise ValueError(
+                f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
+                f"{ENV_PREFIX}LOCAL_MAX_TIMEOUT_SECONDS ({self.local_max_timeout_seconds:g}); "
+                "change one of them"
+            )
+        if (
+            self.pool_kind == "azure"
+            and self.execution_timeout_seconds > _AZURE_MAX_TIMEOUT_SECONDS
+        ):
+            raise ValueError(
+                f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
+                f"{_AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
+            )
+        return self
+
+    @property
+    def pool_kind(self) -> Literal["local", "azure"]:
+        """The pool that these settings choose."""
+        if self.pool == "auto":
+            return "azure" if self.pool_management_endpoint else "local"
+        return self.pool
