@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from mcp.server.lowlevel import Server
     from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from aca_mcp.server.connections import HttpConnections
+    from aca_mcp.server.work import Work
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -64,11 +66,13 @@ class PythonServer(MCPServer[OpenSession | None]):
         *,
         principal: Callable[[], str],
         http: HttpConnections | None,
+        work: Work | None,
     ) -> None:
         """Describe a server; see ``create_server``."""
         self._sessions = sessions
         self._principal = principal
         self._http = http
+        self._work = work
         self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
@@ -120,6 +124,11 @@ class PythonServer(MCPServer[OpenSession | None]):
                 parameter.pop("title", None)
         return tools
 
+    @property
+    def lowlevel(self) -> Server[OpenSession | None]:
+        """What the SDK's transports serve."""
+        return self._lowlevel_server
+
     async def serve(
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
     ) -> None:
@@ -153,7 +162,8 @@ class PythonServer(MCPServer[OpenSession | None]):
                 is_error=True,
             )
         try:
-            return await super().call_tool(name, arguments, context)
+            with self._work.going_on() if self._work is not None else nullcontext():
+                return await super().call_tool(name, arguments, context)
         except ToolError as error:
             match error.__cause__:
                 case AcaMcpError() as cause:
@@ -170,6 +180,7 @@ def create_server(
     *,
     principal: Callable[[], str] = lambda: "",
     http: HttpConnections | None = None,
+    work: Work | None = None,
 ) -> PythonServer:
     """Make the MCP server over a pool's sessions. It allocates nothing before a tool is called.
 
@@ -179,11 +190,12 @@ def create_server(
         principal: who makes the call that is being served; empty where clients are not told apart.
         http: the connections of streamable HTTP, for a server that is served so; None for one
             whose lifespan is a connection's, as on stdio and SSE.
+        work: counts calls that run, where a transport does not hold a request open for each.
 
     Raises:
         OSError: the work directory cannot be opened.
     """
-    server = PythonServer(sessions, options, principal=principal, http=http)
+    server = PythonServer(sessions, options, principal=principal, http=http, work=work)
     tools = Tools(
         sessions.pool,
         server.caller,

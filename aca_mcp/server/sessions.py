@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
+from aca_mcp.server.executions import ExecutionLog
 from aca_mcp.server.handles import check_handle, derive_identifier, new_handle
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
@@ -53,6 +54,7 @@ class OpenSession:
     """Whose it is; empty where clients are not told apart."""
     handle: str = ""
     """What the client calls it; empty for a connection's own."""
+    log: ExecutionLog = field(default_factory=ExecutionLog)
 
 
 class Sessions:
@@ -132,6 +134,7 @@ class Sessions:
         The old identifier is never used again, so the old handle, which stands for it, is not.
         """
         if not session.handle:
+            session.log.clear()
             await session.python.restart()
             return session
         await self.end(session)

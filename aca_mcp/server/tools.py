@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import itertools
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic import Field
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
 from aca_mcp.pool import Execution, SessionPool
 from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
+from aca_mcp.server.executions import Record
 from aca_mcp.server.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
@@ -62,7 +62,6 @@ class Tools:
         self._too_large = "Read what you need of it with execute_python" + (
             ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
         )
-        self._numbers = itertools.count(1)
 
     async def execute_python(
         self,
@@ -83,13 +82,15 @@ class Tools:
         """
         caller = await self._caller(ctx)
         async with caller.session_or_new(session) as (target, remark):
+            execution_id = target.log.begin()
             execution = await self._run(
                 ctx, target.python, code, timeout_seconds or self._timeout_seconds
             )
+            target.log.add(Record(execution_id, code, execution))
             return await answer(
                 None if execution.session_lost else target.python,
                 report(execution, remark),
-                name=f"outputs/execution-{next(self._numbers)}",
+                name=f"outputs/{execution_id}",
                 max_text_bytes=self._max_text_bytes,
             )
 
