@@ -77,8 +77,8 @@ class Sessions:
         """
         self.pool = pool
         self.idle_seconds = idle_seconds
-        # Another server may be using what has been idle here.
-        self._is_alone = secret is None
+        self.is_alone = secret is None
+        """No other server can be using what is idle here."""
         self._secret = secret or secrets.token_bytes(32)
         self._own: set[OpenSession] = set()
         self._by_handle: dict[str, OpenSession] = {}
@@ -179,7 +179,7 @@ class Sessions:
         if session.python.idle_seconds < session.idle_seconds:
             await session.python.keep_alive()
         elif session.handle:
-            if self._is_alone:
+            if self.is_alone:
                 await self.end(session)
             else:
                 del self._by_handle[session.handle]

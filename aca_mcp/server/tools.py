@@ -191,9 +191,9 @@ class Tools:
         """
         caller = await self._caller(ctx)
         async with caller.new_session() as started:
-            # Allocated now: another server that is given the handle takes what is not there for
-            # a session that has ended.
-            await started.python.list_files()
+            if not caller.sessions.is_alone:
+                # Another server that is given the handle takes what is not there for lost.
+                await started.python.list_files()
         return text_result(started.handle)
 
     @staticmethod

@@ -204,5 +204,6 @@ async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> 
 async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
     async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=1) as call:
         await call("execute_python", code="1")
-        assert "in use" in await call.refusal("start_session")
+        handle = await call("start_session")
+        assert "in use" in await call.refusal("execute_python", code="1", session=handle)
         assert await call("execute_python", code="2") == "2"

@@ -127,13 +127,7 @@ async def open_http_app(
         unguarded = frozenset({_HEALTH, _READINESS})
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=sorted(http.allowed_origins),
-                allow_methods=["GET", "POST", "PUT", "DELETE"],
-                allow_headers=["*"],
-                expose_headers=["Mcp-Session-Id", "Retry-After", "WWW-Authenticate"],
-            ),
+            *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(LimitsMiddleware, limits, principal),
         ]
         yield HttpApp(Starlette(routes=routes, middleware=middleware), health, work)
@@ -174,6 +168,17 @@ async def _open_streams(
     finally:
         for connection in open_scopes:
             connection.cancel()
+
+
+def _cors(origins: frozenset[str]) -> Middleware:
+    """Lets the browser hand our answers to the pages that may call."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Mcp-Session-Id", "Retry-After", "WWW-Authenticate"],
+    )
 
 
 def _nobody() -> str:
