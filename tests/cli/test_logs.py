@@ -17,7 +17,7 @@ def log() -> io.StringIO:
 
 @pytest.mark.parametrize("name", ["mcp", "mcp.server.sse"])
 def test_the_sdk_tells_no_identifier_and_no_content(log: io.StringIO, name: str) -> None:
-    logger = logging.Logger(name)
+    logger = logging.getLogger(name)
     handler = logging.StreamHandler(log)
     handler.setFormatter(DiscreetFormatter())
     logger.addHandler(handler)
@@ -31,7 +31,7 @@ def test_the_sdk_tells_no_identifier_and_no_content(log: io.StringIO, name: str)
 
 
 def test_others_are_left_as_they_are(log: io.StringIO) -> None:
-    logger = logging.Logger("aca_mcp.server")
+    logger = logging.getLogger("aca_mcp.server")
     handler = logging.StreamHandler(log)
     handler.setFormatter(DiscreetFormatter())
     logger.addHandler(handler)
