@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from aca_mcp import __version__
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.server.answers import text_result
+from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.instructions import facts, instructions
 from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
 from aca_mcp.server.tools import Tools
@@ -116,12 +117,14 @@ class PythonServer(MCPServer[OpenSession | None]):
         )
 
     async def list_tools(self) -> list[Tool]:
-        """The tools, without the titles that say nothing which the names do not say."""
+        """The tools, without titles and defaults that say nothing: the list is part of prompts."""
         tools = await super().list_tools()
         for tool in tools:
             tool.input_schema.pop("title", None)
             for parameter in tool.input_schema["properties"].values():
                 parameter.pop("title", None)
+                if not parameter.get("default", True):
+                    del parameter["default"]
         return tools
 
     @property
@@ -196,14 +199,21 @@ def create_server(
         OSError: the work directory cannot be opened.
     """
     server = PythonServer(sessions, options, principal=principal, http=http, work=work)
+    max_text_bytes = options.max_result_tokens * 4
+    executing = ExecutionTools(
+        server.caller,
+        timeout_seconds=options.execution_timeout_seconds,
+        max_text_bytes=max_text_bytes,
+    )
+    server.offer(executing.execute_python, _EXECUTE)
+    server.offer(executing.get_execution, _READ)
+    server.offer(executing.cancel_execution, _WRITE)
     tools = Tools(
         sessions.pool,
         server.caller,
-        timeout_seconds=options.execution_timeout_seconds,
-        max_text_bytes=options.max_result_tokens * 4,
+        max_text_bytes=max_text_bytes,
         has_work_dir=options.work_dir is not None,
     )
-    server.offer(tools.execute_python, _EXECUTE)
     server.offer(tools.upload_file, _WRITE)
     server.offer(tools.download_file, _READ)
     server.offer(tools.list_files, _READ)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 
 from aca_mcp.errors import (
     InvalidRequestError,
@@ -25,6 +26,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.server.executions import ExecutionLog
 from aca_mcp.server.handles import check_handle, derive_identifier, new_handle
+from aca_mcp.server.runs import Runs
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class OpenSession:
     handle: str = ""
     """What the client calls it; empty for a connection's own."""
     log: ExecutionLog = field(default_factory=ExecutionLog)
+    runs: Runs = field(default_factory=Runs)
 
 
 class Sessions:
@@ -63,6 +66,7 @@ class Sessions:
     def __init__(
         self,
         pool: SessionPool,
+        tasks: anyio.abc.TaskGroup,
         *,
         secret: bytes | None = None,
         idle_seconds: float = MAX_IDLE_SECONDS,
@@ -71,11 +75,13 @@ class Sessions:
 
         Args:
             pool: where they come from.
+            tasks: for executions in the background; cancelled before the sessions are closed.
             secret: what handles are made with. Servers that share it serve each other's handles;
                 None makes handles that are good in this process alone.
             idle_seconds: a session by handle is ended when nobody has used it for so long.
         """
         self.pool = pool
+        self.tasks = tasks
         self.idle_seconds = idle_seconds
         self.is_alone = secret is None
         """No other server can be using what is idle here."""
@@ -254,8 +260,8 @@ async def open_sessions(
     pool: SessionPool, *, secret: bytes | None = None, idle_seconds: float = MAX_IDLE_SECONDS
 ) -> AsyncGenerator[Sessions]:
     """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
-    sessions = Sessions(pool, secret=secret, idle_seconds=idle_seconds)
     async with anyio.create_task_group() as tasks:
+        sessions = Sessions(pool, tasks, secret=secret, idle_seconds=idle_seconds)
         tasks.start_soon(sessions.keep)
         try:
             yield sessions

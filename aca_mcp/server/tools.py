@@ -1,9 +1,8 @@
-"""The tools over a session: what a model can do, each with the description that it reads."""
+"""The tools over a session's files and packages, and over sessions themselves."""
 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -11,9 +10,8 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
-from aca_mcp.pool import Execution, SessionPool
-from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
-from aca_mcp.server.executions import Record
+from aca_mcp.pool import SessionPool
+from aca_mcp.server.answers import MAX_TEXT_BYTES, text_result
 from aca_mcp.server.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
@@ -23,14 +21,14 @@ from aca_mcp.server.files import (
     show_listing,
 )
 from aca_mcp.server.packages import show_packages
-from aca_mcp.server.progress import run_with_progress
-from aca_mcp.server.results import join, report
+from aca_mcp.server.results import join
 from aca_mcp.server.sessions import Caller
 from aca_mcp.server.text import clean, cut, show_name
 from aca_mcp.session import PythonSession
 
-SessionHandle = Annotated[str, Field(description="A session's handle, or empty.")]
-SessionPath = Annotated[str, Field(description="Relative to the work directory.", max_length=4096)]
+# Described once, by start_session and the instructions: the list of tools takes room in a prompt.
+SessionHandle = str
+SessionPath = Annotated[str, Field(max_length=4096)]
 Ctx = Context[Any]
 
 
@@ -42,7 +40,6 @@ class Tools:
         pool: SessionPool,
         caller: Callable[[Ctx], Awaitable[Caller]],
         *,
-        timeout_seconds: float,
         max_text_bytes: int,
         has_work_dir: bool,
     ) -> None:
@@ -51,48 +48,15 @@ class Tools:
         Args:
             pool: asked only where its work directory is.
             caller: tells whose sessions a call may use.
-            timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
             has_work_dir: there are tools that copy to and from a directory of the host.
         """
         self._pool = pool
         self._caller = caller
-        self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (
             ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
         )
-
-    async def execute_python(
-        self,
-        ctx: Ctx,
-        code: Annotated[str, Field(max_length=1_000_000)],
-        timeout_seconds: Annotated[
-            float, Field(ge=0, le=86_400, description="0 for the server's default.")
-        ] = 0,
-        session: SessionHandle = "",
-    ) -> CallToolResult:
-        """Run Python in an isolated session that keeps variables, imports and files between calls.
-
-        {retention} Returns what was printed, the value of the
-        last expression, errors with their traceback, and every figure as an image. IPython:
-        %magics, !shell commands, display() and top-level await work; input() does not. Code does
-        not see the user's files and may have no network: move files with the file tools. At the
-        timeout the code is interrupted, and state is kept.
-        """
-        caller = await self._caller(ctx)
-        async with caller.session_or_new(session) as (target, remark):
-            execution_id = target.log.begin()
-            execution = await self._run(
-                ctx, target.python, code, timeout_seconds or self._timeout_seconds
-            )
-            target.log.add(Record(execution_id, code, execution))
-            return await answer(
-                None if execution.session_lost else target.python,
-                report(execution, remark),
-                name=f"outputs/{execution_id}",
-                max_text_bytes=self._max_text_bytes,
-            )
 
     async def upload_file(
         self,
@@ -158,9 +122,7 @@ class Tools:
     async def list_packages(
         self,
         ctx: Ctx,
-        query: Annotated[
-            str, Field(description="Names or parts of names, with spaces between; empty for all.")
-        ] = "",
+        query: Annotated[str, Field(description="Names or parts of names, or empty for all.")] = "",
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, with versions, and which of those asked for not."""
@@ -195,18 +157,6 @@ class Tools:
                 # Another server that is given the handle takes what is not there for lost.
                 await started.python.list_files()
         return text_result(started.handle)
-
-    @staticmethod
-    async def _run(
-        ctx: Ctx, session: PythonSession, code: str, timeout_seconds: float
-    ) -> Execution:
-        run = partial(session.execute, code, timeout_seconds=timeout_seconds)
-        meta = ctx.request_context.meta
-        if meta is None or "progress_token" not in meta:
-            return await run()
-        return await run_with_progress(
-            lambda on_output: run(on_output=on_output), ctx.report_progress
-        )
 
     async def _session(self, ctx: Ctx, handle: str) -> PythonSession:
         return (await (await self._caller(ctx)).session(handle)).python
