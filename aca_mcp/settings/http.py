@@ -36,7 +36,7 @@ class HttpSettings(BaseSettings):
     secret: Annotated[
         SecretStr,
         Field(
-            description="Makes session handles; share it among replicas, at least 32 characters."
+            description="Makes handles and links; share it among replicas, at least 32 characters."
         ),
     ] = SecretStr("")
     session_idle_seconds: Annotated[

@@ -108,7 +108,11 @@ class Transfers:
             status = next(code for kind, code in _STATUSES if isinstance(error, kind))
             refusal = _say(error.message, status)
         except _StalledError:
-            refusal = _say("Nothing more came for too long. Nothing was written; try again.", 408)
+            refusal = _say(
+                "Nothing more came for too long. Nothing was written; try again.",
+                408,
+                {"connection": "close"},
+            )
         except ClientDisconnect:
             return
         else:

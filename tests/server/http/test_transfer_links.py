@@ -159,19 +159,19 @@ async def test_another_replica_serves_links_to_sessions_by_handle(toy_pool: ToyP
         assert await first.call("download_file", path="x", session=handle) == "hi"
 
 
-async def test_a_link_survives_a_restart_with_the_same_secret(toy_pool: ToyPool) -> None:
-    kept = "ses_"
-    async with serving(toy_pool, secret=SECRET) as first:
-        kept = await first.call("start_session")
-        link = await first.link("x", "upload", kept)
-        identifiers = dict(toy_pool.sessions)
-    toy_pool.sessions |= identifiers  # a pool that outlives the server, as Azure's does
-    for secret, status in ((SECRET, 200), (b"t" * 32, 403)):
-        async with open_sessions(toy_pool, secret=secret) as sessions:
-            async with open_http_app(sessions, ServerOptions(), HttpOptions()) as app:
-                async with served(app) as address, httpx.AsyncClient() as outsider:
-                    moved = f"{address}/files/{link.rpartition('/')[2]}"
-                    assert (await outsider.put(moved, content=b"hi")).status_code == status
+@pytest.mark.parametrize(("secret", "status"), [(SECRET, 200), (b"t" * 32, 403)])
+async def test_a_link_survives_a_restart_with_the_same_secret(
+    toy_pool: ToyPool, secret: bytes, status: int
+) -> None:
+    async with serving(toy_pool, secret=SECRET) as before:
+        handle = await before.call("start_session")
+        link = await before.link("x", "upload", handle)
+        outlives = dict(toy_pool.sessions)  # as in a pool whose server was killed
+    toy_pool.sessions |= outlives
+    async with serving(toy_pool, secret=secret) as after:
+        address = (await after.link("x", "upload")).rpartition("/")[0]
+        answer = await after.http.put(f"{address}/{link.rpartition('/')[2]}", content=b"hi")
+        assert answer.status_code == status
 
 
 async def test_nobody_gets_a_link_to_the_session_of_another(toy_pool: ToyPool) -> None:
