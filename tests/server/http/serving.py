@@ -53,12 +53,16 @@ class Served:
     call: Caller
     http: httpx.AsyncClient
 
-    async def link(self, path: str, direction: str, session: str = "") -> str:
-        """The address that the tool gives."""
+    async def line(self, path: str, direction: str, session: str = "") -> str:
+        """The line for a shell that the tool prints."""
         text = await self.call(
             "create_transfer_link", path=path, direction=direction, session=session
         )
-        return shlex.split(text.splitlines()[-1])[-1]
+        return text.splitlines()[-1]
+
+    async def link(self, path: str, direction: str, session: str = "") -> str:
+        """The address in it."""
+        return shlex.split(await self.line(path, direction, session))[-1]
 
 
 @asynccontextmanager
@@ -88,8 +92,11 @@ async def curl(line: str, directory: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def server_process(**environment: str) -> Generator[tuple[str, int]]:
-    """``aca-mcp serve`` over HTTP on a free port; gives its address and pid. It must end well."""
+def server_process(log: list[str], **environment: str) -> Generator[tuple[str, int]]:
+    """``aca-mcp serve`` over HTTP on a free port; gives its address and pid. It must end well.
+
+    What it wrote to stderr is in ``log`` afterwards.
+    """
     command = [sys.executable, "-m", "aca_mcp", "serve", "--transport", "http", "--port", "0"]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
     with subprocess.Popen(
@@ -104,6 +111,7 @@ def server_process(**environment: str) -> Generator[tuple[str, int]]:
                 seen += line
             yield found[1], process.pid
             process.terminate()
-            assert process.wait(20) == 0
+            log.append(process.communicate(timeout=20)[1])
+            assert process.returncode == 0
         finally:
             process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -203,31 +204,32 @@ async def test_limits_hold_for_links(toy_pool: ToyPool) -> None:
         assert int(refused.headers["retry-after"]) >= 1
 
 
-async def test_a_large_file_passes_through_little_memory(tmp_path: Path) -> None:
+async def test_a_large_file_passes_through_little_memory_and_no_log(tmp_path: Path) -> None:
     size = 120 << 20
-    with server_process() as (address, pid):
+    big = tmp_path / "secret name.bin"
+    big.touch()
+    os.truncate(big, size)
+    log: list[str] = []
+    with server_process(log, ACA_MCP_LOG_LEVEL="debug") as (address, pid):
         async with (
             Client(f"{address}/mcp", mode="legacy") as client,
-            httpx.AsyncClient(timeout=30) as outsider,
+            httpx.AsyncClient() as outsider,
         ):
             running = Served(Caller(client), outsider)
-            await running.link("x", "upload")
+            upload = await running.line(big.name, "upload")
             before = peak_kibibytes(pid)
-            with (tmp_path / "big.bin").open("wb") as file:
-                file.truncate(size)
-                file.seek(size - 4)
-                file.write(b"end.")
-            text = await running.call("create_transfer_link", path="big.bin", direction="upload")
-            code, said = await curl(text.splitlines()[-1], tmp_path)
-            assert (code, said) == (0, "Wrote big.bin, 125,829,120 bytes.\n")
-            text = await running.call("create_transfer_link", path="big.bin", direction="download")
-            (tmp_path / "big.bin").unlink()
-            assert (await curl(text.splitlines()[-1], tmp_path))[0] == 0
+            sent = await curl(upload, tmp_path)
+            assert sent == (0, "Wrote secret name.bin, 125,829,120 bytes.\n")
+            assert (await curl(upload[:-1], tmp_path))[0] == 22
+            big.unlink()
+            download = await running.line(big.name, "download")
+            assert (await curl(download, tmp_path))[0] == 0
+            assert big.stat().st_size == size
             assert peak_kibibytes(pid) - before < 24 << 10
-    with (tmp_path / "big.bin").open("rb") as file:
-        assert file.seek(0, 2) == size
-        file.seek(size - 4)
-        assert file.read() == b"end."
+    written = "".join(log)
+    assert "secret name" not in written
+    for line in (upload, download):
+        assert line.rpartition("/")[2][:40] not in written
 
 
 def peak_kibibytes(pid: int) -> int:

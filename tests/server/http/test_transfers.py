@@ -87,9 +87,7 @@ async def test_parts_of_a_download(here: Served) -> None:
 
 async def test_a_download_that_broke_off_is_resumed_by_curl(here: Served, tmp_path: Path) -> None:
     await here.http.put(await here.link("x", "upload"), content=CONTENT)
-    line = (await here.call("create_transfer_link", path="x", direction="download")).splitlines()[
-        -1
-    ]
+    line = await here.line("x", "download")
     (tmp_path / "x").write_bytes(CONTENT[:700])
     assert (await curl(f"{line} --continue-at -", tmp_path))[0] == 0
     assert (tmp_path / "x").read_bytes() == CONTENT
@@ -123,7 +121,7 @@ async def test_a_file_that_went_is_missing(here: Served) -> None:
 async def test_what_is_too_large_is_refused_before_it_is_sent(here: Served, tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    line = (await here.call("create_transfer_link", path="x", direction="upload")).splitlines()[-1]
+    line = await here.line("x", "upload")
     sentence = (
         "The file has 8,388,609 bytes, and a session takes at most 8,388,608. "
         "Nothing was written.\n"
