@@ -67,6 +67,7 @@ async def _serve_http(settings: Settings) -> None:
         max_request_bytes=settings.max_request_mib << 20,
         max_concurrent_calls=settings.max_concurrent_calls,
         max_calls_per_minute=settings.max_calls_per_minute,
+        transfer_link_seconds=settings.transfer_link_seconds,
     )
     async with open_session_pool(settings) as pool:
         _keep_what_is_imported()

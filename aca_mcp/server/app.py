@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from aca_mcp.server.connections import HttpConnections
+    from aca_mcp.server.transfer_links import LinkOffer
     from aca_mcp.server.work import Work
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -68,6 +69,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         principal: Callable[[], str],
         http: HttpConnections | None,
         work: Work | None,
+        has_links: bool,
     ) -> None:
         """Describe a server; see ``create_server``."""
         self._sessions = sessions
@@ -97,6 +99,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                     self._facts,
                     timeout_seconds=options.execution_timeout_seconds,
                     has_work_dir=options.work_dir is not None,
+                    has_links=has_links,
                 ),
                 lifespan=lifespan,
                 log_level="WARNING",
@@ -184,6 +187,7 @@ def create_server(
     principal: Callable[[], str] = lambda: "",
     http: HttpConnections | None = None,
     work: Work | None = None,
+    links: LinkOffer | None = None,
 ) -> PythonServer:
     """Make the MCP server over a pool's sessions. It allocates nothing before a tool is called.
 
@@ -194,11 +198,19 @@ def create_server(
         http: the connections of streamable HTTP, for a server that is served so; None for one
             whose lifespan is a connection's, as on stdio and SSE.
         work: counts calls that run, where a transport does not hold a request open for each.
+        links: makes transfer links, where clients can reach this server over HTTP.
 
     Raises:
         OSError: the work directory cannot be opened.
     """
-    server = PythonServer(sessions, options, principal=principal, http=http, work=work)
+    server = PythonServer(
+        sessions,
+        options,
+        principal=principal,
+        http=http,
+        work=work,
+        has_links=links is not None,
+    )
     max_text_bytes = options.max_result_tokens * 4
     executing = ExecutionTools(
         server.caller,
@@ -208,11 +220,12 @@ def create_server(
     server.offer(executing.execute_python, _EXECUTE)
     server.offer(executing.get_execution, _READ)
     server.offer(executing.cancel_execution, _WRITE)
+    has_work_dir = options.work_dir is not None
     tools = Tools(
         sessions.pool,
         server.caller,
         max_text_bytes=max_text_bytes,
-        has_work_dir=options.work_dir is not None,
+        way_out="download_to_work_dir" if has_work_dir else "create_transfer_link" if links else "",
     )
     server.offer(tools.upload_file, _WRITE)
     server.offer(tools.download_file, _READ)
@@ -227,6 +240,11 @@ def create_server(
         transfer = Transfer(options.work_dir, server.caller)
         server.offer(transfer.upload_from_work_dir, _WRITE)
         server.offer(transfer.download_to_work_dir, _WRITE)
+    if links is not None:
+        from aca_mcp.server.transfer_links import TransferLinks  # its cipher is not needed on stdio
+
+        transfers = TransferLinks(links, sessions.pool, server.caller)
+        server.offer(transfers.create_transfer_link, _ADD)
     return server
 
 

@@ -25,7 +25,14 @@ from aca_mcp.errors import (
     SessionPoolError,
 )
 from aca_mcp.server.executions import ExecutionLog
-from aca_mcp.server.handles import check_handle, derive_identifier, new_handle
+from aca_mcp.server.handles import (
+    HANDLE_PREFIX,
+    check_handle,
+    derive_identifier,
+    derive_key,
+    name_in_links,
+    new_handle,
+)
 from aca_mcp.server.runs import Runs
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
@@ -133,6 +140,30 @@ class Sessions:
                 "executed."
             )
         return self._by_handle.get(handle) or self._add(principal, handle, existing=True)
+
+    def link_name(self, session: OpenSession) -> str:
+        """What transfer links call a session. It is void once the session was restarted."""
+        return session.handle or name_in_links(self._secret, session.python.identifier)
+
+    async def find_linked(self, principal: str, name: str) -> OpenSession:
+        """The session of a transfer link.
+
+        Raises:
+            SessionLostError: it has ended, or belongs to a connection of another replica.
+        """
+        if name.startswith(HANDLE_PREFIX):
+            return await self.find(principal, name)
+        for own in self._own:
+            if own.principal == principal and self.link_name(own) == name:
+                return own
+        raise SessionLostError(
+            "The session of this link has ended or was restarted, and its files are gone, or "
+            "another replica of this server has it. Ask for a new link. Nothing was moved."
+        )
+
+    def derive_key(self, purpose: str) -> bytes:
+        """A key of 32 bytes that servers which share the secret have in common."""
+        return derive_key(self._secret, purpose)
 
     async def restart(self, session: OpenSession) -> OpenSession:
         """Begin anew with an empty session. One that had a handle gets another.

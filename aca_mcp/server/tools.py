@@ -15,6 +15,7 @@ from aca_mcp.server.answers import MAX_TEXT_BYTES, text_result
 from aca_mcp.server.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
+    below_work_directory,
     caption,
     content_block,
     read_at_most,
@@ -41,7 +42,7 @@ class Tools:
         caller: Callable[[Ctx], Awaitable[Caller]],
         *,
         max_text_bytes: int,
-        has_work_dir: bool,
+        way_out: str,
     ) -> None:
         """Describe the tools.
 
@@ -49,13 +50,14 @@ class Tools:
             pool: asked only where its work directory is.
             caller: tells whose sessions a call may use.
             max_text_bytes: text of one result.
-            has_work_dir: there are tools that copy to and from a directory of the host.
+            way_out: the tool by which the user gets a file that is too large for a result, or
+                empty.
         """
         self._pool = pool
         self._caller = caller
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (
-            ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
+            f", or hand it to the user with {way_out}." if way_out else "."
         )
 
     async def upload_file(
@@ -162,11 +164,7 @@ class Tools:
         return (await (await self._caller(ctx)).session(handle)).python
 
     async def _relative(self, path: str) -> str:
-        """The path below the work directory, for a model that gives the absolute one."""
-        if not path.startswith("/"):
-            return path
-        root = (await self._pool.metadata()).work_directory.rstrip("/")
-        return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
+        return await below_work_directory(self._pool, path)
 
 
 def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:

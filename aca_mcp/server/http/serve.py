@@ -71,8 +71,8 @@ async def serve_http(
     """
     if secret is None:
         _logger.warning(
-            "ACA_MCP_SECRET is not set: session handles are good until this process ends, and on "
-            "no other replica."
+            "ACA_MCP_SECRET is not set: session handles and links are good until this process "
+            "ends, and on no other replica."
         )
     async with anyio.create_task_group() as tasks:
         async with (
