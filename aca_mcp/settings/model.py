@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from aca_mcp.settings.azure import AzureSettings
 from aca_mcp.settings.common import CommonSettings
+from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
 
 ENV_PREFIX = "ACA_MCP_"
@@ -14,7 +15,7 @@ ENV_PREFIX = "ACA_MCP_"
 _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
-class Settings(LocalSettings, AzureSettings, CommonSettings):
+class Settings(LocalSettings, AzureSettings, AuthSettings, CommonSettings):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(
