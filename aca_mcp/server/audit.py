@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import secrets
-import sys
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -77,7 +76,7 @@ class AuditLog:
         Args:
             tool: its name, as the client gave it.
         """
-        begun = time.perf_counter()
+        begun, principal = time.perf_counter(), self._principal()
         call = AuditedCall()
         token = _current.set(call)
         try:
@@ -87,12 +86,12 @@ class AuditLog:
             raise
         finally:
             _current.reset(token)
-            self._write(tool, call, time.perf_counter() - begun)
+            self._write(principal, tool, call, time.perf_counter() - begun)
 
-    def _write(self, tool: str, call: AuditedCall, seconds: float) -> None:
+    def _write(self, principal: str, tool: str, call: AuditedCall, seconds: float) -> None:
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "principal": self._principal()[:_MAX_CHARACTERS],
+            "principal": principal[:_MAX_CHARACTERS],
             "tool": tool[:_MAX_CHARACTERS],
             "session": self._hash(call.identifier),
             "duration_ms": round(seconds * 1000, 1),
@@ -122,7 +121,7 @@ def outcome_of(error: BaseException) -> str:
     return "error"
 
 
-def write_audit_log(stream: TextIO = sys.stderr) -> None:
+def write_audit_log(stream: TextIO) -> None:
     """Send the lines to a stream, as they are, whatever else is logged."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))

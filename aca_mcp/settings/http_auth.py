@@ -104,7 +104,7 @@ class AuthSettings(BaseSettings):
 
     @field_validator("auth_issuer", "public_url")
     @classmethod
-    def _https_only(cls, value: str) -> str:
+    def _plain_https_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and not (
             _URL.fullmatch(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -144,10 +143,10 @@ async def _document(client: httpx.AsyncClient, url: str) -> bytes:
 
 
 def _is_safe(url: str, issuer: str) -> bool:
-    parts = urlsplit(url)
-    may_be_local = urlsplit(issuer).scheme == "http"  # which settings allow on loopback alone
-    return parts.scheme == "https" or (
-        may_be_local and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    where = httpx.URL(url)
+    may_be_local = httpx.URL(issuer).scheme == "http"  # which settings allow on loopback alone
+    return where.scheme == "https" or (
+        may_be_local and where.scheme == "http" and where.host in _LOOPBACK
     )
 
 
