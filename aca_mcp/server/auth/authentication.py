@@ -51,6 +51,13 @@ class Authentication:
     scopes: tuple[str, ...] = ()
     metadata_url: str = ""
 
+    async def warm_up(self) -> None:
+        """Ask the issuers for their keys when the server starts, so that a wrong one is seen then.
+
+        Takes some seconds at most. What is wrong is logged, and tried again when a token comes.
+        """
+        await self.callers.warm_up()
+
     def protect(self, app: ASGIApp) -> ASGIApp:
         """The application, for callers with a good bearer token alone."""
         return Guard(app, self.callers, scopes=self.scopes, metadata_url=self.metadata_url)

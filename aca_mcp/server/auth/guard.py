@@ -42,6 +42,11 @@ class Callers:
         self._static = static
         self._issued = issued
 
+    async def warm_up(self) -> None:
+        """Do ahead of the first request what it would wait for. What is wrong is logged."""
+        if self._issued is not None:
+            await self._issued.warm_up()
+
     async def identify(self, headers: Headers) -> AccessToken:
         """Who sends a request.
 

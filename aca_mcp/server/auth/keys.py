@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -86,6 +87,11 @@ class SigningKeys:
         if self._age() >= USABLE_SECONDS:
             raise IssuerUnavailableError
         return self._keys.get(key_id)
+
+    async def warm_up(self) -> None:
+        """Fetch the keys ahead of the first token. What is wrong with them is logged."""
+        with suppress(IssuerUnavailableError):
+            await self.find("")
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at

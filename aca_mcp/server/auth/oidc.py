@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
 import jwt
 from pydantic import BaseModel, Field, ValidationError
 
@@ -84,6 +85,12 @@ class IssuedTokens:
         self._trust = trust
         self._tenants = trust.issuers()
         self._keys = {issuer: SigningKeys(issuer, clock=clock) for issuer in self._tenants}
+
+    async def warm_up(self) -> None:
+        """Fetch the keys of every issuer ahead of the first token; takes some seconds at most."""
+        async with anyio.create_task_group() as tasks:
+            for keys in self._keys.values():
+                tasks.start_soon(keys.warm_up)
 
     async def check(self, token: str) -> AccessToken:
         """Who holds a token.

@@ -115,7 +115,12 @@ class IssuerHost:
 
     async def metadata(self, request: Request) -> Response:
         issuer = self._issuers[request.path_params["name"]]
-        true = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+        true = {
+            "issuer": issuer.url,
+            "jwks_uri": f"{issuer.url}/keys",
+            "token_endpoint": f"{issuer.url}/token",
+            "authorization_endpoint": f"{issuer.url}/authorize",
+        }
         return JSONResponse({**true, **issuer.metadata}, issuer.status)
 
     async def keys(self, request: Request) -> Response:
@@ -128,6 +133,13 @@ class IssuerHost:
             return StreamingResponse(_drip())
         return Response(issuer.body or json.dumps({"keys": issuer.keys}))
 
+    async def token(self, request: Request) -> Response:
+        """For a program with credentials of its own, with what it asks for."""
+        issuer = self._issuers[request.path_params["name"]]
+        async with request.form() as form:
+            token = issuer.token(sub="program", aud=form["resource"], scp=form["scope"])
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": 300})
+
 
 async def _drip() -> AsyncGenerator[bytes]:
     while True:
@@ -138,11 +150,18 @@ async def _drip() -> AsyncGenerator[bytes]:
 @asynccontextmanager
 async def open_issuers() -> AsyncGenerator[IssuerHost]:
     """Serve issuers while the block runs."""
-    host = IssuerHost("")
-    routes = [
-        Route("/{name}/.well-known/openid-configuration", host.metadata),
-        Route("/{name}/keys", host.keys),
-    ]
-    async with serving(Starlette(routes=routes)) as url:
-        host.url = url
-        yield host
+    hosts: list[IssuerHost] = []
+
+    def app_at(url: str) -> Starlette:
+        host = IssuerHost(url)
+        hosts.append(host)
+        return Starlette(
+            routes=[
+                Route("/{name}/.well-known/openid-configuration", host.metadata),
+                Route("/{name}/keys", host.keys),
+                Route("/{name}/token", host.token, methods=["POST"]),
+            ]
+        )
+
+    async with serving(app_at):
+        yield hosts[0]

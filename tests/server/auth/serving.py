@@ -10,7 +10,7 @@ import anyio
 import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from starlette.types import ASGIApp
 
@@ -24,10 +24,12 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncGenerator[str]:
-    """Serve an application while the block runs; its URL."""
+async def serving(app_at: Callable[[str], ASGIApp]) -> AsyncGenerator[str]:
+    """Serve the application for a URL while the block runs; that URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = app_at(url)
         config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
         server = _Server(config)
 
@@ -42,6 +44,6 @@ async def serving(app: ASGIApp) -> AsyncGenerator[str]:
                 while not server.started:  # noqa: ASYNC110 -- it says so in no other way
                     await anyio.sleep(0.005)
             try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                yield url
             finally:
                 server.should_exit = True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import httpx
 import pytest
 from mcp import Client
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server import MCPServer
@@ -25,6 +27,7 @@ from tests.server.auth.serving import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ALICE, BOB = "alice-0123456789", "bob-0123456789ab"
@@ -52,10 +55,12 @@ async def server(options: AuthenticationOptions) -> AsyncGenerator[str]:
         app: ASGIApp = http_app if scope["path"] == "/mcp" else sse_app
         await app(scope, receive, send)
 
-    found = authentication(options)
-    assert found is not None
-    app = Starlette(routes=[*found.routes, Mount("/", found.protect(either))])
-    async with mcp.session_manager.run(), serving(app) as url:
+    def app_at(url: str) -> Starlette:
+        found = authentication(replace(options, public_url=options.public_url or f"{url}/mcp"))
+        assert found is not None
+        return Starlette(routes=[*found.routes, Mount("/", found.protect(either))])
+
+    async with mcp.session_manager.run(), serving(app_at) as url:
         yield url
 
 
@@ -167,6 +172,38 @@ async def test_without_a_token_a_client_learns_where_to_get_one(issuer: Issuer) 
     assert metadata["scopes_supported"] == [SCOPE]
 
 
+class Nowhere:
+    """Where a client keeps its tokens."""
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return None
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        pass
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return None
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        pass
+
+
+async def test_a_client_that_knows_the_url_alone_finds_the_issuer_and_comes_in(
+    issuer: Issuer,
+) -> None:
+    options = AuthenticationOptions(issuer=issuer.url, required_scopes=(SCOPE,))
+    async with server(options) as url:
+        provider = ClientCredentialsOAuthProvider(
+            f"{url}/mcp", Nowhere(), client_id="program", client_secret="s", issuer=issuer.url
+        )
+        with anyio.fail_after(15):
+            async with (
+                create_mcp_http_client(auth=provider) as http,
+                Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
+            ):
+                assert await _who(client) == f"oidc:{issuer.url}#program"
+
+
 async def test_a_token_that_is_not_good_is_said_to_be_so_and_not_repeated(issuer: Issuer) -> None:
     token = issuer.token(exp=1)
     async with server(of_issuer(issuer)) as url:
@@ -247,6 +284,23 @@ async def test_an_application_behind_the_guard_has_its_lifespan() -> None:
         scope: Scope = {"type": kind, "headers": []}
         await found.protect(app)(scope, receive, send)
     assert seen == ["lifespan"]
+
+
+async def test_the_keys_of_every_issuer_can_be_fetched_when_the_server_starts(
+    issuers: IssuerHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = issuers.issuer("first"), issuers.issuer("second")
+    second.status = 500
+    template = AuthenticationOptions(
+        issuer=f"{issuers.url}/{{tenantid}}", tenants=("first", "second"), public_url=PUBLIC_URL
+    )
+    for options in (template, AuthenticationOptions(tokens=TOKENS)):
+        found = authentication(options)
+        assert found is not None
+        with anyio.fail_after(10):
+            await found.warm_up()
+    assert first.fetches == 1
+    assert f"The keys of {second.url} cannot be fetched" in caplog.text
 
 
 def test_without_tokens_and_issuer_nothing_is_asked_of_clients() -> None:
