@@ -82,21 +82,28 @@ class PythonSession:
     code at a time. Every method may raise any ``SessionPoolError``.
     """
 
-    def __init__(self, pool: SessionPool, *, identifier: str | None = None) -> None:
+    def __init__(
+        self, pool: SessionPool, *, identifier: str | None = None, existing: bool = False
+    ) -> None:
         """Describe a session; nothing is allocated yet.
 
         Args:
             pool: where the session comes from. It is not closed with the session.
             identifier: the session's, by default a new one with 256 random bits. Whoever knows
                 an identifier can use its session.
+            existing: the session was used before, elsewhere; if it turns out to be new, what was
+                in it is lost, and the result says so.
 
         Raises:
             InvalidRequestError: the identifier is not one that pools take.
         """
         self._pool = pool
         self._identifier = check_identifier(identifier or _new_identifier())
-        self._touched = False  # the pool has been asked for the session: there may be one to stop
-        self._used = False  # the session has existed: if it is new again, state was lost
+        # The pool has been asked for the session: there may be one to stop.
+        self._touched = existing
+        self._used = existing  # the session has existed: if it is new again, state was lost
+        self._released: str | None = None  # why it was ended while nobody used it
+        self._running = 0
         self._closed = False
         self._used_at = time.monotonic()
 
@@ -107,8 +114,8 @@ class PythonSession:
 
     @property
     def idle_seconds(self) -> float:
-        """Time since the last operation other than ``keep_alive`` began."""
-        return time.monotonic() - self._used_at
+        """Time since code stopped running in it, or the last other operation began."""
+        return 0 if self._running else time.monotonic() - self._used_at
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,6 +151,7 @@ class PythonSession:
             ExecutionOutcomeUnknownError: the answer was lost; the code may have run.
         """
         identifier = self._use()
+        self._running += 1
         try:
             execution = await self._pool.execute(
                 identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
@@ -151,13 +159,18 @@ class PythonSession:
         except (anyio.get_cancelled_exc_class(), ExecutionOutcomeUnknownError):
             self._note_use(identifier)
             raise
+        finally:
+            self._running -= 1
+            self._used_at = time.monotonic()
         if identifier != self._identifier:  # restarted meanwhile: says nothing of the new session
             return execution
-        if execution.started_session and self._used and execution.lost_before is None:
+        if execution.started_session and self._used:
+            reason = self._released or execution.lost_before
             execution = dataclasses.replace(
-                execution, lost_before="the session pool ended it and did not say why"
+                execution, lost_before=reason or "the session pool ended it and did not say why"
             )
         self._used = True
+        self._released = None
         return execution
 
     async def execute_code_blocks(
@@ -299,12 +312,25 @@ class PythonSession:
         self._use()
         self._identifier = _new_identifier()
         self._touched = self._used = False
+        self._released = None
         if touched:
             await self._stop(old, STOP_SECONDS)
 
     async def keep_alive(self) -> bool:
         """Begin the pool's cooldown anew without using the session. False if there is none."""
         return self._touched and await self._pool.keep_alive(self._identifier)
+
+    async def release(self, reason: str) -> None:
+        """Stop the session while nobody uses it; the next use begins a new one, and says so.
+
+        Args:
+            reason: a clause, for the ``lost_before`` of the next execution.
+        """
+        if self._touched:
+            old, self._identifier = self._identifier, _new_identifier()
+            self._touched = False
+            self._released = reason
+            await self._stop(old, STOP_SECONDS)
 
     async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
         """Stop the session, whatever runs in it.

@@ -12,8 +12,16 @@ from typing import Literal, NoReturn, get_args, get_origin
 
 from pydantic import SecretStr
 
-from aca_mcp.settings import Settings, describe_default, flag_name, load_settings, variable_name
+from aca_mcp.settings import (
+    HttpSettings,
+    Settings,
+    describe_default,
+    flag_name,
+    load_settings,
+    variable_name,
+)
 
+_HTTP_FIELDS = frozenset(HttpSettings.model_fields)
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -28,21 +36,28 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) -> None:
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
+
+    Args:
+        parser: of a command.
+        http: the command can serve HTTP; settings of that are nothing to others.
     """
+    fields = [name for name in Settings.model_fields if http or name not in _HTTP_FIELDS]
+    parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
     group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
-    for field, info in Settings.model_fields.items():
+    for field in fields:
+        info = Settings.model_fields[field]
         # argparse takes % in a help text for its own.
         description = (info.description or "").replace("%", "%%")
-        group.add_argument(
-            flag_name(field),
-            metavar=_metavar(info.annotation),
-            help=f"{description} [{variable_name(field)}; default: {describe_default(field)}]",
-        )
+        text = f"{description} [{variable_name(field)}; default: {describe_default(field)}]"
+        if info.annotation is bool:
+            group.add_argument(flag_name(field), action="store_const", const="true", help=text)
+        else:
+            group.add_argument(flag_name(field), metavar=_metavar(info.annotation), help=text)
 
 
 def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +82,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         SettingsError: a value cannot be used.
     """
     given: dict[str, object] = vars(arguments)
-    overrides = {
-        field: value for field in Settings.model_fields if isinstance(value := given[field], str)
-    }
+    fields: list[str] = arguments.setting_fields
+    overrides = {field: value for field in fields if isinstance(value := given[field], str)}
     env_file = given["env_file"]
     return load_settings(overrides, env_file=env_file if isinstance(env_file, Path) else None)
 

@@ -11,7 +11,30 @@ def configure_logging(level: str) -> None:
 
     Libraries keep to warnings because some of them log session identifiers below that.
     """
-    logging.basicConfig(stream=sys.stderr, format="aca-mcp: %(levelname)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(DiscreetFormatter("aca-mcp: %(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("aca_mcp").setLevel(level.upper())
     # It warns of what it then raises, and what it raises is said in a sentence.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
+
+
+class DiscreetFormatter(logging.Formatter):
+    """Leaves out what the MCP SDK puts into its logs of connections and messages.
+
+    Its warnings, and the exceptions that it logs, have identifiers and contents in them. Where in
+    the SDK something went wrong, and what kind of error it was, can be said.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for one record."""
+        if record.name != "mcp" and not record.name.startswith("mcp."):
+            return super().format(record)
+        error = record.exc_info[0] if record.exc_info else None
+        said = logging.makeLogRecord(record.__dict__)
+        said.msg = (
+            f"The MCP SDK reports {error.__name__ if error else 'a fault'} "
+            f"({record.name}, line {record.lineno})."
+        )
+        said.args, said.exc_info, said.exc_text = None, None, None
+        return super().format(said)

@@ -16,18 +16,23 @@ from aca_mcp.cli.logs import configure_logging
 from aca_mcp.pools import open_session_pool
 
 if TYPE_CHECKING:
+    from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
 
 
 def serve(settings: Settings) -> int:
-    """Serve MCP over stdio until the client leaves; returns the exit code.
+    """Serve MCP until the client leaves or the process is told to stop; returns the exit code.
 
     Raises:
-        PoolUnavailableError: the pool cannot start on this machine.
+        SettingsError: it must not listen there.
+        PoolUnavailableError: the pool cannot start on this machine, or nothing can listen there.
     """
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
     configure_logging(settings.log_level)
+    if settings.transport != "stdio":
+        anyio.run(_serve_http, settings)
+        return 0
     if sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
     anyio.run(_serve_stdio, settings)
@@ -36,14 +41,60 @@ def serve(settings: Settings) -> int:
 
 async def _serve_stdio(settings: Settings) -> None:
     async with open_session_pool(settings) as pool:
-        from aca_mcp.server.app import ServerOptions
         from aca_mcp.server.stdio import serve_stdio
 
-        gc.freeze()
-        gc.enable()
-        options = ServerOptions(
-            execution_timeout_seconds=settings.execution_timeout_seconds,
-            max_result_tokens=settings.max_result_tokens,
-            work_dir=settings.work_dir,
+        _keep_what_is_imported()
+        await serve_stdio(pool, _options(settings))
+
+
+async def _serve_http(settings: Settings) -> None:
+    from aca_mcp.listening import Listener
+    from aca_mcp.server.http.app import HttpOptions
+    from aca_mcp.server.http.serve import check_listener, serve_http
+
+    listener = Listener(
+        settings.host, settings.port, trusted_proxies=settings.trusted_proxies.replace(" ", "")
+    )
+    check_listener(listener, is_authenticated=settings.allow_unauthenticated)
+    secret = settings.secret.get_secret_value().encode()
+    transports = settings.transports
+    http = HttpOptions(
+        http_path=settings.http_path if "http" in transports else None,
+        sse_path=settings.sse_path if "sse" in transports else None,
+        allowed_hosts=_names(settings.allowed_hosts),
+        allowed_origins=_names(settings.allowed_origins),
+        max_connections=settings.max_connections,
+        max_request_bytes=settings.max_request_mib << 20,
+        max_concurrent_calls=settings.max_concurrent_calls,
+        max_calls_per_minute=settings.max_calls_per_minute,
+    )
+    async with open_session_pool(settings) as pool:
+        _keep_what_is_imported()
+        await serve_http(
+            pool,
+            _options(settings),
+            http,
+            listener,
+            secret=secret or None,
+            idle_seconds=settings.session_idle_seconds,
+            shutdown_seconds=settings.shutdown_seconds,
         )
-        await serve_stdio(pool, options)
+
+
+def _options(settings: Settings) -> ServerOptions:
+    from aca_mcp.server.app import ServerOptions
+
+    return ServerOptions(
+        execution_timeout_seconds=settings.execution_timeout_seconds,
+        max_result_tokens=settings.max_result_tokens,
+        work_dir=settings.work_dir,
+    )
+
+
+def _keep_what_is_imported() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(filter(None, text.lower().replace(" ", "").split(",")))

@@ -83,7 +83,17 @@ class KernelProcess:
         pid: int,
         process: int,
         group: SessionGroup | None,
+        control: socket.socket,
+        stdout: int,
+        stderr: int,
     ) -> None:
+        """Take over the descriptors of a process that was just forked.
+
+        Raises:
+            OSError: there are no descriptors left; nothing was taken over.
+        """
+        self._events = select.epoll()
+        self._control, self._stdout, self._stderr = control, stdout, stderr
         self._template = template
         self.storage = storage
         """Its directory, where it has no mount namespace; elsewhere it does not exist."""
@@ -116,15 +126,16 @@ class KernelProcess:
         """Whether the process is gone already, for whatever reason."""
         return self._freed or has_ended(self.process)
 
-    async def start(self, control: socket.socket, stdout: int, stderr: int) -> None:
-        """Take over the descriptors and wait until the session is contained.
+    async def start(self) -> None:
+        """Wait until the session is contained.
 
         Raises:
             PoolUnavailableError: a step of the containment failed; no code has run.
+            TimeoutError: it took too long.
+            OSError: there are no descriptors left.
         """
-        self._control, self._stdout, self._stderr = control, stdout, stderr
-        self._events = select.epoll()
-        for descriptor in (control.fileno(), stdout, stderr, self.process):
+        control = self._control
+        for descriptor in (control.fileno(), self._stdout, self._stderr, self.process):
             self._events.register(descriptor, select.EPOLLIN)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -308,8 +308,14 @@ async def open_local_pool(
     """
     failure: Exception | None = None
     _allow_descriptors(configuration)
-    async with open_template(configuration) as template, anyio.create_task_group() as tasks:
+    async with (
+        open_template(configuration) as template,
+        AsyncExitStack() as stack,
+        anyio.create_task_group() as tasks,
+    ):
         pool = LocalSessionPool(configuration, template, tasks)
+        # After the tasks have ended: one of them may be about to add a session.
+        stack.push_async_callback(_close, pool)
         try:
             yield pool
         except Exception as error:
@@ -317,10 +323,13 @@ async def open_local_pool(
         finally:
             tasks.cancel_scope.cancel()
             template.hurry()  # a session that is being forked is waited for, to be ended
-            with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-                await pool.close()
     if failure is not None:
         raise failure
+
+
+async def _close(pool: LocalSessionPool) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+        await pool.close()
 
 
 def _allow_descriptors(configuration: LocalPoolConfiguration) -> None:

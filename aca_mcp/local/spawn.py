@@ -57,15 +57,15 @@ class Spawner:
         """
         await self._template.wait_ready()
         try:
-            kernel, ours = await self._fork(ahead=ahead)
+            kernel = await self._fork(ahead=ahead)
         except OSError as error:
             raise PoolUnavailableError(
                 f"A local session could not be started: {error.strerror}. Stop sessions that are "
                 "not needed, and try again."
             ) from error
         try:
-            await kernel.start(*ours)
-        except (PoolUnavailableError, TimeoutError) as error:
+            await kernel.start()
+        except (PoolUnavailableError, OSError) as error:
             await kernel.kill("it could not be started")
             raise PoolUnavailableError(str(error) or "A local session did not start.") from error
         except anyio.get_cancelled_exc_class():
@@ -73,7 +73,7 @@ class Spawner:
             raise
         return kernel
 
-    async def _fork(self, *, ahead: bool) -> tuple[KernelProcess, tuple[socket.socket, int, int]]:
+    async def _fork(self, *, ahead: bool) -> KernelProcess:
         storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
         try:
             with ExitStack() as ours, ExitStack() as theirs:
@@ -88,15 +88,17 @@ class Spawner:
                     SessionRequest(str(storage), identity, ahead),
                     (control_theirs.fileno(), stdout_theirs, stderr_theirs),
                 )
+                kernel = KernelProcess(
+                    self._template, storage, pid, process, group, control, stdout, stderr
+                )
                 ours.pop_all()
         except BaseException:
             if group is not None:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(group.remove)
             raise
-        kernel = KernelProcess(self._template, storage, pid, process, group)
         self._tasks.start_soon(kernel.join_group)
-        return kernel, (control, stdout, stderr)
+        return kernel
 
     def _owner_of_streams(self, identity: int | None) -> int | None:
         if self._template.isolation is Isolation.NAMESPACES and os.geteuid() == 0:

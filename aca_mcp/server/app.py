@@ -1,10 +1,10 @@
-"""Makes the MCP server: its instructions, its tools and the one boundary where errors leave it."""
+"""Makes the MCP server: its tools, who calls them, and the one boundary where errors leave it."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from aca_mcp import __version__
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.server.answers import text_result
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Sessions, open_sessions
+from aca_mcp.server.instructions import facts, instructions
+from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
 from aca_mcp.server.tools import Tools
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from mcp.server.lowlevel import Server
     from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
     from mcp_types import CallToolResult, InputRequiredResult, Tool
     from pydantic_core import ErrorDetails
 
-    from aca_mcp.pool import SessionPool
+    from aca_mcp.server.connections import HttpConnections
+    from aca_mcp.server.work import Work
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -53,41 +56,61 @@ class ServerOptions:
     """The host directory whose files a model may copy, or None for none."""
 
 
-class PythonServer(MCPServer[Sessions]):
-    """The MCP server over one session pool. Each connection has sessions of its own."""
+class PythonServer(MCPServer[OpenSession | None]):
+    """The MCP server over the sessions of one pool."""
 
-    def __init__(self, pool: SessionPool, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        options: ServerOptions,
+        *,
+        principal: Callable[[], str],
+        http: HttpConnections | None,
+        work: Work | None,
+    ) -> None:
         """Describe a server; see ``create_server``."""
-        self._connections: set[Sessions] = set()
+        self._sessions = sessions
+        self._principal = principal
+        self._http = http
+        self._work = work
+        self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
         @asynccontextmanager
-        async def lifespan(_: MCPServer[Sessions]) -> AsyncGenerator[Sessions]:
-            async with open_sessions(pool) as sessions:
-                self._connections.add(sessions)
-                try:
-                    yield sessions
-                finally:
-                    self._connections.discard(sessions)
+        async def lifespan(_: MCPServer[OpenSession | None]) -> AsyncGenerator[OpenSession | None]:
+            if http is not None:  # entered once for all connections
+                yield None
+                return
+            own = sessions.open_own(principal=principal(), idle_seconds=MAX_IDLE_SECONDS)
+            try:
+                yield own
+            finally:
+                await sessions.end(own)
 
         with _rich_left_alone():
             super().__init__(
                 "aca-mcp",
                 title="Python sessions",
                 version=__version__,
-                instructions=_instructions(options),
+                instructions=instructions(
+                    self._facts,
+                    timeout_seconds=options.execution_timeout_seconds,
+                    has_work_dir=options.work_dir is not None,
+                ),
                 lifespan=lifespan,
                 log_level="WARNING",
                 subscriptions=False,  # nothing that is listed ever changes
             )
 
     def offer(self, tool: Callable[..., Any], annotations: ToolAnnotations) -> None:
-        """Add a tool. Its docstring is what a model reads."""
+        """Add a tool. Its docstring, with the server's facts filled in, is what a model reads."""
         name = tool.__name__
         self._parameters[name] = tuple(inspect.signature(tool).parameters)[1:]  # after the context
         self.add_tool(
             tool,
-            description=inspect.cleandoc(tool.__doc__ or ""),
+            description=inspect.cleandoc(tool.__doc__ or "").format(
+                retention=self._facts.retention, handle_retention=self._facts.handle_retention
+            ),
             annotations=annotations,
             structured_output=False,
         )
@@ -101,6 +124,11 @@ class PythonServer(MCPServer[Sessions]):
                 parameter.pop("title", None)
         return tools
 
+    @property
+    def lowlevel(self) -> Server[OpenSession | None]:
+        """What the SDK's transports serve."""
+        return self._lowlevel_server
+
     async def serve(
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
     ) -> None:
@@ -109,16 +137,21 @@ class PythonServer(MCPServer[Sessions]):
             read, write, self._lowlevel_server.create_initialization_options()
         )
 
-    async def end_sessions(self, *, within_seconds: float) -> None:
-        """Stop the sessions of every connection, whatever runs in them."""
-        for sessions in tuple(self._connections):
-            await sessions.close(within_seconds=within_seconds)
+    async def caller(self, context: Context[Any]) -> Caller:
+        """Who makes a call, and which sessions it may use."""
+        principal = self._principal()
+        own = (
+            context.request_context.lifespan_context
+            if self._http is None
+            else self._http.own_session(context, principal)
+        )
+        return Caller(self._sessions, principal, own)
 
     async def call_tool(
         self,
         name: str,
         arguments: dict[str, Any],
-        context: Context[Sessions, Any] | None = None,
+        context: Context[OpenSession | None, Any] | None = None,
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; whatever it refuses becomes a result that says so in a sentence."""
         known = self._parameters.get(name, ())
@@ -129,7 +162,8 @@ class PythonServer(MCPServer[Sessions]):
                 is_error=True,
             )
         try:
-            return await super().call_tool(name, arguments, context)
+            with self._work.going_on() if self._work is not None else nullcontext():
+                return await super().call_tool(name, arguments, context)
         except ToolError as error:
             match error.__cause__:
                 case AcaMcpError() as cause:
@@ -140,19 +174,31 @@ class PythonServer(MCPServer[Sessions]):
                     raise
 
 
-def create_server(pool: SessionPool, options: ServerOptions) -> PythonServer:
-    """Make the MCP server over a pool. It allocates nothing before a tool is called.
+def create_server(
+    sessions: Sessions,
+    options: ServerOptions,
+    *,
+    principal: Callable[[], str] = lambda: "",
+    http: HttpConnections | None = None,
+    work: Work | None = None,
+) -> PythonServer:
+    """Make the MCP server over a pool's sessions. It allocates nothing before a tool is called.
 
     Args:
-        pool: where sessions come from. It is not closed with the server.
+        sessions: of all clients. They are not closed with the server.
         options: what the user chose.
+        principal: who makes the call that is being served; empty where clients are not told apart.
+        http: the connections of streamable HTTP, for a server that is served so; None for one
+            whose lifespan is a connection's, as on stdio and SSE.
+        work: counts calls that run, where a transport does not hold a request open for each.
 
     Raises:
         OSError: the work directory cannot be opened.
     """
-    server = PythonServer(pool, options)
+    server = PythonServer(sessions, options, principal=principal, http=http, work=work)
     tools = Tools(
-        pool,
+        sessions.pool,
+        server.caller,
         timeout_seconds=options.execution_timeout_seconds,
         max_text_bytes=options.max_result_tokens * 4,
         has_work_dir=options.work_dir is not None,
@@ -168,37 +214,10 @@ def create_server(pool: SessionPool, options: ServerOptions) -> PythonServer:
     if options.work_dir is not None:
         from aca_mcp.server.transfer import Transfer  # only where it was asked for
 
-        transfer = Transfer(options.work_dir)
+        transfer = Transfer(options.work_dir, server.caller)
         server.offer(transfer.upload_from_work_dir, _WRITE)
         server.offer(transfer.download_to_work_dir, _WRITE)
     return server
-
-
-def _instructions(options: ServerOptions) -> str:
-    work_dir = (
-        "\n- upload_from_work_dir and download_to_work_dir copy files between the user's work "
-        "directory and the session without passing them through you. Prefer them for anything "
-        "large, and to hand results to the user."
-        if options.work_dir is not None
-        else ""
-    )
-    return f"""\
-Runs Python for you in an isolated session that keeps its state.
-- One session belongs to this connection: variables, imports, functions and files stay from call \
-to call, also while nobody calls for up to {MAX_IDLE_SECONDS // 3600} hours. Work in steps; do \
-not repeat what is there.
-- When a session was lost, the result begins by saying so: run again what you need.
-- The interpreter is IPython: the value of the last expression is shown, `%magics`, `!commands` \
-and top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.
-- Files are in the session's work directory, which is also the current directory: pass relative \
-paths, such as data/sales.csv, to the file tools and to code alike.
-- Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
-list_packages tells what can be imported.
-- An execution is interrupted after {options.execution_timeout_seconds:g} s unless timeout_seconds \
-says otherwise; its variables are kept.
-- Long output is cut in its middle; the whole is left as a file that the result names. \
-Print what you need, not everything.{work_dir}
-- For several independent sessions, call start_session and pass its handle as `session`."""
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Report:
     """An execution as it will be shown, before anything is cut."""
 
     opening: str
-    """What the reader must know first: that state was lost."""
+    """What the reader must know first: which session it was, and whether state was lost."""
     body: str
     """What the code wrote and displayed, and its error. The only part that may be cut."""
     closing: str
@@ -54,8 +54,8 @@ class Report:
         return join(self.opening, self.body, self.closing)
 
 
-def report(execution: Execution) -> Report:
-    """Arrange what an execution gave."""
+def report(execution: Execution, remark: str = "") -> Report:
+    """Arrange what an execution gave, below a remark that the reader must see first."""
     pieces: list[str] = []
     figures: list[Figure] = []
     printed = clean(execution.stdout.text)
@@ -76,7 +76,7 @@ def report(execution: Execution) -> Report:
     if not pieces and not closing:
         pieces.append("[done, no output]")
     return Report(
-        opening=_opening(execution),
+        opening=join(remark, _opening(execution)),
         body=join(*pieces),
         closing=closing,
         figures=tuple(figures),

@@ -1,7 +1,8 @@
-"""The sessions of one client connection: its own, and those that it asked for by handle.
+"""The sessions of this server's clients, from their first use to their end.
 
-They live exactly as long as the connection: while it is open they are kept alive however long the
-model thinks, and when it ends they are stopped.
+A client has a session of its own for each of its connections, where its transport has those, and
+further ones by handle. Each is kept alive while somebody may still come back to it, and ended when
+its connection ends or nobody has used it for too long. What was lost is said at the next use.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ from __future__ import annotations
 import logging
 import secrets
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.errors import PoolFullError, SessionPoolError
+from aca_mcp.errors import (
+    InvalidRequestError,
+    NotSupportedError,
+    PoolFullError,
+    SessionLostError,
+    SessionPoolError,
+)
+from aca_mcp.server.executions import ExecutionLog
 from aca_mcp.server.handles import check_handle, derive_identifier, new_handle
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
@@ -28,78 +37,226 @@ _logger = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS = 120
 """How often sessions are kept alive; the shortest cooldown that Azure allows is 300 seconds."""
 MAX_IDLE_SECONDS = 8 * 3600
-"""A session that was not used for this long is left to its pool's cooldown."""
-_MAX_HANDLES = 100
-_CONNECTION = ""
-"""The key of the connection's own session. No handle is empty."""
+"""A connection's session that nobody used for so long is ended, though the connection is there."""
+MAX_HANDLES = 100
+"""Sessions by handle of one client."""
+_CHECKS_PER_IDLE_TIME = 4
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OpenSession:
+    """A session as a client knows it."""
+
+    python: PythonSession
+    idle_seconds: float
+    """It is ended when nobody has used it for so long."""
+    principal: str = ""
+    """Whose it is; empty where clients are not told apart."""
+    handle: str = ""
+    """What the client calls it; empty for a connection's own."""
+    log: ExecutionLog = field(default_factory=ExecutionLog)
 
 
 class Sessions:
-    """The sessions of one connection."""
+    """The sessions of all clients of one server."""
 
-    def __init__(self, pool: SessionPool) -> None:
-        """Describe them; nothing is allocated before it is used."""
-        self._pool = pool
-        # Handles are good on this connection alone, so their secret can die with it.
-        self._secret = secrets.token_bytes(32)
-        self._principal = ""
-        self._sessions: dict[str, PythonSession] = {}
-        self._open(_CONNECTION)
+    def __init__(
+        self,
+        pool: SessionPool,
+        *,
+        secret: bytes | None = None,
+        idle_seconds: float = MAX_IDLE_SECONDS,
+    ) -> None:
+        """Describe them; nothing is allocated before it is used.
 
-    def get(self, handle: str) -> PythonSession:
-        """The session of a handle, or the connection's own for an empty one.
+        Args:
+            pool: where they come from.
+            secret: what handles are made with. Servers that share it serve each other's handles;
+                None makes handles that are good in this process alone.
+            idle_seconds: a session by handle is ended when nobody has used it for so long.
+        """
+        self.pool = pool
+        self.idle_seconds = idle_seconds
+        self.is_alone = secret is None
+        """No other server can be using what is idle here."""
+        self._secret = secret or secrets.token_bytes(32)
+        self._own: set[OpenSession] = set()
+        self._by_handle: dict[str, OpenSession] = {}
+
+    def open_own(self, *, principal: str = "", idle_seconds: float) -> OpenSession:
+        """A session that belongs to a connection. Give it back with ``end``."""
+        session = OpenSession(PythonSession(self.pool), idle_seconds, principal)
+        self._own.add(session)
+        return session
+
+    def start(self, principal: str) -> OpenSession:
+        """A further session, with a handle of its own.
 
         Raises:
-            InvalidRequestError: this connection has no such handle.
+            PoolFullError: the client has too many.
         """
-        if session := self._sessions.get(handle):
-            return session
-        return self._open(check_handle(self._secret, self._principal, handle))
-
-    def start(self) -> str:
-        """Make a further session, and return its handle.
-
-        Raises:
-            PoolFullError: the connection has too many.
-        """
-        if len(self._sessions) > _MAX_HANDLES:
+        theirs = sum(session.principal == principal for session in self._by_handle.values())
+        if theirs >= MAX_HANDLES:
             raise PoolFullError(
-                f"This connection has {_MAX_HANDLES} further sessions already. "
-                "Use one of them; restart_session empties it."
+                f"This client has {MAX_HANDLES} sessions by handle already. Use one of them; "
+                "restart_session empties it."
             )
-        handle = new_handle(self._secret, self._principal)
-        self._open(handle)
-        return handle
+        return self._add(principal, new_handle(self._secret, principal))
 
-    async def keep_alive(self) -> None:
-        """Keep the sessions that were used within ``MAX_IDLE_SECONDS`` alive, until cancelled."""
+    async def find(self, principal: str, handle: str) -> OpenSession:
+        """The session that a handle stands for.
+
+        Raises:
+            InvalidRequestError: the handle is not one that was made for this client.
+            SessionLostError: its session has ended.
+        """
+        check_handle(self._secret, principal, handle)
+        if session := self._by_handle.get(handle):
+            return session
+        # It was made by a server that shares the secret, or has been idle for too long.
+        identifier = derive_identifier(self._secret, principal, handle)
+        try:
+            is_there = await self.pool.get_session(identifier) is not None
+        except NotSupportedError:
+            is_there = True  # the pool cannot tell: if it is new, the next result says so
+        if not is_there:
+            raise SessionLostError(
+                "The session of this handle has ended: nobody used it for "
+                f"{self.idle_seconds / 60:.0f} minutes, it was restarted, or the server was. Its "
+                "variables and files are gone. Call start_session for a new one. Nothing was "
+                "executed."
+            )
+        return self._by_handle.get(handle) or self._add(principal, handle, existing=True)
+
+    async def restart(self, session: OpenSession) -> OpenSession:
+        """Begin anew with an empty session. One that had a handle gets another.
+
+        The old identifier is never used again, so the old handle, which stands for it, is not.
+        """
+        if not session.handle:
+            session.log.clear()
+            await session.python.restart()
+            return session
+        await self.end(session)
+        return self.start(session.principal)
+
+    async def end(self, session: OpenSession, *, within_seconds: float = STOP_SECONDS) -> None:
+        """Stop a session, whatever runs in it."""
+        self._own.discard(session)
+        self._by_handle.pop(session.handle, None)
+        await session.python.close(within_seconds=within_seconds)
+
+    async def keep(self) -> None:
+        """Keep sessions alive, and end those that were idle for too long, until cancelled."""
+        seconds = min(KEEP_ALIVE_SECONDS, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
         while True:
-            await anyio.sleep(KEEP_ALIVE_SECONDS)
-            for session in list(self._sessions.values()):
-                if session.idle_seconds < MAX_IDLE_SECONDS:
-                    try:
-                        await session.keep_alive()
-                    except SessionPoolError as error:
-                        _logger.warning("A session was not kept alive: %s", error)
+            await anyio.sleep(seconds)
+            for session in self._all():
+                try:
+                    await self._attend_to(session)
+                except SessionPoolError as error:
+                    _logger.warning("A session was not kept alive: %s", error)
 
     async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
         """Stop all of them at once, whatever runs in them."""
         async with anyio.create_task_group() as stopping:
-            for session in self._sessions.values():
-                stopping.start_soon(partial(session.close, within_seconds=within_seconds))
+            for session in self._all():
+                stopping.start_soon(partial(session.python.close, within_seconds=within_seconds))
+        self._own.clear()
+        self._by_handle.clear()
 
-    def _open(self, key: str) -> PythonSession:
-        identifier = derive_identifier(self._secret, self._principal, key)
-        session = self._sessions[key] = PythonSession(self._pool, identifier=identifier)
+    def _all(self) -> list[OpenSession]:
+        return [*self._own, *self._by_handle.values()]
+
+    def _add(self, principal: str, handle: str, *, existing: bool = False) -> OpenSession:
+        identifier = derive_identifier(self._secret, principal, handle)
+        python = PythonSession(self.pool, identifier=identifier, existing=existing)
+        session = OpenSession(python, self.idle_seconds, principal, handle)
+        self._by_handle[handle] = session
         return session
+
+    async def _attend_to(self, session: OpenSession) -> None:
+        if session.python.idle_seconds < session.idle_seconds:
+            await session.python.keep_alive()
+        elif session.handle:
+            if self.is_alone:
+                await self.end(session)
+            else:
+                del self._by_handle[session.handle]
+        else:
+            await session.python.release(
+                f"nobody used it for {session.idle_seconds / 60:.0f} minutes"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call, and so which sessions it may use."""
+
+    sessions: Sessions
+    principal: str
+    own: OpenSession | None
+    """Of its connection, or None where the transport has no connections."""
+
+    async def session(self, handle: str) -> OpenSession:
+        """The session of a handle, or the connection's own for an empty one.
+
+        Raises:
+            InvalidRequestError: the client has no such handle, or gave none and has no connection.
+            SessionLostError: the handle's session has ended.
+        """
+        if handle:
+            return await self.sessions.find(self.principal, handle)
+        if self.own is None:
+            raise InvalidRequestError(
+                "`session` is missing: pass the handle that execute_python, upload_file or "
+                "start_session returned. Nothing was executed."
+            )
+        return self.own
+
+    @asynccontextmanager
+    async def session_or_new(self, handle: str) -> AsyncGenerator[tuple[OpenSession, str]]:
+        """The same, and a new session where there is none, with what the client must know of it.
+
+        Raises:
+            InvalidRequestError: the client has no such handle.
+            SessionLostError: the handle's session has ended.
+            PoolFullError: the client has too many sessions.
+        """
+        if handle or self.own is not None:
+            yield await self.session(handle), ""
+            return
+        async with self.new_session() as session:
+            remark = (
+                f'[This is a new session. Pass session="{session.handle}" to every further call '
+                "that is to find its variables and files.]"
+            )
+            yield session, remark
+
+    @asynccontextmanager
+    async def new_session(self) -> AsyncGenerator[OpenSession]:
+        """A further session, which stays if the block succeeds: only then is its handle told.
+
+        Raises:
+            PoolFullError: the client has too many sessions.
+        """
+        session = self.sessions.start(self.principal)
+        try:
+            yield session
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.sessions.end(session)
+            raise
 
 
 @asynccontextmanager
-async def open_sessions(pool: SessionPool) -> AsyncGenerator[Sessions]:
-    """The sessions of a connection, for as long as the block lasts."""
-    sessions = Sessions(pool)
+async def open_sessions(
+    pool: SessionPool, *, secret: bytes | None = None, idle_seconds: float = MAX_IDLE_SECONDS
+) -> AsyncGenerator[Sessions]:
+    """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
+    sessions = Sessions(pool, secret=secret, idle_seconds=idle_seconds)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(sessions.keep_alive)
+        tasks.start_soon(sessions.keep)
         try:
             yield sessions
         finally:

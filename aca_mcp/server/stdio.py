@@ -24,6 +24,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from aca_mcp.server.app import create_server
+from aca_mcp.server.sessions import open_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.sessions import Sessions
 
 _logger = logging.getLogger(__name__)
 
@@ -52,15 +54,19 @@ async def serve_stdio(pool: SessionPool, options: ServerOptions) -> None:
     Raises:
         OSError: the work directory cannot be opened.
     """
-    server = create_server(pool, options)
-    if sys.platform == "win32":  # pragma: no cover -- its event loop cannot wait for pipes
-        await server.run_stdio_async()
-        return
-    with _claimed(0, os.open(os.devnull, os.O_RDONLY)) as stdin, _claimed(1, os.dup(2)) as stdout:
-        await _serve(server, stdin, stdout)
+    async with open_sessions(pool) as sessions:
+        server = create_server(sessions, options)
+        if sys.platform == "win32":  # pragma: no cover -- its event loop cannot wait for pipes
+            await server.run_stdio_async()
+            return
+        with (
+            _claimed(0, os.open(os.devnull, os.O_RDONLY)) as stdin,
+            _claimed(1, os.dup(2)) as stdout,
+        ):
+            await _serve(server, sessions, stdin, stdout)
 
 
-async def _serve(server: PythonServer, stdin: int, stdout: int) -> None:
+async def _serve(server: PythonServer, sessions: Sessions, stdin: int, stdout: int) -> None:
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
     async with anyio.create_task_group() as tasks:
@@ -72,7 +78,7 @@ async def _serve(server: PythonServer, stdin: int, stdout: int) -> None:
                     await _read_messages(stdin, to_server)
                 # Before the SDK hears of the end, so that running code ends with its session
                 # instead of being interrupted and waited for.
-                await server.end_sessions(within_seconds=_STOP_SECONDS)
+                await sessions.close(within_seconds=_STOP_SECONDS)
 
         async def watch() -> None:
             with (

@@ -2,17 +2,18 @@
 
 import base64
 import binascii
-import itertools
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
-from aca_mcp.pool import SessionPool
+from aca_mcp.pool import Execution, SessionPool
 from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
+from aca_mcp.server.executions import Record
 from aca_mcp.server.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
@@ -23,13 +24,14 @@ from aca_mcp.server.files import (
 )
 from aca_mcp.server.packages import show_packages
 from aca_mcp.server.progress import run_with_progress
-from aca_mcp.server.results import report
-from aca_mcp.server.sessions import Sessions
+from aca_mcp.server.results import join, report
+from aca_mcp.server.sessions import Caller
 from aca_mcp.server.text import clean, cut, show_name
+from aca_mcp.session import PythonSession
 
-SessionHandle = Annotated[str, Field(description="From start_session, or empty.")]
+SessionHandle = Annotated[str, Field(description="A session's handle, or empty.")]
 SessionPath = Annotated[str, Field(description="Relative to the work directory.", max_length=4096)]
-Ctx = Context[Sessions]
+Ctx = Context[Any]
 
 
 class Tools:
@@ -38,6 +40,7 @@ class Tools:
     def __init__(
         self,
         pool: SessionPool,
+        caller: Callable[[Ctx], Awaitable[Caller]],
         *,
         timeout_seconds: float,
         max_text_bytes: int,
@@ -47,17 +50,18 @@ class Tools:
 
         Args:
             pool: asked only where its work directory is.
+            caller: tells whose sessions a call may use.
             timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
             has_work_dir: there are tools that copy to and from a directory of the host.
         """
         self._pool = pool
+        self._caller = caller
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (
             ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
         )
-        self._numbers = itertools.count(1)
 
     async def execute_python(
         self,
@@ -70,29 +74,25 @@ class Tools:
     ) -> CallToolResult:
         """Run Python in an isolated session that keeps variables, imports and files between calls.
 
-        The session lasts as long as this connection. Returns what was printed, the value of the
+        {retention} Returns what was printed, the value of the
         last expression, errors with their traceback, and every figure as an image. IPython:
         %magics, !shell commands, display() and top-level await work; input() does not. Code does
         not see the user's files and may have no network: move files with the file tools. At the
         timeout the code is interrupted, and state is kept.
         """
-        target = _sessions(ctx).get(session)
-        run = partial(
-            target.execute, code, timeout_seconds=timeout_seconds or self._timeout_seconds
-        )
-        meta = ctx.request_context.meta
-        if meta is not None and "progress_token" in meta:
-            execution = await run_with_progress(
-                lambda on_output: run(on_output=on_output), ctx.report_progress
+        caller = await self._caller(ctx)
+        async with caller.session_or_new(session) as (target, remark):
+            execution_id = target.log.begin()
+            execution = await self._run(
+                ctx, target.python, code, timeout_seconds or self._timeout_seconds
             )
-        else:
-            execution = await run()
-        return await answer(
-            None if execution.session_lost else target,
-            report(execution),
-            name=f"outputs/execution-{next(self._numbers)}",
-            max_text_bytes=self._max_text_bytes,
-        )
+            target.log.add(Record(execution_id, code, execution))
+            return await answer(
+                None if execution.session_lost else target.python,
+                report(execution, remark),
+                name=f"outputs/{execution_id}",
+                max_text_bytes=self._max_text_bytes,
+            )
 
     async def upload_file(
         self,
@@ -106,9 +106,12 @@ class Tools:
 
         Missing directories are made. Code can read it at the same relative path.
         """
-        target = _sessions(ctx).get(session)
-        entry = await target.upload(await self._relative(path), _decoded(content, encoding))
-        return text_result(f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes.")
+        data, relative = _decoded(content, encoding), await self._relative(path)
+        caller = await self._caller(ctx)
+        async with caller.session_or_new(session) as (target, remark):
+            entry = await target.python.upload(relative, data)
+        wrote = f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes."
+        return text_result(join(remark, wrote))
 
     async def download_file(
         self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
@@ -119,7 +122,7 @@ class Tools:
         larger files with execute_python.
         """
         relative = await self._relative(path)
-        target = _sessions(ctx).get(session)
+        target = await self._session(ctx, session)
         try:
             content = await read_at_most(target, relative, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
@@ -140,7 +143,8 @@ class Tools:
     ) -> CallToolResult:
         """List files of the session with their sizes and times of change."""
         relative = await self._relative(directory)
-        listing = await _sessions(ctx).get(session).list_files(relative, recursive=recursive)
+        target = await self._session(ctx, session)
+        listing = await target.list_files(relative, recursive=recursive)
         return text_result(cut(show_listing(listing), self._max_text_bytes))
 
     async def delete_file(
@@ -148,7 +152,7 @@ class Tools:
     ) -> CallToolResult:
         """Delete a file, or an empty directory, of the session."""
         relative = await self._relative(path)
-        await _sessions(ctx).get(session).delete_file(relative)
+        await (await self._session(ctx, session)).delete_file(relative)
         return text_result(f"Deleted {show_name(relative)}.")
 
     async def list_packages(
@@ -160,27 +164,52 @@ class Tools:
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, with versions, and which of those asked for not."""
-        packages = await _sessions(ctx).get(session).list_packages()
-        return text_result(cut(clean(show_packages(packages, query)), self._max_text_bytes))
+        caller = await self._caller(ctx)
+        async with caller.session_or_new(session) as (target, remark):
+            packages = await target.python.list_packages()
+        shown = cut(clean(show_packages(packages, query)), self._max_text_bytes)
+        return text_result(join(remark, shown))
 
     async def restart_session(self, ctx: Ctx, session: SessionHandle = "") -> CallToolResult:
         """Begin anew with an empty session: variables, imports, files and running code are gone.
 
         There is no way back; download files that are still needed first.
         """
-        await _sessions(ctx).get(session).restart()
+        caller = await self._caller(ctx)
+        successor = await caller.sessions.restart(await caller.session(session))
+        name = f' Its handle is "{successor.handle}"; the old one is void.' if session else ""
         return text_result(
             "Restarted. Variables, imports and files are gone; the next execution begins in a new "
-            "session."
+            f"session.{name}"
         )
 
     async def start_session(self, ctx: Ctx) -> CallToolResult:
-        """Start a further session, independent of this connection's own, and return its handle.
+        """Start a session, independent of all others, and return its handle.
 
-        Pass the handle as `session` to the other tools. It is good on this connection only, and
-        its session ends with the connection. Only needed for several interpreters at once.
+        Pass the handle as `session` to the other tools. {handle_retention} Only needed for
+        several interpreters at once.
         """
-        return text_result(_sessions(ctx).start())
+        caller = await self._caller(ctx)
+        async with caller.new_session() as started:
+            if not caller.sessions.is_alone:
+                # Another server that is given the handle takes what is not there for lost.
+                await started.python.list_files()
+        return text_result(started.handle)
+
+    @staticmethod
+    async def _run(
+        ctx: Ctx, session: PythonSession, code: str, timeout_seconds: float
+    ) -> Execution:
+        run = partial(session.execute, code, timeout_seconds=timeout_seconds)
+        meta = ctx.request_context.meta
+        if meta is None or "progress_token" not in meta:
+            return await run()
+        return await run_with_progress(
+            lambda on_output: run(on_output=on_output), ctx.report_progress
+        )
+
+    async def _session(self, ctx: Ctx, handle: str) -> PythonSession:
+        return (await (await self._caller(ctx)).session(handle)).python
 
     async def _relative(self, path: str) -> str:
         """The path below the work directory, for a model that gives the absolute one."""
@@ -188,10 +217,6 @@ class Tools:
             return path
         root = (await self._pool.metadata()).work_directory.rstrip("/")
         return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
-
-
-def _sessions(ctx: Ctx) -> Sessions:
-    return ctx.request_context.lifespan_context
 
 
 def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:

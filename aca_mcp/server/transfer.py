@@ -5,14 +5,14 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
-from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.server.answers import text_result
-from aca_mcp.server.sessions import Sessions
+from aca_mcp.server.sessions import Caller
 from aca_mcp.server.text import show_name
+from aca_mcp.server.tools import Ctx, SessionHandle
 from aca_mcp.server.work_dir import WorkDir, host_parts
 
 Paths = Annotated[
@@ -24,20 +24,23 @@ Paths = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, Field(description="Replace files that are there.")]
-SessionHandle = Annotated[str, Field(description="From start_session, or empty.")]
-Ctx = Context[Sessions]
 
 
 class Transfer:
     """Copies files without passing them through the model."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, caller: Callable[[Ctx], Awaitable[Caller]]) -> None:
         """Open the host's work directory.
+
+        Args:
+            directory: its path.
+            caller: tells whose sessions a call may use.
 
         Raises:
             OSError: it cannot be opened.
         """
         self._work_dir = WorkDir(directory)
+        self._caller = caller
 
     async def upload_from_work_dir(
         self, ctx: Ctx, paths: Paths, overwrite: Overwrite = False, session: SessionHandle = ""
@@ -46,7 +49,7 @@ class Transfer:
 
         Only plain files below that directory, no links, and no name that begins with a dot.
         """
-        target = ctx.request_context.lifespan_context.get(session)
+        target = (await (await self._caller(ctx)).session(session)).python
 
         async def copy(path: str) -> int:
             async with aclosing(self._work_dir.read(path)) as content:
@@ -62,7 +65,7 @@ class Transfer:
 
         The user can open them there. Missing directories are made. No name may begin with a dot.
         """
-        target = ctx.request_context.lifespan_context.get(session)
+        target = (await (await self._caller(ctx)).session(session)).python
 
         async def copy(path: str) -> int:
             host_parts(path)

@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from aca_mcp.settings.azure import AzureSettings
 from aca_mcp.settings.common import CommonSettings
+from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
 
@@ -15,7 +16,7 @@ ENV_PREFIX = "ACA_MCP_"
 _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
-class Settings(LocalSettings, AzureSettings, AuthSettings, CommonSettings):
+class Settings(LocalSettings, AzureSettings, HttpSettings, AuthSettings, CommonSettings):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -50,6 +51,11 @@ class Settings(LocalSettings, AzureSettings, AuthSettings, CommonSettings):
             raise ValueError(
                 f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
                 f"{_AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
+            )
+        if self.transport != "stdio" and self.work_dir is not None:
+            raise ValueError(
+                f"{ENV_PREFIX}WORK_DIR gives clients files of this machine, which only a client "
+                "that was started here may have; unset it for HTTP"
             )
         return self
 

@@ -14,6 +14,7 @@ import pytest
 import aca_mcp
 from aca_mcp.cli import main
 from aca_mcp.settings import Settings, flag_name
+from aca_mcp.settings.local import LocalSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,14 +61,16 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "exec", "doctor"])
-def test_every_setting_is_a_flag_of_every_command(
+def test_settings_are_flags_of_the_commands_that_heed_them(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
     text = capsys.readouterr().out
-    assert [field for field in Settings.model_fields if flag_name(field) not in text] == []
+    fields = Settings.model_fields if command == "serve" else LocalSettings.model_fields
+    assert [field for field in fields if flag_name(field) not in text] == []
     assert "--env-file" in text
+    assert ("--transport" in text) == (command == "serve")
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(

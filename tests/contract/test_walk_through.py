@@ -10,6 +10,7 @@ from mcp_types import TextContent
 
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.sessions import open_sessions
 from aca_mcp.session import CodeBlock, PythonSession
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ async def test_over_a_python_session(pool: SessionPool) -> None:
 
 
 async def test_over_mcp(pool: SessionPool) -> None:
-    server = create_server(pool, ServerOptions())
     with anyio.fail_after(60):
-        async with Client(server) as client:
+        async with (
+            open_sessions(pool) as sessions,
+            Client(create_server(sessions, ServerOptions())) as client,
+        ):
 
             async def call(tool: str, **arguments: object) -> str:
                 result = await client.call_tool(tool, arguments)

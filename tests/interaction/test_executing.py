@@ -205,6 +205,5 @@ async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
     async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=1) as call:
         await call("execute_python", code="1")
         handle = await call("start_session")
-        refused = await call.refusal("execute_python", code="1", session=handle)
-        assert "session" in refused
+        assert "in use" in await call.refusal("execute_python", code="1", session=handle)
         assert await call("execute_python", code="2") == "2"

@@ -141,6 +141,18 @@ async def test_closing_a_pool_leaves_nothing() -> None:
     assert scratch_directories() == directories
 
 
+async def test_closing_a_pool_while_a_session_is_being_started_leaves_nothing() -> None:
+    async with open_local_pool(configuration()) as pool:  # what is loaded once, loads
+        await run(pool, "first", "1")
+    strangers, descriptors = descendants(), open_descriptors()
+    for milliseconds in (0, 2, 5, 10):
+        async with open_local_pool(configuration(ready_sessions=2)) as pool:
+            await pool.metadata()  # from here on sessions are started
+            await anyio.sleep(milliseconds / 1000)
+        assert descendants() == strangers
+        assert open_descriptors() == descriptors
+
+
 async def test_closing_a_pool_ends_code_that_runs_and_children_that_hide() -> None:
     code = (
         "import os, time, signal\n"

@@ -17,8 +17,10 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
+from aca_mcp.server import app as app_module
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.sessions import Sessions, open_sessions
 from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 
@@ -42,9 +44,10 @@ def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
     async def connected(
         pool: ToyPool = toy_pool, options: ServerOptions | None = None
     ) -> AsyncGenerator[Caller]:
-        server = create_server(pool, options or ServerOptions())
-        async with Client(server, mode=mode) as client:
-            yield Caller(client)
+        async with open_sessions(pool) as sessions:
+            server = create_server(sessions, options or ServerOptions())
+            async with Client(server, mode=mode) as client:
+                yield Caller(client)
 
     return connected
 
@@ -234,8 +237,10 @@ async def test_further_sessions_are_apart_and_end_with_the_connection(
         await call("execute_python", code="x = 1", session=handle)
         assert "NameError" in await call.refusal("execute_python", code="x")
         assert await call("execute_python", code="x", session=handle) == "1"
-        await call("restart_session", session=handle)
-        assert "NameError" in await call.refusal("execute_python", code="x", session=handle)
+        restarted = await call("restart_session", session=handle)
+        (successor,) = re.findall(r"ses_[\w-]{43}", restarted)
+        assert "NameError" in await call.refusal("execute_python", code="x", session=successor)
+        assert "has ended" in await call.refusal("execute_python", code="x", session=handle)
         assert len(toy_pool.sessions) == 2
         assert not any(handle in identifier for identifier in toy_pool.sessions)
     assert toy_pool.sessions == {}
@@ -257,11 +262,11 @@ async def test_a_handle_of_another_connection_is_refused(connect: Connect) -> No
 async def test_a_connection_has_so_many_sessions_and_no_more(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions_module, "_MAX_HANDLES", 2)
+    monkeypatch.setattr(sessions_module, "MAX_HANDLES", 2)
     async with connect() as call:
         for _ in range(2):
             await call("start_session")
-        assert "2 further sessions already" in await call.refusal("start_session")
+        assert "2 sessions by handle already" in await call.refusal("start_session")
 
 
 async def test_two_clients_do_not_see_each_other(connect: Connect, toy_pool: ToyPool) -> None:
@@ -283,15 +288,17 @@ async def test_sessions_are_kept_alive_while_a_model_thinks(
         await until(lambda: session.kept_alive > 1)
 
 
-async def test_sessions_that_nobody_uses_for_long_are_left_to_their_pool(
+async def test_what_nobody_uses_for_long_is_ended_and_said_so(
     connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(sessions_module, "MAX_IDLE_SECONDS", 0)
+    monkeypatch.setattr(app_module, "MAX_IDLE_SECONDS", 0.1)
     async with connect() as call:
-        await call("execute_python", code="await __import__('anyio').sleep(0.05)")
-        (session,) = toy_pool.sessions.values()
-        assert session.kept_alive == 0
+        await call("execute_python", code="await __import__('anyio').sleep(0.3)")
+        assert len(toy_pool.sessions) == 1, "it was used all the time"
+        await until(lambda: not toy_pool.sessions)
+        assert "nobody used it" in await call("execute_python", code="1")
+        assert "nobody used it" not in await call("execute_python", code="1")
 
 
 async def test_cancelling_interrupts_the_code_and_keeps_the_session(
@@ -338,7 +345,10 @@ async def test_the_instructions_tell_a_model_what_it_needs(
     toy_pool: ToyPool, tmp_path: Path
 ) -> None:
     options = ServerOptions(execution_timeout_seconds=90, work_dir=tmp_path)
-    async with Client(create_server(toy_pool, options), mode="auto") as client:
+    async with (
+        open_sessions(toy_pool) as sessions,
+        Client(create_server(sessions, options), mode="auto") as client,
+    ):
         instructions = client.instructions
         assert instructions is not None
         assert len(instructions) < 2048
@@ -346,7 +356,7 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert "upload_from_work_dir" in instructions
         assert client.server_info is not None
         assert client.server_info.version == __version__
-    assert "work_dir" not in (create_server(toy_pool, ServerOptions()).instructions or "")
+    assert "work_dir" not in (create_server(Sessions(toy_pool), ServerOptions()).instructions or "")
 
 
 async def test_files_are_copied_from_and_to_the_work_directory(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
+from starlette.middleware import Middleware
 
-from aca_mcp.server.auth.guard import Callers, Guard
+from aca_mcp.server.auth.bearer import BearerMiddleware, Callers
 from aca_mcp.server.auth.static import StaticTokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.routing import Route
-    from starlette.types import ASGIApp
 
 # Clients compare these character by character; no slash may be added to one without a path.
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
@@ -58,9 +58,19 @@ class Authentication:
         """
         await self.callers.warm_up()
 
-    def protect(self, app: ASGIApp) -> ASGIApp:
-        """The application, for callers with a good bearer token alone."""
-        return Guard(app, self.callers, scopes=self.scopes, metadata_url=self.metadata_url)
+    def middleware(self, *, open_paths: frozenset[str] = frozenset()) -> Middleware:
+        """What lets callers with a good bearer token through, and sets their principal.
+
+        Args:
+            open_paths: which everybody reaches, beside the metadata.
+        """
+        return Middleware(
+            BearerMiddleware,
+            self.callers,
+            open_paths=open_paths | {route.path for route in self.routes},
+            scopes=self.scopes,
+            metadata_url=self.metadata_url,
+        )
 
 
 def authentication(options: AuthenticationOptions) -> Authentication | None:

@@ -116,8 +116,8 @@ class SigningKeys:
 
 
 async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
-    context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
     try:
+        context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
         async with httpx.AsyncClient(verify=context, timeout=_FETCH_SECONDS) as client:
             where = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
             discovery = _Discovery.model_validate_json(await _document(client, where))
@@ -128,7 +128,7 @@ async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
             if not _is_safe(discovery.jwks_uri, issuer):
                 raise _FetchError("its keys are not at an https:// URL")
             return _usable_keys(await _document(client, discovery.jwks_uri))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise _FetchError(f"it cannot be reached ({type(error).__name__})") from None
     except ValidationError:
         raise _FetchError("its metadata or its keys are not what OpenID Connect says") from None

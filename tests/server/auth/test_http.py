@@ -17,6 +17,7 @@ from mcp.server import MCPServer
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_types import TextContent
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
@@ -52,13 +53,19 @@ async def server(options: AuthenticationOptions) -> AsyncGenerator[str]:
     http_app, sse_app = mcp.streamable_http_app(), sse_mcp.sse_app()
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/open"):
+            await PlainTextResponse(f"<{principal()}>")(scope, receive, send)
+            return
         app: ASGIApp = http_app if scope["path"] == "/mcp" else sse_app
         await app(scope, receive, send)
 
     def app_at(url: str) -> Starlette:
         found = authentication(replace(options, public_url=options.public_url or f"{url}/mcp"))
         assert found is not None
-        return Starlette(routes=[*found.routes, Mount("/", found.protect(either))])
+        return Starlette(
+            routes=[*found.routes, Mount("/", either)],
+            middleware=[found.middleware(open_paths=frozenset({"/open"}))],
+        )
 
     async with mcp.session_manager.run(), serving(app_at) as url:
         yield url
@@ -265,7 +272,15 @@ async def test_a_header_that_is_too_long_or_there_twice_is_refused() -> None:
         assert "jsonrpc" in (await asked(url, f"bearer   {ALICE}")).json()
 
 
-async def test_an_application_behind_the_guard_has_its_lifespan() -> None:
+async def test_open_paths_are_for_everybody_and_whoever_comes_by_them_is_nobody() -> None:
+    async with server(AuthenticationOptions(tokens=TOKENS)) as url:
+        for headers in ((), (f"Bearer {ALICE}",), ("Bearer wrong",)):
+            assert (await asked(url, *headers, path="/open")).text == "<>"
+        for path in ("/open/", "/openly", "/open%2f..", "//open"):
+            assert (await asked(url, path=path)).status_code == 401
+
+
+async def test_an_application_that_is_protected_has_its_lifespan() -> None:
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -280,9 +295,11 @@ async def test_an_application_behind_the_guard_has_its_lifespan() -> None:
 
     found = authentication(AuthenticationOptions(tokens=TOKENS))
     assert found is not None
+    middleware = found.middleware()
+    protected = middleware.cls(app, *middleware.args, **middleware.kwargs)
     for kind in ("lifespan", "websocket"):
-        scope: Scope = {"type": kind, "headers": []}
-        await found.protect(app)(scope, receive, send)
+        scope: Scope = {"type": kind, "path": "/", "headers": []}
+        await protected(scope, receive, send)
     assert seen == ["lifespan"]
 
 

@@ -20,6 +20,8 @@ from aca_mcp.server.auth.refusals import IssuerUnavailableError
 from tests.server.auth.issuer import Issuer, IssuerHost, public_jwk, rsa_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.server.auth.conftest import Clock
 
 
@@ -186,6 +188,13 @@ async def test_an_issuer_that_answers_drop_by_drop_is_not_waited_for(
     issuer.is_slow = True
     await has_none(SigningKeys(issuer.url, clock=clock))
     assert "did not answer within" in caplog.text
+
+
+async def test_without_the_certificates_of_this_machine_there_are_no_keys(
+    issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    await has_none(SigningKeys(issuer.url, clock=clock))
 
 
 async def test_redirects_are_not_followed(issuer: Issuer, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """Lets requests in that carry a good bearer token, and tells the SDK whose they are.
 
-The SDK has such a guard. It knows two refusals, 401 and 403, cannot say that a token could not be
-checked, and needs an issuer where tokens are static; so this one stands in its place, and leaves
+The SDK has such a middleware. It knows two refusals, 401 and 403, cannot say that a token could not
+be checked, and needs an issuer where tokens are static; so this one stands in its place, and leaves
 the caller where the SDK's own leaves it: the owner of a connection is held to it there.
 """
 
@@ -79,35 +79,46 @@ def bearer_token(headers: Headers) -> str:
     return token
 
 
-class Guard:
-    """An application behind a guard."""
+class BearerMiddleware:
+    """An application that callers alone reach, but for what is open."""
 
     def __init__(
-        self, app: ASGIApp, callers: Callers, *, scopes: tuple[str, ...], metadata_url: str
+        self,
+        app: ASGIApp,
+        callers: Callers,
+        *,
+        open_paths: frozenset[str],
+        scopes: tuple[str, ...],
+        metadata_url: str,
     ) -> None:
         """Describe it.
 
         Args:
-            app: what only callers reach.
-            callers: who they are.
+            app: what is protected.
+            callers: who may call.
+            open_paths: whose requests are let through as they are, and are nobody's.
             scopes: what a client that is refused should ask the issuer for.
             metadata_url: where it learns who that is; empty if there is none.
         """
-        self._app = AuthContextMiddleware(app)
+        self._open = app
+        self._protected = AuthContextMiddleware(app)
         self._callers = callers
+        self._open_paths = open_paths
         self._scopes = scopes
         self._metadata_url = metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        if scope["type"] != "lifespan":
-            try:
-                caller = await self._callers.identify(Headers(scope=scope))
-            except RefusedError as refusal:
-                _logger.info("A request was refused: %s", refusal.sentence)
-                refused = answer(refusal, scopes=self._scopes, metadata_url=self._metadata_url)
-                await refused(scope, receive, send)
-                return
-            scope["user"] = AuthenticatedUser(caller)
-            scope["auth"] = AuthCredentials(caller.scopes)
-        await self._app(scope, receive, send)
+        if scope["type"] == "lifespan" or scope["path"] in self._open_paths:
+            await self._open(scope, receive, send)
+            return
+        try:
+            caller = await self._callers.identify(Headers(scope=scope))
+        except RefusedError as refusal:
+            _logger.info("A request was refused: %s", refusal.sentence)
+            response = answer(refusal, scopes=self._scopes, metadata_url=self._metadata_url)
+            await response(scope, receive, send)
+            return
+        scope["user"] = AuthenticatedUser(caller)
+        scope["auth"] = AuthCredentials(caller.scopes)
+        await self._protected(scope, receive, send)

@@ -1,0 +1,117 @@
+"""Serves an ASGI app on a socket until it is told to stop. The only module that imports uvicorn.
+
+Knows neither what is served nor when it should stop.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from aca_mcp.errors import PoolUnavailableError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_KEEP_ALIVE_SECONDS = 75
+_MAX_HEADER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where to listen."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """0 for one that is free."""
+    certificate: Path | None = None
+    """In PEM form, for TLS."""
+    key: Path | None = None
+    trusted_proxies: str = ""
+    """Addresses whose ``X-Forwarded-For`` and ``-Proto`` hold, with commas between."""
+
+    @property
+    def scheme(self) -> str:
+        """The URL's."""
+        return "https" if self.certificate else "http"
+
+
+class HttpServer(uvicorn.Server):
+    """A server that leaves signals to its owner and says where it listens."""
+
+    def __init__(
+        self, app: ASGIApp, listener: Listener, *, title: str, drain_seconds: float
+    ) -> None:
+        """Describe a server.
+
+        Args:
+            app: what is served. Its lifespan is its owner's.
+            listener: where to listen.
+            title: what is written to stderr before the URL, once it listens.
+            drain_seconds: time for connections to end after ``should_exit`` was set.
+        """
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=listener.host,
+                port=listener.port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(drain_seconds)),
+                proxy_headers=bool(listener.trusted_proxies),
+                forwarded_allow_ips=listener.trusted_proxies,
+                ssl_certfile=listener.certificate,
+                ssl_keyfile=listener.key,
+            )
+        )
+        self._listener = listener
+        self._title = title
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Uvicorn would raise them again, and end the process before its sessions."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        host = f"[{self._listener.host}]" if ":" in self._listener.host else self._listener.host
+        sys.stderr.write(
+            f"{self._title} {self._listener.scheme}://{host}:{port} (Ctrl-C ends it)\n"
+        )
+        sys.stderr.flush()
+
+    def stop_accepting(self) -> None:
+        """Take no further connections; those that are there go on."""
+        for server in self.servers:
+            server.close()
+
+    async def serve_until_told(self) -> None:
+        """Serve until ``should_exit`` is set.
+
+        Raises:
+            PoolUnavailableError: it cannot listen there.
+        """
+        try:
+            await self.serve()
+        except SystemExit as error:
+            raise PoolUnavailableError(
+                f"The server cannot listen on {self._listener.host} port {self._listener.port}: "
+                "take another with --port."
+            ) from error

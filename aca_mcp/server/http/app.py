@@ -1,0 +1,186 @@
+"""Puts the HTTP side together: routes, and what each request passes on its way to them.
+
+Order matters. Outermost is the guard, which needs nothing but headers; then authentication, so
+that what follows knows the principal; then limits; then the transports. Probes pass them all.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+from aca_mcp.server.app import create_server
+from aca_mcp.server.connections import HttpConnections
+from aca_mcp.server.http.guard import Guard, GuardMiddleware
+from aca_mcp.server.http.health import Health
+from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.sessions import Sessions
+
+_HEALTH = "/healthz"
+_READINESS = "/readyz"
+_MESSAGES = "/messages/"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """What a user can choose about the HTTP side."""
+
+    http_path: str | None = "/mcp"
+    """Of streamable HTTP, or None to leave it out."""
+    sse_path: str | None = None
+    """Of SSE, or None to leave it out."""
+    allowed_hosts: frozenset[str] = frozenset()
+    allowed_origins: frozenset[str] = frozenset()
+    max_connections: int = 1000
+    max_request_bytes: int = 6 << 20
+    max_concurrent_calls: int = 100
+    """Of one principal."""
+    max_calls_per_minute: int = 6000
+    """Of one principal."""
+
+
+class HttpApp:
+    """The ASGI app, and how it is wound down."""
+
+    def __init__(self, asgi: ASGIApp, health: Health, work: Work) -> None:
+        """Describe it; see ``open_http_app``."""
+        self._asgi = asgi
+        self._health = health
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_work = scope["type"] == "http" and scope["method"] in {"POST", "PUT"}
+        if is_work and self._health.is_stopping:
+            response = PlainTextResponse("This server is being stopped.", 503, {"Retry-After": "5"})
+            await response(scope, receive, send)
+        elif is_work:
+            with self._work.going_on():
+                await self._asgi(scope, receive, send)
+        else:
+            await self._asgi(scope, receive, send)
+
+    async def drain(self, *, within_seconds: float) -> bool:
+        """Take no more work, and let what runs finish. False if that took too long."""
+        self._health.is_stopping = True
+        return await self._work.finished(within_seconds=within_seconds)
+
+
+@asynccontextmanager
+async def open_http_app(
+    sessions: Sessions, options: ServerOptions, http: HttpOptions
+) -> AsyncGenerator[HttpApp]:
+    """The app, for as long as the block lasts. Streams that are open then are closed.
+
+    Args:
+        sessions: of all clients. They are not closed with the app.
+        options: of the MCP server.
+        http: of its transports.
+    """
+    health, work = Health(sessions.pool), Work()
+    principal = _nobody
+    routes: list[BaseRoute] = [
+        Route(_HEALTH, health.alive),
+        Route(_READINESS, health.ready),
+    ]
+    async with AsyncExitStack() as stack:
+        if http.http_path is not None:
+            server = create_server(
+                sessions, options, principal=principal, http=HttpConnections(sessions)
+            )
+            manager = StreamableHTTPSessionManager(
+                server.lowlevel,
+                session_idle_timeout=sessions.idle_seconds,
+                max_sessions=http.max_connections,
+                max_request_body_size=http.max_request_bytes,
+            )
+            await stack.enter_async_context(manager.run())
+            routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
+        if http.sse_path is not None:
+            server = create_server(sessions, options, principal=principal, work=work)
+            transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
+            streams = await stack.enter_async_context(
+                _open_streams(server, transport, http.max_connections)
+            )
+            routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
+            routes.append(Mount(_MESSAGES, transport.handle_post_message))
+        guard = Guard(http.allowed_hosts, http.allowed_origins)
+        limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
+        unguarded = frozenset({_HEALTH, _READINESS})
+        middleware = [
+            Middleware(GuardMiddleware, guard, unguarded=unguarded),
+            *([_cors(http.allowed_origins)] if http.allowed_origins else []),
+            Middleware(LimitsMiddleware, limits, principal),
+        ]
+        yield HttpApp(Starlette(routes=routes, middleware=middleware), health, work)
+
+
+class _Endpoint:
+    """Makes Starlette take a coroutine function for an ASGI app instead of a view."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+@asynccontextmanager
+async def _open_streams(
+    server: PythonServer, transport: SseServerTransport, most: int
+) -> AsyncGenerator[ASGIApp]:
+    """The endpoint of SSE connections, which are ended with the block."""
+    open_scopes: set[anyio.CancelScope] = set()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        if len(open_scopes) >= most:
+            response = PlainTextResponse("Too many connections.", 503, {"Retry-After": "5"})
+            await response(scope, receive, send)
+            return
+        with anyio.CancelScope() as connection:
+            open_scopes.add(connection)
+            try:
+                async with transport.connect_sse(scope, receive, send) as (read, write):
+                    await server.serve(read, write)
+            finally:
+                open_scopes.discard(connection)
+
+    try:
+        yield stream
+    finally:
+        for connection in open_scopes:
+            connection.cancel()
+
+
+def _cors(origins: frozenset[str]) -> Middleware:
+    """Lets the browser hand our answers to the pages that may call."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Mcp-Session-Id", "Retry-After", "WWW-Authenticate"],
+    )
+
+
+def _nobody() -> str:
+    """The principal where clients are not told apart."""
+    return ""

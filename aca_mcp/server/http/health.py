@@ -1,0 +1,59 @@
+"""What probes ask: whether the process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.responses import PlainTextResponse
+
+from aca_mcp.errors import SessionPoolError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from aca_mcp.pool import SessionPool
+
+_logger = logging.getLogger(__name__)
+
+_ASK_SECONDS = 5
+_REMEMBER_SECONDS = 2
+"""Whoever asks needs no token: asking often must not cost the pool."""
+
+
+class Health:
+    """Answers without detail, since nobody has to say who they are."""
+
+    def __init__(self, pool: SessionPool) -> None:
+        """Ask about this pool."""
+        self._pool = pool
+        self._asking = anyio.Lock()
+        self._asked_at = float("-inf")
+        self._is_ready = False
+        self.is_stopping = False
+
+    async def alive(self, _: Request) -> Response:
+        """The event loop answers."""
+        return PlainTextResponse("alive\n")
+
+    async def ready(self, _: Request) -> Response:
+        """The pool can be reached, and new calls are taken."""
+        if not self.is_stopping and await self._pool_answers():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready\n", 503)
+
+    async def _pool_answers(self) -> bool:
+        async with self._asking:
+            if anyio.current_time() - self._asked_at < _REMEMBER_SECONDS:
+                return self._is_ready
+            try:
+                with anyio.fail_after(_ASK_SECONDS):
+                    await self._pool.metadata()
+                self._is_ready = True
+            except (SessionPoolError, TimeoutError) as error:
+                _logger.warning("The session pool does not answer: %s", error)
+                self._is_ready = False
+            self._asked_at = anyio.current_time()
+            return self._is_ready

@@ -1,0 +1,81 @@
+"""What the server tells a model about itself. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aca_mcp.server.sessions import MAX_IDLE_SECONDS
+
+if TYPE_CHECKING:
+    from aca_mcp.server.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What depends on how the server is served, in sentences."""
+
+    sessions: str
+    """Which session a call uses."""
+    retention: str
+    """How long a session lasts."""
+    handle_retention: str
+    """How long one lasts that was started by ``start_session``."""
+
+
+def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
+    """Tell them.
+
+    Args:
+        sessions: the server's.
+        has_connections: every client has a connection, and so a session of its own.
+    """
+    idle = _duration(sessions.idle_seconds)
+    if has_connections:
+        return Facts(
+            "One session belongs to this connection: variables, imports, functions and files stay "
+            "from call to call, also while nobody calls for up to "
+            f"{_duration(MAX_IDLE_SECONDS)}. Work in steps; do not repeat what is there.",
+            "The session lasts as long as this connection.",
+            f"Its session ends with this server, or when nobody has used it for {idle}.",
+        )
+    return Facts(
+        "Where your first result names a session, pass that handle as `session` to every further "
+        "call: it is how variables, imports, functions and files are found again. Otherwise one "
+        f"session belongs to your connection. Sessions that nobody uses for {idle} are ended. "
+        "Work in steps; do not repeat what is there.",
+        f"The session lasts until nobody has used it for {idle}.",
+        f"Its session ends when nobody has used it for {idle}.",
+    )
+
+
+def instructions(facts: Facts, *, timeout_seconds: float, has_work_dir: bool) -> str:
+    """What a client gives its model before the first call. At most 2,048 characters."""
+    work_dir = (
+        "\n- upload_from_work_dir and download_to_work_dir copy files between the user's work "
+        "directory and the session without passing them through you. Prefer them for anything "
+        "large, and to hand results to the user."
+        if has_work_dir
+        else ""
+    )
+    return f"""\
+Runs Python for you in an isolated session that keeps its state.
+- {facts.sessions}
+- When a session was lost, the result begins by saying so: run again what you need.
+- The interpreter is IPython: the value of the last expression is shown, `%magics`, `!commands` \
+and top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.
+- Files are in the session's work directory, which is also the current directory: pass relative \
+paths, such as data/sales.csv, to the file tools and to code alike.
+- Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
+list_packages tells what can be imported.
+- An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
+its variables are kept.
+- Long output is cut in its middle; the whole is left as a file that the result names. \
+Print what you need, not everything.{work_dir}
+- For several independent sessions, call start_session and pass its handle as `session`."""
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 7200 and seconds % 3600 == 0:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

@@ -1,0 +1,255 @@
+"""Measures the HTTP side: a warm call beside a bare SDK server's, many clients, and what stays.
+
+    python benchmarks/serving.py [warm] [crowd] [churn]
+
+``warm``: a warm ``1+1`` over streamable HTTP beside a no-op tool of a bare server, call by call.
+``crowd``: 200 clients with a session each and one call a second for a minute.
+``churn``: 10,000 connects and disconnects, and what is left of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+from mcp import Client
+from measuring import call, descendants, kilobytes, median, percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+CLIENTS = 200
+CROWD_SECONDS = 60
+CHURN = 10_000
+AT_ONCE = 8
+
+
+@contextmanager
+def serving(command: list[str], port: int, **settings: object) -> Generator[int]:
+    """A server process that listens; yields its pid, and ends it as an operator would."""
+    environment = {
+        **os.environ,
+        **{f"ACA_MCP_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    process = subprocess.Popen([sys.executable, *command], env=environment)
+    try:
+        wait_for(port)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def ours(port: int, **settings: object) -> tuple[list[str], dict[str, object]]:
+    command = ["-m", "aca_mcp", "serve", "--transport", "http", "--port", str(port)]
+    return command, {"local_max_concurrent_sessions": 1000, "log_level": "error", **settings}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def row(what: str, value: float, unit: str, target: str = "") -> None:
+    print(f"{what:<62} {value:>9.2f} {unit:<7} {target}", flush=True)
+
+
+async def warm() -> None:
+    here, there = free_port(), free_port()
+    command, settings = ours(here)
+    bare = [str(Path(__file__).with_name("bare_http_server.py")), str(there)]
+    with serving(command, here, **settings), serving(bare, there):
+        for mode in ("legacy", "2026-07-28"):
+            async with (
+                Client(f"http://127.0.0.1:{here}/mcp", mode=mode) as client,
+                Client(f"http://127.0.0.1:{there}/mcp", mode=mode) as yardstick,
+            ):
+                handle = await call(client, "start_session")
+                mine, theirs = [], []
+                for number in range(600):
+                    started = time.perf_counter()
+                    await call(yardstick, "noop")
+                    between = time.perf_counter()
+                    await call(client, "execute_python", code="1+1", session=handle)
+                    if number >= 100:
+                        theirs.append(between - started)
+                        mine.append(time.perf_counter() - between)
+            for percent in (50, 95):
+                a, b = percentile(mine, percent), percentile(theirs, percent)
+                row(f"warm 1+1 over HTTP, {mode}, p{percent}", a * 1e3, "ms")
+                row(f"no-op of the bare server, {mode}, p{percent}", b * 1e3, "ms")
+                row(f"ratio, {mode}, p{percent}", a / b, "x", "<= 1.5")
+
+
+async def crowd() -> None:
+    port = free_port()
+    command, settings = ours(port, max_calls_per_minute=1_000_000, max_concurrent_calls=1000)
+    with serving(command, port, **settings) as pid:
+        url = f"http://127.0.0.1:{port}/mcp"
+        single: list[float] = []
+        async with Client(url, mode="legacy") as client:
+            for _ in range(50):
+                single.append(await timed(client))
+                await anyio.sleep(0.05)
+        await anyio.sleep(1)
+        without = memory(pid)
+        together: list[float] = []
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(Client(url, mode="legacy")) for _ in range(CLIENTS)
+            ]
+            for client in clients:
+                await timed(client)
+            end = time.monotonic() + CROWD_SECONDS
+            async with anyio.create_task_group() as tasks:
+                for client in clients:
+                    tasks.start_soon(once_a_second, client, end, together)
+                await anyio.sleep(CROWD_SECONDS / 2)
+                each = (memory(pid) - without) / CLIENTS / 1024
+        await anyio.sleep(3)
+        left = len(descendants(pid))
+        descriptors = open_files(pid)
+    row("one client, a warm call", median(single) * 1e3, "ms p50")
+    row(
+        f"{CLIENTS} clients, {len(together)} calls, no error",
+        percentile(together, 50) * 1e3,
+        "ms p50",
+    )
+    row(f"{CLIENTS} clients", percentile(together, 95) * 1e3, "ms p95")
+    row(
+        "p95 beside one client's p95",
+        percentile(together, 95) / percentile(single, 95),
+        "x",
+        "<= 10",
+    )
+    row("memory of all processes (PSS) for each connected client", each, "MiB", "<= 12")
+    row("processes of the server left after they left", left, "")
+    row("descriptors of the server", descriptors, "")
+
+
+async def once_a_second(client: Client, end: float, times: list[float]) -> None:
+    await anyio.sleep(random.random())
+    while time.monotonic() < end:
+        spent = await timed(client)
+        times.append(spent)
+        await anyio.sleep(max(0.0, 1 - spent))
+
+
+async def timed(client: Client) -> float:
+    started = time.perf_counter()
+    if await call(client, "execute_python", code="1+1") != "2":
+        raise RuntimeError("a call gave another result")
+    return time.perf_counter() - started
+
+
+async def churn() -> None:
+    port = free_port()
+    command, settings = ours(port, max_calls_per_minute=1_000_000)
+    with serving(command, port, **settings) as pid:
+        url = f"http://127.0.0.1:{port}/mcp"
+        async with httpx.AsyncClient(timeout=60) as http:
+            await connect_and_leave(http, url)
+            before = state_of(pid)
+            started = time.monotonic()
+            remaining = iter(range(CHURN))
+
+            async def work() -> None:
+                for number in remaining:
+                    await connect_and_leave(http, url, executes=number % 10 == 0)
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(AT_ONCE):
+                    tasks.start_soon(work)
+            seconds = time.monotonic() - started
+        await anyio.sleep(3)
+        after = state_of(pid)
+    row(f"{CHURN} connects and disconnects", seconds, "s")
+    for name, value in after.items():
+        row(f"{name}: before {before[name]}, after", value, "")
+
+
+async def connect_and_leave(http: httpx.AsyncClient, url: str, *, executes: bool = True) -> None:
+    """As a client of the handshake era does, at the cost of three or four requests."""
+    headers = {"Accept": "application/json, text/event-stream"}
+    hello = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "benchmark", "version": "1"},
+    }
+    answer = await http.post(url, json=message("initialize", hello, 1), headers=headers)
+    headers["Mcp-Session-Id"] = answer.headers["mcp-session-id"]
+    headers["MCP-Protocol-Version"] = "2025-11-25"
+    await http.post(url, json=message("notifications/initialized", {}), headers=headers)
+    if executes:
+        arguments = {"name": "execute_python", "arguments": {"code": "1+1"}}
+        answer = await http.post(url, json=message("tools/call", arguments, 2), headers=headers)
+        if not re.search(r'"text": ?"2"', answer.text):
+            raise RuntimeError(answer.text)
+    (await http.delete(url, headers=headers)).raise_for_status()
+
+
+def message(method: str, params: dict[str, object], number: int | None = None) -> dict[str, object]:
+    identified = {} if number is None else {"id": number}
+    return {"jsonrpc": "2.0", "method": method, "params": params, **identified}
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def mounts(pid: int) -> int:
+    return Path(f"/proc/{pid}/mounts").read_text().count("\n")
+
+
+def state_of(pid: int) -> dict[str, int]:
+    return {
+        "processes": len(descendants(pid)),
+        "descriptors": open_files(pid),
+        "mounts": mounts(pid),
+        "server's memory, kB": kilobytes(pid, "smaps_rollup", "Pss"),
+    }
+
+
+def memory(pid: int) -> int:
+    """Proportional memory of a server and everything below it, in kB."""
+    return sum(kilobytes(each, "smaps_rollup", "Pss") for each in [pid, *descendants(pid)])
+
+
+BENCHMARKS: dict[str, Callable[[], Awaitable[None]]] = {
+    "warm": warm,
+    "crowd": crowd,
+    "churn": churn,
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or BENCHMARKS:
+        anyio.run(BENCHMARKS[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""How much a principal may ask: decided with a clock that the test turns."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aca_mcp.server.http.limits import Limits, TooMuchError
+from aca_mcp.server.work import Work
+
+
+class Clock:
+    """Shows what it was set to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ask(limits: Limits, principal: str = "ann") -> bool:
+    """Whether a request that ends at once is let in."""
+    try:
+        with limits.one_more(principal):
+            return True
+    except TooMuchError as error:
+        return error.retry_after_seconds < 1
+
+
+def test_a_minute_has_its_allowance_and_no_more() -> None:
+    clock = Clock()
+    limits = Limits(concurrent=5, per_minute=10, clock=clock)
+    assert [ask(limits) for _ in range(11)] == [True] * 10 + [False]
+    clock.now += 6
+    assert [ask(limits) for _ in range(2)] == [True, False]
+    clock.now += 60
+    assert all(ask(limits) for _ in range(10))
+
+
+def test_principals_do_not_pay_for_each_other() -> None:
+    limits = Limits(concurrent=1, per_minute=1, clock=Clock())
+    assert ask(limits, "ann")
+    assert not ask(limits, "ann")
+    assert ask(limits, "bob")
+
+
+def test_at_once_there_are_so_many() -> None:
+    limits = Limits(concurrent=2, per_minute=1000, clock=Clock())
+    with ExitStack() as running:
+        for _ in range(2):
+            running.enter_context(limits.one_more("ann"))
+        with pytest.raises(TooMuchError, match="at once"), limits.one_more("ann"):
+            pass
+        assert ask(limits, "bob")
+    assert ask(limits)
+
+
+@given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 20))
+def test_no_window_of_a_minute_has_twice_the_allowance(waits: list[float], per_minute: int) -> None:
+    clock = Clock()
+    limits = Limits(concurrent=1, per_minute=per_minute, clock=clock)
+    let_in: list[float] = []
+    for wait in waits:
+        clock.now += wait
+        if ask(limits):
+            let_in.append(clock.now)
+    for begin in let_in:
+        assert sum(begin <= time < begin + 60 for time in let_in) <= 2 * per_minute
+
+
+def test_whoever_is_idle_is_forgotten() -> None:
+    clock = Clock()
+    limits = Limits(concurrent=1, per_minute=60, clock=clock)
+    for number in range(100):
+        ask(limits, f"principal {number}")
+        clock.now += 2
+    assert len(limits._uses) <= 2  # pyright: ignore[reportPrivateUsage] -- memory has no other face
+
+
+async def test_work_is_waited_for_but_not_for_ever() -> None:
+    work = Work()
+    assert await work.finished(within_seconds=0)
+    with work.going_on():
+        assert not await work.finished(within_seconds=0.01)
+    async with anyio.create_task_group() as tasks:
+        with work.going_on():
+            tasks.start_soon(wait_for, work)
+            await anyio.wait_all_tasks_blocked()
+
+
+async def wait_for(work: Work) -> None:
+    with anyio.fail_after(5):
+        assert await work.finished(within_seconds=60)
