@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("aca_mcp.audit")
 
 OK = "ok"
+FAILED = "failed"
+"""There is a result, and it is of a failure: the code raised, or was stopped."""
 CANCELLED = "cancelled"
 _HASH_CHARACTERS = 16
 _MAX_CHARACTERS = 512
@@ -43,7 +45,7 @@ class AuditedCall:
     identifier: str = ""
     """Of the session that it is made in, as soon as that is known."""
     outcome: str = OK
-    """Set where a call fails without raising."""
+    """Set to ``FAILED`` where a call fails without raising."""
 
 
 _current: ContextVar[AuditedCall | None] = ContextVar("audited_call", default=None)
@@ -122,7 +124,7 @@ def outcome_of(error: BaseException) -> str:
 
 
 def write_audit_log(stream: TextIO) -> None:
-    """Send the lines to a stream, as they are, whatever else is logged."""
+    """Send the lines to a stream, as they are, whatever else is logged. For one call at start."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _logger.addHandler(handler)

@@ -91,6 +91,7 @@ def authentication(options: AuthenticationOptions) -> Authentication | None:
         tenants=options.tenants,
         required_scopes=options.required_scopes,
         required_roles=options.required_roles,
+        resource=options.public_url.rstrip("/"),
     )
     resource = _URL.validate_python(options.public_url)
     routes = create_protected_resource_routes(

@@ -44,9 +44,11 @@ class Trust:
     tenants: tuple[str, ...] = ()
     """Entra's, by id. Empty for whichever the issuer has."""
     required_scopes: tuple[str, ...] = ()
-    """All are needed. Entra's may be written in full, as ``api://APP/NAME``."""
+    """All are needed. Entra's are written in full, as ``api://APP/NAME`` or ``RESOURCE/NAME``."""
     required_roles: tuple[str, ...] = ()
     """All are needed."""
+    resource: str = ""
+    """The URL that clients know this server by."""
 
     def issuers(self) -> dict[str, tuple[str, ...]]:
         """Each issuer by its URL, and the tenants that it may speak for."""
@@ -146,20 +148,22 @@ class IssuedTokens:
         if tenants and claims.tid not in tenants:
             raise RefusedError("The token is of a tenant that is not accepted.")
         for scope in self._trust.required_scopes:
-            if not has_scope(claims.scopes, scope):
+            if not has_scope(claims.scopes, scope, self._trust.resource):
                 raise NotAllowedError(f"The token lacks the scope {scope}.")
         for role in self._trust.required_roles:
             if role not in claims.roles:
                 raise NotAllowedError(f"The caller lacks the app role {role}.")
 
 
-def has_scope(granted: set[str], required: str) -> bool:
+def has_scope(granted: set[str], required: str, resource: str) -> bool:
     """Whether a scope was granted.
 
-    A client asks Entra for ``api://APP/NAME``, and the token then has ``NAME``.
+    A client asks Entra for ``api://APP/NAME``, or ``RESOURCE/NAME`` where the app's id is the
+    resource's URL, and the token then has ``NAME``.
     """
-    short = required.rpartition("/")[2] if required.startswith("api://") else required
-    return required in granted or short in granted
+    owner, _, name = required.rpartition("/")
+    is_of_an_app = owner.startswith("api://") or owner == resource
+    return required in granted or (is_of_an_app and name in granted)
 
 
 def _words(value: str | list[str]) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
 from aca_mcp.errors import PoolFullError, SessionLostError
-from aca_mcp.server.audit import AuditLog, note_session, write_audit_log
+from aca_mcp.server.audit import FAILED, AuditLog, note_session, write_audit_log
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -96,8 +96,8 @@ async def test_the_kind_of_an_error_is_the_outcome(
 
 async def test_a_call_may_fail_without_raising(lines: Lines) -> None:
     with AuditLog(lambda: "").call("execute_python") as call:
-        call.outcome = "execution_failed"
-    assert lines.last()["outcome"] == "execution_failed"
+        call.outcome = FAILED
+    assert lines.last()["outcome"] == "failed"
 
 
 async def test_a_call_that_is_cancelled_has_its_line(lines: Lines) -> None:

@@ -140,6 +140,18 @@ async def test_the_deprecated_transport_knows_the_principal_too() -> None:
         assert (await asked(url, path="/messages/?session_id=" + "0" * 32)).status_code == 401
 
 
+async def test_nobody_else_sends_messages_to_a_stream() -> None:
+    opened: list[str] = []
+    async with server(AuthenticationOptions(tokens=TOKENS)) as url:
+        headers = {"Authorization": f"Bearer {ALICE}"}
+        transport = sse_client(f"{url}/sse", headers=headers, on_session_created=opened.append)
+        with anyio.fail_after(15):
+            async with Client(transport, mode="legacy") as client:
+                path = f"/messages/?session_id={opened[0]}"
+                assert (await asked(url, f"Bearer {BOB}", path=path)).status_code == 404
+                assert await _who(client) == "token:alice"
+
+
 async def test_a_connection_is_held_to_its_principal() -> None:
     initialize = {
         "jsonrpc": "2.0",

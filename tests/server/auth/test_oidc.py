@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.auth.oidc import IssuedTokens, Trust
+from aca_mcp.server.auth.oidc import IssuedTokens, Trust, has_scope
 from aca_mcp.server.auth.principal import principal_of
 from aca_mcp.server.auth.refusals import NotAllowedError, RefusedError
 from tests.server.auth.issuer import AUDIENCE, Issuer, IssuerHost, ec_key, public_jwk, rsa_key
@@ -202,10 +202,25 @@ async def test_every_scope_and_every_role_that_is_required_must_be_there(issuer:
         assert refused.status == 403
 
 
-async def test_only_scopes_in_ids_of_apps_have_short_names(issuer: Issuer) -> None:
-    tokens = tokens_of(issuer, required_scopes=("https://example.com/all",))
-    await caller(tokens, issuer.token(scope="https://example.com/all"))
-    await refusal(tokens, issuer.token(scope="all"))
+@pytest.mark.parametrize(
+    ("required", "granted", "is_enough"),
+    [
+        ("api://app/Run", "Run", True),
+        ("api://app/Run", "api://app/Run", True),
+        ("api://app/Run", "Else", False),
+        ("https://python.example.com/mcp/Run", "Run", True),
+        ("https://else.example.com/mcp/Run", "Run", False),
+        ("https://else.example.com/mcp/Run", "https://else.example.com/mcp/Run", True),
+        ("read", "read", True),
+        ("api://app/", "", False),
+    ],
+)
+def test_a_scope_of_an_app_or_of_this_server_has_a_short_name(
+    required: str, granted: str, is_enough: bool
+) -> None:
+    resource = "https://python.example.com/mcp"
+    assert has_scope(set(granted.split()), required, resource) == is_enough
+    assert has_scope(set(granted.split()), required, "") == (is_enough and resource not in required)
 
 
 @given(
