@@ -82,7 +82,6 @@ class KernelProcess:
         storage: Path,
         pid: int,
         process: int,
-        group: SessionGroup | None,
         control: socket.socket,
         stdout: int,
         stderr: int,
@@ -100,7 +99,7 @@ class KernelProcess:
         self._template_pid = pid
         self.process = process
         """A pidfd."""
-        self._group = group
+        self._group: SessionGroup | None = None
         self.pid = pid_behind(process)
         """In our PID namespace. Not used again before ``kill`` has returned."""
         self.work_directory = ""
@@ -153,16 +152,18 @@ class KernelProcess:
         self.base_directory = descriptors[0]
         self.work_directory = str(header["ready"])
 
-    async def join_group(self) -> None:
-        """Put the session under its control group, if it has one.
+    async def join(self, group: SessionGroup) -> None:
+        """Put the session under a control group, which is removed with it.
 
         Takes the kernel some 10 ms, so it is done beside the start. Until then, and for what is
         not in it, the resource limits and the pool's watcher hold.
         """
-        if self._group is None:
+        if self._freed:
+            await anyio.to_thread.run_sync(group.remove)
             return
+        self._group = group
         try:
-            await anyio.to_thread.run_sync(self._group.add, self.pid)
+            await anyio.to_thread.run_sync(group.add, self.pid)
         except OSError:
             if not self.has_ended:
                 self.condemn("it could not be put under its limits")

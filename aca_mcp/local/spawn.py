@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Spawner:
         self._numbers = itertools.count()
         self._groups: Groups | None = None
         self._looked_for_groups = False
+        self._looking = threading.Lock()
 
     async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
@@ -74,54 +76,60 @@ class Spawner:
         return kernel
 
     async def _fork(self, *, ahead: bool) -> KernelProcess:
-        storage, identity, group = await anyio.to_thread.run_sync(self._place, next(self._numbers))
-        try:
-            with ExitStack() as ours, ExitStack() as theirs:
-                control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-                ours.enter_context(control)
-                theirs.enter_context(control_theirs)
-                owner = self._owner_of_streams(identity)
-                stdout, stdout_theirs = _pipe(ours, theirs, owner)
-                stderr, stderr_theirs = _pipe(ours, theirs, owner)
-                control.setblocking(False)
-                pid, process = await self._template.fork(
-                    SessionRequest(str(storage), identity, ahead),
-                    (control_theirs.fileno(), stdout_theirs, stderr_theirs),
-                )
-                kernel = KernelProcess(
-                    self._template, storage, pid, process, group, control, stdout, stderr
-                )
-                ours.pop_all()
-        except BaseException:
-            if group is not None:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(group.remove)
-            raise
-        self._tasks.start_soon(kernel.join_group)
+        storage, identity = await self._storage(next(self._numbers))
+        with ExitStack() as ours, ExitStack() as theirs:
+            control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours.enter_context(control)
+            theirs.enter_context(control_theirs)
+            owner = self._owner_of_streams(identity)
+            stdout, stdout_theirs = _pipe(ours, theirs, owner)
+            stderr, stderr_theirs = _pipe(ours, theirs, owner)
+            control.setblocking(False)
+            pid, process = await self._template.fork(
+                SessionRequest(str(storage), identity, ahead),
+                (control_theirs.fileno(), stdout_theirs, stderr_theirs),
+            )
+            kernel = KernelProcess(self._template, storage, pid, process, control, stdout, stderr)
+            ours.pop_all()
+        self._tasks.start_soon(self._group, kernel)
         return kernel
+
+    async def _group(self, kernel: KernelProcess) -> None:
+        try:
+            group = await anyio.to_thread.run_sync(self._make_group)
+        except OSError:
+            kernel.condemn("its limits could not be set up")
+            return
+        if group is not None:
+            await kernel.join(group)
+
+    def _make_group(self) -> SessionGroup | None:
+        with self._looking:
+            if not self._looked_for_groups:
+                self._groups = find_groups()
+                self._looked_for_groups = True
+        return self._groups.create(self._group_limits) if self._groups else None
 
     def _owner_of_streams(self, identity: int | None) -> int | None:
         if self._template.isolation is Isolation.NAMESPACES and os.geteuid() == 0:
             return UNPRIVILEGED_ID
         return identity
 
-    def _place(self, number: int) -> tuple[Path, int | None, SessionGroup | None]:
-        if not self._looked_for_groups:
-            self._looked_for_groups = True
-            self._groups = find_groups()
-        group = self._groups.create(self._group_limits) if self._groups else None
-        return (*self._storage(number), group)
-
-    def _storage(self, number: int) -> tuple[Path, int | None]:
+    async def _storage(self, number: int) -> tuple[Path, int | None]:
         storage = self._template.scratch / f"session-{number}"
         if self._template.isolation is Isolation.NAMESPACES:
             return storage, None
-        storage.mkdir(mode=0o700)
-        if os.geteuid() != 0 or self._template.isolation is Isolation.UNSAFE_NONE:
-            return storage, None
-        identity = _FIRST_IDENTITY + number % _IDENTITIES
-        os.chown(storage, identity, identity)
+        identity = None
+        if os.geteuid() == 0 and self._template.isolation is not Isolation.UNSAFE_NONE:
+            identity = _FIRST_IDENTITY + number % _IDENTITIES
+        await anyio.to_thread.run_sync(_make_storage, storage, identity)
         return storage, identity
+
+
+def _make_storage(storage: Path, identity: int | None) -> None:
+    storage.mkdir(mode=0o700)
+    if identity is not None:
+        os.chown(storage, identity, identity)
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack, owner: int | None) -> tuple[int, int]:
