@@ -32,8 +32,14 @@ def issuer(issuers: IssuerHost) -> Issuer:
     return issuers.issuer()
 
 
-def tokens_of(issuer: Issuer, **trust: tuple[str, ...]) -> IssuedTokens:
-    return IssuedTokens(Trust(issuer.url, AUDIENCE, **trust))
+def tokens_of(
+    issuer: Issuer,
+    *,
+    tenants: tuple[str, ...] = (),
+    required_scopes: tuple[str, ...] = (),
+    required_roles: tuple[str, ...] = (),
+) -> IssuedTokens:
+    return IssuedTokens(Trust(issuer.url, AUDIENCE, tenants, required_scopes, required_roles))
 
 
 async def caller(tokens: IssuedTokens, token: str) -> AccessToken:
