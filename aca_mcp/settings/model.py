@@ -10,6 +10,7 @@ from aca_mcp.settings.common import CommonSettings
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
+from aca_mcp.settings.observing import ObservingSettings
 
 ENV_PREFIX = "ACA_MCP_"
 
