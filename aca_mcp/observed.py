@@ -8,7 +8,7 @@ never code, output, paths, identifiers or the messages of errors, since those na
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -35,12 +35,31 @@ if TYPE_CHECKING:
     )
 
 _SCOPE = "aca_mcp.pool"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 220, 600)
+_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    220,
+    600,
+)
 _OPERATION = "aca_mcp.pool.operation"
 _KIND = "aca_mcp.pool.kind"
 _STATUS = "aca_mcp.execution.status"
 _DIRECTION = "aca_mcp.file.direction"
 _FILE_SIZE = "aca_mcp.file.size"
+_NOTICED = "aca_mcp.loss.noticed"
 _ERROR = "error.type"
 
 
@@ -109,10 +128,10 @@ class _Instruments:
         measured: dict[str, str] = dict(attributes)
         begun = time.perf_counter()
         try:
-            with trace.use_span(
-                span if current else trace.get_current_span(),
-                record_exception=False,
-                set_status_on_exception=False,
+            with (
+                trace.use_span(span, record_exception=False, set_status_on_exception=False)
+                if current
+                else nullcontext()
             ):
                 yield span
         except BaseException as error:
@@ -120,7 +139,7 @@ class _Instruments:
             span.set_attribute(_ERROR, measured[_ERROR])
             span.set_status(StatusCode.ERROR)
             if isinstance(error, SessionLostError):
-                self._lost.add(1, {_KIND: self._kind})
+                self._lost.add(1, {_KIND: self._kind, _NOTICED: "at_once"})
             raise
         finally:
             self._duration.record(time.perf_counter() - begun, measured)
@@ -137,9 +156,11 @@ class _Instruments:
         self._executions.add(1, kind | {_STATUS: status})
         if execution.started_session:
             self._started.add(1, kind)
-        # One loss is told once: with the execution that it ended, or else with the next one.
-        if losses := (execution.lost_before is not None) + (execution.session_lost is not None):
-            self._lost.add(losses, kind)
+        # A pool tells of a loss again when the session is next used: the two are not to be added.
+        if execution.session_lost is not None:
+            self._lost.add(1, kind | {_NOTICED: "at_once"})
+        if execution.lost_before is not None:
+            self._lost.add(1, kind | {_NOTICED: "at_next_use"})
 
     def moved(self, span: Span, direction: Literal["upload", "download"], size_bytes: int) -> None:
         """Count the bytes of a file that went one way."""

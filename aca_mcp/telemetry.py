@@ -27,15 +27,17 @@ _FLUSH_SECONDS = 1.0
 """For what is unsent at the end; hosts of stdio servers kill one that takes about two seconds."""
 
 _SAFE_NAME = re.compile(r"[\w./$-]{1,64}( [\w.-]{1,64})?", re.ASCII)
-_SAFE_ATTRIBUTES = frozenset({
-    "error.type",
-    "gen_ai.operation.name",
-    "gen_ai.prompt.name",
-    "gen_ai.tool.name",
-    "mcp.method.name",
-    "mcp.protocol.version",
-    "rpc.response.status_code",
-})
+_SAFE_ATTRIBUTES = frozenset(
+    {
+        "error.type",
+        "gen_ai.operation.name",
+        "gen_ai.prompt.name",
+        "gen_ai.tool.name",
+        "mcp.method.name",
+        "mcp.protocol.version",
+        "rpc.response.status_code",
+    }
+)
 _OWN_ATTRIBUTES = "aca_mcp."
 
 

@@ -12,11 +12,13 @@ from aca_mcp.settings.azure import ApiVersion, CredentialChoice
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.loading import describe_default, flag_name, load_settings, variable_name
 from aca_mcp.settings.model import Settings
+from aca_mcp.settings.observing import ObservingSettings
 
 __all__ = [
     "ApiVersion",
     "CredentialChoice",
     "HttpSettings",
+    "ObservingSettings",
     "Settings",
     "describe_default",
     "flag_name",

@@ -17,7 +17,9 @@ ENV_PREFIX = "ACA_MCP_"
 _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
-class Settings(LocalSettings, AzureSettings, HttpSettings, AuthSettings, CommonSettings):
+class Settings(
+    LocalSettings, AzureSettings, HttpSettings, AuthSettings, ObservingSettings, CommonSettings
+):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(
