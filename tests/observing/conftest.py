@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from aca_mcp.observed import observed
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from opentelemetry.sdk.trace import ReadableSpan
 
     from aca_mcp.pool import SessionPool

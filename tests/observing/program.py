@@ -17,14 +17,16 @@ from tests.toy_pool import ToyPool
 
 async def use(canary: str) -> None:
     pool = observed(ToyPool(), kind="local")
-    async with open_sessions(pool) as sessions:
-        async with Client(create_server(sessions, ServerOptions())) as client:
-            code = f"print({canary!r}); raise ValueError({canary!r})"
-            await client.call_tool("execute_python", {"code": code})
-            with suppress(MCPError):
-                await client.call_tool(f"{canary} {canary}!", {})
-            with suppress(MCPError):
-                await client.read_resource(f"aca://{canary}")
+    async with (
+        open_sessions(pool) as sessions,
+        Client(create_server(sessions, ServerOptions())) as client,
+    ):
+        code = f"print({canary!r}); raise ValueError({canary!r})"
+        await client.call_tool("execute_python", {"code": code})
+        with suppress(MCPError):
+            await client.call_tool(f"{canary} {canary}!", {})
+        with suppress(MCPError):
+            await client.read_resource(f"aca://{canary}")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from opentelemetry.trace import StatusCode
 
 from aca_mcp.errors import FileMissingError, PoolFullError, SessionLostError
 from aca_mcp.observed import observed
-from aca_mcp.pool import Execution
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aca_mcp.pool import OutputCallback
+    from aca_mcp.pool import Execution, OutputCallback
     from tests.observing.conftest import Watched
 
 CANARY = "canary-5d1f"
@@ -155,8 +154,9 @@ async def test_a_span_is_part_of_what_called_it(watched: Watched) -> None:
         async with watched.pool.download_file("abcd", "a"):
             pass
     *inner, outer = watched.spans()
-    assert outer.context == caller.get_span_context()
-    assert [span.parent and span.parent.span_id for span in inner] == [outer.context.span_id] * 3
+    context = caller.get_span_context()
+    assert outer.context == context
+    assert [span.parent and span.parent.span_id for span in inner] == [context.span_id] * 3
 
 
 async def test_a_session_that_an_operation_finds_gone_is_counted() -> None:
