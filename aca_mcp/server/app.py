@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
 from aca_mcp import __version__
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.server.answers import text_result
+from aca_mcp.server.audit import FAILED
 from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.instructions import facts, instructions
 from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
-    from mcp_types import CallToolResult, InputRequiredResult, Tool
+    from mcp_types import InputRequiredResult, Tool
     from pydantic_core import ErrorDetails
 
+    from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.connections import HttpConnections
     from aca_mcp.server.transfer_links import LinkOffer
     from aca_mcp.server.work import Work
@@ -69,6 +71,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         principal: Callable[[], str],
         http: HttpConnections | None,
         work: Work | None,
+        audit: AuditLog | None,
         has_links: bool,
     ) -> None:
         """Describe a server; see ``create_server``."""
@@ -76,6 +79,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._principal = principal
         self._http = http
         self._work = work
+        self._audit = audit
         self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
@@ -169,7 +173,13 @@ class PythonServer(MCPServer[OpenSession | None]):
             )
         try:
             with self._work.going_on() if self._work is not None else nullcontext():
-                return await super().call_tool(name, arguments, context)
+                if self._audit is None:
+                    return await super().call_tool(name, arguments, context)
+                with self._audit.call(name) as audited:
+                    result = await super().call_tool(name, arguments, context)
+                    if isinstance(result, CallToolResult) and result.is_error:
+                        audited.outcome = FAILED
+                    return result
         except ToolError as error:
             match error.__cause__:
                 case AcaMcpError() as cause:
@@ -187,6 +197,7 @@ def create_server(
     principal: Callable[[], str] = lambda: "",
     http: HttpConnections | None = None,
     work: Work | None = None,
+    audit: AuditLog | None = None,
     links: LinkOffer | None = None,
 ) -> PythonServer:
     """Make the MCP server over a pool's sessions. It allocates nothing before a tool is called.
@@ -198,6 +209,7 @@ def create_server(
         http: the connections of streamable HTTP, for a server that is served so; None for one
             whose lifespan is a connection's, as on stdio and SSE.
         work: counts calls that run, where a transport does not hold a request open for each.
+        audit: told of each call of a tool.
         links: makes transfer links, where clients can reach this server over HTTP.
 
     Raises:
@@ -209,6 +221,7 @@ def create_server(
         principal=principal,
         http=http,
         work=work,
+        audit=audit,
         has_links=links is not None,
     )
     max_text_bytes = options.max_result_tokens * 4

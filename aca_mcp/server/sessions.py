@@ -24,6 +24,7 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
+from aca_mcp.server.audit import note_session
 from aca_mcp.server.executions import ExecutionLog
 from aca_mcp.server.handles import (
     HANDLE_PREFIX,
@@ -243,12 +244,15 @@ class Caller:
             SessionLostError: the handle's session has ended.
         """
         if handle:
-            return await self.sessions.find(self.principal, handle)
+            session = await self.sessions.find(self.principal, handle)
+            note_session(session.python.identifier)
+            return session
         if self.own is None:
             raise InvalidRequestError(
                 "`session` is missing: pass the handle that execute_python, upload_file or "
                 "start_session returned. Nothing was executed."
             )
+        note_session(self.own.python.identifier)
         return self.own
 
     @asynccontextmanager
@@ -278,6 +282,7 @@ class Caller:
             PoolFullError: the client has too many sessions.
         """
         session = self.sessions.start(self.principal)
+        note_session(session.python.identifier)
         try:
             yield session
         except BaseException:

@@ -23,6 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
+from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.connections import HttpConnections
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.audit import AuditLog
+    from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.sessions import Sessions
     from aca_mcp.server.tools import Ctx
 
@@ -97,7 +100,12 @@ class HttpApp:
 
 @asynccontextmanager
 async def open_http_app(
-    sessions: Sessions, options: ServerOptions, http: HttpOptions
+    sessions: Sessions,
+    options: ServerOptions,
+    http: HttpOptions,
+    *,
+    authentication: Authentication | None = None,
+    audit: AuditLog | None = None,
 ) -> AsyncGenerator[HttpApp]:
     """The app, for as long as the block lasts. Streams that are open then are closed.
 
@@ -105,9 +113,10 @@ async def open_http_app(
         sessions: of all clients. They are not closed with the app.
         options: of the MCP server.
         http: of its transports.
+        authentication: who may call; None for anybody.
+        audit: told of each call of a tool.
     """
     health, work = Health(sessions.pool), Work()
-    principal = _nobody
     limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
     links = Links(
         sessions.derive_key("transfer links"), lifetime_seconds=http.transfer_link_seconds
@@ -116,6 +125,7 @@ async def open_http_app(
     routes: list[BaseRoute] = [
         Route(_HEALTH, health.alive),
         Route(_READINESS, health.ready),
+        *(authentication.routes if authentication else ()),
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
@@ -125,6 +135,7 @@ async def open_http_app(
                 principal=principal,
                 http=HttpConnections(sessions),
                 links=offer,
+                audit=audit,
             )
             manager = StreamableHTTPSessionManager(
                 server.lowlevel,
@@ -135,7 +146,9 @@ async def open_http_app(
             await stack.enter_async_context(manager.run())
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
-            server = create_server(sessions, options, principal=principal, work=work, links=offer)
+            server = create_server(
+                sessions, options, principal=principal, work=work, links=offer, audit=audit
+            )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(
                 _open_streams(server, transport, http.max_connections)
@@ -148,6 +161,7 @@ async def open_http_app(
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(TransfersMiddleware, Transfers(sessions, links, limits, work)),
+            *([authentication.middleware(open_paths=unguarded)] if authentication else []),
             Middleware(LimitsMiddleware, limits, principal),
         ]
         yield HttpApp(Starlette(routes=routes, middleware=middleware), health, work)
@@ -209,8 +223,3 @@ def _transfer_url(http: HttpOptions, context: Ctx, token: str) -> str:
         request = cast("Request", context.request_context.request)
         base = str(request.base_url).rstrip("/")
     return f"{base}{TRANSFERS_PATH}{token}"
-
-
-def _nobody() -> str:
-    """The principal where clients are not told apart."""
-    return ""
