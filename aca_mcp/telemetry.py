@@ -141,9 +141,6 @@ def discreet(exporter: SpanExporter) -> SpanExporter:
         def shutdown(self) -> None:
             exporter.shutdown()
 
-        def force_flush(self, timeout_millis: int = 30_000) -> bool:
-            return exporter.force_flush(timeout_millis)
-
     return Discreet()
 
 
