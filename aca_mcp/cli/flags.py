@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from aca_mcp.settings import (
     AuthSettings,
     HttpSettings,
+    ObservingSettings,
     Settings,
     describe_default,
     flag_name,
@@ -22,7 +23,11 @@ from aca_mcp.settings import (
     variable_name,
 )
 
-_HTTP_FIELDS = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
+_SERVING_FIELDS = (
+    HttpSettings.model_fields.keys()
+    | AuthSettings.model_fields.keys()
+    | ObservingSettings.model_fields.keys()
+)
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -37,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
@@ -45,12 +50,12 @@ def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) ->
 
     Args:
         parser: of a command.
-        http: the command can serve HTTP; settings of that are nothing to others.
+        serves: the command serves clients; settings of that are nothing to others.
     """
     fields = [
         name
         for name, info in Settings.model_fields.items()
-        if (http or name not in _HTTP_FIELDS) and info.annotation is not SecretStr
+        if (serves or name not in _SERVING_FIELDS) and info.annotation is not SecretStr
     ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
