@@ -17,7 +17,7 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
-from aca_mcp.server import app as app_module
+from aca_mcp.server import python_server as server_module
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.sessions import open_sessions
@@ -292,7 +292,7 @@ async def test_what_nobody_uses_for_long_is_ended_and_said_so(
     connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(app_module, "MAX_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "MAX_IDLE_SECONDS", 0.1)
     async with connect() as call:
         await call("execute_python", code="await __import__('anyio').sleep(0.3)")
         assert len(toy_pool.sessions) == 1, "it was used all the time"

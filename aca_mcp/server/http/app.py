@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.auth.authentication import Authentication
+    from aca_mcp.server.python_server import PythonServer
     from aca_mcp.server.sessions import Sessions
     from aca_mcp.server.tools import Ctx
 
