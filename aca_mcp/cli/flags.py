@@ -21,6 +21,7 @@ from aca_mcp.settings import (
     variable_name,
 )
 
+CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
 _HTTP_FIELDS = frozenset(HttpSettings.model_fields)
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
@@ -72,6 +73,23 @@ def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KIND:N",
         help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
+    )
+
+
+def add_install_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
+    parser.add_argument("client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES))
+    parser.add_argument(
+        "--print", action="store_true", help="Print the entry; change no file."
+    )
+    parser.add_argument("--name", default="python", help="The server's name there.")
+    parser.add_argument(
+        "--project", action="store_true", help="For the project in the current directory alone."
+    )
+    parser.add_argument(
+        "--include-secrets",
+        action="store_true",
+        help="Write secrets that are set now too, in clear text.",
     )
 
 
