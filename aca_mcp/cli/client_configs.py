@@ -39,7 +39,7 @@ class Client:
 
     title: str
     user_file: Mapping[str, str]
-    """For each ``sys.platform``, the file of a user's own servers; ``~`` and ``$NAME`` stand in it."""
+    """For each ``sys.platform``, the file of a user's own servers, with ``~`` or ``$NAME`` first."""
     project_file: str | None
     """The file of a project's servers, in the project's directory."""
     section: str = "mcpServers"
@@ -47,16 +47,17 @@ class Client:
     """Its entries say which transport they are for."""
 
 
-_HOME = {"linux": "$XDG_CONFIG_HOME", "darwin": "~/Library/Application Support", "win32": "$APPDATA"}
+_HOME = {
+    "linux": "$XDG_CONFIG_HOME",
+    "darwin": "~/Library/Application Support",
+    "win32": "$APPDATA",
+}
 _DEFAULTS = {"$XDG_CONFIG_HOME": "~/.config", "$APPDATA": "~/AppData/Roaming"}
 
 CLIENTS = {
     "claude-desktop": Client(
         "Claude Desktop",
-        {
-            platform: f"{home}/Claude/claude_desktop_config.json"
-            for platform, home in _HOME.items()
-        },
+        {platform: f"{home}/Claude/claude_desktop_config.json" for platform, home in _HOME.items()},
         None,
     ),
     "claude-code": Client(
@@ -151,7 +152,7 @@ def entry_for(
         left_out += [] if include_secrets else secret
     entry: dict[str, Json] = {"type": "stdio"} if client.names_type else {}
     entry["command"] = command[0]
-    entry["args"] = list[Json](arguments)
+    entry["args"] = [*arguments]
     if variables:
         entry["env"] = variables
     return Entry(entry, tuple(left_out))
@@ -161,7 +162,9 @@ def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _of_azure(settings: Settings, env: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Json]]:
+def _of_azure(
+    settings: Settings, env: Mapping[str, str]
+) -> tuple[dict[str, Json], dict[str, Json]]:
     names = _AZURE_VARIABLES
     if settings.azure_credential in _CREDENTIALS_OF_COMMANDS:
         # `az` and `azd` are found by it.

@@ -78,10 +78,10 @@ def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_install_flags(parser: argparse.ArgumentParser) -> None:
     """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
-    parser.add_argument("client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES))
     parser.add_argument(
-        "--print", action="store_true", help="Print the entry; change no file."
+        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
     )
+    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
     parser.add_argument("--name", default="python", help="The server's name there.")
     parser.add_argument(
         "--project", action="store_true", help="For the project in the current directory alone."

@@ -97,7 +97,7 @@ def install(settings: Settings, request: InstallRequest) -> int:
 
 
 def _own_command() -> list[str]:
-    # Not resolved: the interpreter of a virtual environment is a link, and knows itself by its path.
+    # Not resolved: a virtual environment's interpreter is a link, and knows itself by its path.
     directory = Path(sys.executable).parent
     for name in ("aca-mcp", "aca-mcp.exe"):
         if (script := directory / name).is_file():
@@ -141,7 +141,7 @@ def _backup(path: Path) -> Path:
         number += 1
     # "x", and the mode from the start: nobody reads a moment's more than they could before.
     mode = path.stat().st_mode & 0o777
-    with open(backup, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:  # noqa: PTH123 -- Path.open takes no opener
+    with open(backup, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(path.read_bytes())
     return backup
 

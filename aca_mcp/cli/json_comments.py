@@ -83,7 +83,7 @@ def set_member(text: str, path: tuple[str, ...], value: Json) -> str:
         if name not in here.members:
             for outer in reversed(path[depth + 1 :]):
                 value = {outer: value}
-            return _insert(text, here, name, value)
+            return _insert(text, here, here.members, name, value)
         here = here.members[name].value
     if here.value == value and type(here.value) is type(value):
         return text
@@ -101,13 +101,12 @@ def _replace(text: str, old: Node, path: tuple[str, ...], value: Json) -> str:
     return text[: old.start] + _written(text, value, _indent_at(text, old.start)) + text[old.end :]
 
 
-def _insert(text: str, parent: Node, name: str, value: Json) -> str:
-    assert parent.members is not None
+def _insert(text: str, parent: Node, members: Mapping[str, Member], name: str, value: Json) -> str:
     close = parent.end - 1
     outer = _indent_at(text, parent.start)
     inner = outer + _unit_of(text)
-    if parent.members:
-        first = min(member.start for member in parent.members.values())
+    if members:
+        first = min(member.start for member in members.values())
         if _starts_line(text, first):
             inner = _indent_at(text, first)
     newline = _newline_of(text)
@@ -115,7 +114,7 @@ def _insert(text: str, parent: Node, name: str, value: Json) -> str:
     # What stands behind the last member, a comment perhaps, stays behind it.
     rest = text[parent.last_end or parent.start + 1 : close]
     kept = rest.rstrip()
-    comma = "," if parent.members and not parent.has_trailing_comma else ""
+    comma = "," if members and not parent.has_trailing_comma else ""
     last_comma = "," if parent.has_trailing_comma else ""
     ending = rest[len(kept) :]
     if "\n" not in ending:
@@ -160,8 +159,7 @@ class _Reader:
     def skip(self, position: int) -> int:
         """The position behind blanks and comments."""
         found = _TRIVIA.match(self._text, position)
-        assert found is not None
-        return found.end()
+        return found.end() if found else position
 
     def fault(self, position: int) -> JsonError:
         """An error that says the line."""
