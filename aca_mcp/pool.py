@@ -210,6 +210,8 @@ class PoolMetadata:
     """Whether code can reach a network, or None where the pool does not tell."""
     isolation: str
     """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
+    can_interrupt: bool = True
+    """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
 
 
 class SessionPool(Protocol):

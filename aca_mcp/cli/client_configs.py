@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from aca_mcp.errors import SettingsError
-from aca_mcp.settings import HttpSettings, Settings, flag_name, variable_name
+from aca_mcp.settings import AuthSettings, HttpSettings, Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -30,6 +30,7 @@ _AZURE_VARIABLES = (
 """What an Azure credential is made from, which clients do not hand down by themselves."""
 _AZURE_SECRETS = ("AZURE_CLIENT_SECRET", "HTTPS_PROXY")
 """The same, where a password may stand in it."""
+_OF_HTTP = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
 _CREDENTIALS_OF_COMMANDS = ("default", "azure-cli", "developer-cli")
 
 
@@ -39,7 +40,7 @@ class Client:
 
     title: str
     user_file: Mapping[str, str]
-    """For each ``sys.platform``, the file of a user's own servers, with ``~`` or ``$NAME`` first."""
+    """For each ``sys.platform``, the file of a user's own servers; ``~`` or ``$NAME`` is first."""
     project_file: str | None
     """The file of a project's servers, in the project's directory."""
     section: str = "mcpServers"
@@ -137,12 +138,12 @@ def entry_for(
     left_out: list[str] = []
     for field in Settings.model_fields:
         variable = variable_name(field)
-        if field in HttpSettings.model_fields or not (field in flags or env.get(variable)):
+        if field in _OF_HTTP or not (field in flags or env.get(variable)):
             continue
         value: object = getattr(settings, field)
         if isinstance(value, SecretStr) and not include_secrets:
             left_out.append(variable)
-        elif field in flags and not isinstance(value, SecretStr):
+        elif field in flags:
             arguments += [flag_name(field), str(value)]
         else:
             variables[variable] = _text(value)

@@ -13,6 +13,7 @@ from typing import Literal, NoReturn, get_args, get_origin
 from pydantic import SecretStr
 
 from aca_mcp.settings import (
+    AuthSettings,
     HttpSettings,
     Settings,
     describe_default,
@@ -22,7 +23,7 @@ from aca_mcp.settings import (
 )
 
 CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
-_HTTP_FIELDS = frozenset(HttpSettings.model_fields)
+_HTTP_FIELDS = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -41,12 +42,17 @@ def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) ->
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
+    Secrets have no flag: every user of a machine can read the arguments of every process.
 
     Args:
         parser: of a command.
         http: the command can serve HTTP; settings of that are nothing to others.
     """
-    fields = [name for name in Settings.model_fields if http or name not in _HTTP_FIELDS]
+    fields = [
+        name
+        for name, info in Settings.model_fields.items()
+        if (http or name not in _HTTP_FIELDS) and info.annotation is not SecretStr
+    ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
     group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
@@ -119,4 +125,4 @@ def _metavar(annotation: object) -> str:
         return "|".join(str(choice) for choice in get_args(annotation))
     if annotation is int or annotation is float:
         return "N"
-    return "TEXT" if annotation is str or annotation is SecretStr else "PATH"
+    return "TEXT" if annotation is str else "PATH"

@@ -49,13 +49,25 @@ async def _serve_stdio(settings: Settings) -> None:
 
 async def _serve_http(settings: Settings) -> None:
     from aca_mcp.listening import Listener
+    from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
     from aca_mcp.server.http.app import HttpOptions
     from aca_mcp.server.http.serve import check_listener, serve_http
 
     listener = Listener(
         settings.host, settings.port, trusted_proxies=settings.trusted_proxies.replace(" ", "")
     )
-    check_listener(listener, is_authenticated=settings.allow_unauthenticated)
+    who = authentication(
+        AuthenticationOptions(
+            tokens={n: token.get_secret_value() for n, token in settings.static_tokens.items()},
+            issuer=settings.auth_issuer,
+            audience=settings.auth_audience,
+            tenants=settings.tenants,
+            required_scopes=settings.required_scopes,
+            required_roles=settings.required_roles,
+            public_url=settings.public_url,
+        )
+    )
+    check_listener(listener, is_authenticated=who is not None or settings.allow_unauthenticated)
     secret = settings.secret.get_secret_value().encode()
     transports = settings.transports
     http = HttpOptions(
@@ -67,7 +79,13 @@ async def _serve_http(settings: Settings) -> None:
         max_request_bytes=settings.max_request_mib << 20,
         max_concurrent_calls=settings.max_concurrent_calls,
         max_calls_per_minute=settings.max_calls_per_minute,
+        public_url=settings.public_url,
+        transfer_link_seconds=settings.transfer_link_seconds,
     )
+    if settings.audit_log:
+        from aca_mcp.server.audit import write_audit_log
+
+        write_audit_log(sys.stderr)
     async with open_session_pool(settings) as pool:
         _keep_what_is_imported()
         await serve_http(
@@ -75,6 +93,8 @@ async def _serve_http(settings: Settings) -> None:
             _options(settings),
             http,
             listener,
+            authentication=who,
+            audits=settings.audit_log,
             secret=secret or None,
             idle_seconds=settings.session_idle_seconds,
             shutdown_seconds=settings.shutdown_seconds,

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
 from aca_mcp import __version__
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.server.answers import text_result
+from aca_mcp.server.audit import FAILED
+from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.instructions import facts, instructions
 from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
 from aca_mcp.server.tools import Tools
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
-    from mcp_types import CallToolResult, InputRequiredResult, Tool
+    from mcp_types import InputRequiredResult, Tool
     from pydantic_core import ErrorDetails
 
+    from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.connections import HttpConnections
+    from aca_mcp.server.transfer_links import LinkOffer
     from aca_mcp.server.work import Work
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -67,12 +71,15 @@ class PythonServer(MCPServer[OpenSession | None]):
         principal: Callable[[], str],
         http: HttpConnections | None,
         work: Work | None,
+        audit: AuditLog | None,
+        has_links: bool,
     ) -> None:
         """Describe a server; see ``create_server``."""
         self._sessions = sessions
         self._principal = principal
         self._http = http
         self._work = work
+        self._audit = audit
         self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
@@ -96,6 +103,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                     self._facts,
                     timeout_seconds=options.execution_timeout_seconds,
                     has_work_dir=options.work_dir is not None,
+                    has_links=has_links,
                 ),
                 lifespan=lifespan,
                 log_level="WARNING",
@@ -116,12 +124,14 @@ class PythonServer(MCPServer[OpenSession | None]):
         )
 
     async def list_tools(self) -> list[Tool]:
-        """The tools, without the titles that say nothing which the names do not say."""
+        """The tools, without titles and defaults that say nothing: the list is part of prompts."""
         tools = await super().list_tools()
         for tool in tools:
             tool.input_schema.pop("title", None)
             for parameter in tool.input_schema["properties"].values():
                 parameter.pop("title", None)
+                if not parameter.get("default", True):
+                    del parameter["default"]
         return tools
 
     @property
@@ -163,7 +173,13 @@ class PythonServer(MCPServer[OpenSession | None]):
             )
         try:
             with self._work.going_on() if self._work is not None else nullcontext():
-                return await super().call_tool(name, arguments, context)
+                if self._audit is None:
+                    return await super().call_tool(name, arguments, context)
+                with self._audit.call(name) as audited:
+                    result = await super().call_tool(name, arguments, context)
+                    if isinstance(result, CallToolResult) and result.is_error:
+                        audited.outcome = FAILED
+                    return result
         except ToolError as error:
             match error.__cause__:
                 case AcaMcpError() as cause:
@@ -181,6 +197,8 @@ def create_server(
     principal: Callable[[], str] = lambda: "",
     http: HttpConnections | None = None,
     work: Work | None = None,
+    audit: AuditLog | None = None,
+    links: LinkOffer | None = None,
 ) -> PythonServer:
     """Make the MCP server over a pool's sessions. It allocates nothing before a tool is called.
 
@@ -191,19 +209,37 @@ def create_server(
         http: the connections of streamable HTTP, for a server that is served so; None for one
             whose lifespan is a connection's, as on stdio and SSE.
         work: counts calls that run, where a transport does not hold a request open for each.
+        audit: told of each call of a tool.
+        links: makes transfer links, where clients can reach this server over HTTP.
 
     Raises:
         OSError: the work directory cannot be opened.
     """
-    server = PythonServer(sessions, options, principal=principal, http=http, work=work)
+    server = PythonServer(
+        sessions,
+        options,
+        principal=principal,
+        http=http,
+        work=work,
+        audit=audit,
+        has_links=links is not None,
+    )
+    max_text_bytes = options.max_result_tokens * 4
+    executing = ExecutionTools(
+        server.caller,
+        timeout_seconds=options.execution_timeout_seconds,
+        max_text_bytes=max_text_bytes,
+    )
+    server.offer(executing.execute_python, _EXECUTE)
+    server.offer(executing.get_execution, _READ)
+    server.offer(executing.cancel_execution, _WRITE)
+    has_work_dir = options.work_dir is not None
     tools = Tools(
         sessions.pool,
         server.caller,
-        timeout_seconds=options.execution_timeout_seconds,
-        max_text_bytes=options.max_result_tokens * 4,
-        has_work_dir=options.work_dir is not None,
+        max_text_bytes=max_text_bytes,
+        way_out="download_to_work_dir" if has_work_dir else "create_transfer_link" if links else "",
     )
-    server.offer(tools.execute_python, _EXECUTE)
     server.offer(tools.upload_file, _WRITE)
     server.offer(tools.download_file, _READ)
     server.offer(tools.list_files, _READ)
@@ -217,6 +253,11 @@ def create_server(
         transfer = Transfer(options.work_dir, server.caller)
         server.offer(transfer.upload_from_work_dir, _WRITE)
         server.offer(transfer.download_to_work_dir, _WRITE)
+    if links is not None:
+        from aca_mcp.server.transfer_links import TransferLinks  # its cipher is not needed on stdio
+
+        transfers = TransferLinks(links, sessions.pool, server.caller)
+        server.offer(transfers.create_transfer_link, _ADD)
     return server
 
 

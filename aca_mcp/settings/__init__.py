@@ -10,11 +10,13 @@ switch the isolation off, or name the interpreter to run.
 
 from aca_mcp.settings.azure import ApiVersion, CredentialChoice
 from aca_mcp.settings.http import HttpSettings
+from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.loading import describe_default, flag_name, load_settings, variable_name
 from aca_mcp.settings.model import Settings
 
 __all__ = [
     "ApiVersion",
+    "AuthSettings",
     "CredentialChoice",
     "HttpSettings",
     "Settings",

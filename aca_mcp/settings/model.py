@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from aca_mcp.settings.azure import AzureSettings
 from aca_mcp.settings.common import CommonSettings
 from aca_mcp.settings.http import HttpSettings
+from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
 
 ENV_PREFIX = "ACA_MCP_"
@@ -15,7 +16,7 @@ ENV_PREFIX = "ACA_MCP_"
 _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
-class Settings(LocalSettings, AzureSettings, HttpSettings, CommonSettings):
+class Settings(LocalSettings, AzureSettings, HttpSettings, AuthSettings, CommonSettings):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(

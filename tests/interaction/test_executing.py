@@ -207,3 +207,26 @@ async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
         handle = await call("start_session")
         assert "in use" in await call.refusal("execute_python", code="1", session=handle)
         assert await call("execute_python", code="2") == "2"
+
+
+async def test_code_in_the_background_is_asked_for_and_interrupted(call: Caller) -> None:
+    heard: list[str] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        assert total is None
+        heard.append(message or "")
+
+    loop = "import time\nx = 5\nwhile True:\n    print('turn')\n    time.sleep(0.1)"
+    begun = await call("execute_python", code=loop, run_in_background=True)
+    name = begun.split()[0].lstrip("[")
+    with anyio.fail_after(20):
+        await call.client.call_tool(
+            "get_execution",
+            {"execution": name, "wait_seconds": 2},
+            progress_callback=on_progress,
+        )
+        assert "turn" in "".join(heard)
+        cancelled = await call.refusal("cancel_execution", execution=name)
+        assert "[Interrupted on request" in cancelled
+        assert "turn" in cancelled
+        assert await call("execute_python", code="x") == "5"

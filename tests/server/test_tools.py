@@ -20,7 +20,7 @@ from aca_mcp import __version__
 from aca_mcp.server import app as app_module
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import Sessions, open_sessions
+from aca_mcp.server.sessions import open_sessions
 from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 
@@ -102,8 +102,8 @@ async def test_timeouts_keep_state_and_the_pool_bounds_them(connect: Connect) ->
 async def test_wrong_arguments_are_answered_with_a_sentence(connect: Connect) -> None:
     async with connect() as call:
         assert await call.refusal("execute_python", code="1", timeout=3) == (
-            "execute_python has no argument 'timeout'; it takes code, timeout_seconds, session. "
-            "Nothing was executed."
+            "execute_python has no argument 'timeout'; it takes code, timeout_seconds, "
+            "run_in_background, session. Nothing was executed."
         )
         assert await call.refusal("execute_python") == (
             "execute_python: `code`: field required. Nothing was executed."
@@ -320,6 +320,8 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
         tools = (await call.client.list_tools()).tools
         assert [tool.name for tool in tools] == [
             "execute_python",
+            "get_execution",
+            "cancel_execution",
             "upload_file",
             "download_file",
             "list_files",
@@ -329,7 +331,7 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
             "start_session",
         ]
         listing = await more.client.list_tools()
-        assert [tool.name for tool in listing.tools[8:]] == [
+        assert [tool.name for tool in listing.tools[10:]] == [
             "upload_from_work_dir",
             "download_to_work_dir",
         ]
@@ -356,7 +358,8 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert "upload_from_work_dir" in instructions
         assert client.server_info is not None
         assert client.server_info.version == __version__
-    assert "work_dir" not in (create_server(Sessions(toy_pool), ServerOptions()).instructions or "")
+    async with open_sessions(toy_pool) as sessions:
+        assert "work_dir" not in (create_server(sessions, ServerOptions()).instructions or "")
 
 
 async def test_files_are_copied_from_and_to_the_work_directory(
