@@ -11,10 +11,13 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
 RUN ["python", "-m", "venv", "/opt/aca-mcp"]
 COPY pyproject.toml README.md LICENSE ./
+# Dependencies are a layer of their own, made again only when pyproject.toml changes.
+RUN mkdir aca_mcp && touch aca_mcp/__init__.py && \
+    /opt/aca-mcp/bin/python -m pip install --no-cache-dir '.[local]'
 COPY aca_mcp ./aca_mcp
-RUN ["/opt/aca-mcp/bin/python", "-m", "pip", "install", "--no-cache-dir", ".[local]"]
-# pip has done its work, and a session has no network to use it in.
-RUN ["/opt/aca-mcp/bin/python", "-m", "pip", "uninstall", "--yes", "pip", "setuptools"]
+# pip has done its work then, and a session has no network to use it in.
+RUN /opt/aca-mcp/bin/python -m pip install --no-cache-dir --no-deps --force-reinstall . && \
+    /opt/aca-mcp/bin/python -m pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
 LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
