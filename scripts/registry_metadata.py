@@ -88,6 +88,15 @@ def server_json() -> Document:
                 "transport": {
                     "type": "streamable-http",
                     "url": f"http://localhost:{PORT}{Settings.model_fields['http_path'].default}",
+                    "headers": [
+                        {
+                            "name": "Authorization",
+                            "description": "Bearer, and one of the tokens that the server takes.",
+                            "placeholder": "Bearer TOKEN",
+                            "isRequired": True,
+                            "isSecret": True,
+                        }
+                    ],
                 },
                 "environmentVariables": _variables(service),
             },
@@ -190,7 +199,7 @@ def _variable(field: str) -> Document:
 def _format(annotation: object) -> str:
     if annotation is bool:
         return "boolean"
-    if annotation in {int, float}:
+    if annotation is int or annotation is float:
         return "number"
     return "filepath" if Path in get_args(annotation) else "string"
 

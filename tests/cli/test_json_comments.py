@@ -63,7 +63,7 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, Json]]:
     def gap() -> str:
         return draw(blanks)
 
-    value = draw(objects)
+    value: dict[str, Json] = {**draw(objects)}
     return gap() + written(value) + gap(), value
 
 
