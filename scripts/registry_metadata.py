@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
-from aca_mcp.settings import AuthSettings, HttpSettings, Settings, describe_default, variable_name
+from aca_mcp.cli.flags import SERVING_FIELDS
+from aca_mcp.settings import Settings, describe_default, variable_name
 
 ROOT = Path(__file__).parent.parent
 SERVER_JSON, MANIFEST = ROOT / "server.json", ROOT / "packaging" / "mcpb" / "manifest.json"
@@ -24,7 +25,6 @@ DESCRIPTION = "A stateful, isolated Python interpreter for a language model: loc
 PRIVACY_OF_AZURE = "https://privacy.microsoft.com/privacystatement"
 PORT = 8000
 
-OF_HTTP = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
 # Fixed by how the image is started, or of no use in a container that is a service.
 NOT_OF_THE_IMAGE = {"transport", "host", "port", "http_path", "sse_path", "work_dir"}
 AZURE_VARIABLES = {
@@ -47,7 +47,7 @@ def server_json() -> Document:
     """What the MCP registry is told: a package for stdio, and an image for HTTP."""
     project = _project()
     version: str = project["version"]
-    stdio = [field for field in Settings.model_fields if field not in OF_HTTP]
+    stdio = [field for field in Settings.model_fields if field not in SERVING_FIELDS]
     service = [field for field in Settings.model_fields if field not in NOT_OF_THE_IMAGE]
     return {
         "$schema": SCHEMA,

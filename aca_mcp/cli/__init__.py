@@ -105,7 +105,7 @@ def _parser() -> Parser:
     def command(name: str, summary: str) -> Parser:
         return commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
 
-    add_setting_flags(command("serve", "Serve MCP over stdin and stdout, or HTTP."), http=True)
+    add_setting_flags(command("serve", "Serve MCP over stdin and stdout, or HTTP."), serves=True)
 
     run = command("exec", "Run Python in a fresh session and show its output.")
     run.add_argument("code", metavar="CODE|SCRIPT", help="Python, a script's path, or - for stdin.")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from aca_mcp.cli.flags import SERVING_FIELDS
 from aca_mcp.errors import SettingsError
-from aca_mcp.settings import AuthSettings, HttpSettings, Settings, flag_name, variable_name
+from aca_mcp.settings import Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -30,7 +31,6 @@ _AZURE_VARIABLES = (
 """What an Azure credential is made from, which clients do not hand down by themselves."""
 _AZURE_SECRETS = ("AZURE_CLIENT_SECRET", "HTTPS_PROXY")
 """The same, where a password may stand in it."""
-_OF_HTTP = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
 _CREDENTIALS_OF_COMMANDS = ("default", "azure-cli", "developer-cli")
 
 
@@ -138,7 +138,7 @@ def entry_for(
     left_out: list[str] = []
     for field in Settings.model_fields:
         variable = variable_name(field)
-        if field in _OF_HTTP or not (field in flags or env.get(variable)):
+        if field in SERVING_FIELDS or not (field in flags or env.get(variable)):
             continue
         value: object = getattr(settings, field)
         if isinstance(value, SecretStr) and not include_secrets:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from aca_mcp.settings import (
     AuthSettings,
     HttpSettings,
+    ObservingSettings,
     Settings,
     describe_default,
     flag_name,
@@ -23,7 +24,12 @@ from aca_mcp.settings import (
 )
 
 CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
-_HTTP_FIELDS = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
+SERVING_FIELDS = (
+    HttpSettings.model_fields.keys()
+    | AuthSettings.model_fields.keys()
+    | ObservingSettings.model_fields.keys()
+)
+"""The settings of a server that others than its own client reach."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -38,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
@@ -46,12 +52,12 @@ def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) ->
 
     Args:
         parser: of a command.
-        http: the command can serve HTTP; settings of that are nothing to others.
+        serves: the command serves clients; settings of that are nothing to others.
     """
     fields = [
         name
         for name, info in Settings.model_fields.items()
-        if (http or name not in _HTTP_FIELDS) and info.annotation is not SecretStr
+        if (serves or name not in SERVING_FIELDS) and info.annotation is not SecretStr
     ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")

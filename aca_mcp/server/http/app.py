@@ -14,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import anyio.to_thread
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
@@ -34,7 +35,7 @@ from aca_mcp.server.transfer_links import LinkOffer
 from aca_mcp.server.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _HEALTH = "/healthz"
 _READINESS = "/readyz"
+_METRICS = "/metrics"
 _MESSAGES = "/messages/"
 
 
@@ -69,6 +71,8 @@ class HttpOptions:
     transfer_link_seconds: float = 900
     public_url: str = ""
     """Of streamable HTTP as clients know it; empty for what their requests say."""
+    metrics_text: Callable[[], tuple[bytes, str]] | None = None
+    """What Prometheus scrapes, and its content type; None to leave that out."""
 
 
 class HttpApp:
@@ -126,6 +130,7 @@ async def open_http_app(
         Route(_HEALTH, health.alive),
         Route(_READINESS, health.ready),
         *(authentication.routes if authentication else ()),
+        *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
@@ -156,7 +161,7 @@ async def open_http_app(
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
         guard = Guard(http.allowed_hosts, http.allowed_origins)
-        unguarded = frozenset({_HEALTH, _READINESS})
+        unguarded = frozenset({_HEALTH, _READINESS, _METRICS})
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
@@ -223,3 +228,13 @@ def _transfer_url(http: HttpOptions, context: Ctx, token: str) -> str:
         request = cast("Request", context.request_context.request)
         base = str(request.base_url).rstrip("/")
     return f"{base}{TRANSFERS_PATH}{token}"
+
+
+def _metrics(
+    text: Callable[[], tuple[bytes, str]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        body, content_type = await anyio.to_thread.run_sync(text)
+        return Response(body, media_type=content_type)
+
+    return answer
