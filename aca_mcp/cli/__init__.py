@@ -14,6 +14,7 @@ from aca_mcp import __version__
 from aca_mcp.cli.flags import (
     Parser,
     add_emulator_flags,
+    add_install_flags,
     add_setting_flags,
     settings_from,
     wants_help,
@@ -71,6 +72,11 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.emulator import request_from as emulator_request_from
 
         return emulate(settings, emulator_request_from(parsed))
+    if command == "install":
+        from aca_mcp.cli.install import install
+        from aca_mcp.cli.install import request_from as install_request_from
+
+        return install(settings, install_request_from(parsed))
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)
@@ -122,6 +128,10 @@ def _parser() -> Parser:
     emulator = command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
     add_emulator_flags(emulator)
     add_setting_flags(emulator)
+
+    into_client = command("install", "Put this server into a client's configuration.")
+    add_install_flags(into_client)
+    add_setting_flags(into_client)
 
     add_setting_flags(command("doctor", "Say what would run here, what is missing and the fix."))
     return parser

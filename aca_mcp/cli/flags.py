@@ -23,11 +23,13 @@ from aca_mcp.settings import (
     variable_name,
 )
 
-_SERVING_FIELDS = (
+CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
+SERVING_FIELDS = (
     HttpSettings.model_fields.keys()
     | AuthSettings.model_fields.keys()
     | ObservingSettings.model_fields.keys()
 )
+"""The settings of a server that others than its own client reach."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -55,7 +57,7 @@ def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) 
     fields = [
         name
         for name, info in Settings.model_fields.items()
-        if (serves or name not in _SERVING_FIELDS) and info.annotation is not SecretStr
+        if (serves or name not in SERVING_FIELDS) and info.annotation is not SecretStr
     ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
@@ -83,6 +85,23 @@ def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KIND:N",
         help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
+    )
+
+
+def add_install_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
+    parser.add_argument(
+        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
+    )
+    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
+    parser.add_argument("--name", default="python", help="The server's name there.")
+    parser.add_argument(
+        "--project", action="store_true", help="For the project in the current directory alone."
+    )
+    parser.add_argument(
+        "--include-secrets",
+        action="store_true",
+        help="Write secrets that are set now too, in clear text.",
     )
 
 
