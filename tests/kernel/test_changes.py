@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from aca_mcp.kernel import changes
@@ -30,7 +29,7 @@ def test_a_file_that_was_replaced_by_one_just_like_it_is_told(tmp_path: Path) ->
     (tmp_path / "a").write_text("x")
     before = snapshot(str(tmp_path))
     (tmp_path / "b").write_text("y")
-    os.replace(tmp_path / "b", tmp_path / "a")
+    (tmp_path / "b").replace(tmp_path / "a")
     assert changed(before, snapshot(str(tmp_path))) == ["a"]
 
 
