@@ -133,4 +133,4 @@ async def test_of_very_many_sessions_the_last_are_remembered() -> None:
         known.get(name)
     assert known.get("a") is first  # code runs in it
     known.forget("nobody")
-    known.note("", {})
+    known.note("", True, {})
