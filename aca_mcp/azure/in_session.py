@@ -131,6 +131,7 @@ async def run(code: str) -> str:
     """Run code as a notebook's cell and return, as text, what there is to tell about it."""
     shell = cast("InteractiveShell", get_ipython())
     fresh = begin(shell)
+    state.answering = False
     await end_interrupted()
     state.task = asyncio.current_task()
     collector = Collector(shell)
@@ -141,17 +142,21 @@ async def run(code: str) -> str:
             transformed = shell.transform_cell(code)
         except Exception:
             unparsable = sys.exc_info()
-        outcome = await shell.run_cell_async(
-            code,
-            store_history=True,
-            transformed_cell=transformed,
-            preprocessing_exc_tuple=unparsable,
-        )
-        shell.events.trigger("post_execute")
-        shell.events.trigger("post_run_cell", outcome)
+        error = None
+        try:
+            outcome = await shell.run_cell_async(
+                code,
+                store_history=True,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=unparsable,
+            )
+            shell.events.trigger("post_execute")
+            shell.events.trigger("post_run_cell", outcome)
+            error = outcome.error_before_exec or outcome.error_in_exec
+        except Exception as failure:  # IPython's own, over an exception that has no text
+            collector.errors.append(failure)
         collector.show_open_figures()
     state.task = None
-    error = outcome.error_before_exec or outcome.error_in_exec
     error = error or next(iter(collector.errors), None)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):

@@ -94,10 +94,11 @@ class KnownSessions:
         known.used = True
 
     def _forget_oldest(self) -> None:
-        if len(self._sessions) > self._most:
+        while len(self._sessions) > self._most:
             oldest = next(iter(self._sessions))
-            if not self._sessions[oldest].turn.locked():
-                del self._sessions[oldest]
+            if self._sessions[oldest].turn.locked():
+                return
+            del self._sessions[oldest]
 
 
 def is_new(headers: Mapping[str, str]) -> bool | None:
