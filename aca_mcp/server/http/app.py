@@ -34,7 +34,7 @@ from aca_mcp.server.transfer_links import LinkOffer
 from aca_mcp.server.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -106,6 +106,7 @@ async def open_http_app(
     *,
     authentication: Authentication | None = None,
     audit: AuditLog | None = None,
+    make_server: Callable[..., PythonServer] = create_server,
 ) -> AsyncGenerator[HttpApp]:
     """The app, for as long as the block lasts. Streams that are open then are closed.
 
@@ -115,6 +116,7 @@ async def open_http_app(
         http: of its transports.
         authentication: who may call; None for anybody.
         audit: told of each call of a tool.
+        make_server: takes what ``create_server`` takes.
     """
     health, work = Health(sessions.pool), Work()
     limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
@@ -129,7 +131,7 @@ async def open_http_app(
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
-            server = create_server(
+            server = make_server(
                 sessions,
                 options,
                 principal=principal,
@@ -146,7 +148,7 @@ async def open_http_app(
             await stack.enter_async_context(manager.run())
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
-            server = create_server(
+            server = make_server(
                 sessions, options, principal=principal, work=work, links=offer, audit=audit
             )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
