@@ -19,7 +19,7 @@ from aca_mcp.server.answers import text_result
 from aca_mcp.server.audit import FAILED
 from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.instructions import facts, instructions
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
+from aca_mcp.server.sessions import Caller, OpenSession, Sessions
 from aca_mcp.server.tools import Tools
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class PythonServer(MCPServer[OpenSession | None]):
             if http is not None:  # entered once for all connections
                 yield None
                 return
-            own = sessions.open_own(principal=principal(), idle_seconds=MAX_IDLE_SECONDS)
+            own = sessions.open_own(principal())
             try:
                 yield own
             finally:

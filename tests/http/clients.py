@@ -77,7 +77,8 @@ class Endpoint:
     async def post(self, message: dict[str, Any], **headers: str) -> httpx.Response:
         """Send one message."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.http.post("/mcp", json=message, headers={**self.headers, **named})
+        content = json.dumps(message)
+        return await self.http.post("/mcp", content=content, headers={**self.headers, **named})
 
     async def open(self) -> str:
         """Shake hands as a client of the older era; gives the connection's name."""
