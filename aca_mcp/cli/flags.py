@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from aca_mcp.settings import (
     AuthSettings,
     HttpSettings,
+    ObservingSettings,
     Settings,
     describe_default,
     flag_name,
@@ -22,7 +23,13 @@ from aca_mcp.settings import (
     variable_name,
 )
 
-_HTTP_FIELDS = HttpSettings.model_fields.keys() | AuthSettings.model_fields.keys()
+CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
+SERVING_FIELDS = (
+    HttpSettings.model_fields.keys()
+    | AuthSettings.model_fields.keys()
+    | ObservingSettings.model_fields.keys()
+)
+"""The settings of a server that others than its own client reach."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -37,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
@@ -45,12 +52,12 @@ def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) ->
 
     Args:
         parser: of a command.
-        http: the command can serve HTTP; settings of that are nothing to others.
+        serves: the command serves clients; settings of that are nothing to others.
     """
     fields = [
         name
         for name, info in Settings.model_fields.items()
-        if (http or name not in _HTTP_FIELDS) and info.annotation is not SecretStr
+        if (serves or name not in SERVING_FIELDS) and info.annotation is not SecretStr
     ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
@@ -78,6 +85,23 @@ def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KIND:N",
         help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
+    )
+
+
+def add_install_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
+    parser.add_argument(
+        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
+    )
+    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
+    parser.add_argument("--name", default="python", help="The server's name there.")
+    parser.add_argument(
+        "--project", action="store_true", help="For the project in the current directory alone."
+    )
+    parser.add_argument(
+        "--include-secrets",
+        action="store_true",
+        help="Write secrets that are set now too, in clear text.",
     )
 
 

@@ -21,20 +21,19 @@ SECRET = "a secret that the replicas have in common"
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[ExitStack]:
-    """The emulator; closing it takes it away."""
-    with ExitStack() as stack:
-        yield stack
+def settings() -> Iterator[dict[str, str]]:
+    """What the replicas have in common."""
+    with emulator_process() as emulator:
+        yield {
+            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": emulator + POOL_PATH,
+            "ACA_MCP_AZURE_CREDENTIAL": "emulator",
+            "ACA_MCP_SECRET": SECRET,
+        }
 
 
 @pytest.fixture(scope="module")
-def replicas(service: ExitStack) -> Iterator[tuple[str, str]]:
+def replicas(settings: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Addresses of two servers."""
-    settings = {
-        "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": service.enter_context(emulator_process()) + POOL_PATH,
-        "ACA_MCP_AZURE_CREDENTIAL": "emulator",
-        "ACA_MCP_SECRET": SECRET,
-    }
     with (
         server_process([], **settings) as (first, _),
         server_process([], **settings) as (second, _),
@@ -109,34 +108,32 @@ async def test_an_older_client_that_is_sent_to_another_replica_is_told_so_by_404
         assert text_in(min(answers, key=lambda answer: answer.status_code)) == "1"
 
 
-async def test_a_handle_outlives_the_server_that_made_it(service: ExitStack) -> None:
-    settings = {"ACA_MCP_AZURE_CREDENTIAL": "emulator", "ACA_MCP_SECRET": SECRET}
-    with emulator_process() as emulator:
-        settings["ACA_MCP_POOL_MANAGEMENT_ENDPOINT"] = emulator + POOL_PATH
-        with server_process([], **settings) as (address, _):
-            async with connected(address, "http", "2026-07-28") as client:
-                await client("execute_python", code="x = 1")
-                handle = client.handle
-        with server_process([], **settings) as (address, _):
-            async with connected(address, "http", "2026-07-28") as client:
-                text = await client.refusal("execute_python", code="x", session=handle)
-                assert "or the server was" in text
-        settings["ACA_MCP_SECRET"] = SECRET[::-1]
-        with server_process([], **settings) as (address, _):
-            async with connected(address, "http", "2026-07-28") as client:
-                text = await client.refusal("execute_python", code="x", session=handle)
-                assert "not a session handle" in text
-
-
-async def test_replicas_without_their_service_are_not_ready(
-    replicas: tuple[str, str], service: ExitStack
+async def test_a_handle_is_known_again_by_a_server_that_was_restarted(
+    settings: dict[str, str],
 ) -> None:
-    async with httpx.AsyncClient(timeout=20) as http:
-        for replica in replicas:
-            assert (await http.get(f"{replica}/readyz")).status_code == 200
-        service.close()
-        with anyio.fail_after(20):
-            for replica in replicas:
-                while (await http.get(f"{replica}/readyz")).status_code == 200:  # noqa: ASYNC110
-                    await anyio.sleep(0.1)
-                assert (await http.get(f"{replica}/healthz")).status_code == 200
+    with server_process([], **settings) as (address, _):
+        async with connected(address, "http", "2026-07-28") as client:
+            await client("execute_python", code="x = 1")
+            handle = client.handle
+    for secret, said in ((SECRET, "has ended"), (SECRET[::-1], "not a session handle")):
+        with server_process([], **{**settings, "ACA_MCP_SECRET": secret}) as (address, _):
+            async with connected(address, "http", "2026-07-28") as client:
+                assert said in await client.refusal("execute_python", code="x", session=handle)
+
+
+async def test_a_server_without_its_service_is_not_ready() -> None:
+    with ExitStack() as service:
+        settings = {
+            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": service.enter_context(emulator_process())
+            + POOL_PATH,
+            "ACA_MCP_AZURE_CREDENTIAL": "emulator",
+            "ACA_MCP_AZURE_RETRY_SECONDS": "0",
+        }
+        with server_process([], **settings) as (address, _):
+            async with httpx.AsyncClient(base_url=address, timeout=20) as http:
+                assert (await http.get("/readyz")).status_code == 200
+                service.close()
+                with anyio.fail_after(20):
+                    while (await http.get("/readyz")).status_code == 200:  # noqa: ASYNC110 -- asked as a probe does
+                        await anyio.sleep(0.1)
+                assert (await http.get("/healthz")).status_code == 200

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from mcp import MCPError
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.http import health
@@ -110,11 +112,10 @@ async def test_code_that_runs_for_too_long_is_ended_with_its_session(
 
         with anyio.fail_after(20):
             async with connected(address, transport, era) as client:
-                try:
+                # The connection ends, or the result says that the session did.
+                with suppress(MCPError):
                     result = await client.client.call_tool(
                         "execute_python", {"code": SLOW.format(60)}, progress_callback=stop
                     )
-                    print("RESULT", result)
-                except Exception as e:
-                    print("EXC", repr(e))
+                    assert result.is_error
     assert "still running are ended" in log[0]

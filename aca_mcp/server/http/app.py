@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-import anyio
+import anyio.to_thread
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
@@ -28,25 +28,28 @@ from aca_mcp.server.connections import HttpConnections
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.links import Links
 from aca_mcp.server.transfer_links import LinkOffer
 from aca_mcp.server.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.auth.authentication import Authentication
+    from aca_mcp.server.python_server import PythonServer
     from aca_mcp.server.sessions import Sessions
     from aca_mcp.server.tools import Ctx
 
 _HEALTH = "/healthz"
 _READINESS = "/readyz"
+_METRICS = "/metrics"
 _MESSAGES = "/messages/"
 
 
@@ -69,6 +72,8 @@ class HttpOptions:
     transfer_link_seconds: float = 900
     public_url: str = ""
     """Of streamable HTTP as clients know it; empty for what their requests say."""
+    metrics_text: Callable[[], tuple[bytes, str]] | None = None
+    """What Prometheus scrapes, and its content type; None to leave that out."""
 
 
 class HttpApp:
@@ -128,6 +133,7 @@ async def open_http_app(
         Route(_HEALTH, health.alive),
         Route(_READINESS, health.ready),
         *(authentication.routes if authentication else ()),
+        *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
@@ -153,12 +159,12 @@ async def open_http_app(
             )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(
-                _open_streams(server, transport, http.max_connections)
+                open_streams(server, transport, http.max_connections, work)
             )
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
         guard = Guard(http.allowed_hosts, http.allowed_origins)
-        unguarded = frozenset({_HEALTH, _READINESS})
+        unguarded = frozenset({_HEALTH, _READINESS, _METRICS})
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
@@ -177,33 +183,6 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-
-@asynccontextmanager
-async def _open_streams(
-    server: PythonServer, transport: SseServerTransport, most: int
-) -> AsyncGenerator[ASGIApp]:
-    """The endpoint of SSE connections, which are ended with the block."""
-    open_scopes: set[anyio.CancelScope] = set()
-
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        if len(open_scopes) >= most:
-            response = PlainTextResponse("Too many connections.", 503, {"Retry-After": "5"})
-            await response(scope, receive, send)
-            return
-        with anyio.CancelScope() as connection:
-            open_scopes.add(connection)
-            try:
-                async with transport.connect_sse(scope, receive, send) as (read, write):
-                    await server.serve(read, write)
-            finally:
-                open_scopes.discard(connection)
-
-    try:
-        yield stream
-    finally:
-        for connection in open_scopes:
-            connection.cancel()
 
 
 def _cors(origins: frozenset[str]) -> Middleware:
@@ -225,3 +204,13 @@ def _transfer_url(http: HttpOptions, context: Ctx, token: str) -> str:
         request = cast("Request", context.request_context.request)
         base = str(request.base_url).rstrip("/")
     return f"{base}{TRANSFERS_PATH}{token}"
+
+
+def _metrics(
+    text: Callable[[], tuple[bytes, str]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        body, content_type = await anyio.to_thread.run_sync(text)
+        return Response(body, media_type=content_type)
+
+    return answer
