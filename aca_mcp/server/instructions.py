@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS
-
 if TYPE_CHECKING:
     from aca_mcp.server.sessions import Sessions
 
@@ -35,7 +33,7 @@ def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
         return Facts(
             "One session belongs to this connection: variables, imports, functions and files stay "
             "from call to call, also while nobody calls for up to "
-            f"{duration(MAX_IDLE_SECONDS)}. Work in steps; do not repeat what is there.",
+            f"{idle}. Work in steps; do not repeat what is there.",
             "The session lasts as long as this connection.",
             f"Its session ends with this server, or when nobody has used it for {idle}.",
         )

@@ -41,7 +41,7 @@ from aca_mcp.server.resources.completion import complete
 from aca_mcp.server.resources.listing import of_connection, templates
 from aca_mcp.server.resources.reading import read
 from aca_mcp.server.resources.uris import parse
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS, Caller, OpenSession, Sessions
+from aca_mcp.server.sessions import Caller, OpenSession, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
@@ -100,7 +100,7 @@ class PythonServer(MCPServer[OpenSession | None]):
             if http is not None:  # entered once for all connections
                 yield None
                 return
-            own = sessions.open_own(principal=principal(), idle_seconds=MAX_IDLE_SECONDS)
+            own = sessions.open_own(principal())
             try:
                 yield own
             finally:

@@ -86,7 +86,7 @@ class Sessions:
             tasks: for executions in the background; cancelled before the sessions are closed.
             secret: what handles are made with. Servers that share it serve each other's handles;
                 None makes handles that are good in this process alone.
-            idle_seconds: a session by handle is ended when nobody has used it for so long.
+            idle_seconds: a session is ended when nobody has used it for so long.
         """
         self.pool = pool
         self.tasks = tasks
@@ -97,9 +97,9 @@ class Sessions:
         self._own: set[OpenSession] = set()
         self._by_handle: dict[str, OpenSession] = {}
 
-    def open_own(self, *, principal: str = "", idle_seconds: float) -> OpenSession:
+    def open_own(self, principal: str) -> OpenSession:
         """A session that belongs to a connection. Give it back with ``end``."""
-        session = OpenSession(PythonSession(self.pool), idle_seconds, principal)
+        session = OpenSession(PythonSession(self.pool), self.idle_seconds, principal)
         self._own.add(session)
         return session
 

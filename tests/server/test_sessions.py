@@ -149,7 +149,7 @@ async def test_a_session_whose_handle_is_never_told_is_ended(
 
 async def test_a_log_forgets_the_oldest(toy_pool: ToyPool, tasks: TaskGroup) -> None:
     sessions = Sessions(toy_pool, tasks)
-    own = sessions.open_own(idle_seconds=60)
+    own = sessions.open_own("")
     execution = await own.python.execute("print('x')")
     log = ExecutionLog()
     for _ in range(MAX_RECORDS + 1):
@@ -166,7 +166,7 @@ async def test_a_log_forgets_the_oldest(toy_pool: ToyPool, tasks: TaskGroup) -> 
 
 async def test_restarting_forgets_what_ran(toy_pool: ToyPool) -> None:
     async with open_sessions(toy_pool) as sessions:
-        own = sessions.open_own(idle_seconds=60)
+        own = sessions.open_own("")
         execution = await own.python.execute("1")
         own.log.add(Record(own.log.begin(), "1", execution))
         assert await sessions.restart(own) is own

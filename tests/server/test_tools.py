@@ -17,10 +17,9 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
-from aca_mcp.server import python_server as server_module
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions import MAX_IDLE_SECONDS, open_sessions
 from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 
@@ -42,9 +41,11 @@ def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
 
     @asynccontextmanager
     async def connected(
-        pool: ToyPool = toy_pool, options: ServerOptions | None = None
+        pool: ToyPool = toy_pool,
+        options: ServerOptions | None = None,
+        idle_seconds: float = MAX_IDLE_SECONDS,
     ) -> AsyncGenerator[Caller]:
-        async with open_sessions(pool) as sessions:
+        async with open_sessions(pool, idle_seconds=idle_seconds) as sessions:
             server = create_server(sessions, options or ServerOptions())
             async with Client(server, mode=mode) as client:
                 yield Caller(client)
@@ -292,8 +293,7 @@ async def test_what_nobody_uses_for_long_is_ended_and_said_so(
     connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(server_module, "MAX_IDLE_SECONDS", 0.1)
-    async with connect() as call:
+    async with connect(idle_seconds=0.1) as call:
         await call("execute_python", code="await __import__('anyio').sleep(0.3)")
         assert len(toy_pool.sessions) == 1, "it was used all the time"
         await until(lambda: not toy_pool.sessions)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-import anyio
 import anyio.to_thread
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -29,6 +28,7 @@ from aca_mcp.server.connections import HttpConnections
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.links import Links
 from aca_mcp.server.transfer_links import LinkOffer
@@ -111,6 +111,7 @@ async def open_http_app(
     *,
     authentication: Authentication | None = None,
     audit: AuditLog | None = None,
+    make_server: Callable[..., PythonServer] = create_server,
 ) -> AsyncGenerator[HttpApp]:
     """The app, for as long as the block lasts. Streams that are open then are closed.
 
@@ -120,6 +121,7 @@ async def open_http_app(
         http: of its transports.
         authentication: who may call; None for anybody.
         audit: told of each call of a tool.
+        make_server: takes what ``create_server`` takes.
     """
     health, work = Health(sessions.pool), Work()
     limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
@@ -135,7 +137,7 @@ async def open_http_app(
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
-            server = create_server(
+            server = make_server(
                 sessions,
                 options,
                 principal=principal,
@@ -152,12 +154,12 @@ async def open_http_app(
             await stack.enter_async_context(manager.run())
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
-            server = create_server(
+            server = make_server(
                 sessions, options, principal=principal, work=work, links=offer, audit=audit
             )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(
-                _open_streams(server, transport, http.max_connections)
+                open_streams(server, transport, http.max_connections, work)
             )
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
@@ -181,33 +183,6 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-
-@asynccontextmanager
-async def _open_streams(
-    server: PythonServer, transport: SseServerTransport, most: int
-) -> AsyncGenerator[ASGIApp]:
-    """The endpoint of SSE connections, which are ended with the block."""
-    open_scopes: set[anyio.CancelScope] = set()
-
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        if len(open_scopes) >= most:
-            response = PlainTextResponse("Too many connections.", 503, {"Retry-After": "5"})
-            await response(scope, receive, send)
-            return
-        with anyio.CancelScope() as connection:
-            open_scopes.add(connection)
-            try:
-                async with transport.connect_sse(scope, receive, send) as (read, write):
-                    await server.serve(read, write)
-            finally:
-                open_scopes.discard(connection)
-
-    try:
-        yield stream
-    finally:
-        for connection in open_scopes:
-            connection.cancel()
 
 
 def _cors(origins: frozenset[str]) -> Middleware:

@@ -92,12 +92,15 @@ async def curl(line: str, directory: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def server_process(log: list[str], **environment: str) -> Generator[tuple[str, int]]:
+def server_process(
+    log: list[str], *arguments: str, **environment: str
+) -> Generator[tuple[str, int]]:
     """``aca-mcp serve`` over HTTP on a free port; gives its address and pid. It must end well.
 
     What it wrote to stderr is in ``log`` afterwards.
     """
     command = [sys.executable, "-m", "aca_mcp", "serve", "--transport", "http", "--port", "0"]
+    command += arguments
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}

@@ -213,7 +213,7 @@ async def moving(
     """Serve one link to a file of a pool, impatiently; gives it, and what is under way."""
     links, work = Links(b"k" * 32, lifetime_seconds=60), Work()
     async with open_sessions(pool) as sessions:
-        name = sessions.link_name(sessions.open_own(principal="ann", idle_seconds=60))
+        name = sessions.link_name(sessions.open_own("ann"))
         transfers = Transfers(sessions, links, Limits(1, 60), work, stall_seconds=stall_seconds)
         async with served(TransfersMiddleware(Starlette(), transfers)) as address:
             yield f"{address}/files/{links.make(Link('ann', name, 'x', direction))}", work
