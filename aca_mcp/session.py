@@ -234,9 +234,12 @@ class PythonSession:
         """
         return await self._pool.interrupt(self._identifier)
 
-    async def keeps_state_when_cancelled(self) -> bool:
-        """Whether cancelling ``execute`` leaves the session there, or ends it with the code."""
-        return (await self._pool.metadata()).can_interrupt
+    async def survived_cancelling(self) -> bool:
+        """Whether the session is there after ``execute`` was cancelled: some pools end it then."""
+        try:
+            return await self._pool.get_session(self._identifier) is not None
+        except NotSupportedError:
+            return (await self._pool.metadata()).can_interrupt
 
     async def upload(self, path: str, content: Content, *, overwrite: bool = True) -> FileEntry:
         """Write a file of the session. It appears whole or not at all.

@@ -11,6 +11,7 @@ from mcp_types import (
 
 from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.python_server import PythonServer
+from aca_mcp.server.tasks import TasksExtension
 from aca_mcp.server.tools import Tools
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.connections import HttpConnections
-    from aca_mcp.server.sessions import Sessions
+    from aca_mcp.server.sessions import Caller, Sessions
+    from aca_mcp.server.tools import Ctx
     from aca_mcp.server.transfer_links import LinkOffer
     from aca_mcp.server.work import Work
 
@@ -69,6 +71,16 @@ def create_server(
     Raises:
         OSError: the work directory cannot be opened.
     """
+    max_text_bytes = options.max_result_tokens * 4
+
+    async def caller(context: Ctx) -> Caller:
+        return await server.caller(context)
+
+    executing = ExecutionTools(
+        caller,
+        timeout_seconds=options.execution_timeout_seconds,
+        max_text_bytes=max_text_bytes,
+    )
     server = PythonServer(
         sessions,
         timeout_seconds=options.execution_timeout_seconds,
@@ -78,12 +90,7 @@ def create_server(
         work=work,
         audit=audit,
         has_links=links is not None,
-    )
-    max_text_bytes = options.max_result_tokens * 4
-    executing = ExecutionTools(
-        server.caller,
-        timeout_seconds=options.execution_timeout_seconds,
-        max_text_bytes=max_text_bytes,
+        extensions=[TasksExtension(caller, executing.result_of)],
     )
     server.offer(executing.execute_python, _EXECUTE)
     server.offer(executing.get_execution, _READ)

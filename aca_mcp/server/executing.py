@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from aca_mcp.errors import InvalidRequestError
+from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.pool import OutputCallback
 from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
 from aca_mcp.server.executions import Record
@@ -18,6 +18,7 @@ from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results import join, report
 from aca_mcp.server.runs import Run
 from aca_mcp.server.sessions import Caller, OpenSession
+from aca_mcp.server.tasks import TASK_AFTER_SECONDS, TaskBegun, takes_tasks
 from aca_mcp.server.text import clean
 from aca_mcp.server.tools import Ctx, SessionHandle
 
@@ -70,10 +71,18 @@ class ExecutionTools:
         caller = await self._caller(ctx)
         seconds = timeout_seconds or self._timeout_seconds
         async with caller.session_or_new(session) as (target, remark):
-            if run_in_background:
+            as_task = takes_tasks(ctx) and not run_in_background
+            if run_in_background or as_task:
                 run = target.runs.start(
-                    code, target.python, target.log, caller.sessions.tasks, timeout_seconds=seconds
+                    code,
+                    target.python,
+                    target.log,
+                    caller.sessions.tasks,
+                    timeout_seconds=seconds,
+                    remark=remark if as_task else "",
                 )
+                if as_task:
+                    return await self._result_or_task(ctx, target, run)
                 return text_result(join(remark, _begun(run)))
             execute = partial(target.python.execute, code, timeout_seconds=seconds)
             execution_id = target.log.begin()
@@ -113,6 +122,24 @@ class ExecutionTools:
             )
         return await self._ended(ctx, target, run, execution)
 
+    async def result_of(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
+        """What a call that waited for a run's end would have returned."""
+        try:
+            return await self._ended(ctx, session, run, run.id)
+        except SessionPoolError as error:
+            return text_result(error.message, is_error=True)
+
+    async def _result_or_task(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
+        try:
+            await _with_progress(ctx, partial(_wait, run, TASK_AFTER_SECONDS))
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await run.cancel()
+            raise
+        if run.done.is_set():
+            return await self._ended(ctx, session, run, run.id)
+        return TaskBegun(content=[], task=run.task)
+
     async def _ended(
         self, ctx: Ctx, session: OpenSession, run: Run | None, execution_id: str
     ) -> CallToolResult:
@@ -124,7 +151,7 @@ class ExecutionTools:
                 f"This session has no such execution; it has {known or 'none'}. Older ones are "
                 "forgotten."
             )
-        return await self._answer(ctx, session, record)
+        return await self._answer(ctx, session, record, run.remark if run is not None else "")
 
     async def _answer(
         self, ctx: Ctx, session: OpenSession, record: Record, remark: str = ""

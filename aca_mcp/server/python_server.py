@@ -44,10 +44,11 @@ from aca_mcp.server.resources.uris import parse
 from aca_mcp.server.sessions import Caller, OpenSession, Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
     from types import ModuleType
 
     from mcp.server.context import ServerRequestContext
+    from mcp.server.extension import Extension
     from mcp.server.lowlevel import Server
     from mcp.server.lowlevel.helper_types import ReadResourceContents
     from mcp.shared._stream_protocols import ReadStream, WriteStream
@@ -85,6 +86,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         work: Work | None,
         audit: AuditLog | None,
         has_links: bool,
+        extensions: Sequence[Extension],
     ) -> None:
         """Describe a server; see ``create_server``."""
         self._sessions = sessions
@@ -121,6 +123,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                 log_level="WARNING",
                 subscriptions=False,  # changes are not announced
                 cache_hints=_CACHE_HINTS,
+                extensions=extensions,
             )
         self._lowlevel_server.add_request_handler(
             "resources/list", PaginatedRequestParams, self._list_resources

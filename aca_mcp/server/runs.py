@@ -6,7 +6,9 @@ far is kept within bounds; what it gave is kept in the session's log.
 
 from __future__ import annotations
 
+import secrets
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -33,10 +35,18 @@ CANCEL_SECONDS = 20
 class Run:
     """One execution in the background."""
 
-    def __init__(self, run_id: str, code: str) -> None:
+    def __init__(self, run_id: str, code: str, remark: str) -> None:
         """Describe it; ``Runs`` runs it."""
         self.id = run_id
         self.code = code
+        self.remark = remark
+        """What the reader of its result must see first."""
+        self.task = secrets.token_urlsafe(16)
+        """Its name for who asks without saying of which session."""
+        self.begun_at = datetime.now(UTC)
+        self.ended_at: datetime | None = None
+        self.status: ExecutionStatus | None = None
+        """How it ended; None until then, and where there is no result."""
         self.done = anyio.Event()
         self.failure: SessionPoolError | None = None
         """Why there is no result, if there is none."""
@@ -72,10 +82,12 @@ class Run:
                 )
             if execution is None:
                 execution = await self._canceled(session)
+            self.status = execution.status
             log.add(Record(self.id, self.code, execution))
         except SessionPoolError as error:
             self.failure = error
         finally:
+            self.ended_at = datetime.now(UTC)
             self.done.set()
 
     async def cancel(self) -> bool:
@@ -96,8 +108,8 @@ class Run:
     async def _canceled(self, session: PythonSession) -> Execution:
         ended = (
             None
-            if await session.keeps_state_when_cancelled()
-            else "code cannot be interrupted there, so it was ended"
+            if await session.survived_cancelling()
+            else "its code could not be interrupted, so it was stopped with the session"
         )
         return Execution(
             self.id,
@@ -127,8 +139,9 @@ class Runs:
         tasks: anyio.abc.TaskGroup,
         *,
         timeout_seconds: float,
+        remark: str = "",
     ) -> Run:
-        """Begin one.
+        """Begin one, with a remark on its result if there is one to be made.
 
         Raises:
             InvalidRequestError: too many are under way.
@@ -140,7 +153,7 @@ class Runs:
             )
         while len(self._runs) >= MAX_KEPT:
             del self._runs[next(name for name, run in self._runs.items() if run.done.is_set())]
-        run = Run(log.begin(), code)
+        run = Run(log.begin(), code, remark)
         self._runs[run.id] = run
         tasks.start_soon(run.execute, session, log, timeout_seconds)
         return run
@@ -148,3 +161,7 @@ class Runs:
     def get(self, run_id: str) -> Run | None:
         """The run of an id, or None if it is not, or no longer, there."""
         return self._runs.get(run_id)
+
+    def find_task(self, name: str) -> Run | None:
+        """The same, by its name for who asks without saying of which session."""
+        return next((run for run in self._runs.values() if run.task == name), None)

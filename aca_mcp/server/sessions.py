@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from aca_mcp.pool import SessionPool
+    from aca_mcp.server.runs import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -109,13 +110,16 @@ class Sessions:
         Raises:
             PoolFullError: the client has too many.
         """
-        theirs = sum(session.principal == principal for session in self._by_handle.values())
-        if theirs >= MAX_HANDLES:
+        if len(self.by_handle(principal)) >= MAX_HANDLES:
             raise PoolFullError(
                 f"This client has {MAX_HANDLES} sessions by handle already. Use one of them; "
                 "restart_session empties it."
             )
         return self._add(principal, new_handle(self._secret, principal))
+
+    def by_handle(self, principal: str) -> list[OpenSession]:
+        """A client's sessions by handle."""
+        return [each for each in self._by_handle.values() if each.principal == principal]
 
     async def find(self, principal: str, handle: str) -> OpenSession:
         """The session that a handle stands for.
@@ -254,6 +258,14 @@ class Caller:
             )
         note_session(self.own.python.identifier)
         return self.own
+
+    def find_task(self, name: str) -> tuple[OpenSession, Run] | None:
+        """An execution in one of these sessions by its task's name, or None."""
+        own = [self.own] if self.own is not None else []
+        for session in [*own, *self.sessions.by_handle(self.principal)]:
+            if run := session.runs.find_task(name):
+                return session, run
+        return None
 
     @asynccontextmanager
     async def session_or_new(self, handle: str) -> AsyncGenerator[tuple[OpenSession, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from aca_mcp.pool import PoolMetadata
+from aca_mcp.errors import NotSupportedError
 from aca_mcp.server import runs as runs_module
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.sessions import open_sessions
@@ -21,28 +22,45 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from aca_mcp.pool import Execution, OutputCallback, PoolMetadata, SessionInfo
+
     Connect = Callable[..., AbstractAsyncContextManager[Caller]]
 
 SLEEP = "print('begun'); import anyio; await anyio.sleep(60)"
 BRIEFLY = "import anyio; await anyio.sleep(0.05)\nprint('done'); x = 5\nx"
 
 
-class StubbornPool(ToyPool):
+class EndingPool(ToyPool):
     """Ends the session of code that is cancelled, as Azure does."""
 
+    def __init__(self, *, tells: bool) -> None:
+        super().__init__()
+        self._tells = tells
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        try:
+            return await super().execute(
+                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
+            )
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self.stop_session(identifier)
+            raise
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        if not self._tells:
+            raise NotSupportedError("This pool cannot tell.")
+        return await super().get_session(identifier)
+
     async def metadata(self) -> PoolMetadata:
-        known = await super().metadata()
-        return PoolMetadata(
-            known.kind,
-            known.runtime,
-            known.packages,
-            known.work_directory,
-            known.max_timeout_seconds,
-            known.max_file_bytes,
-            known.network,
-            known.isolation,
-            can_interrupt=False,
-        )
+        return dataclasses.replace(await super().metadata(), can_interrupt=False)
 
 
 @pytest.fixture(params=["legacy", "2026-07-28"])
@@ -152,13 +170,14 @@ async def test_a_pool_that_cannot_run_it_is_quoted(connect: Connect) -> None:
         assert await call.refusal("cancel_execution", execution=name) == refused
 
 
+@pytest.mark.parametrize("tells", [True, False])
 async def test_where_code_cannot_be_interrupted_the_session_is_said_to_be_gone(
-    connect: Connect,
+    connect: Connect, tells: bool
 ) -> None:
-    async with connect(StubbornPool()) as call:
+    async with connect(EndingPool(tells=tells)) as call:
         name = await begin(call, SLEEP)
         cancelled = await call.refusal("cancel_execution", execution=name)
-        assert "The session ended: code cannot be interrupted" in cancelled
+        assert "The session ended: its code could not be interrupted" in cancelled
 
 
 async def test_long_output_so_far_is_its_end(

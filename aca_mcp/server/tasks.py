@@ -1,0 +1,157 @@
+"""The Tasks extension: code that takes long is answered with a task, whose result is asked for.
+
+Only clients of 2026-07-28 that declare the extension get tasks. A task is an execution in the
+background, seen by a host instead of a model: it lives where that lives, in its session, and is
+found by a name that nobody can guess. Nothing here runs code, or knows how results are shown.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver import Context, require_client_extension
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, RequestParams
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from aca_mcp.pool import ExecutionStatus
+from aca_mcp.server.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp_types import CallToolRequestParams
+
+    from aca_mcp.server.runs import Run
+    from aca_mcp.server.sessions import Caller, OpenSession
+    from aca_mcp.server.tools import Ctx
+
+    Request = ServerRequestContext[Any, Any]
+    ResultOf = Callable[[Ctx, OpenSession, Run], Awaitable[CallToolResult]]
+
+TASKS = "io.modelcontextprotocol/tasks"
+TASK_AFTER_SECONDS = 5
+"""What ends sooner is answered at once, which spares the client its questions."""
+_POLL_INTERVAL_MS = 2000
+_MAX_CHARACTERS = 500
+"""Of a task's message, which is for people who look on; the result has all of it."""
+
+
+class TaskBegun(CallToolResult):
+    """What a tool returns where its result is to be a task."""
+
+    task: str
+    """Its name."""
+
+
+class TaskParams(RequestParams):
+    """Which task a request is about."""
+
+    task_id: str
+
+
+def takes_tasks(context: Ctx) -> bool:
+    """Whether the client of a call understands a task for an answer."""
+    declared = context.client_capabilities
+    return (
+        context.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        and declared is not None
+        and TASKS in (declared.extensions or {})
+    )
+
+
+class TasksExtension(Extension):
+    """Offers executions as tasks."""
+
+    identifier = TASKS
+
+    def __init__(self, caller: Callable[[Ctx], Awaitable[Caller]], result_of: ResultOf) -> None:
+        """Describe it.
+
+        Args:
+            caller: tells whose tasks a request may see.
+            result_of: what the call that began a task would have returned at its end.
+        """
+        self._caller = caller
+        self._result_of = result_of
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """What clients ask of tasks."""
+        handlers = {
+            "tasks/get": self._get,
+            "tasks/update": self._update,
+            "tasks/cancel": self._cancel,
+        }
+        versions = frozenset(MODERN_PROTOCOL_VERSIONS)
+        return [
+            MethodBinding(method, TaskParams, handler, versions)
+            for method, handler in handlers.items()
+        ]
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
+    ) -> HandlerResult:
+        """Answer with the task where a tool began one."""
+        result = await call_next(ctx)
+        if not isinstance(result, TaskBegun):
+            return result
+        _, session, run = await self._find(ctx, result.task)
+        return {"resultType": "task", **_described(session, run), "status": "working"}
+
+    async def _get(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
+        context, session, run = await self._find(ctx, params.task_id)
+        task = _described(session, run)
+        if not run.done.is_set():
+            message = clean(run.output_so_far).strip()[-_MAX_CHARACTERS:]
+            return {
+                **task,
+                "status": "working",
+                "statusMessage": message or f"running for {run.seconds:.0f} s",
+            }
+        result = await self._result_of(context, session, run)
+        if run.status is ExecutionStatus.CANCELED:
+            (text,) = [block.text for block in result.content if block.type == "text"]
+            return {**task, "status": "cancelled", "statusMessage": text}
+        return {
+            **task,
+            "status": "completed",
+            "result": result.model_dump(by_alias=True, mode="json", exclude_none=True),
+        }
+
+    async def _update(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
+        """Take answers to questions, of which no task asks any: what is not asked is ignored."""
+        await self._find(ctx, params.task_id)
+        return {}
+
+    async def _cancel(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
+        _, _, run = await self._find(ctx, params.task_id)
+        await run.cancel()
+        return {}
+
+    async def _find(self, ctx: Request, name: str) -> tuple[Ctx, OpenSession, Run]:
+        require_client_extension(ctx, TASKS)
+        context: Ctx = Context(request_context=ctx)
+        found = (await self._caller(context)).find_task(name)
+        if found is None:
+            raise MCPError(
+                INVALID_PARAMS,
+                "There is no such task: it is not one of this client's, it was forgotten with its "
+                "session, or another replica of this server has it.",
+            )
+        return context, *found
+
+
+def _described(session: OpenSession, run: Run) -> dict[str, Any]:
+    """What every answer about a task has."""
+    updated = run.ended_at or datetime.now(UTC)
+    kept_seconds = (updated - run.begun_at).total_seconds() + session.idle_seconds
+    return {
+        "taskId": run.task,
+        "createdAt": run.begun_at.isoformat(),
+        "lastUpdatedAt": updated.isoformat(),
+        "ttlMs": int(kept_seconds * 1000),
+        "pollIntervalMs": _POLL_INTERVAL_MS,
+    }
