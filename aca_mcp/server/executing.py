@@ -71,7 +71,7 @@ class ExecutionTools:
         caller = await self._caller(ctx)
         seconds = timeout_seconds or self._timeout_seconds
         async with caller.session_or_new(session) as (target, remark):
-            as_task = takes_tasks(ctx) and not run_in_background
+            as_task = takes_tasks(ctx) and caller.comes_back and not run_in_background
             if run_in_background or as_task:
                 run = target.runs.start(
                     code,

@@ -259,6 +259,11 @@ class Caller:
         note_session(self.own.python.identifier)
         return self.own
 
+    @property
+    def comes_back(self) -> bool:
+        """Its further requests reach this process, not another that shares the secret."""
+        return self.own is not None or self.sessions.is_alone
+
     def find_task(self, name: str) -> tuple[OpenSession, Run] | None:
         """An execution in one of these sessions by its task's name, or None."""
         own = [self.own] if self.own is not None else []

@@ -1,8 +1,9 @@
 """The Tasks extension: code that takes long is answered with a task, whose result is asked for.
 
 Only clients of 2026-07-28 that declare the extension get tasks. A task is an execution in the
-background, seen by a host instead of a model: it lives where that lives, in its session, and is
-found by a name that nobody can guess. Nothing here runs code, or knows how results are shown.
+background, seen by a host instead of a model: it lives where that lives, in its session and this
+process, and is found by a name that nobody can guess. Where the next request may reach another
+replica no task is begun. Nothing here runs code, or knows how results are shown.
 """
 
 from __future__ import annotations
@@ -138,8 +139,8 @@ class TasksExtension(Extension):
         if found is None:
             raise MCPError(
                 INVALID_PARAMS,
-                "There is no such task: it is not one of this client's, it was forgotten with its "
-                "session, or another replica of this server has it.",
+                "There is no such task: it is not one of this client's, it was forgotten, or its "
+                "session has ended.",
             )
         return context, *found
 

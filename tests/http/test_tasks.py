@@ -1,22 +1,23 @@
-"""The Tasks extension, by the bytes of a client that declares it, and as the SDK's client has it."""
+"""The Tasks extension, by the bytes of a client that declares it, and by the SDK's."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import anyio
 import httpx
 import pytest
 from mcp import Client
 from mcp.client.extension import ClientExtension, ResultClaim
-from mcp_types import CallToolResult, Result
+from mcp.client.sse import sse_client
+from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server import executing as executing_module
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
-from tests.calling import text_of
+from tests.calling import text_of, until
 from tests.http.clients import MODERN, Endpoint, answer_of, call
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from mcp.client.extension import ClaimContext
 
-    from tests.http.conftest import Serve
+    from tests.http.clients import Transport
+    from tests.http.conftest import Running, Serve
     from tests.toy_pool import ToyPool
 
 ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
@@ -76,9 +78,11 @@ class Host:
         return answer["result"]
 
     async def until(self, task: dict[str, Any], status: str) -> dict[str, Any]:
+        now = task
         with anyio.fail_after(10):
-            while (now := await self.about("tasks/get", task))["status"] != status:
+            while now["status"] != status:
                 await anyio.sleep(0.02)
+                now = await self.about("tasks/get", task)
         return now
 
 
@@ -173,6 +177,19 @@ async def test_answers_that_nobody_asked_for_are_ignored(serve: Serve) -> None:
         assert answer["result"]["resultType"] == "complete"
 
 
+async def test_replicas_begin_none_where_any_may_be_asked(
+    serve: Serve, transport: Transport
+) -> None:
+    waiting = Waiting()
+    async with (
+        serve(secret=b"shared" * 8) as server,
+        Client(target_of(server, transport), mode=MODERN, extensions=[waiting]) as client,
+    ):
+        result = await client.call_tool("execute_python", {"code": SLOW})
+        assert text_of(result).endswith("begun\n[value]\n5")
+    assert len(waiting.finished) == (transport == "sse")
+
+
 async def test_code_for_the_background_stays_the_models(serve: Serve) -> None:
     async with hosted(serve) as host:
         result = await host.execute(FOREVER, run_in_background=True)
@@ -188,9 +205,7 @@ async def test_a_call_that_is_cancelled_before_it_is_a_task_stops(
         host.endpoint.http.timeout = 0.5
         with pytest.raises(httpx.ReadTimeout):
             await host.execute(FOREVER)
-        with anyio.fail_after(5):
-            while toy_pool.sessions:
-                await anyio.sleep(0.01)
+        await until(lambda: not toy_pool.sessions)
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
@@ -224,7 +239,8 @@ async def test_older_clients_have_none(serve: Serve) -> None:
     async with serve() as server:
         older = Endpoint(server.http)
         await older.open()
-        meta = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {TASKS: {}}}}
+        declared: dict[str, Any] = {"extensions": {TASKS: {}}}
+        meta = {"io.modelcontextprotocol/clientCapabilities": declared}
         answer = answer_of(await older.post(call("execute_python", {"code": SLOW}, _meta=meta)))
         assert answer["result"]["content"][0]["text"] == "begun\n[value]\n5"
         asked = {"jsonrpc": "2.0", "id": 8, "method": "tasks/get", "params": {"taskId": "x"}}
@@ -238,28 +254,53 @@ class Begun(Result):
     task_id: str
 
 
+class Task(Result):
+    status: str
+    result: CallToolResult | None = None
+
+
+class GetTaskParams(RequestParams):
+    task_id: str
+
+
+class GetTask(Request[GetTaskParams, Literal["tasks/get"]]):
+    name_param: ClassVar[str | None] = "taskId"
+    method: Literal["tasks/get"] = "tasks/get"
+    params: GetTaskParams
+
+
 class Waiting(ClientExtension):
-    """Finishes tasks behind the back of who calls, as hosts do."""
+    """Asks for tasks behind the back of who calls, as hosts do."""
 
     identifier = TASKS
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.begun = 0
+    def __init__(self) -> None:
+        self.finished: list[str] = []
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
         return [ResultClaim(result_type="task", model=Begun, resolve=self._resolve)]
 
-    async def _resolve(self, task: Begun, context: ClaimContext) -> CallToolResult:
-        self.begun += 1
-        done = await self._host.until({"taskId": task.task_id}, "completed")
-        return CallToolResult.model_validate(done["result"])
+    async def _resolve(self, begun: Begun, context: ClaimContext) -> CallToolResult:
+        question = GetTask(params=GetTaskParams(task_id=begun.task_id))
+        with anyio.fail_after(10):
+            while (task := await context.session.send_request(question, Task)).result is None:
+                assert task.status == "working"
+                await anyio.sleep(0.02)
+        self.finished.append(task.status)
+        return task.result
 
 
-async def test_the_sdks_client_takes_them(serve: Serve) -> None:
+def target_of(server: Running, transport: Transport) -> Any:
+    return sse_client(f"{server.address}/sse") if transport == "sse" else f"{server.address}/mcp"
+
+
+async def test_the_sdks_client_waits_for_them(serve: Serve, transport: Transport) -> None:
+    waiting = Waiting()
     async with serve() as server:
-        waiting = Waiting(Host(Endpoint(server.http)))
-        async with Client(f"{server.address}/mcp", mode=MODERN, extensions=[waiting]) as client:
+        target = (
+            f"{server.address}/mcp" if transport == "http" else sse_client(f"{server.address}/sse")
+        )
+        async with Client(target, mode=MODERN, extensions=[waiting]) as client:
             result = await client.call_tool("execute_python", {"code": SLOW})
             assert text_of(result).endswith("begun\n[value]\n5")
-    assert waiting.begun == 1
+    assert waiting.finished == ["completed"]
