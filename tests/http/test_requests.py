@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from tests.http.conftest import Serve
     from tests.toy_pool import ToyPool
 
-NO_MESSAGES = (b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 5000, b'{"jsonrpc":"2.0","id":1}')
+NO_MESSAGES = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"{}",
+    b"\xff\xfe",
+    b"[" * 5000,
+    b'{"jsonrpc":"2.0","id":1}',
+)
 VERSIONS = ("", "2025-11-25", "2026-07-28", "1999-01-01", "\u00e4")
 FOREVER = "import anyio\nprint('on')\nawait anyio.sleep(60)"
 
