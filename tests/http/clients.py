@@ -89,9 +89,7 @@ class Endpoint:
         assert (await self.post(INITIALIZED)).status_code == 202
         return self.headers["Mcp-Session-Id"]
 
-    async def modern(
-        self, tool: str, arguments: dict[str, Any], **headers: str
-    ) -> httpx.Response:
+    async def modern(self, tool: str, arguments: dict[str, Any], **headers: str) -> httpx.Response:
         """Call a tool as a client of the newer era."""
         meta = {
             "io.modelcontextprotocol/protocolVersion": MODERN,

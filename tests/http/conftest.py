@@ -67,9 +67,7 @@ def serve(toy_pool: ToyPool) -> Serve:
         chosen = HttpOptions(**{"sse_path": "/sse", **options})
         async with (
             open_sessions(toy_pool, secret=secret, idle_seconds=idle_seconds) as sessions,
-            open_http_app(
-                sessions, ServerOptions(), chosen, authentication=authentication
-            ) as app,
+            open_http_app(sessions, ServerOptions(), chosen, authentication=authentication) as app,
             served(app) as address,
             httpx.AsyncClient(base_url=address, timeout=10) as http,
         ):

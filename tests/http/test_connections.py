@@ -165,9 +165,7 @@ async def test_forged_and_foreign_handles_are_refused_in_the_same_words(serve: S
 
 
 @pytest.mark.parametrize("handle", [1, None, [], {}, True, "ses_\ud800"])
-async def test_a_handle_of_any_shape_is_an_answer_not_a_crash(
-    serve: Serve, handle: object
-) -> None:
+async def test_a_handle_of_any_shape_is_an_answer_not_a_crash(serve: Serve, handle: object) -> None:
     async with serve() as server:
         answer = await Endpoint(server.http).modern(
             "execute_python", {"code": "1", "session": handle}

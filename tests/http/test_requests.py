@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from tests.http.conftest import Serve
     from tests.toy_pool import ToyPool
 
-NO_MESSAGES = (b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 5000, b'{"jsonrpc":"2.0","id":1}')
+NO_MESSAGES = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"{}",
+    b"\xff\xfe",
+    b"[" * 5000,
+    b'{"jsonrpc":"2.0","id":1}',
+)
 VERSIONS = ("", "2025-11-25", "2026-07-28", "1999-01-01", "\u00e4")
 FOREVER = "import anyio\nprint('on')\nawait anyio.sleep(60)"
 
@@ -48,8 +57,6 @@ async def test_names_and_pages_that_were_allowed_are_let_in(serve: Serve) -> Non
 
 
 def test_listening_everywhere_checks_them_too() -> None:
-    from collections.abc import AsyncIterator
-
     everywhere = ("--host", "0.0.0.0", "--allow-unauthenticated")
     with server_process([], *everywhere) as (address, _):
         address = address.replace("0.0.0.0", "127.0.0.1")
