@@ -127,6 +127,11 @@ class Execution:
 
     Variables and files are gone then; the next execution gets a new session.
     """
+    files: tuple[str, ...] = ()
+    """Paths of files in the work directory that the code made or changed, where the pool tells.
+
+    Sorted, not all where there are many, and no more than what the session says.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,12 @@ class DataPlane:
         clients: Sequence[httpx.AsyncClient],
         tokens: TokenSource,
         retry_seconds: float,
-        on_headers: Callable[[str, Mapping[str, str]], None],
+        on_answer: Callable[[str, bool, Mapping[str, str]], None],
     ) -> None:
         self._clients = clients
         self._tokens = tokens
         self._retry_seconds = retry_seconds
-        self._on_headers = on_headers
+        self._on_answer = on_answer
 
     async def send(self, call: Call) -> Reply:
         """Send a request and read its answer.
@@ -179,8 +179,9 @@ class DataPlane:
         if response.status_code == 401 and _can_be_sent(call):
             await _close(response)
             response = await self._try(call, await self._tokens.replace(token))
-        if response.is_success or response.status_code in call.expected:
-            self._on_headers(call.identifier, response.headers)
+        answered = response.is_success or response.status_code in call.expected
+        self._on_answer(call.identifier, answered, response.headers)
+        if answered:
             return response
         try:
             raise await _refused(call, response)
@@ -275,7 +276,7 @@ async def open_data_plane(
     *,
     connect_seconds: float,
     retry_seconds: float,
-    on_headers: Callable[[str, Mapping[str, str]], None],
+    on_answer: Callable[[str, bool, Mapping[str, str]], None],
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[DataPlane]:
     """Open connections as they are needed, keep them for the next requests, close them at the end.
@@ -284,7 +285,8 @@ async def open_data_plane(
         tokens: where tokens come from.
         connect_seconds: how long a connection may take.
         retry_seconds: how long one request may be tried again.
-        on_headers: called with the identifier and the headers of every answer about a session.
+        on_answer: called for every answer: with the identifier of the session that it is about,
+            empty if it is about none, whether it is what was asked for, and its headers.
         transport: instead of the network.
     """
     timeout = httpx.Timeout(
@@ -306,4 +308,4 @@ async def open_data_plane(
             )
             for _ in range(_CLIENTS)
         ]
-        yield DataPlane(clients, tokens, retry_seconds, on_headers)
+        yield DataPlane(clients, tokens, retry_seconds, on_answer)

@@ -16,6 +16,7 @@ import asyncio  # noqa: TID251 -- this runs in the session, on the loop of its k
 import base64
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -50,6 +51,7 @@ class State:
     fresh: bool = True
     task: asyncio.Task[object] | None = None
     report: str = ""
+    answering: bool = False
 
 
 state = State()
@@ -129,6 +131,7 @@ async def run(code: str) -> str:
     """Run code as a notebook's cell and return, as text, what there is to tell about it."""
     shell = cast("InteractiveShell", get_ipython())
     fresh = begin(shell)
+    state.answering = False
     await end_interrupted()
     state.task = asyncio.current_task()
     collector = Collector(shell)
@@ -139,17 +142,21 @@ async def run(code: str) -> str:
             transformed = shell.transform_cell(code)
         except Exception:
             unparsable = sys.exc_info()
-        outcome = await shell.run_cell_async(
-            code,
-            store_history=True,
-            transformed_cell=transformed,
-            preprocessing_exc_tuple=unparsable,
-        )
-        shell.events.trigger("post_execute")
-        shell.events.trigger("post_run_cell", outcome)
+        error = None
+        try:
+            outcome = await shell.run_cell_async(
+                code,
+                store_history=True,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=unparsable,
+            )
+            shell.events.trigger("post_execute")
+            shell.events.trigger("post_run_cell", outcome)
+            error = outcome.error_before_exec or outcome.error_in_exec
+        except Exception as failure:  # IPython's own, over an exception that has no text
+            collector.errors.append(failure)
         collector.show_open_figures()
     state.task = None
-    error = outcome.error_before_exec or outcome.error_in_exec
     error = error or next(iter(collector.errors), None)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
@@ -168,6 +175,7 @@ async def run(code: str) -> str:
 
 def more(start: int) -> str:
     """A part of the last report, with the length of the whole before it."""
+    state.answering = True
     return f"{PREFIX}{len(state.report)}:{state.report[start : start + MAX_PART]}"
 
 
@@ -187,6 +195,15 @@ def begin(shell: InteractiveShell) -> bool:
                 remember(value)
 
         hook.update_user_ns = remember_users_values
+        is_quiet = hook.quiet
+
+        def is_quiet_about_users_values() -> bool:
+            # It looks at the code that ran last, which is the user's: a semicolon at its end would
+            # silence the report.
+            answering, state.answering = state.answering, False
+            return not answering and bool(is_quiet())
+
+        hook.quiet = is_quiet_about_users_values
     return fresh
 
 
@@ -247,7 +264,9 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def trim(formatted: traceback.TracebackException, depth: int) -> None:
-    """Leave out the frames of the interpreter and of this module."""
+    """Leave out the frames of the interpreter, of what interrupts code, and of this module."""
+    handler = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
+    own = (__name__, getattr(handler, "co_filename", __name__))
     kept: list[traceback.FrameSummary] = []
     library: list[traceback.FrameSummary] = []
     entered = not any(is_cell(frame.filename) for frame in formatted.stack)
@@ -256,7 +275,7 @@ def trim(formatted: traceback.TracebackException, depth: int) -> None:
             kept += [*library[-LIBRARY_FRAMES_KEPT:], frame]
             library = []
             entered = True
-        elif entered and frame.filename != __name__ and "/IPython/" not in frame.filename:
+        elif entered and frame.filename not in own and "/IPython/" not in frame.filename:
             library.append(frame)
     formatted.stack[:] = [*kept, *library[-LIBRARY_FRAMES_KEPT:]]
     if depth:

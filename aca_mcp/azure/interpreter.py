@@ -106,9 +106,9 @@ class Interpreter:
         return await self._executions.run(identifier, code, timeout_seconds), entered_new
 
     async def _report(self, identifier: str, answered: Answered) -> Report | None:
-        """The report that the answer's value is, fetched whole; None if it is none."""
+        """The report that the answer's value is, fetched whole; None if the call itself failed."""
         text = _text_of(answered)
-        if not text.startswith(PREFIX):
+        if answered.answer.has_failed and not text.startswith(PREFIX):
             return None
         try:
             part = ReportPart(text)

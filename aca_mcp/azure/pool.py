@@ -230,7 +230,7 @@ class AzureSessionPool:
             max_timeout_seconds=MAX_TIMEOUT_SECONDS,
             max_file_bytes=MAX_FILE_BYTES,
             network=None,
-            isolation="hyper-v" if self._api.is_azures else "as its service has it",
+            isolation="hyper-v" if self._api.is_azures else "isolation unknown",
             can_interrupt=False,
         )
 
@@ -344,7 +344,7 @@ async def open_azure_pool(
         token_source(configuration),
         connect_seconds=configuration.connect_seconds,
         retry_seconds=configuration.retry_seconds,
-        on_headers=sessions.note,
+        on_answer=sessions.note,
         transport=transport,
     ) as plane:
         api = Api(configuration.endpoint, configuration.api_version)

@@ -60,6 +60,11 @@ def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> Ses
     said = _quoted(fault, identifier)
     if make := _BY_CODE.get(fault.code.lower()):
         return make(said)
+    if status == 413 and subject is Subject.EXECUTION:
+        return InvalidRequestError(
+            "The code is larger than the session pool takes. Nothing was executed. Upload data and "
+            f"long code as files, and run those.{said}"
+        )
     if make := _BY_STATUS.get(status):
         return make(said)
     if status == 404:

@@ -16,7 +16,7 @@ from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, Str
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aca_mcp.azure.wire import ExecutionAnswer
+    from aca_mcp.azure.wire import ExecutionAnswer, Fault
     from aca_mcp.azure.wrapping import Report
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -52,6 +52,7 @@ def build_execution(
     stderr = answer.stderr
     if report is not None:
         outputs, error = report.port_outputs(), report.port_error()
+        stderr = _said_once(stderr, answer.fault)
     else:
         outputs, error = _outputs_of(answer.value), None
     if error is None and answer.has_failed:
@@ -125,7 +126,9 @@ def _status(
 
 
 def _timed_out(error: ExecutionError | None, timeout_seconds: float) -> ExecutionError:
-    message = f"the code was interrupted after {timeout_seconds:.4g} seconds"
+    if error is not None and error.name == "TimeoutError":
+        return error
+    message = f"the code was interrupted after {round(timeout_seconds, 2):g} seconds"
     told = error is not None and error.traceback.startswith("Traceback")
     where = f"{error.traceback}\n" if error is not None and told else ""
     return ExecutionError("TimeoutError", message, f"{where}TimeoutError: {message}")
@@ -145,7 +148,15 @@ def _error_of(answer: ExecutionAnswer) -> tuple[ExecutionError, str]:
     message = (fault.message if fault else "") or (
         f"the service says {answer.status!r} and does not say why"
     )
-    return ExecutionError(name, message, f"{name}: {message}"), stderr
+    return ExecutionError(name, message, f"{name}: {message}"), _said_once(stderr, fault)
+
+
+def _said_once(stderr: str, fault: Fault | None) -> str:
+    """What is in stderr without a last line that repeats the fault."""
+    before, _, last = stderr.rstrip("\n").rpartition("\n")
+    if fault is None or not fault.message or fault.message not in last:
+        return stderr
+    return f"{before}\n" if before else ""
 
 
 def _outputs_of(value: object) -> tuple[Output, ...]:

@@ -75,21 +75,30 @@ class KnownSessions:
             known.has_module = known.used = False
             known.etag, known.lost = "", None
 
-    def note(self, identifier: str, headers: Mapping[str, str]) -> None:
-        """Read what the headers of an answer say about the session."""
-        if not identifier:
+    def note(self, identifier: str, answered: bool, headers: Mapping[str, str]) -> None:
+        """Read what the headers of an answer say about the session.
+
+        Args:
+            identifier: the session's; empty if the answer is about none.
+            answered: it is what was asked for. A refusal says nothing of the session, unless its
+                headers do.
+            headers: the answer's.
+        """
+        new = is_new(headers)
+        if not identifier or (not answered and new is None):
             return
         known = self.get(identifier)
         known.note_etag(headers.get(SESSION_ETAG, ""))
-        if is_new(headers):
+        if new:
             known.replaced(RECYCLED)
         known.used = True
 
     def _forget_oldest(self) -> None:
-        if len(self._sessions) > self._most:
+        while len(self._sessions) > self._most:
             oldest = next(iter(self._sessions))
-            if not self._sessions[oldest].turn.locked():
-                del self._sessions[oldest]
+            if self._sessions[oldest].turn.locked():
+                return
+            del self._sessions[oldest]
 
 
 def is_new(headers: Mapping[str, str]) -> bool | None:

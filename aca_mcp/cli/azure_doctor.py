@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.azure.refusals import ROLE
 from aca_mcp.cli import checks
 from aca_mcp.cli.checks import Check, State
 from aca_mcp.errors import (
@@ -49,7 +50,7 @@ async def try_azure(settings: Settings) -> list[Check]:
         finding = f"no answer within {_TRIAL_SECONDS} seconds"
         found.append(Check("Session", State.BROKEN, finding, "Check the network and the endpoint."))
     except AcaMcpError as error:
-        found.append(explain(error, _STEPS[len(found)]))
+        found.append(explain(error, _STEPS[len(found)], settings))
     return found
 
 
@@ -68,18 +69,19 @@ async def _try(settings: Settings, found: list[Check]) -> None:
         metadata = await pool.metadata()
         found.append(check_metadata(metadata))
         if found[-1].state is not State.BROKEN:
-            found.extend(await _try_session(pool, metadata))
+            await _try_session(pool, metadata, found)
 
 
-async def _try_session(pool: SessionPool, metadata: PoolMetadata) -> list[Check]:
+async def _try_session(pool: SessionPool, metadata: PoolMetadata, found: list[Check]) -> None:
     started = time.perf_counter()
     async with PythonSession(pool) as session:
         execution = await session.execute("1+1", timeout_seconds=_SESSION_SECONDS)
-        found = [checks.check_session(metadata, execution, time.perf_counter() - started)]
-        if found[0].state is State.BROKEN:
-            return [explain_execution(found[0])]
+        check = checks.check_session(metadata, execution, time.perf_counter() - started)
+        if check.state is State.BROKEN:
+            found.append(explain_execution(check))
+            return
+        found.append(check)
         found.append(check_network(await session.execute(_REACHES_OUT, timeout_seconds=20)))
-        return found
 
 
 def check_endpoint(settings: Settings) -> Check:
@@ -122,7 +124,7 @@ def check_network(execution: Execution) -> Check:
     )
 
 
-def explain(error: AcaMcpError, step: str) -> Check:
+def explain(error: AcaMcpError, step: str, settings: Settings) -> Check:
     """A step that failed, with what to do beyond what the error says."""
     fix = ""
     if isinstance(error, InvalidRequestError) and step == "Session":
@@ -131,13 +133,24 @@ def explain(error: AcaMcpError, step: str) -> Check:
             "--container-type PythonLTS."
         )
     elif isinstance(error, AuthenticationFailedError) and step != "Token":
-        fix = (
-            "az role assignment create --role 'Azure ContainerApps Session Executor' "
-            "--assignee YOU --scope POOL_RESOURCE_ID; then wait some minutes."
-        )
+        fix = _fix_token(error, settings)
     elif isinstance(error, PoolFullError):
         fix = "Wait for the cooldown of idle sessions, or raise --max-sessions of the pool."
     return Check(step, State.BROKEN, error.message, fix)
+
+
+def _fix_token(error: AuthenticationFailedError, settings: Settings) -> str:
+    if ROLE in error.message:
+        return (
+            f"az role assignment create --role '{ROLE}' --assignee YOU --scope POOL_RESOURCE_ID; "
+            "then wait some minutes."
+        )
+    if settings.azure_credential == "emulator":
+        return "Set ACA_MCP_EMULATOR_TOKEN to the token that the emulator was started with."
+    return (
+        "`az account show --query tenantId` says which tenant tokens are of; sign in to the pool's "
+        "with `az login --tenant TENANT`."
+    )
 
 
 def explain_execution(check: Check) -> Check:
@@ -146,5 +159,7 @@ def explain_execution(check: Check) -> Check:
         check.name,
         check.state,
         check.finding,
-        "If the pool's interpreter is not IPython, set ACA_MCP_AZURE_RESULTS=plain.",
+        "A pool of the type Shell or NodeLTS does not run Python: create one with --container-type "
+        "PythonLTS. If the pool's interpreter is Python without IPython, set "
+        "ACA_MCP_AZURE_RESULTS=plain.",
     )

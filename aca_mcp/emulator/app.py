@@ -24,12 +24,11 @@ from aca_mcp.emulator.operations import Operations, Question
 from aca_mcp.emulator.page import page
 from aca_mcp.emulator.routes import LEGACY_VERSIONS, SINCE, VERSIONS, Operation, find_route
 from aca_mcp.emulator.sessions import NOBODY, EmulatedSessions
-from aca_mcp.errors import SessionPoolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from aca_mcp.pool import SessionPool
 
@@ -74,10 +73,6 @@ class Emulator:
             return await self._serve(request, path)
         except catalogue.ServiceError as error:
             return catalogue.respond(error)
-        except SessionPoolError as error:
-            active = len(await self._sessions.active())
-            most = self._options.max_concurrent_sessions
-            return catalogue.respond(catalogue.of_pool(error, active, most))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
 
@@ -97,8 +92,10 @@ class Emulator:
             raise ConnectionDroppedError
         response = await self._operations.answer(question)
         if self._faults.take("drop-after"):
+            await response(request.scope, request.receive, _unheard)
             raise ConnectionDroppedError
         if self._faults.take("malformed"):
+            await response(request.scope, request.receive, _unheard)
             return Response(b'{"properties": {"status": ', 200, media_type="application/json")
         elapsed = str(round((time.perf_counter() - started) * 1000))
         response.headers["x-ms-overall-execution-time"] = elapsed
@@ -124,6 +121,10 @@ class Emulator:
         return Question(request, route, version, version in LEGACY_VERSIONS, session, base)
 
 
+async def _unheard(_: Message) -> None:
+    """Take an answer that nobody gets: what is done while it is sent is done."""
+
+
 def _raw_path(request: Request) -> str:
     raw: object = request.scope.get("raw_path")
     return raw.decode("latin-1") if isinstance(raw, bytes) else quote(request.scope["path"])
@@ -136,6 +137,7 @@ async def open_emulator(
     """An emulator over a pool, as an ASGI application for as long as the context lasts."""
     sessions = EmulatedSessions(pool)
     async with anyio.create_task_group() as tasks:
-        operations = Operations(pool, sessions, tasks)
-        yield Emulator(sessions, operations, options or EmulatorOptions())
+        options = options or EmulatorOptions()
+        operations = Operations(pool, sessions, tasks, options.max_concurrent_sessions)
+        yield Emulator(sessions, operations, options)
         tasks.cancel_scope.cancel()

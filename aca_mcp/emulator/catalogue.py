@@ -106,9 +106,9 @@ def invalid_file_path(path: str) -> ServiceError:
     )
 
 
-def too_large() -> ServiceError:
-    """A file beyond the limit."""
-    return ServiceError(413, "RequestEntityTooLarge", "The file is larger than 128 MB.")
+def too_large(what: str = "The file is larger than 128 MB.") -> ServiceError:
+    """A file or a request beyond the limit."""
+    return ServiceError(413, "RequestEntityTooLarge", what)
 
 
 def invalid_body(**fields: str) -> ServiceError:

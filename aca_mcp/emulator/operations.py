@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from aca_mcp.emulator.routes import Route
     from aca_mcp.emulator.sessions import EmulatedSession, EmulatedSessions, StoredExecution
@@ -52,17 +53,25 @@ class Question:
 class Operations:
     """The operations of one emulator."""
 
-    def __init__(self, pool: SessionPool, sessions: EmulatedSessions, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        pool: SessionPool,
+        sessions: EmulatedSessions,
+        tasks: TaskGroup,
+        max_concurrent_sessions: int,
+    ) -> None:
         """Describe them.
 
         Args:
             pool: what does the work.
             sessions: what clients have named.
             tasks: where asynchronous executions run.
+            max_concurrent_sessions: said when the pool is full.
         """
         self._pool = pool
         self._sessions = sessions
         self._tasks = tasks
+        self._max_concurrent_sessions = max_concurrent_sessions
         self._started_at = datetime.now(UTC)
         self._table: dict[Operation, Callable[[Question], Awaitable[Response]]] = {
             Operation.EXECUTE: self._execute,
@@ -89,20 +98,23 @@ class Operations:
         """What a session is allocated for."""
 
     async def answer(self, question: Question) -> Response:
-        """Do what is asked.
-
-        Raises:
-            ServiceError: the service would not do it.
-            SessionPoolError: the pool did not do it.
-        """
-        operation = question.route.operation
-        if operation not in self._using:
-            return await self._table[operation](question)
-        new = await self._sessions.allocate(question.session)
-        response = await self._table[operation](question)
-        response.headers.setdefault("x-ms-new-allocation", "true" if new else "false")
-        response.headers["x-ms-session-etag"] = question.session.etag
-        response.headers["x-ms-session-guid"] = question.session.etag
+        """Do what is asked, or say as the service does why not."""
+        operation, session = question.route.operation, question.session
+        using = operation in self._using
+        new = False
+        try:
+            new = using and await self._sessions.allocate(session)
+            response = await self._table[operation](question)
+        except catalogue.ServiceError as error:
+            response = catalogue.respond(error)
+        except SessionPoolError as error:
+            active = len(await self._sessions.active())
+            refused = catalogue.of_pool(error, active, self._max_concurrent_sessions)
+            response = catalogue.respond(refused)
+        if using and session.etag:
+            response.headers.setdefault("x-ms-new-allocation", "true" if new else "false")
+            response.headers["x-ms-session-etag"] = session.etag
+            response.headers["x-ms-session-guid"] = session.etag
         return response
 
     async def _execute(self, question: Question) -> Response:
@@ -134,8 +146,6 @@ class Operations:
             )
         except SessionPoolError as error:
             stored.failure = error
-        finally:
-            stored.ended.set()
 
     def _execution_response(
         self, question: Question, execution_id: str, stored: StoredExecution
@@ -201,13 +211,7 @@ class Operations:
         download = await opened.enter_async_context(
             self._pool.download_file(question.session.pool_identifier, _path(question))
         )
-        headers = {
-            "content-length": str(download.entry.size_bytes),
-            "last-modified": format_datetime(download.entry.modified_at, usegmt=True),
-        }
-        return StreamingResponse(
-            _closing(opened, download), headers=headers, media_type="application/octet-stream"
-        )
+        return _FileResponse(opened, download)
 
     async def _delete_file(self, question: Question) -> Response:
         await self._pool.delete_file(question.session.pool_identifier, _path(question))
@@ -277,7 +281,7 @@ async def _read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_REQUEST_BYTES:
-            raise catalogue.too_large()
+            raise catalogue.too_large("The request is larger than 32 MB.")
     return bytes(body)
 
 
@@ -290,7 +294,17 @@ async def _bounded(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _closing(opened: AsyncExitStack, download: FileDownload) -> AsyncIterator[bytes]:
-    async with opened:
-        async for chunk in download.chunks:
-            yield chunk
+class _FileResponse(StreamingResponse):
+    """A file, open until it is sent or nobody reads it any more."""
+
+    def __init__(self, opened: AsyncExitStack, download: FileDownload) -> None:
+        headers = {
+            "content-length": str(download.entry.size_bytes),
+            "last-modified": format_datetime(download.entry.modified_at, usegmt=True),
+        }
+        super().__init__(download.chunks, headers=headers, media_type="application/octet-stream")
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._opened:
+            await super().__call__(scope, receive, send)

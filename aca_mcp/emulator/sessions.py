@@ -50,7 +50,6 @@ class StoredExecution:
     request: ExecutionRequest
     result: Execution | None = None
     failure: SessionPoolError | None = None
-    ended: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(slots=True)
@@ -111,6 +110,7 @@ class EmulatedSessions:
             if await self._pool.get_session(session.pool_identifier) is not None:
                 return False
             session.executions.clear()
+            session.etag = ""
             try:
                 await self._pool.execute(
                     session.pool_identifier, PREPARATION, timeout_seconds=_PREPARATION_SECONDS
@@ -119,12 +119,13 @@ class EmulatedSessions:
                 self._sessions.pop(session.identifier, None)
                 raise
             session.etag = str(uuid.uuid4())
-            return True
+        await self.active()  # forgets those that ended, which nobody may ask for again
+        return True
 
     async def look_at(self, session: EmulatedSession) -> SessionInfo | None:
         """What the pool knows of a session, without using it."""
         info = await self._pool.get_session(session.pool_identifier)
-        if info is None:
+        if info is None and not session.allocating.locked():
             self._sessions.pop(session.identifier, None)
         return info
 

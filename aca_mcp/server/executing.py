@@ -12,15 +12,17 @@ from pydantic import Field
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.pool import OutputCallback
 from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
-from aca_mcp.server.executions import ExecutionLog, Record
+from aca_mcp.server.executions import Record
 from aca_mcp.server.progress import run_with_progress
+from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results import join, report
 from aca_mcp.server.runs import Run
-from aca_mcp.server.sessions import Caller
+from aca_mcp.server.sessions import Caller, OpenSession
 from aca_mcp.server.text import clean
 from aca_mcp.server.tools import Ctx, SessionHandle
-from aca_mcp.session import PythonSession
 
+_FIRST_WITH_LINKS = "2025-06-18"
+"""The first revision of the protocol whose results may have links to resources."""
 MAX_WAIT_SECONDS = 50
 """Below the minute after which some clients give a call up."""
 Result = TypeVar("Result")
@@ -77,7 +79,7 @@ class ExecutionTools:
             execution_id = target.log.begin()
             record = Record(execution_id, code, await _with_progress(ctx, execute))
             target.log.add(record)
-            return await self._answer(target.python, record, remark)
+            return await self._answer(ctx, target, record, remark)
 
     async def get_execution(
         self,
@@ -96,7 +98,7 @@ class ExecutionTools:
             await _with_progress(ctx, partial(_wait, run, wait_seconds))
             if not run.done.is_set():
                 return text_result(_under_way(run))
-        return await self._ended(target.python, target.log, run, execution)
+        return await self._ended(ctx, target, run, execution)
 
     async def cancel_execution(
         self, ctx: Ctx, execution: str, session: SessionHandle = ""
@@ -109,30 +111,33 @@ class ExecutionTools:
                 f"{run.id} does not stop. restart_session ends it, with variables and files.",
                 is_error=True,
             )
-        return await self._ended(target.python, target.log, run, execution)
+        return await self._ended(ctx, target, run, execution)
 
     async def _ended(
-        self, session: PythonSession, log: ExecutionLog, run: Run | None, execution_id: str
+        self, ctx: Ctx, session: OpenSession, run: Run | None, execution_id: str
     ) -> CallToolResult:
         if run is not None and run.failure is not None:
             raise run.failure
-        if (record := log.get(execution_id)) is None:
-            known = ", ".join(record.id for record in log)
+        if (record := session.log.get(execution_id)) is None:
+            known = ", ".join(record.id for record in session.log)
             raise InvalidRequestError(
                 f"This session has no such execution; it has {known or 'none'}. Older ones are "
                 "forgotten."
             )
-        return await self._answer(session, record)
+        return await self._answer(ctx, session, record)
 
     async def _answer(
-        self, session: PythonSession, record: Record, remark: str = ""
+        self, ctx: Ctx, session: OpenSession, record: Record, remark: str = ""
     ) -> CallToolResult:
-        return await answer(
-            None if record.execution.session_lost else session,
+        result = await answer(
+            None if record.execution.session_lost else session.python,
             report(record.execution, remark),
             name=f"outputs/{record.id}",
             max_text_bytes=self._max_text_bytes,
         )
+        if ctx.request_context.protocol_version >= _FIRST_WITH_LINKS:
+            result.content.extend(link_to(session.handle, path) for path in record.execution.files)
+        return result
 
 
 async def _with_progress(ctx: Context[Any], run: Callable[..., Awaitable[Result]]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -19,6 +20,9 @@ from aca_mcp.errors import (
 )
 from aca_mcp.pool import ExecutionStatus
 from tests.azure.service import IDENTIFIER, Service, answer, enter, fault, run, succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 FULL = {"code": "SessionsCountExceedsLimit", "message": "There are already '5' active sessions."}
 LOST = httpx.ReadError("lost")
@@ -244,6 +248,31 @@ async def test_a_report_that_is_none_is_said() -> None:
         async with service.pool(rich_results=True) as pool:
             with pytest.raises(ExecutionOutcomeUnknownError, match="plain"):
                 await run(pool)
+
+
+async def test_a_success_without_a_report_is_not_taken_for_one() -> None:
+    service = Service(succeeded(""))
+    async with service.pool(rich_results=True) as pool:
+        with pytest.raises(ExecutionOutcomeUnknownError, match="could not be read"):
+            await run(pool)
+
+
+async def test_a_part_of_a_report_that_is_none_is_said() -> None:
+    service = Service(succeeded("aca-mcp:10:AAAA"), succeeded("aca-mcp:10:"))
+    async with service.pool(rich_results=True) as pool:
+        with pytest.raises(ExecutionOutcomeUnknownError, match="could not be read"):
+            await run(pool)
+
+
+async def test_a_refusal_whose_words_are_lost_is_one_all_the_same() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"{"
+        raise LOST
+
+    service = Service(httpx.Response(400, content=broken()))
+    async with service.pool() as pool:
+        with pytest.raises(InvalidRequestError, match="400"):
+            await run(pool)
 
 
 async def test_a_pool_that_is_none_of_python_still_answers() -> None:

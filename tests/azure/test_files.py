@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from aca_mcp.azure import files
 from aca_mcp.errors import (
     AuthenticationFailedError,
     FileMissingError,
+    FileTooLargeError,
     InvalidPathError,
     PoolUnavailableError,
 )
@@ -154,6 +156,25 @@ async def test_a_download_whose_size_is_not_told_asks_for_it() -> None:
         with pytest.raises(InvalidPathError):
             async with pool.download_file(IDENTIFIER, "a"):
                 pass
+
+
+async def test_a_file_larger_than_it_may_be_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 5)
+
+    async def long() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b"def"
+
+    service = Service(
+        httpx.Response(200, content=b"abcdef"),
+        httpx.Response(200, content=long(), headers={"content-length": "2"}),
+    )
+    async with service.pool() as pool:
+        for _ in range(2):
+            with pytest.raises(FileTooLargeError, match="compress"):
+                await read(pool)
 
 
 async def read(pool: AzureSessionPool) -> bytes:

@@ -57,6 +57,7 @@ FULL = "The request sessions count is '1'. There are already '5' active sessions
         ),
         (405, "", Subject.POOL, NotSupportedError, "does not have"),
         (501, "NotImplemented", Subject.POOL, NotSupportedError, "does not have"),
+        (413, "", Subject.EXECUTION, InvalidRequestError, "as files"),
         (413, "", Subject.FILE, FileTooLargeError, "134,217,728"),
         (507, "", Subject.FILE, StorageFullError, "no room"),
         (500, "", Subject.FILE, PoolUnavailableError, "500"),

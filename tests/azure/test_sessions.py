@@ -9,6 +9,7 @@ import pytest
 
 from aca_mcp.azure.sessions import KnownSessions
 from aca_mcp.errors import (
+    FileMissingError,
     NotSupportedError,
     PoolUnavailableError,
 )
@@ -34,6 +35,20 @@ async def test_a_session_that_is_new_again_is_said_to_be_lost_once() -> None:
         assert lost.lost_before is not None
         service.answers += [succeeded(), succeeded(1)]  # the new one is entered
         assert (await run(pool)).lost_before is None
+
+
+async def test_a_loss_is_read_from_a_refusal_and_nothing_else_is() -> None:
+    service = Service()
+    async with service.pool() as pool:
+        service.answers += [fault(404, "FileNotFound"), succeeded(), succeeded(1)]
+        with pytest.raises(FileMissingError):
+            await pool.delete_file(IDENTIFIER, "a.txt")
+        assert (await run(pool)).lost_before is None
+        service.answers.append(fault(404, "FileNotFound", x_ms_new_allocation="true"))
+        with pytest.raises(FileMissingError, match="upload them again"):
+            await pool.delete_file(IDENTIFIER, "a.txt")
+        service.answers += [succeeded(), succeeded(1)]
+        assert (await run(pool)).lost_before is not None
 
 
 async def test_another_container_behind_a_session_is_noticed() -> None:
@@ -133,4 +148,9 @@ async def test_of_very_many_sessions_the_last_are_remembered() -> None:
         known.get(name)
     assert known.get("a") is first  # code runs in it
     known.forget("nobody")
-    known.note("", {})
+    known.note("", True, {})
+    first.turn.release()
+    second = known.get("c")
+    for name in "fgh":
+        known.get(name)
+    assert known.get("c") is not second

@@ -156,6 +156,17 @@ def test_a_timeout_that_is_known_by_its_length() -> None:
     assert execution(flat("Canceled")).status is ExecutionStatus.CANCELED
 
 
+def test_what_the_service_says_twice_is_said_once() -> None:
+    told = {"error": {"error": {"code": "ExecutionTimeout", "message": "TimeoutError: too long"}}}
+    done = execution(flat("Failed", stderr="a warning\nTimeoutError: too long\n") | told)
+    assert done.stderr.text == "a warning\n"
+    assert done.error is not None
+    traceback = "Traceback (most recent call last):\n  x\nTimeoutError: too long"
+    done = execution(flat("Failed", stderr=traceback) | told)
+    assert done.error is not None
+    assert done.error.traceback == traceback
+
+
 @pytest.mark.parametrize(
     ("status", "failed"),
     [("0", False), ("1", True), ("-1", True), ("SUCCEEDED", False), ("", False)],

@@ -83,15 +83,27 @@ async def test_a_pool_that_works_passes_every_step(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "says"), [("bad", "audience"), ("good-without-role", "Session Executor")]
+    ("token", "says", "fix"),
+    [
+        ("bad", "audience", "ACA_MCP_EMULATOR_TOKEN"),
+        ("good-without-role", "Session Executor", "role assignment"),
+    ],
 )
 async def test_a_token_that_is_not_accepted_is_explained(
-    endpoint: str, token: str, says: str
+    endpoint: str, token: str, says: str, fix: str
 ) -> None:
     last = (await try_azure(settings(endpoint, token)))[-1]
     assert (last.name, last.state) == ("Metadata", State.BROKEN)
     assert says in last.finding
-    assert "role assignment" in last.fix
+    assert fix in last.fix
+
+
+def test_a_token_of_another_tenant_is_no_matter_of_roles() -> None:
+    error = AuthenticationFailedError("The session pool does not accept our token.")
+    asked = settings("http://127.0.0.1:1", azure_credential="azure-cli")
+    fix = explain(error, "Metadata", asked).fix
+    assert "--tenant" in fix
+    assert "role" not in fix
 
 
 async def test_a_credential_that_gives_none_is_explained(
@@ -149,8 +161,9 @@ def test_a_pool_of_another_language_is_explained() -> None:
 
 
 def test_other_refusals_have_their_fix() -> None:
-    assert "Shell" in explain(InvalidRequestError("no"), "Session").fix
-    assert "cooldown" in explain(PoolFullError("full"), "Session").fix
-    assert explain(AuthenticationFailedError("no"), "Token").fix == ""
+    asked = settings("http://127.0.0.1:1")
+    assert "Shell" in explain(InvalidRequestError("no"), "Session", asked).fix
+    assert "cooldown" in explain(PoolFullError("full"), "Session", asked).fix
+    assert explain(AuthenticationFailedError("no"), "Token", asked).fix == ""
     assert "plain" in explain_execution(Check("Session", State.BROKEN, "no")).fix
     assert check_network(execution("True")).state is State.OK

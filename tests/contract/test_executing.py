@@ -150,6 +150,19 @@ async def test_nothing_is_displayed_for_none(pool: SessionPool, identifier: str)
     assert (await run(pool, identifier, "")).outputs == ()
 
 
+async def test_a_semicolon_silences_the_value_and_nothing_else(
+    pool: SessionPool, identifier: str
+) -> None:
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    (figure,) = (await run(pool, identifier, code)).outputs
+    assert "image/png" in figure.data
+    failed = await run(pool, identifier, "1 / 0;")
+    assert failed.error is not None
+    assert failed.error.name == "ZeroDivisionError"
+    assert (await run(pool, identifier, "40 + 2;")).outputs == ()
+    assert values(await run(pool, identifier, "40 + 2")) == ["42"]
+
+
 async def test_output_past_the_old_bound_is_whole(pool: SessionPool, identifier: str) -> None:
     execution = await run(pool, identifier, "print('x' * 100_000)")
     assert execution.stdout.text == "x" * 100_000 + "\n"
@@ -169,7 +182,10 @@ async def test_a_timeout_keeps_the_state(pool: SessionPool, identifier: str) -> 
     execution = await run(pool, identifier, code, 1)
     assert execution.status is ExecutionStatus.TIMED_OUT
     assert execution.stdout.text == "begun\n"
+    assert execution.stderr.text == ""
     assert execution.error is not None
+    assert execution.error.traceback.count("TimeoutError: the code was interrupted after 1 s") == 1
+    assert "aca_mcp" not in execution.error.traceback
     assert values(await run(pool, identifier, "x")) == ["1"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_types import Resource, ResourceTemplate
+from mcp_types import Resource, ResourceLink, ResourceTemplate
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.resources.notebook import MIME_TYPE
@@ -57,6 +57,15 @@ async def of_connection(own: OpenSession) -> list[Resource]:
             return listed  # the session has just ended: it has no files
         listed += [_file(entry) for entry in files.entries if entry.kind == "file"]
     return listed
+
+
+def link_to(handle: str, path: str) -> ResourceLink:
+    """A link to a file, for results. ``handle`` is empty for the connection's own session."""
+    return ResourceLink(
+        uri=uri_of(ResourceUri(handle, "files", path)),
+        name=show_name(path),
+        mime_type=mime_type_of(path),
+    )
 
 
 def _file(entry: FileEntry) -> Resource:
