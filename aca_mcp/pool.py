@@ -127,6 +127,11 @@ class Execution:
 
     Variables and files are gone then; the next execution gets a new session.
     """
+    files: tuple[str, ...] = ()
+    """Paths of files in the work directory that the code made or changed, where the pool tells.
+
+    Sorted, not all where there are many, and no more than what the session says.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,8 @@ class PoolMetadata:
     """Whether code can reach a network, or None where the pool does not tell."""
     isolation: str
     """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
+    can_interrupt: bool = True
+    """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
 
 
 class SessionPool(Protocol):

@@ -12,11 +12,9 @@ knows the port alone: not which pool it is, and nothing of MCP.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import os
-import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from aca_mcp.code_blocks import CodeBlock, imported_names
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     InvalidRequestError,
@@ -47,8 +46,6 @@ from aca_mcp.pool import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-_IPYTHON_ALONE = re.compile(r"\s*[%!?]")
-"""Lines that are no Python: magics, commands and questions."""
 _FIND = """
 import importlib.util, sys
 importlib.invalidate_caches()
@@ -56,18 +53,9 @@ for name in {names!r}:
     if name not in sys.modules and importlib.util.find_spec(name) is None:
         print(name)
 """
-_PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
 _CHUNK_BYTES = 1 << 20
 STOP_SECONDS = 10
 """How long ending a session may take before it is left to the pool's cooldown."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CodeBlock:
-    """Code as it stands in a model's answer: a fenced block with the name of a language."""
-
-    code: str
-    language: str = "python"
 
 
 Content = bytes | str | os.PathLike[str] | AsyncIterable[bytes]
@@ -111,6 +99,11 @@ class PythonSession:
     def identifier(self) -> str:
         """The session's identifier. Keep it secret."""
         return self._identifier
+
+    @property
+    def is_allocated(self) -> bool:
+        """The pool has been asked for the session, so that there probably is one."""
+        return self._touched
 
     @property
     def idle_seconds(self) -> float:
@@ -199,7 +192,7 @@ class PythonSession:
             InvalidRequestError: the session lacks something that the blocks import.
         """
         for block in blocks:
-            if block.language.strip().lower() not in _PYTHON:
+            if not block.is_python:
                 raise NotSupportedError(
                     f"A session runs Python, and a code block is in {block.language!r}. "
                     "Nothing was executed."
@@ -226,7 +219,7 @@ class PythonSession:
         Costs one execution if the code imports anything. Imports inside of strings and magics are
         not seen, and code with a syntax error imports nothing.
         """
-        names = _imported(code)
+        names = imported_names(code)
         if not names:
             return ()
         look = _FIND.format(names=names)
@@ -240,6 +233,10 @@ class PythonSession:
             NotSupportedError: the pool cannot.
         """
         return await self._pool.interrupt(self._identifier)
+
+    async def keeps_state_when_cancelled(self) -> bool:
+        """Whether cancelling ``execute`` leaves the session there, or ends it with the code."""
+        return (await self._pool.metadata()).can_interrupt
 
     async def upload(self, path: str, content: Content, *, overwrite: bool = True) -> FileEntry:
         """Write a file of the session. It appears whole or not at all.
@@ -357,21 +354,6 @@ class PythonSession:
         with anyio.move_on_after(within_seconds, shield=True):
             with contextlib.suppress(SessionPoolError):
                 await self._pool.stop_session(identifier)
-
-
-def _imported(code: str) -> list[str]:
-    lines = ["" if _IPYTHON_ALONE.match(line) else line for line in code.splitlines()]
-    try:
-        tree = ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError):
-        return []
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return sorted(found)
 
 
 def _new_identifier() -> str:

@@ -69,7 +69,7 @@ prepare() { # demo | dev
             ;;
         dev)
             say "installing aca-mcp, what its sessions import, and the development tools into .venv"
-            "$PYTHON" -m pip install --quiet --editable '.[cli,local]' --group dev
+            "$PYTHON" -m pip install --quiet --editable '.[cli,local,otel]' --group dev
             ;;
         *) die "no such profile: $profile" ;;
     esac

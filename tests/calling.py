@@ -46,8 +46,10 @@ def text_of(result: CallToolResult) -> str:
 
 
 def images_of(result: CallToolResult) -> list[ImageContent]:
-    """The images, which come after the text."""
-    assert all(block.type == "image" for block in result.content[1:])
+    """The images, which come after the text; links to files come last."""
+    kinds = [block.type for block in result.content[1:]]
+    assert kinds == sorted(kinds)
+    assert set(kinds) <= {"image", "resource_link"}
     return [block for block in result.content if isinstance(block, ImageContent)]
 
 

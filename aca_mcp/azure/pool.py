@@ -231,6 +231,7 @@ class AzureSessionPool:
             max_file_bytes=MAX_FILE_BYTES,
             network=None,
             isolation="hyper-v" if self._api.is_azures else "isolation unknown",
+            can_interrupt=False,
         )
 
     async def _ask_for_metadata(self) -> MetadataAnswer:

@@ -14,6 +14,7 @@ from aca_mcp import __version__
 from aca_mcp.cli.flags import (
     Parser,
     add_emulator_flags,
+    add_install_flags,
     add_setting_flags,
     settings_from,
     wants_help,
@@ -71,6 +72,11 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.emulator import request_from as emulator_request_from
 
         return emulate(settings, emulator_request_from(parsed))
+    if command == "install":
+        from aca_mcp.cli.install import install
+        from aca_mcp.cli.install import request_from as install_request_from
+
+        return install(settings, install_request_from(parsed))
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)
@@ -99,7 +105,7 @@ def _parser() -> Parser:
     def command(name: str, summary: str) -> Parser:
         return commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
 
-    add_setting_flags(command("serve", "Serve MCP over stdin and stdout, or HTTP."), http=True)
+    add_setting_flags(command("serve", "Serve MCP over stdin and stdout, or HTTP."), serves=True)
 
     run = command("exec", "Run Python in a fresh session and show its output.")
     run.add_argument("code", metavar="CODE|SCRIPT", help="Python, a script's path, or - for stdin.")
@@ -122,6 +128,10 @@ def _parser() -> Parser:
     emulator = command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
     add_emulator_flags(emulator)
     add_setting_flags(emulator)
+
+    into_client = command("install", "Put this server into a client's configuration.")
+    add_install_flags(into_client)
+    add_setting_flags(into_client)
 
     add_setting_flags(command("doctor", "Say what would run here, what is missing and the fix."))
     return parser

@@ -13,7 +13,9 @@ from typing import Literal, NoReturn, get_args, get_origin
 from pydantic import SecretStr
 
 from aca_mcp.settings import (
+    AuthSettings,
     HttpSettings,
+    ObservingSettings,
     Settings,
     describe_default,
     flag_name,
@@ -21,7 +23,13 @@ from aca_mcp.settings import (
     variable_name,
 )
 
-_HTTP_FIELDS = frozenset(HttpSettings.model_fields)
+CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
+SERVING_FIELDS = (
+    HttpSettings.model_fields.keys()
+    | AuthSettings.model_fields.keys()
+    | ObservingSettings.model_fields.keys()
+)
+"""The settings of a server that others than its own client reach."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
@@ -36,16 +44,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *, http: bool = False) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
     """Give the parser one flag for each setting, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
+    Secrets have no flag: every user of a machine can read the arguments of every process.
 
     Args:
         parser: of a command.
-        http: the command can serve HTTP; settings of that are nothing to others.
+        serves: the command serves clients; settings of that are nothing to others.
     """
-    fields = [name for name in Settings.model_fields if http or name not in _HTTP_FIELDS]
+    fields = [
+        name
+        for name, info in Settings.model_fields.items()
+        if (serves or name not in SERVING_FIELDS) and info.annotation is not SecretStr
+    ]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
     group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
@@ -75,6 +88,23 @@ def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_install_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
+    parser.add_argument(
+        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
+    )
+    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
+    parser.add_argument("--name", default="python", help="The server's name there.")
+    parser.add_argument(
+        "--project", action="store_true", help="For the project in the current directory alone."
+    )
+    parser.add_argument(
+        "--include-secrets",
+        action="store_true",
+        help="Write secrets that are set now too, in clear text.",
+    )
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings that flags, environment and the named file give together.
 
@@ -101,4 +131,4 @@ def _metavar(annotation: object) -> str:
         return "|".join(str(choice) for choice in get_args(annotation))
     if annotation is int or annotation is float:
         return "N"
-    return "TEXT" if annotation is str or annotation is SecretStr else "PATH"
+    return "TEXT" if annotation is str else "PATH"

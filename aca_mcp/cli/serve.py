@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.pools import open_session_pool
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
+    from aca_mcp.telemetry import Telemetry
 
 
 def serve(settings: Settings) -> int:
@@ -30,32 +36,63 @@ def serve(settings: Settings) -> int:
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
     configure_logging(settings.log_level)
-    if settings.transport != "stdio":
-        anyio.run(_serve_http, settings)
-        return 0
-    if sys.stdin.isatty():
+    if settings.transport == "stdio" and sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
-    anyio.run(_serve_stdio, settings)
+    run = _serve_stdio if settings.transport == "stdio" else _serve_http
+    if settings.otel or settings.metrics:
+        from aca_mcp.telemetry import open_telemetry
+
+        with open_telemetry(
+            otlp=settings.otel, prometheus=settings.metrics, version=__version__
+        ) as telemetry:
+            anyio.run(run, settings, telemetry)
+    else:
+        anyio.run(run, settings, None)
     return 0
 
 
-async def _serve_stdio(settings: Settings) -> None:
+@asynccontextmanager
+async def _open_pool(
+    settings: Settings, telemetry: Telemetry | None
+) -> AsyncGenerator[SessionPool]:
     async with open_session_pool(settings) as pool:
+        if telemetry is None:
+            yield pool
+        else:
+            from aca_mcp.observed import observed
+
+            yield observed(pool, kind=settings.pool_kind)
+
+
+async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
+    async with _open_pool(settings, telemetry) as pool:
         from aca_mcp.server.stdio import serve_stdio
 
         _keep_what_is_imported()
         await serve_stdio(pool, _options(settings))
 
 
-async def _serve_http(settings: Settings) -> None:
+async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
     from aca_mcp.listening import Listener
+    from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
     from aca_mcp.server.http.app import HttpOptions
     from aca_mcp.server.http.serve import check_listener, serve_http
 
     listener = Listener(
         settings.host, settings.port, trusted_proxies=settings.trusted_proxies.replace(" ", "")
     )
-    check_listener(listener, is_authenticated=settings.allow_unauthenticated)
+    who = authentication(
+        AuthenticationOptions(
+            tokens={n: token.get_secret_value() for n, token in settings.static_tokens.items()},
+            issuer=settings.auth_issuer,
+            audience=settings.auth_audience,
+            tenants=settings.tenants,
+            required_scopes=settings.required_scopes,
+            required_roles=settings.required_roles,
+            public_url=settings.public_url,
+        )
+    )
+    check_listener(listener, is_authenticated=who is not None or settings.allow_unauthenticated)
     secret = settings.secret.get_secret_value().encode()
     transports = settings.transports
     http = HttpOptions(
@@ -67,14 +104,23 @@ async def _serve_http(settings: Settings) -> None:
         max_request_bytes=settings.max_request_mib << 20,
         max_concurrent_calls=settings.max_concurrent_calls,
         max_calls_per_minute=settings.max_calls_per_minute,
+        public_url=settings.public_url,
+        transfer_link_seconds=settings.transfer_link_seconds,
+        metrics_text=telemetry.metrics_text if telemetry and settings.metrics else None,
     )
-    async with open_session_pool(settings) as pool:
+    if settings.audit_log:
+        from aca_mcp.server.audit import write_audit_log
+
+        write_audit_log(sys.stderr)
+    async with _open_pool(settings, telemetry) as pool:
         _keep_what_is_imported()
         await serve_http(
             pool,
             _options(settings),
             http,
             listener,
+            authentication=who,
+            audits=settings.audit_log,
             secret=secret or None,
             idle_seconds=settings.session_idle_seconds,
             shutdown_seconds=settings.shutdown_seconds,

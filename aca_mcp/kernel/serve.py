@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from aca_mcp.kernel.changes import changed, snapshot
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ def serve(control: socket.socket, interpreter: Interpreter) -> None:
     ``{"op": "packages", "id": n}`` with what can be imported.
     """
     decoder = FrameDecoder()
+    work_directory = os.getcwd()  # noqa: PTH109 -- code may go elsewhere
     while data := control.recv(_READ_BYTES):
         for frame in decoder.feed(data):
-            control.sendall(_encode(_answer(frame, interpreter)))
+            control.sendall(_encode(_answer(frame, interpreter, work_directory)))
 
 
 def rehearse(interpreter: Interpreter) -> None:
@@ -35,15 +38,17 @@ def rehearse(interpreter: Interpreter) -> None:
     """
     request = encode(Frame({"op": "execute", "id": 0, "code": "import sys\nprint(end='')\n1"}))
     for frame in FrameDecoder().feed(request):
-        _encode(_answer(frame, interpreter))
+        _encode(_answer(frame, interpreter, "."))
     interpreter.forget()
 
 
-def _answer(frame: Frame, interpreter: Interpreter) -> Frame:
+def _answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> Frame:
     number = frame.header["id"]
     if frame.header["op"] == "packages":
         return Frame({"id": number, "packages": installed_packages()})
-    return _result_frame(number, interpreter.run(str(frame.header["code"])))
+    before = snapshot(work_directory)
+    result = interpreter.run(str(frame.header["code"]))
+    return _result_frame(number, result, changed(before, snapshot(work_directory)))
 
 
 def _encode(frame: Frame) -> bytes:
@@ -55,7 +60,7 @@ def _encode(frame: Frame) -> bytes:
         return encode(Frame({**frame.header, "outputs": [{"kind": "display", "data": note}]}))
 
 
-def _result_frame(number: object, result: CellResult) -> Frame:
+def _result_frame(number: object, result: CellResult, files: list[str]) -> Frame:
     error = None
     if result.error_name is not None:
         error = {
@@ -68,6 +73,7 @@ def _result_frame(number: object, result: CellResult) -> Frame:
         "error": error,
         "outputs": result.outputs.entries,
         "duration": result.duration_seconds,
+        "files": [os.fsencode(path).decode(errors="replace") for path in files],
     }
     return Frame(header, result.outputs.blobs)
 

@@ -45,6 +45,7 @@ def build_execution(
         started_session=started_session,
         lost_before=lost_before,
         session_lost=died,
+        files=() if died else reply.files,
     )
 
 

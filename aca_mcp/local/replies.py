@@ -19,6 +19,8 @@ INTERFERED = "its code interfered with the interpreter's own connection"
 """Why a session ends whose replies are not what its kernel would send: a clause."""
 
 _MAX_OUTPUTS = 1000
+_MAX_FILES = 20
+_MAX_PATH_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class ExecutionReply:
 
     outputs: tuple[Output, ...]
     error: ExecutionError | None
+    files: tuple[str, ...] = ()
+    """That the code made or changed."""
 
 
 def parse_execution(frame: Frame) -> ExecutionReply:
@@ -38,7 +42,11 @@ def parse_execution(frame: Frame) -> ExecutionReply:
     entries = _list(frame.header.get("outputs"))[:_MAX_OUTPUTS]
     outputs = tuple(_parse_output(_object(entry), frame.blobs) for entry in entries)
     error = frame.header.get("error")
-    return ExecutionReply(outputs, None if error is None else _parse_error(_object(error)))
+    return ExecutionReply(
+        outputs,
+        None if error is None else _parse_error(_object(error)),
+        _parse_files(frame.header.get("files", [])),
+    )
 
 
 def parse_packages(frame: Frame) -> tuple[Package, ...]:
@@ -78,6 +86,15 @@ def _parse_output(entry: Mapping[str, object], blobs: Sequence[bytes]) -> Output
             case _:
                 raise FrameError("an output has neither text nor an attachment")
     return Output(kind, data)
+
+
+def _parse_files(paths: object) -> tuple[str, ...]:
+    found: list[str] = []
+    for path in _list(paths)[:_MAX_FILES]:
+        if not isinstance(path, str) or len(path) > _MAX_PATH_CHARACTERS:
+            raise FrameError("a file has no path")
+        found.append(_clean(path))
+    return tuple(found)
 
 
 def _parse_error(error: Mapping[str, object]) -> ExecutionError:

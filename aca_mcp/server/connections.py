@@ -34,9 +34,7 @@ class HttpConnections:
         if (key := connection.session_id) is None:
             return None
         if (own := self._own.get(key)) is None:
-            own = self._own[key] = self._sessions.open_own(
-                principal=principal, idle_seconds=self._sessions.idle_seconds
-            )
+            own = self._own[key] = self._sessions.open_own(principal)
             connection.exit_stack.push_async_callback(partial(self._end, key))
         return own
 

@@ -16,11 +16,19 @@ from aca_mcp.server.text import clean, show_name
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from aca_mcp.pool import FileEntry, FileListing
+    from aca_mcp.pool import FileEntry, FileListing, SessionPool
     from aca_mcp.session import PythonSession
 
 MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
+
+
+async def below_work_directory(pool: SessionPool, path: str) -> str:
+    """The path below the work directory, for a model that gives the absolute one."""
+    if not path.startswith("/"):
+        return path
+    root = (await pool.metadata()).work_directory.rstrip("/")
+    return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
 
 
 async def read_at_most(session: PythonSession, path: str, max_bytes: int) -> bytes:

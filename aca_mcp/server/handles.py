@@ -59,6 +59,16 @@ def derive_identifier(secret: bytes, principal: str, key: str) -> str:
     return _text(_digest(secret, "identifier", principal.encode(), key.encode()))
 
 
+def name_in_links(secret: bytes, identifier: str) -> str:
+    """What transfer links call a session that has no handle. Tells nothing of its identifier."""
+    return _text(_digest(secret, "name in links", identifier.encode()))
+
+
+def derive_key(secret: bytes, purpose: str) -> bytes:
+    """A key of 32 bytes for another purpose than handles, from which the secret is not learnt."""
+    return _digest(secret, f"key: {purpose}")
+
+
 def _tag(secret: bytes, principal: str, key: bytes) -> bytes:
     return _digest(secret, "handle", principal.encode(), key)[:_TAG_BYTES]
 

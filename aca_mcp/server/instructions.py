@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS
-
 if TYPE_CHECKING:
     from aca_mcp.server.sessions import Sessions
 
@@ -30,12 +28,12 @@ def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
         sessions: the server's.
         has_connections: every client has a connection, and so a session of its own.
     """
-    idle = _duration(sessions.idle_seconds)
+    idle = duration(sessions.idle_seconds)
     if has_connections:
         return Facts(
             "One session belongs to this connection: variables, imports, functions and files stay "
             "from call to call, also while nobody calls for up to "
-            f"{_duration(MAX_IDLE_SECONDS)}. Work in steps; do not repeat what is there.",
+            f"{idle}. Work in steps; do not repeat what is there.",
             "The session lasts as long as this connection.",
             f"Its session ends with this server, or when nobody has used it for {idle}.",
         )
@@ -49,13 +47,21 @@ def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
     )
 
 
-def instructions(facts: Facts, *, timeout_seconds: float, has_work_dir: bool) -> str:
+def instructions(
+    facts: Facts, *, timeout_seconds: float, has_work_dir: bool, has_links: bool
+) -> str:
     """What a client gives its model before the first call. At most 2,048 characters."""
     work_dir = (
         "\n- upload_from_work_dir and download_to_work_dir copy files between the user's work "
         "directory and the session without passing them through you. Prefer them for anything "
         "large, and to hand results to the user."
         if has_work_dir
+        else ""
+    )
+    links = (
+        "\n- create_transfer_link gives the user a link by which to send a large file to the "
+        "session, or to get one, without passing it through you."
+        if has_links
         else ""
     )
     return f"""\
@@ -71,11 +77,12 @@ list_packages tells what can be imported.
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.
 - Long output is cut in its middle; the whole is left as a file that the result names. \
-Print what you need, not everything.{work_dir}
+Print what you need, not everything.{work_dir}{links}
 - For several independent sessions, call start_session and pass its handle as `session`."""
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as people say it."""
     if seconds >= 7200 and seconds % 3600 == 0:
         return f"{seconds / 3600:.0f} hours"
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

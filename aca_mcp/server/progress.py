@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -11,11 +11,12 @@ from aca_mcp.server.text import clean
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aca_mcp.pool import Execution, OutputCallback, OutputChunk
+    from aca_mcp.pool import OutputCallback, OutputChunk
 
     Report = Callable[[float, None, str], Awaitable[None]]
     """Sends a notification: seconds since the beginning, no total, and a message."""
-    Run = Callable[[OutputCallback], Awaitable[Execution]]
+
+Result = TypeVar("Result")
 
 MIN_INTERVAL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 10
@@ -41,7 +42,9 @@ class _Recent:
         return clean(text).strip("\n")[-_MAX_CHARACTERS:]
 
 
-async def run_with_progress(run: Run, report: Report) -> Execution:
+async def run_with_progress(
+    run: Callable[[OutputCallback], Awaitable[Result]], report: Report
+) -> Result:
     """Run code, reporting its output at most four times a second, and each ten seconds anyway.
 
     Args:
@@ -62,7 +65,7 @@ async def run_with_progress(run: Run, report: Report) -> Execution:
             await report(seconds, None, recent.take() or f"running for {seconds:.0f} s")
             await anyio.sleep(MIN_INTERVAL_SECONDS)
 
-    outcome: list[Execution] = []
+    outcome: list[Result] = []
     failure: list[Exception] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(notify)

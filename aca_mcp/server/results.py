@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aca_mcp.pool import Execution, ExecutionStatus
-from aca_mcp.server.text import clean
+from aca_mcp.server.text import clean, show_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +44,11 @@ class Report:
     body: str
     """What the code wrote and displayed, and its error. The only part that may be cut."""
     closing: str
-    """How the execution ended, where it did not end by itself."""
+    """Which files the code wrote, and how it ended, where it did not end by itself."""
     figures: tuple[Figure, ...]
     is_error: bool
+    files: tuple[str, ...] = ()
+    """Paths of those that the code made or changed."""
 
     @property
     def text(self) -> str:
@@ -81,6 +83,7 @@ def report(execution: Execution, remark: str = "") -> Report:
         closing=closing,
         figures=tuple(figures),
         is_error=execution.status is not ExecutionStatus.SUCCEEDED,
+        files=execution.files,
     )
 
 
@@ -109,6 +112,11 @@ def _opening(execution: Execution) -> str:
 
 
 def _closing(execution: Execution) -> str:
+    written = ", ".join(map(show_name, execution.files))
+    return join(f"[files written: {written}]" if written else "", _ending(execution))
+
+
+def _ending(execution: Execution) -> str:
     if execution.session_lost is not None:
         return (
             f"[The session ended: {clean(execution.session_lost)}. Its variables and files are "

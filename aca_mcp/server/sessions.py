@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 
 from aca_mcp.errors import (
     InvalidRequestError,
@@ -23,8 +24,17 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
+from aca_mcp.server.audit import note_session
 from aca_mcp.server.executions import ExecutionLog
-from aca_mcp.server.handles import check_handle, derive_identifier, new_handle
+from aca_mcp.server.handles import (
+    HANDLE_PREFIX,
+    check_handle,
+    derive_identifier,
+    derive_key,
+    name_in_links,
+    new_handle,
+)
+from aca_mcp.server.runs import Runs
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:
@@ -55,6 +65,7 @@ class OpenSession:
     handle: str = ""
     """What the client calls it; empty for a connection's own."""
     log: ExecutionLog = field(default_factory=ExecutionLog)
+    runs: Runs = field(default_factory=Runs)
 
 
 class Sessions:
@@ -63,6 +74,7 @@ class Sessions:
     def __init__(
         self,
         pool: SessionPool,
+        tasks: anyio.abc.TaskGroup,
         *,
         secret: bytes | None = None,
         idle_seconds: float = MAX_IDLE_SECONDS,
@@ -71,11 +83,13 @@ class Sessions:
 
         Args:
             pool: where they come from.
+            tasks: for executions in the background; cancelled before the sessions are closed.
             secret: what handles are made with. Servers that share it serve each other's handles;
                 None makes handles that are good in this process alone.
-            idle_seconds: a session by handle is ended when nobody has used it for so long.
+            idle_seconds: a session is ended when nobody has used it for so long.
         """
         self.pool = pool
+        self.tasks = tasks
         self.idle_seconds = idle_seconds
         self.is_alone = secret is None
         """No other server can be using what is idle here."""
@@ -83,9 +97,9 @@ class Sessions:
         self._own: set[OpenSession] = set()
         self._by_handle: dict[str, OpenSession] = {}
 
-    def open_own(self, *, principal: str = "", idle_seconds: float) -> OpenSession:
+    def open_own(self, principal: str) -> OpenSession:
         """A session that belongs to a connection. Give it back with ``end``."""
-        session = OpenSession(PythonSession(self.pool), idle_seconds, principal)
+        session = OpenSession(PythonSession(self.pool), self.idle_seconds, principal)
         self._own.add(session)
         return session
 
@@ -127,6 +141,30 @@ class Sessions:
                 "executed."
             )
         return self._by_handle.get(handle) or self._add(principal, handle, existing=True)
+
+    def link_name(self, session: OpenSession) -> str:
+        """What transfer links call a session. It is void once the session was restarted."""
+        return session.handle or name_in_links(self._secret, session.python.identifier)
+
+    async def find_linked(self, principal: str, name: str) -> OpenSession:
+        """The session of a transfer link.
+
+        Raises:
+            SessionLostError: it has ended, or belongs to a connection of another replica.
+        """
+        if name.startswith(HANDLE_PREFIX):
+            return await self.find(principal, name)
+        for own in self._own:
+            if own.principal == principal and self.link_name(own) == name:
+                return own
+        raise SessionLostError(
+            "The session of this link has ended or was restarted, and its files are gone, or "
+            "another replica of this server has it. Ask for a new link. Nothing was moved."
+        )
+
+    def derive_key(self, purpose: str) -> bytes:
+        """A key of 32 bytes that servers which share the secret have in common."""
+        return derive_key(self._secret, purpose)
 
     async def restart(self, session: OpenSession) -> OpenSession:
         """Begin anew with an empty session. One that had a handle gets another.
@@ -206,12 +244,15 @@ class Caller:
             SessionLostError: the handle's session has ended.
         """
         if handle:
-            return await self.sessions.find(self.principal, handle)
+            session = await self.sessions.find(self.principal, handle)
+            note_session(session.python.identifier)
+            return session
         if self.own is None:
             raise InvalidRequestError(
                 "`session` is missing: pass the handle that execute_python, upload_file or "
                 "start_session returned. Nothing was executed."
             )
+        note_session(self.own.python.identifier)
         return self.own
 
     @asynccontextmanager
@@ -241,6 +282,7 @@ class Caller:
             PoolFullError: the client has too many sessions.
         """
         session = self.sessions.start(self.principal)
+        note_session(session.python.identifier)
         try:
             yield session
         except BaseException:
@@ -254,8 +296,8 @@ async def open_sessions(
     pool: SessionPool, *, secret: bytes | None = None, idle_seconds: float = MAX_IDLE_SECONDS
 ) -> AsyncGenerator[Sessions]:
     """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
-    sessions = Sessions(pool, secret=secret, idle_seconds=idle_seconds)
     async with anyio.create_task_group() as tasks:
+        sessions = Sessions(pool, tasks, secret=secret, idle_seconds=idle_seconds)
         tasks.start_soon(sessions.keep)
         try:
             yield sessions

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from aca_mcp.pool import SessionPool
-    from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.app import ServerOptions
+    from aca_mcp.server.python_server import PythonServer
     from aca_mcp.server.sessions import Sessions
 
 _logger = logging.getLogger(__name__)

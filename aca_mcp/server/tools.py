@@ -1,9 +1,8 @@
-"""The tools over a session: what a model can do, each with the description that it reads."""
+"""The tools over a session's files and packages, and over sessions themselves."""
 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -11,26 +10,26 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
-from aca_mcp.pool import Execution, SessionPool
-from aca_mcp.server.answers import MAX_TEXT_BYTES, answer, text_result
-from aca_mcp.server.executions import Record
+from aca_mcp.pool import SessionPool
+from aca_mcp.server.answers import MAX_TEXT_BYTES, text_result
 from aca_mcp.server.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
+    below_work_directory,
     caption,
     content_block,
     read_at_most,
     show_listing,
 )
 from aca_mcp.server.packages import show_packages
-from aca_mcp.server.progress import run_with_progress
-from aca_mcp.server.results import join, report
+from aca_mcp.server.results import join
 from aca_mcp.server.sessions import Caller
 from aca_mcp.server.text import clean, cut, show_name
 from aca_mcp.session import PythonSession
 
-SessionHandle = Annotated[str, Field(description="A session's handle, or empty.")]
-SessionPath = Annotated[str, Field(description="Relative to the work directory.", max_length=4096)]
+# Described once, by start_session and the instructions: the list of tools takes room in a prompt.
+SessionHandle = str
+SessionPath = Annotated[str, Field(max_length=4096)]
 Ctx = Context[Any]
 
 
@@ -42,57 +41,24 @@ class Tools:
         pool: SessionPool,
         caller: Callable[[Ctx], Awaitable[Caller]],
         *,
-        timeout_seconds: float,
         max_text_bytes: int,
-        has_work_dir: bool,
+        way_out: str,
     ) -> None:
         """Describe the tools.
 
         Args:
             pool: asked only where its work directory is.
             caller: tells whose sessions a call may use.
-            timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
-            has_work_dir: there are tools that copy to and from a directory of the host.
+            way_out: the tool by which the user gets a file that is too large for a result, or
+                empty.
         """
         self._pool = pool
         self._caller = caller
-        self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (
-            ", or copy it to the user with download_to_work_dir." if has_work_dir else "."
+            f", or hand it to the user with {way_out}." if way_out else "."
         )
-
-    async def execute_python(
-        self,
-        ctx: Ctx,
-        code: Annotated[str, Field(max_length=1_000_000)],
-        timeout_seconds: Annotated[
-            float, Field(ge=0, le=86_400, description="0 for the server's default.")
-        ] = 0,
-        session: SessionHandle = "",
-    ) -> CallToolResult:
-        """Run Python in an isolated session that keeps variables, imports and files between calls.
-
-        {retention} Returns what was printed, the value of the
-        last expression, errors with their traceback, and every figure as an image. IPython:
-        %magics, !shell commands, display() and top-level await work; input() does not. Code does
-        not see the user's files and may have no network: move files with the file tools. At the
-        timeout the code is interrupted, and state is kept.
-        """
-        caller = await self._caller(ctx)
-        async with caller.session_or_new(session) as (target, remark):
-            execution_id = target.log.begin()
-            execution = await self._run(
-                ctx, target.python, code, timeout_seconds or self._timeout_seconds
-            )
-            target.log.add(Record(execution_id, code, execution))
-            return await answer(
-                None if execution.session_lost else target.python,
-                report(execution, remark),
-                name=f"outputs/{execution_id}",
-                max_text_bytes=self._max_text_bytes,
-            )
 
     async def upload_file(
         self,
@@ -158,9 +124,7 @@ class Tools:
     async def list_packages(
         self,
         ctx: Ctx,
-        query: Annotated[
-            str, Field(description="Names or parts of names, with spaces between; empty for all.")
-        ] = "",
+        query: Annotated[str, Field(description="Names or parts of names, or empty for all.")] = "",
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, with versions, and which of those asked for not."""
@@ -196,27 +160,11 @@ class Tools:
                 await started.python.list_files()
         return text_result(started.handle)
 
-    @staticmethod
-    async def _run(
-        ctx: Ctx, session: PythonSession, code: str, timeout_seconds: float
-    ) -> Execution:
-        run = partial(session.execute, code, timeout_seconds=timeout_seconds)
-        meta = ctx.request_context.meta
-        if meta is None or "progress_token" not in meta:
-            return await run()
-        return await run_with_progress(
-            lambda on_output: run(on_output=on_output), ctx.report_progress
-        )
-
     async def _session(self, ctx: Ctx, handle: str) -> PythonSession:
         return (await (await self._caller(ctx)).session(handle)).python
 
     async def _relative(self, path: str) -> str:
-        """The path below the work directory, for a model that gives the absolute one."""
-        if not path.startswith("/"):
-            return path
-        root = (await self._pool.metadata()).work_directory.rstrip("/")
-        return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
+        return await below_work_directory(self._pool, path)
 
 
 def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:

@@ -20,10 +20,9 @@ Paths = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        description="Files, relative to the work directory; the same path on both sides.",
+        description="Relative to the work directory, and the same on both sides.",
     ),
 ]
-Overwrite = Annotated[bool, Field(description="Replace files that are there.")]
 
 
 class Transfer:
@@ -43,7 +42,7 @@ class Transfer:
         self._caller = caller
 
     async def upload_from_work_dir(
-        self, ctx: Ctx, paths: Paths, overwrite: Overwrite = False, session: SessionHandle = ""
+        self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
     ) -> CallToolResult:
         """Copy files from the user's work directory into the session, to the same paths.
 
@@ -59,7 +58,7 @@ class Transfer:
         return await _each(paths, copy)
 
     async def download_to_work_dir(
-        self, ctx: Ctx, paths: Paths, overwrite: Overwrite = False, session: SessionHandle = ""
+        self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
     ) -> CallToolResult:
         """Copy files from the session into the user's work directory, to the same paths.
 

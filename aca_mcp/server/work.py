@@ -36,5 +36,6 @@ class Work:
     async def finished(self, *, within_seconds: float) -> bool:
         """Wait until nothing goes on. False if that took too long."""
         with anyio.move_on_after(within_seconds):
-            await self._none.wait()
+            while self._running:
+                await self._none.wait()
         return not self._running

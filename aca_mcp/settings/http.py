@@ -36,7 +36,7 @@ class HttpSettings(BaseSettings):
     secret: Annotated[
         SecretStr,
         Field(
-            description="Makes session handles; share it among replicas, at least 32 characters."
+            description="Makes handles and links; share it among replicas, at least 32 characters."
         ),
     ] = SecretStr("")
     session_idle_seconds: Annotated[
@@ -55,6 +55,10 @@ class HttpSettings(BaseSettings):
     max_calls_per_minute: Annotated[
         int, Field(ge=1, le=1_000_000, description="Requests of one principal, on HTTP.")
     ] = 6000
+    transfer_link_seconds: Annotated[
+        float,
+        Field(ge=1, le=86_400, description="How long a link for one file is good, on HTTP."),
+    ] = 900
     shutdown_seconds: Annotated[
         float,
         Field(ge=0, le=600, description="Time that running code gets when the server is stopped."),

@@ -8,14 +8,18 @@ from pydantic_settings import SettingsConfigDict
 from aca_mcp.settings.azure import AzureSettings
 from aca_mcp.settings.common import CommonSettings
 from aca_mcp.settings.http import HttpSettings
+from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
+from aca_mcp.settings.observing import ObservingSettings
 
 ENV_PREFIX = "ACA_MCP_"
 
 _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
-class Settings(LocalSettings, AzureSettings, HttpSettings, CommonSettings):
+class Settings(
+    LocalSettings, AzureSettings, HttpSettings, AuthSettings, ObservingSettings, CommonSettings
+):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(

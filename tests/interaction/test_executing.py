@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from mcp_types import ResourceLink, TextResourceContents
 
 from tests.calling import Caller, images_of, text_of
 
@@ -207,3 +208,42 @@ async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
         handle = await call("start_session")
         assert "in use" in await call.refusal("execute_python", code="1", session=handle)
         assert await call("execute_python", code="2") == "2"
+
+
+async def test_code_in_the_background_is_asked_for_and_interrupted(call: Caller) -> None:
+    heard: list[str] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        assert total is None
+        heard.append(message or "")
+
+    loop = "import time\nx = 5\nwhile True:\n    print('turn')\n    time.sleep(0.1)"
+    begun = await call("execute_python", code=loop, run_in_background=True)
+    name = begun.split()[0].lstrip("[")
+    with anyio.fail_after(20):
+        await call.client.call_tool(
+            "get_execution",
+            {"execution": name, "wait_seconds": 2},
+            progress_callback=on_progress,
+        )
+        assert "turn" in "".join(heard)
+        cancelled = await call.refusal("cancel_execution", execution=name)
+        assert "[Interrupted on request" in cancelled
+        assert "turn" in cancelled
+        assert await call("execute_python", code="x") == "5"
+
+
+async def test_files_that_code_wrote_are_named_and_linked(call: Caller) -> None:
+    result = await call.result(
+        "execute_python", code="open('made by code.csv', 'w').write('x'); print('done')"
+    )
+    assert text_of(result).endswith("done\n[files written: made by code.csv]")
+    (link,) = [block for block in result.content if isinstance(block, ResourceLink)]
+    assert link.uri == "aca://sessions/current/files/made%20by%20code.csv"
+    assert link.mime_type == "text/csv"
+    (content,) = (await call.client.read_resource(link.uri)).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.text == "x"
+    again = await call.result("execute_python", code="print('nothing written')")
+    assert text_of(again) == "nothing written"
+    assert len(again.content) == 1

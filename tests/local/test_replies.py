@@ -17,7 +17,18 @@ from aca_mcp.pool import ExecutionError, Output, Package
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)
 known_keys = st.sampled_from(
-    ["outputs", "error", "packages", "kind", "data", "blob", "name", "message", "traceback"]
+    [
+        "outputs",
+        "error",
+        "files",
+        "packages",
+        "kind",
+        "data",
+        "blob",
+        "name",
+        "message",
+        "traceback",
+    ]
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text,
@@ -100,3 +111,11 @@ def test_half_of_a_character_is_shown_as_its_escape() -> None:
 def test_outputs_without_end_are_cut() -> None:
     header = {"outputs": [{"kind": "display", "data": dict[str, object]()}] * 5000}
     assert len(parse_execution(Frame(header)).outputs) == 1000
+
+
+def test_files_are_paths_and_only_so_many() -> None:
+    header: dict[str, object] = {"outputs": [], "error": None, "files": ["a"] * 21}
+    assert parse_execution(Frame(header)).files == ("a",) * 20
+    for wrong in ("a", [1], ["x" * 5000], {"a": 1}):
+        with pytest.raises(FrameError):
+            parse_execution(Frame({**header, "files": wrong}))

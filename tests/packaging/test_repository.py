@@ -66,10 +66,11 @@ def test_every_script_that_a_document_names_can_be_run(document: Path) -> None:
 def test_the_readme_uses_commands_and_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
     # What `az` is told is its own business.
     readme = re.sub(r"(?ms)^[^\n]*\baz .*?[^\\]$", "", text_of("README.md"))
-    for command in ("serve", "exec", "emulator", "doctor"):
+    for command in ("serve", "exec", "emulator", "install", "doctor"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) | {"--security-opt", "--write"}
+    known |= {"--rm", "--tag", "--test"}
     assert set(re.findall(r"(?<=[\s`\"])--[a-z][a-z-]+", readme)) <= known
     assert set(re.findall(r"aca-mcp (serve|exec|doctor)\b", readme)) >= {"exec", "doctor"}

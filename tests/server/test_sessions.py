@@ -15,9 +15,20 @@ from tests.calling import until
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from anyio.abc import TaskGroup
+
     from aca_mcp.pool import SessionInfo
 
 SECRET = b"s" * 32
+
+
+@pytest.fixture
+async def tasks() -> AsyncGenerator[TaskGroup]:
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
 
 
 class BlindPool(ToyPool):
@@ -43,9 +54,10 @@ async def test_any_server_with_the_secret_serves_a_handle(toy_pool: ToyPool) -> 
 
 
 async def test_a_session_that_ended_elsewhere_is_not_begun_anew_in_silence(
-    toy_pool: ToyPool,
+    toy_pool: ToyPool, tasks: TaskGroup
 ) -> None:
-    sessions, other = Sessions(toy_pool, secret=SECRET), Sessions(toy_pool, secret=SECRET)
+    sessions = Sessions(toy_pool, tasks, secret=SECRET)
+    other = Sessions(toy_pool, tasks, secret=SECRET)
     handle = sessions.start("").handle
     await (await sessions.find("", handle)).python.execute("x = 1")
     toy_pool.lose(None)
@@ -54,9 +66,9 @@ async def test_a_session_that_ended_elsewhere_is_not_begun_anew_in_silence(
     assert toy_pool.sessions == {}
 
 
-async def test_where_the_pool_cannot_tell_the_next_result_does() -> None:
+async def test_where_the_pool_cannot_tell_the_next_result_does(tasks: TaskGroup) -> None:
     pool = BlindPool()
-    here, there = Sessions(pool, secret=SECRET), Sessions(pool, secret=SECRET)
+    here, there = Sessions(pool, tasks, secret=SECRET), Sessions(pool, tasks, secret=SECRET)
     handle = here.start("").handle
     await (await here.find("", handle)).python.execute("x = 1")
     pool.lose(None)
@@ -92,10 +104,10 @@ async def test_one_that_runs_code_is_used(toy_pool: ToyPool) -> None:
 
 
 async def test_clients_have_so_many_each(
-    toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+    toy_pool: ToyPool, tasks: TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "MAX_HANDLES", 1)
-    sessions = Sessions(toy_pool)
+    sessions = Sessions(toy_pool, tasks)
     sessions.start("ann")
     with pytest.raises(PoolFullError):
         sessions.start("ann")
@@ -103,9 +115,9 @@ async def test_clients_have_so_many_each(
 
 
 async def test_a_caller_without_a_connection_gets_a_session_and_its_name(
-    toy_pool: ToyPool,
+    toy_pool: ToyPool, tasks: TaskGroup
 ) -> None:
-    caller = Caller(Sessions(toy_pool), "ann", None)
+    caller = Caller(Sessions(toy_pool, tasks), "ann", None)
     async with caller.session_or_new("") as (session, remark):
         await session.python.execute("x = 1")
     assert f'session="{session.handle}"' in remark
@@ -115,8 +127,10 @@ async def test_a_caller_without_a_connection_gets_a_session_and_its_name(
         await caller.session("")
 
 
-async def test_a_session_whose_handle_is_never_told_is_ended(toy_pool: ToyPool) -> None:
-    sessions = Sessions(toy_pool)
+async def test_a_session_whose_handle_is_never_told_is_ended(
+    toy_pool: ToyPool, tasks: TaskGroup
+) -> None:
+    sessions = Sessions(toy_pool, tasks)
     caller = Caller(sessions, "", None)
     handles: list[str] = []
 
@@ -133,9 +147,9 @@ async def test_a_session_whose_handle_is_never_told_is_ended(toy_pool: ToyPool) 
         await sessions.find("", handles[0])
 
 
-async def test_a_log_forgets_the_oldest(toy_pool: ToyPool) -> None:
-    sessions = Sessions(toy_pool)
-    own = sessions.open_own(idle_seconds=60)
+async def test_a_log_forgets_the_oldest(toy_pool: ToyPool, tasks: TaskGroup) -> None:
+    sessions = Sessions(toy_pool, tasks)
+    own = sessions.open_own("")
     execution = await own.python.execute("print('x')")
     log = ExecutionLog()
     for _ in range(MAX_RECORDS + 1):
@@ -152,7 +166,7 @@ async def test_a_log_forgets_the_oldest(toy_pool: ToyPool) -> None:
 
 async def test_restarting_forgets_what_ran(toy_pool: ToyPool) -> None:
     async with open_sessions(toy_pool) as sessions:
-        own = sessions.open_own(idle_seconds=60)
+        own = sessions.open_own("")
         execution = await own.python.execute("1")
         own.log.add(Record(own.log.begin(), "1", execution))
         assert await sessions.restart(own) is own

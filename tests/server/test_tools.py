@@ -17,10 +17,9 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
-from aca_mcp.server import app as app_module
 from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import Sessions, open_sessions
+from aca_mcp.server.sessions import MAX_IDLE_SECONDS, open_sessions
 from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 
@@ -42,9 +41,11 @@ def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
 
     @asynccontextmanager
     async def connected(
-        pool: ToyPool = toy_pool, options: ServerOptions | None = None
+        pool: ToyPool = toy_pool,
+        options: ServerOptions | None = None,
+        idle_seconds: float = MAX_IDLE_SECONDS,
     ) -> AsyncGenerator[Caller]:
-        async with open_sessions(pool) as sessions:
+        async with open_sessions(pool, idle_seconds=idle_seconds) as sessions:
             server = create_server(sessions, options or ServerOptions())
             async with Client(server, mode=mode) as client:
                 yield Caller(client)
@@ -102,8 +103,8 @@ async def test_timeouts_keep_state_and_the_pool_bounds_them(connect: Connect) ->
 async def test_wrong_arguments_are_answered_with_a_sentence(connect: Connect) -> None:
     async with connect() as call:
         assert await call.refusal("execute_python", code="1", timeout=3) == (
-            "execute_python has no argument 'timeout'; it takes code, timeout_seconds, session. "
-            "Nothing was executed."
+            "execute_python has no argument 'timeout'; it takes code, timeout_seconds, "
+            "run_in_background, session. Nothing was executed."
         )
         assert await call.refusal("execute_python") == (
             "execute_python: `code`: field required. Nothing was executed."
@@ -292,8 +293,7 @@ async def test_what_nobody_uses_for_long_is_ended_and_said_so(
     connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(app_module, "MAX_IDLE_SECONDS", 0.1)
-    async with connect() as call:
+    async with connect(idle_seconds=0.1) as call:
         await call("execute_python", code="await __import__('anyio').sleep(0.3)")
         assert len(toy_pool.sessions) == 1, "it was used all the time"
         await until(lambda: not toy_pool.sessions)
@@ -320,6 +320,8 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
         tools = (await call.client.list_tools()).tools
         assert [tool.name for tool in tools] == [
             "execute_python",
+            "get_execution",
+            "cancel_execution",
             "upload_file",
             "download_file",
             "list_files",
@@ -329,7 +331,7 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
             "start_session",
         ]
         listing = await more.client.list_tools()
-        assert [tool.name for tool in listing.tools[8:]] == [
+        assert [tool.name for tool in listing.tools[10:]] == [
             "upload_from_work_dir",
             "download_to_work_dir",
         ]
@@ -356,7 +358,8 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert "upload_from_work_dir" in instructions
         assert client.server_info is not None
         assert client.server_info.version == __version__
-    assert "work_dir" not in (create_server(Sessions(toy_pool), ServerOptions()).instructions or "")
+    async with open_sessions(toy_pool) as sessions:
+        assert "work_dir" not in (create_server(sessions, ServerOptions()).instructions or "")
 
 
 async def test_files_are_copied_from_and_to_the_work_directory(

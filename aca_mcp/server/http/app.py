@@ -1,41 +1,55 @@
 """Puts the HTTP side together: routes, and what each request passes on its way to them.
 
 Order matters. Outermost is the guard, which needs nothing but headers; then authentication, so
-that what follows knows the principal; then limits; then the transports. Probes pass them all.
+that what follows knows the principal; then limits; then the transports. Probes pass them all,
+and transfer links, which are their own credential and count for their own principal, all but the
+guard.
 """
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-import anyio
+import anyio.to_thread
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
+from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.connections import HttpConnections
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.http.streams import open_streams
+from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
+from aca_mcp.server.links import Links
+from aca_mcp.server.transfer_links import LinkOffer
 from aca_mcp.server.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from aca_mcp.server.app import PythonServer, ServerOptions
+    from aca_mcp.server.app import ServerOptions
+    from aca_mcp.server.audit import AuditLog
+    from aca_mcp.server.auth.authentication import Authentication
+    from aca_mcp.server.python_server import PythonServer
     from aca_mcp.server.sessions import Sessions
+    from aca_mcp.server.tools import Ctx
 
 _HEALTH = "/healthz"
 _READINESS = "/readyz"
+_METRICS = "/metrics"
 _MESSAGES = "/messages/"
 
 
@@ -55,6 +69,11 @@ class HttpOptions:
     """Of one principal."""
     max_calls_per_minute: int = 6000
     """Of one principal."""
+    transfer_link_seconds: float = 900
+    public_url: str = ""
+    """Of streamable HTTP as clients know it; empty for what their requests say."""
+    metrics_text: Callable[[], tuple[bytes, str]] | None = None
+    """What Prometheus scrapes, and its content type; None to leave that out."""
 
 
 class HttpApp:
@@ -86,7 +105,13 @@ class HttpApp:
 
 @asynccontextmanager
 async def open_http_app(
-    sessions: Sessions, options: ServerOptions, http: HttpOptions
+    sessions: Sessions,
+    options: ServerOptions,
+    http: HttpOptions,
+    *,
+    authentication: Authentication | None = None,
+    audit: AuditLog | None = None,
+    make_server: Callable[..., PythonServer] = create_server,
 ) -> AsyncGenerator[HttpApp]:
     """The app, for as long as the block lasts. Streams that are open then are closed.
 
@@ -94,17 +119,31 @@ async def open_http_app(
         sessions: of all clients. They are not closed with the app.
         options: of the MCP server.
         http: of its transports.
+        authentication: who may call; None for anybody.
+        audit: told of each call of a tool.
+        make_server: takes what ``create_server`` takes.
     """
     health, work = Health(sessions.pool), Work()
-    principal = _nobody
+    limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
+    links = Links(
+        sessions.derive_key("transfer links"), lifetime_seconds=http.transfer_link_seconds
+    )
+    offer = LinkOffer(links, partial(_transfer_url, http))
     routes: list[BaseRoute] = [
         Route(_HEALTH, health.alive),
         Route(_READINESS, health.ready),
+        *(authentication.routes if authentication else ()),
+        *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
     ]
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
-            server = create_server(
-                sessions, options, principal=principal, http=HttpConnections(sessions)
+            server = make_server(
+                sessions,
+                options,
+                principal=principal,
+                http=HttpConnections(sessions),
+                links=offer,
+                audit=audit,
             )
             manager = StreamableHTTPSessionManager(
                 server.lowlevel,
@@ -115,19 +154,22 @@ async def open_http_app(
             await stack.enter_async_context(manager.run())
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
-            server = create_server(sessions, options, principal=principal, work=work)
+            server = make_server(
+                sessions, options, principal=principal, work=work, links=offer, audit=audit
+            )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(
-                _open_streams(server, transport, http.max_connections)
+                open_streams(server, transport, http.max_connections, work)
             )
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
         guard = Guard(http.allowed_hosts, http.allowed_origins)
-        limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
-        unguarded = frozenset({_HEALTH, _READINESS})
+        unguarded = frozenset({_HEALTH, _READINESS, _METRICS})
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
+            Middleware(TransfersMiddleware, Transfers(sessions, links, limits, work)),
+            *([authentication.middleware(open_paths=unguarded)] if authentication else []),
             Middleware(LimitsMiddleware, limits, principal),
         ]
         yield HttpApp(Starlette(routes=routes, middleware=middleware), health, work)
@@ -143,33 +185,6 @@ class _Endpoint:
         await self._app(scope, receive, send)
 
 
-@asynccontextmanager
-async def _open_streams(
-    server: PythonServer, transport: SseServerTransport, most: int
-) -> AsyncGenerator[ASGIApp]:
-    """The endpoint of SSE connections, which are ended with the block."""
-    open_scopes: set[anyio.CancelScope] = set()
-
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        if len(open_scopes) >= most:
-            response = PlainTextResponse("Too many connections.", 503, {"Retry-After": "5"})
-            await response(scope, receive, send)
-            return
-        with anyio.CancelScope() as connection:
-            open_scopes.add(connection)
-            try:
-                async with transport.connect_sse(scope, receive, send) as (read, write):
-                    await server.serve(read, write)
-            finally:
-                open_scopes.discard(connection)
-
-    try:
-        yield stream
-    finally:
-        for connection in open_scopes:
-            connection.cancel()
-
-
 def _cors(origins: frozenset[str]) -> Middleware:
     """Lets the browser hand our answers to the pages that may call."""
     return Middleware(
@@ -181,6 +196,21 @@ def _cors(origins: frozenset[str]) -> Middleware:
     )
 
 
-def _nobody() -> str:
-    """The principal where clients are not told apart."""
-    return ""
+def _transfer_url(http: HttpOptions, context: Ctx, token: str) -> str:
+    """Where a token is good, by the name that the client itself called this server."""
+    if http.public_url:
+        base = http.public_url.rstrip("/").removesuffix(http.http_path or "")
+    else:
+        request = cast("Request", context.request_context.request)
+        base = str(request.base_url).rstrip("/")
+    return f"{base}{TRANSFERS_PATH}{token}"
+
+
+def _metrics(
+    text: Callable[[], tuple[bytes, str]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        body, content_type = await anyio.to_thread.run_sync(text)
+        return Response(body, media_type=content_type)
+
+    return answer

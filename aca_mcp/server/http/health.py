@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 from starlette.responses import PlainTextResponse
 
-from aca_mcp.errors import SessionPoolError
+from aca_mcp.errors import NotSupportedError, SessionPoolError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 5
+_NOBODYS = "nobodys"
+"""Looked for because pools remember their metadata, and would give it though they are gone."""
 _REMEMBER_SECONDS = 2
 """Whoever asks needs no token: asking often must not cost the pool."""
 
@@ -51,6 +54,8 @@ class Health:
             try:
                 with anyio.fail_after(_ASK_SECONDS):
                     await self._pool.metadata()
+                    with suppress(NotSupportedError):
+                        await self._pool.get_session(_NOBODYS)
                 self._is_ready = True
             except (SessionPoolError, TimeoutError) as error:
                 _logger.warning("The session pool does not answer: %s", error)

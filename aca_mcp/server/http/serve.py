@@ -10,6 +10,8 @@ import anyio
 
 from aca_mcp.errors import SettingsError
 from aca_mcp.listening import LOOPBACK, HttpServer
+from aca_mcp.server.audit import AuditLog
+from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.app import open_http_app
 from aca_mcp.server.sessions import open_sessions
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from aca_mcp.listening import Listener
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
+    from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.http.app import HttpOptions
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ async def serve_http(
     http: HttpOptions,
     listener: Listener,
     *,
+    authentication: Authentication | None,
+    audits: bool,
     secret: bytes | None,
     idle_seconds: float,
     shutdown_seconds: float,
@@ -62,6 +67,8 @@ async def serve_http(
         options: of the MCP server.
         http: of its transports.
         listener: where to listen.
+        authentication: who may call; None for anybody.
+        audits: each call of a tool is told to the audit log.
         secret: what handles are made with, shared among replicas; None for one of this process.
         idle_seconds: a session that nobody uses for so long is ended.
         shutdown_seconds: for running calls to finish.
@@ -71,25 +78,33 @@ async def serve_http(
     """
     if secret is None:
         _logger.warning(
-            "ACA_MCP_SECRET is not set: session handles are good until this process ends, and on "
-            "no other replica."
+            "ACA_MCP_SECRET is not set: session handles and links are good until this process "
+            "ends, and on no other replica."
         )
-    async with anyio.create_task_group() as tasks:
-        async with (
-            open_sessions(pool, secret=secret, idle_seconds=idle_seconds) as sessions,
-            open_http_app(sessions, options, http) as app,
-        ):
-            server = HttpServer(
-                app,
-                listener,
-                title="aca-mcp: serving MCP at",
-                drain_seconds=_CONNECTIONS_SECONDS,
-            )
-            tasks.start_soon(server.serve_until_told)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+            async with (
+                open_sessions(pool, secret=secret, idle_seconds=idle_seconds) as sessions,
+                open_http_app(
+                    sessions,
+                    options,
+                    http,
+                    authentication=authentication,
+                    audit=AuditLog(principal, secret=secret) if audits else None,
+                ) as app,
+            ):
+                server = HttpServer(
+                    app,
+                    listener,
+                    title="aca-mcp: serving MCP at",
+                    drain_seconds=_CONNECTIONS_SECONDS,
+                )
+                tasks.start_soon(server.serve_until_told)
+                if authentication is not None:
+                    tasks.start_soon(authentication.warm_up)
                 async for _ in signals:
                     break
                 server.stop_accepting()
                 if not await app.drain(within_seconds=shutdown_seconds):
                     _logger.warning("Calls that were still running are ended with their sessions.")
-        server.should_exit = True
+            server.should_exit = True

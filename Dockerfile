@@ -1,0 +1,40 @@
+# The server with its embedded session pool.
+#
+#   docker run -i --rm IMAGE                                             stdio
+#   docker run --rm -p 8000:8000 -e ACA_MCP_AUTH_TOKENS=me=TOKEN IMAGE \
+#     serve --transport http --host 0.0.0.0                              http://localhost:8000/mcp
+#
+# Sessions are held by the `landlock` isolation here: a container's own system call filter leaves
+# no namespaces to make, and no privilege is asked for.
+
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /source
+RUN ["python", "-m", "venv", "/opt/aca-mcp"]
+COPY pyproject.toml README.md LICENSE ./
+# Dependencies are a layer of their own, made again only when pyproject.toml changes.
+RUN mkdir aca_mcp && touch aca_mcp/__init__.py && \
+    /opt/aca-mcp/bin/python -m pip install --no-cache-dir '.[local]'
+COPY aca_mcp ./aca_mcp
+# pip has done its work then, and a session has no network to use it in.
+RUN /opt/aca-mcp/bin/python -m pip install --no-cache-dir --no-deps --force-reinstall . && \
+    /opt/aca-mcp/bin/python -m pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim-bookworm
+LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
+      org.opencontainers.image.title="aca-mcp" \
+      org.opencontainers.image.description="An MCP server that gives a language model a stateful, isolated Python interpreter." \
+      org.opencontainers.image.source="https://github.com/aca-mcp/aca-mcp" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=build /opt/aca-mcp /opt/aca-mcp
+ENV PATH="/opt/aca-mcp/bin:$PATH"
+# Numbered, so that Kubernetes can see that it is not root.
+RUN ["useradd", "--uid", "10001", "--create-home", "--shell", "/usr/sbin/nologin", "aca-mcp"]
+USER 10001:10001
+WORKDIR /home/aca-mcp
+EXPOSE 8000
+# Of the service. Over stdio the client is the judge, and nothing listens.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request as http; http.urlopen(f\"http://127.0.0.1:{os.environ.get('ACA_MCP_PORT', 8000)}/healthz\", timeout=4)"]
+ENTRYPOINT ["aca-mcp"]
+CMD ["serve"]

@@ -1,0 +1,40 @@
+"""Code as models write it: blocks with the name of a language, and what they import. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+_PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
+_IPYTHON_ALONE = re.compile(r"\s*[%!?]")
+"""Lines that are no Python: magics, commands and questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """Code as it stands in a model's answer: a fenced block with the name of a language."""
+
+    code: str
+    language: str = "python"
+
+    @property
+    def is_python(self) -> bool:
+        """The name is one of Python's, or there is none."""
+        return self.language.strip().lower() in _PYTHON
+
+
+def imported_names(code: str) -> list[str]:
+    """Top-level names of what code imports, sorted; none for code with a syntax error."""
+    lines = ["" if _IPYTHON_ALONE.match(line) else line for line in code.splitlines()]
+    try:
+        tree = ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return sorted(found)

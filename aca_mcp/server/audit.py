@@ -1,0 +1,132 @@
+"""The audit log: one line of JSON for each call of a tool, on a logger of its own.
+
+A line says when, who, which tool, in which session, for how long, and how it ended. It has no code,
+no arguments, no file names and no identifiers: a session is told apart by a keyed hash.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import re
+import secrets
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.errors import AcaMcpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import TextIO
+
+_logger = logging.getLogger("aca_mcp.audit")
+
+OK = "ok"
+FAILED = "failed"
+"""There is a result, and it is of a failure: the code raised, or was stopped."""
+CANCELLED = "cancelled"
+_HASH_CHARACTERS = 16
+_MAX_CHARACTERS = 512
+"""Of a text that comes from outside: names of tools and principals."""
+_WORD_BEGINS = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@dataclass(slots=True)
+class AuditedCall:
+    """One call, while it is made."""
+
+    identifier: str = ""
+    """Of the session that it is made in, as soon as that is known."""
+    outcome: str = OK
+    """Set to ``FAILED`` where a call fails without raising."""
+
+
+_current: ContextVar[AuditedCall | None] = ContextVar("audited_call", default=None)
+
+
+def note_session(identifier: str) -> None:
+    """Say which session the call that is being served is made in; the last one counts."""
+    if (call := _current.get()) is not None:
+        call.identifier = identifier
+
+
+class AuditLog:
+    """Writes the lines."""
+
+    def __init__(self, principal: Callable[[], str], *, secret: bytes | None = None) -> None:
+        """Describe it.
+
+        Args:
+            principal: who makes the call that is being served.
+            secret: what sessions are hashed with. Servers that share it give a session the same
+                hash; None makes hashes that mean something in this process alone.
+        """
+        self._principal = principal
+        self._secret = secret or secrets.token_bytes(32)
+
+    @contextmanager
+    def call(self, tool: str) -> Generator[AuditedCall]:
+        """Write a line when the block ends, however it does.
+
+        Args:
+            tool: its name, as the client gave it.
+        """
+        begun, principal = time.perf_counter(), self._principal()
+        call = AuditedCall()
+        token = _current.set(call)
+        try:
+            yield call
+        except BaseException as error:
+            call.outcome = outcome_of(error)
+            raise
+        finally:
+            _current.reset(token)
+            self._write(principal, tool, call, time.perf_counter() - begun)
+
+    def _write(self, principal: str, tool: str, call: AuditedCall, seconds: float) -> None:
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "principal": principal[:_MAX_CHARACTERS],
+            "tool": tool[:_MAX_CHARACTERS],
+            "session": self._hash(call.identifier),
+            "duration_ms": round(seconds * 1000, 1),
+            "outcome": call.outcome,
+        }
+        # In ASCII, so that nothing in it can end the line or act on a terminal.
+        _logger.info("%s", json.dumps(line, ensure_ascii=True))
+
+    def _hash(self, identifier: str) -> str:
+        if not identifier:
+            return ""
+        digest = hmac.digest(self._secret, b"audit\0" + identifier.encode(), "sha256")
+        return digest.hex()[:_HASH_CHARACTERS]
+
+
+def outcome_of(error: BaseException) -> str:
+    """How a call ended that raised: ``cancelled``, or the kind of the error, as ``session_lost``.
+
+    What is not an error of this package is ``error``, whatever its kind.
+    """
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return CANCELLED
+    for reason in (error, error.__cause__):
+        if isinstance(reason, AcaMcpError):
+            kind = type(reason).__name__.removesuffix("Error")
+            return _WORD_BEGINS.sub("_", kind).lower()
+    return "error"
+
+
+def write_audit_log(stream: TextIO) -> None:
+    """Send the lines to a stream, as they are, whatever else is logged. For one call at start."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _logger.addHandler(handler)
+    _logger.setLevel(logging.INFO)
+    _logger.propagate = False

@@ -1,0 +1,1 @@
+"""What clients can read beside calling tools: sessions, their files, results and notebooks."""

@@ -1,0 +1,50 @@
+"""Completes what a person types into a template or a prompt: files, packages, executions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_types import Completion
+
+from aca_mcp.errors import SessionPoolError
+from aca_mcp.server.resources.uris import CURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aca_mcp.server.sessions import Caller
+
+_MOST = 100
+"""The protocol's bound (server/utilities/completion)."""
+
+
+async def complete(caller: Caller, argument: str, typed: str, session: str) -> Completion:
+    """What an argument can be, beginning with what was typed; nothing where that is not known.
+
+    Args:
+        caller: whose files and packages are offered.
+        argument: its name, as templates and prompts have it.
+        typed: so far.
+        session: the one that was given before; empty for the connection's own.
+    """
+    if argument == "session":
+        return _completion([CURRENT] if caller.own is not None else [], typed)
+    try:
+        target = await caller.session("" if session == CURRENT else session)
+        if argument == "execution":
+            return _completion((record.id for record in target.log), typed)
+        if not target.python.is_allocated:
+            return _completion((), typed)
+        if argument == "path":
+            files = await target.python.list_files(recursive=True)
+            return _completion((file.path for file in files.entries if file.kind == "file"), typed)
+        if argument == "package":
+            return _completion((found.name for found in await target.python.list_packages()), typed)
+    except SessionPoolError:
+        pass  # a completion that cannot be had is none; reading says why
+    return _completion((), typed)
+
+
+def _completion(candidates: Iterable[str], typed: str) -> Completion:
+    found = [text for text in candidates if text.lower().startswith(typed.lower())]
+    return Completion(values=found[:_MOST], total=len(found), has_more=len(found) > _MOST)

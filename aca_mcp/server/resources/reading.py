@@ -1,0 +1,122 @@
+"""Reads resources, for callers who may use the session that each belongs to."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from typing import TYPE_CHECKING
+
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+
+from aca_mcp.errors import FileMissingError, NotSupportedError
+from aca_mcp.server.files import MAX_DOWNLOAD_BYTES, read_at_most
+from aca_mcp.server.resources.notebook import MIME_TYPE, notebook
+from aca_mcp.server.results import image_type, report
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import SessionPool
+    from aca_mcp.server.resources.uris import ResourceUri
+    from aca_mcp.server.sessions import Caller, OpenSession
+
+_BYTES = "application/octet-stream"
+
+
+async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
+    """The content of a resource.
+
+    Raises:
+        InvalidRequestError: the caller has no such session.
+        SessionLostError: the session has ended.
+        SessionFileError: the file is not there, or cannot be read.
+        SessionPoolError: whatever else the pool says.
+    """
+    session = await caller.session(resource.handle)
+    match resource.kind:
+        case "session":
+            return _text(await _status(caller.sessions.pool, session), "application/json")
+        case "notebook":
+            return _text(notebook(session.log), MIME_TYPE)
+        case "outputs":
+            return _text(_output(session, resource.name), "text/plain")
+        case "packages" | "package":
+            return _text(await _packages(session, resource.name), "text/plain")
+        case "files":
+            content = await read_at_most(session.python, resource.name, MAX_DOWNLOAD_BYTES)
+            return file_contents(resource.name, content)
+
+
+def file_contents(path: str, content: bytes) -> ReadResourceContents:
+    """A file: text as text, other bytes as bytes, each with the type that it has."""
+    if (mime_type := image_type(content)) is not None:
+        return ReadResourceContents(content, mime_type)
+    guess = mime_type_of(path)
+    if b"\0" not in content:
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            # A name may promise what the content is not.
+            is_text = guess.startswith("text/") or guess in _TEXT_TYPES
+            return _text(text, guess if is_text else "text/plain")
+    is_bytes = not guess.startswith("text/") and guess not in _TEXT_TYPES
+    return ReadResourceContents(content, guess if is_bytes else _BYTES)
+
+
+def mime_type_of(path: str) -> str:
+    """What a file's name says that it is."""
+    return mimetypes.guess_type(path)[0] or _BYTES
+
+
+_TEXT_TYPES = frozenset(
+    {"application/json", "application/javascript", "application/xml", "image/svg+xml"}
+)
+
+
+def _text(text: str, mime_type: str) -> ReadResourceContents:
+    # Half of a character cannot be sent.
+    return ReadResourceContents(text.encode(errors="replace").decode(), mime_type)
+
+
+async def _status(pool: SessionPool, session: OpenSession) -> str:
+    metadata = await pool.metadata()
+    status: dict[str, object] = {
+        "pool": metadata.kind,
+        "runtime": metadata.runtime,
+        "isolation": metadata.isolation,
+        "network": metadata.network,
+        "work_directory": metadata.work_directory,
+        "executions": sum(1 for _ in session.log),
+    }
+    try:
+        info = await pool.get_session(session.python.identifier)
+    except NotSupportedError:
+        status["status"] = "unknown"
+        return json.dumps(status, indent=1)
+    if info is None:
+        status["status"] = "not started"
+    else:
+        status |= {
+            "status": "running code" if info.running else "ready",
+            "created": info.created_at.isoformat(),
+            "last_used": info.last_used_at.isoformat(),
+            "expires": info.expires_at.isoformat() if info.expires_at else None,
+        }
+    return json.dumps(status, indent=1)
+
+
+def _output(session: OpenSession, execution_id: str) -> str:
+    record = session.log.get(execution_id)
+    if record is None:
+        raise FileMissingError(
+            "This session has no such execution, or has forgotten it. Its newest are kept."
+        )
+    return report(record.execution).text
+
+
+async def _packages(session: OpenSession, name: str) -> str:
+    packages = await session.python.list_packages()
+    found = [package for package in packages if not name or package.name == name]
+    if name and not found:
+        raise FileMissingError("The session has no package of that name.")
+    return "\n".join(f"{package.name}=={package.version}" for package in found)

@@ -1,0 +1,28 @@
+"""These tests need Node and more in a place of its own; `scripts/conformance` makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.environment import CACHE, listening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+collect_ignore_glob = [] if (CACHE / ".prepared").exists() else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The server that users get, over HTTP and SSE."""
+    with listening("aca_mcp", "serve", "--transport", "http,sse", "--port", "0") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def fixtures_address() -> Iterator[str]:
+    """The same composition with the suite's fixtures on it."""
+    with listening("tests.conformance.fixtures_server") as address:
+        yield address

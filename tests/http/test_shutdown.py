@@ -1,0 +1,121 @@
+"""What probes are told, and what becomes of running code when a server is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from mcp import MCPError
+
+from aca_mcp.errors import SessionPoolError
+from aca_mcp.server.http import health
+from tests.calling import until
+from tests.http.clients import Endpoint, connected
+from tests.server.http.serving import server_process
+
+if TYPE_CHECKING:
+    from aca_mcp.pool import PoolMetadata
+    from tests.http.clients import Era, Transport
+    from tests.http.conftest import Serve
+    from tests.toy_pool import ToyPool
+
+SLOW = "print('on', flush=True)\nimport time; time.sleep({}); 'finished'"
+
+
+async def test_probes_are_for_anybody_and_tell_nothing(serve: Serve) -> None:
+    async with serve() as server:
+        for path, text in (("/healthz", "alive\n"), ("/readyz", "ready\n")):
+            for headers in ({}, {"Host": "10.1.2.3"}, {"Origin": "https://evil.example"}):
+                answer = await server.http.get(path, headers=headers)
+                assert (answer.status_code, answer.text) == (200, text)
+
+
+async def test_a_pool_that_does_not_answer_is_not_ready_and_is_asked_again(
+    serve: Serve, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_REMEMBER_SECONDS", 0)
+
+    async def away() -> PoolMetadata:
+        raise SessionPoolError("secret detail")
+
+    async with serve() as server:
+        assert (await server.http.get("/readyz")).status_code == 200
+        with monkeypatch.context() as pool_is:
+            pool_is.setattr(toy_pool, "metadata", away)
+            answer = await server.http.get("/readyz")
+            assert (answer.status_code, answer.text) == (503, "not ready\n")
+            assert (await server.http.get("/healthz")).status_code == 200
+        assert (await server.http.get("/readyz")).status_code == 200
+
+
+async def test_a_server_that_is_being_stopped_takes_no_work_and_finishes_what_runs(
+    serve: Serve, toy_pool: ToyPool, era: Era, transport: Transport
+) -> None:
+    said: list[str] = []
+
+    async def run() -> None:
+        said.append(await client("execute_python", code="await go.wait(); 'finished'"))
+
+    go = anyio.Event()
+    async with serve() as server, connected(server.address, transport, era) as client:
+        await client("execute_python", code="pass")
+        (session,) = toy_pool.sessions.values()
+        session.variables["go"] = go
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await until(lambda: session.scope is not None)
+            assert not await server.app.drain(within_seconds=0.01)
+            assert (await server.http.get("/readyz")).status_code == 503
+            refused = await Endpoint(server.http).modern("list_files", {})
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"]
+            go.set()
+            assert await server.app.drain(within_seconds=5)
+    assert said == ["'finished'"]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_running_code_is_answered_before_the_process_ends(
+    era: Era, transport: Transport, signal_number: int
+) -> None:
+    said: list[str] = []
+    with server_process([], "--transport", "http,sse") as (address, pid):
+        async with connected(address, transport, era) as client:
+            await client("execute_python", code="1")
+
+            async def stop(progress: float, total: float | None, message: str | None) -> None:
+                os.kill(pid, signal_number)
+
+            with anyio.fail_after(20):
+                result = await client.client.call_tool(
+                    "execute_python",
+                    client.passed({"code": SLOW.format(0.5)}),
+                    progress_callback=stop,
+                )
+            said.append(str(result.content))
+    assert "finished" in said[0]
+
+
+async def test_code_that_runs_for_too_long_is_ended_with_its_session(
+    era: Era, transport: Transport
+) -> None:
+    log: list[str] = []
+    settings = ("--transport", "http,sse", "--shutdown-seconds", "0.2")
+    with server_process(log, *settings) as (address, pid):
+
+        async def stop(progress: float, total: float | None, message: str | None) -> None:
+            os.kill(pid, signal.SIGTERM)
+
+        with anyio.fail_after(20):
+            async with connected(address, transport, era) as client:
+                # The connection ends, or the result says that the session did.
+                with suppress(MCPError):
+                    result = await client.client.call_tool(
+                        "execute_python", {"code": SLOW.format(60)}, progress_callback=stop
+                    )
+                    assert result.is_error
+    assert "still running are ended" in log[0]

@@ -1,0 +1,38 @@
+"""Serves the toy pool to an MCP client in this process, with telemetry as the arguments say."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import anyio
+from mcp import Client, MCPError
+
+from aca_mcp.observed import observed
+from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.sessions import open_sessions
+from aca_mcp.telemetry import open_telemetry
+from tests.toy_pool import ToyPool
+
+
+async def use(canary: str) -> None:
+    pool = observed(ToyPool(), kind="local")
+    async with (
+        open_sessions(pool) as sessions,
+        Client(create_server(sessions, ServerOptions())) as client,
+    ):
+        code = f"print({canary!r}); raise ValueError({canary!r})"
+        await client.call_tool("execute_python", {"code": code})
+        with suppress(MCPError):
+            await client.call_tool(f"{canary} {canary}!", {})
+        with suppress(MCPError):
+            await client.read_resource(f"aca://{canary}")
+
+
+if __name__ == "__main__":
+    otlp, prometheus = "otlp" in sys.argv, "prometheus" in sys.argv
+    with open_telemetry(otlp=otlp, prometheus=prometheus, version="1.2.3") as telemetry:
+        anyio.run(use, sys.argv[1])
+        if prometheus:
+            body, content_type = telemetry.metrics_text()
+            sys.stdout.write(f"{content_type}\n{body.decode()}")

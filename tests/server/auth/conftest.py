@@ -1,0 +1,35 @@
+"""What the tests of authentication share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.auth.issuer import IssuerHost, open_issuers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+@pytest.fixture(scope="module")
+async def issuers(anyio_backend: str) -> AsyncGenerator[IssuerHost]:
+    """A host of OIDC issuers."""
+    async with open_issuers() as host:
+        yield host
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The age of keys goes by it."""
+    return Clock()
