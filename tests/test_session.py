@@ -195,6 +195,18 @@ async def test_keep_alive_is_not_use(toy_pool: ToyPool) -> None:
         assert toy_pool.sessions[session.identifier].kept_alive == 1
 
 
+async def test_a_released_session_is_said_to_be_gone_once(toy_pool: ToyPool) -> None:
+    async with PythonSession(toy_pool) as session:
+        await session.release("nobody used it")  # there is none yet
+        assert (await session.execute("x = 1")).lost_before is None
+        old = session.identifier
+        await session.release("nobody used it")
+        assert old not in toy_pool.sessions
+        assert (await session.execute("1")).lost_before == "nobody used it"
+        assert (await session.execute("1")).lost_before is None
+        assert session.identifier != old
+
+
 async def test_packages_are_those_of_the_pool(toy_pool: ToyPool) -> None:
     async with PythonSession(toy_pool) as session:
         assert await session.list_packages() == toy_pool.packages

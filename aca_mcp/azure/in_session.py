@@ -3,7 +3,8 @@
 The service returns a single value of an execution, so of several figures one would come back. This
 module's source travels with the first execution of a session and stays in its interpreter; from
 then on an execution is a call of ``run``, whose value has everything. It needs Python 3.10, IPython
-(as in Jupyter kernels) and nothing else; nothing of the package is installed there.
+(as in Jupyter kernels) and nothing else. Nothing of the package is installed there: in the place of
+what is imported from it, its source is sent.
 """
 
 # IPython is typed in part: what it does not say is checked by the tests, in real sessions.
@@ -26,6 +27,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from IPython.core.getipython import get_ipython
+
+from aca_mcp.kernel.changes import changed, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -51,6 +54,7 @@ class State:
     fresh: bool = True
     task: asyncio.Task[object] | None = None
     report: str = ""
+    work_directory: str = "."
     answering: bool = False
 
 
@@ -135,6 +139,7 @@ async def run(code: str) -> str:
     await end_interrupted()
     state.task = asyncio.current_task()
     collector = Collector(shell)
+    before = snapshot(state.work_directory)
     started = time.perf_counter()
     with collecting(shell, collector):
         transformed, unparsable = code, None
@@ -166,6 +171,7 @@ async def run(code: str) -> str:
         "outputs": collector.outputs,
         "error": None if error is None or is_normal_exit(error) else describe(error),
         "seconds": time.perf_counter() - started,
+        "files": changed(before, snapshot(state.work_directory)),
     }
     text = json.dumps(report, ensure_ascii=False)
     packed = zlib.compress(text.encode("utf-8", "replace"), 1)
@@ -186,6 +192,8 @@ def begin(shell: InteractiveShell) -> bool:
         state.fresh = False
         with suppress(OSError):
             os.chdir(WORK_DIRECTORY)
+        with suppress(OSError):
+            state.work_directory = os.getcwd()  # noqa: PTH109 -- text is what is wanted
         hook = shell.displayhook
         remember = hook.update_user_ns
 

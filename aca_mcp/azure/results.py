@@ -70,6 +70,7 @@ def build_execution(
         duration_seconds=_seconds(answer, report, about),
         started_session=about.started_session,
         lost_before=about.lost_before,
+        files=tuple(report.files) if report is not None else (),
     )
 
 

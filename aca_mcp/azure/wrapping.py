@@ -27,6 +27,9 @@ ABSENT = "aca-mcp-absent"
 _MAX_REPORT_BYTES = 128 * 2**20
 _MAX_PACKED_CHARACTERS = 64 * 2**20
 
+_FUTURE = "from __future__ import annotations\n"
+_IMPORT = "from aca_mcp.kernel.changes import changed, snapshot\n"
+
 _LOADER = """\
 import base64, sys, types, zlib
 if name not in sys.modules:
@@ -68,6 +71,8 @@ class Report(_Model):
     seconds: Annotated[float, Field(ge=0)]
     outputs: list[_Output]
     error: _Error | None
+    files: list[Annotated[str, Field(max_length=4096)]] = Field(default=[], max_length=20)
+    """That the code made or changed."""
 
     def port_outputs(self) -> tuple[Output, ...]:
         """The outputs as the port has them. What is not what it says is left out."""
@@ -137,7 +142,10 @@ def read_report(packed: str) -> Report:
 
 @functools.cache
 def _module() -> tuple[str, str]:
-    source = resources.files("aca_mcp.azure").joinpath("in_session.py").read_bytes()
+    own = resources.files("aca_mcp.azure").joinpath("in_session.py").read_text("utf-8")
+    imported = resources.files("aca_mcp.kernel").joinpath("changes.py").read_text("utf-8")
+    # A module has one such line, at its beginning.
+    source = own.replace(_IMPORT, imported.replace(_FUTURE, "")).encode()
     # Two versions of the package may use one session in turn: each brings its own module.
     name = f"_aca_mcp_{hashlib.sha256(source).hexdigest()[:12]}"
     return name, base64.b64encode(zlib.compress(source, 9)).decode()

@@ -84,4 +84,4 @@ def describe_default(field: str) -> str:
     default: object = Settings.model_fields[field].default
     if default is None or default == "" or isinstance(default, SecretStr):
         return "unset"
-    return str(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)

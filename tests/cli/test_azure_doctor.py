@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +33,7 @@ from aca_mcp.settings import Settings
 from tests.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,70 @@ async def test_a_credential_that_gives_none_is_explained(
     last = (await try_azure(settings(endpoint, azure_credential="azure-cli")))[-1]
     assert (last.name, last.state) == ("Token", State.BROKEN)
     assert "az login" in last.finding
+
+
+@contextmanager
+def service(metadata: object, status: int, execution: object) -> Generator[str]:
+    """A service that has one answer about itself, and one to all code."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(200, metadata)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.answer(status, execution)
+
+        def do_DELETE(self) -> None:
+            self.answer(204, None)
+
+        def answer(self, status: int, body: object) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- says nothing
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join(10)
+
+
+NODE = {"runtimes": [{"name": "node", "version": "20"}], "preInstalledPackages": []}
+REFUSED = {"title": "Not valid.", "status": 400, "errors": {"ShellCommand": ["It is required."]}}
+EXITED = {"status": "127", "result": {"stdout": "", "stderr": "sh: await: not found"}}
+FULL = {"code": "SessionsCountExceedsLimit", "message": "There are already '5'."}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status", "execution", "step", "fix"),
+    [
+        (NODE, 200, {}, "Metadata", "PythonLTS"),
+        ({}, 400, REFUSED, "Session", "Shell"),
+        ({}, 200, EXITED, "Session", "Shell"),
+        ({}, 429, FULL, "Session", "cooldown"),
+    ],
+    ids=["node", "a shell that refuses", "a shell that runs it", "full"],
+)
+async def test_a_pool_of_another_kind_is_explained(
+    metadata: object, status: int, execution: object, step: str, fix: str
+) -> None:
+    with service(metadata, status, execution) as address:
+        last = (await try_azure(settings(address)))[-1]
+    assert (last.name, last.state) == (step, State.BROKEN)
+    assert fix in last.fix
+
+
+async def test_a_pool_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aca_mcp.cli.azure_doctor._TRIAL_SECONDS", 0)
+    last = (await try_azure(settings("http://127.0.0.1:9")))[-1]
+    assert "no answer within 0 seconds" in last.finding
 
 
 async def test_an_endpoint_that_is_none_is_explained() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from tests.clients.environment import PYTHON
+from tests.clients.environment import MCP_PYTHON, PYTHON
 
-collect_ignore = [] if PYTHON.exists() else ["test_clients.py"]
+collect_ignore = [
+    *([] if PYTHON.exists() else ["test_clients.py"]),
+    *([] if MCP_PYTHON.exists() else ["test_mcp_clients.py"]),
+]

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PYTHON = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+MCP_PYTHON = ROOT / ".venv-clients-mcp" / "bin" / "python"

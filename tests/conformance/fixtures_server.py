@@ -1,7 +1,8 @@
 """The server with what the official conformance suite looks for beside what users get.
 
-The composition is the product's own: its factory, guard, limits, connections and endpoints. Only the
-names and texts below are the suite's. ``python -m tests.conformance.fixtures_server`` serves it.
+The composition is the product's own: its factory, guard, limits, connections and endpoints. Only
+the names and texts that are added are the suite's. To serve it:
+``python -m tests.conformance.fixtures_server``.
 """
 
 from __future__ import annotations

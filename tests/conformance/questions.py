@@ -214,7 +214,9 @@ def _ask(message: str, name: str, kind: str = "string") -> ElicitRequest:
 
 def _sample(question: str) -> CreateMessageRequest:
     message = SamplingMessage(role="user", content=TextContent(text=question))
-    return CreateMessageRequest(params=CreateMessageRequestParams(messages=[message], max_tokens=100))
+    return CreateMessageRequest(
+        params=CreateMessageRequestParams(messages=[message], max_tokens=100)
+    )
 
 
 def _form(ctx: Ctx, key: str) -> dict[str, Any]:

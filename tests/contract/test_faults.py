@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import httpx
 import pytest
 
 from aca_mcp.emulator.access import Access
@@ -74,7 +75,12 @@ async def standing(local: LocalSessionPool, *, token: str = "") -> AsyncGenerato
             yield stand
             with anyio.fail_after(10):
                 await pool.stop_session(stand.identifier)
-    assert await local.get_session(stand.identifier) is None
+        async with httpx.AsyncClient(transport=transport) as http:
+            left = await http.get(
+                f"{endpoint}/listSessions?api-version=2025-10-02-preview",
+                headers={"Authorization": f"Bearer {token or 'any'}"},
+            )
+        assert left.json() == {"sessions": []}
 
 
 async def test_a_call_in_the_steady_state_is_one_request(local: LocalSessionPool) -> None:
@@ -162,6 +168,36 @@ async def test_reading_survives_every_fault(local: LocalSessionPool) -> None:
         ):
             stand.faults.add(fault)
             assert await stand.runs() == 1
+
+
+async def upload(stand: Stand, content: bytes) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    with anyio.fail_after(20):
+        await stand.pool.upload_file(stand.identifier, "a.txt", chunks())
+
+
+@pytest.mark.parametrize("fault", ["429:1", "503:1", "expired-token:1", "latency:0.05"])
+async def test_an_upload_that_was_turned_away_arrives(local: LocalSessionPool, fault: str) -> None:
+    async with standing(local) as stand:
+        stand.faults.add(fault)
+        await upload(stand, b"abc")
+        listing = await stand.pool.list_files(stand.identifier)
+        assert [(entry.path, entry.size_bytes) for entry in listing.entries] == [("a.txt", 3)]
+
+
+@pytest.mark.parametrize("fault", ["500:1", "drop-before:1", "drop-after:1", "malformed:1"])
+async def test_an_upload_that_nobody_knows_of_is_said_and_can_be_repeated(
+    local: LocalSessionPool, fault: str
+) -> None:
+    async with standing(local) as stand:
+        stand.faults.add(fault)
+        with pytest.raises(PoolUnavailableError, match="Upload it again"):
+            await upload(stand, b"abc")
+        await upload(stand, b"abcd")
+        async with stand.pool.download_file(stand.identifier, "a.txt") as download:
+            assert b"".join([chunk async for chunk in download.chunks]) == b"abcd"
 
 
 async def test_a_full_pool_is_explained_and_becomes_free(local: LocalSessionPool) -> None:

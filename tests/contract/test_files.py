@@ -179,3 +179,14 @@ async def test_a_directory_is_not_a_file(pool: SessionPool, identifier: str) -> 
     await put(pool, identifier, "a/b.txt", b"b")
     with pytest.raises(InvalidPathError):
         await get(pool, identifier, "a")
+
+
+async def test_files_that_code_writes_are_told_with_its_result(
+    pool: SessionPool, identifier: str
+) -> None:
+    await put(pool, identifier, "given.csv", b"x")
+    code = "import os; os.makedirs('made'); open('made/by code.txt', 'w').write('y')"
+    first = await pool.execute(identifier, code, timeout_seconds=60)
+    assert first.files == ("made/by code.txt",)
+    second = await pool.execute(identifier, "open('given.csv').read()", timeout_seconds=60)
+    assert second.files == ()

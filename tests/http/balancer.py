@@ -1,17 +1,17 @@
-"""A proxy that sends each request to the next of its replicas, as the plainest load balancer does."""
+"""A proxy that sends each request to the next of its replicas, as plain load balancers do."""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import httpx
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}

@@ -7,7 +7,6 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -19,6 +18,7 @@ from tests.server_process import INITIALIZE, INITIALIZED
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    import httpx
     from mcp_types import CallToolResult
 
 Era = Literal["legacy", "2026-07-28"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -64,7 +65,7 @@ def serve(toy_pool: ToyPool) -> Serve:
         idle_seconds: float = 3600,
         **options: Any,
     ) -> AsyncGenerator[Running]:
-        chosen = HttpOptions(**{"sse_path": "/sse", **options})
+        chosen = replace(HttpOptions(sse_path="/sse"), **options)
         async with (
             open_sessions(toy_pool, secret=secret, idle_seconds=idle_seconds) as sessions,
             open_http_app(sessions, ServerOptions(), chosen, authentication=authentication) as app,

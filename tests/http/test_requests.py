@@ -29,7 +29,7 @@ NO_MESSAGES = (
     b"[" * 5000,
     b'{"jsonrpc":"2.0","id":1}',
 )
-VERSIONS = ("", "2025-11-25", "2026-07-28", "1999-01-01", "\u00e4")
+VERSIONS = ("", "2025-11-25", "2026-07-28", "1999-01-01", "x" * 5000)
 FOREVER = "import anyio\nprint('on')\nawait anyio.sleep(60)"
 
 
@@ -57,8 +57,6 @@ async def test_names_and_pages_that_were_allowed_are_let_in(serve: Serve) -> Non
 
 
 def test_listening_everywhere_checks_them_too() -> None:
-    from collections.abc import AsyncIterator
-
     everywhere = ("--host", "0.0.0.0", "--allow-unauthenticated")
     with server_process([], *everywhere) as (address, _):
         address = address.replace("0.0.0.0", "127.0.0.1")
@@ -145,9 +143,9 @@ async def _run_for_ever(endpoint: Endpoint) -> None:
 async def test_what_is_no_message_is_refused_and_never_a_crash(serve: Serve) -> None:
     async with serve() as server:
         for body, version in itertools.product(NO_MESSAGES, VERSIONS):
-            headers: dict[str, str | bytes] = {**Endpoint(server.http).headers}
+            headers = httpx.Headers(Endpoint(server.http).headers)
             if version:
-                headers["Mcp-Protocol-Version"] = version.encode()
+                headers["Mcp-Protocol-Version"] = version
             answer = await server.http.post("/mcp", content=body, headers=headers)
             assert 400 <= answer.status_code < 500, (body, version)
             assert "Traceback" not in answer.text
