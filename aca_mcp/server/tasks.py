@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import Context, require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, RequestParams
+from mcp.shared.inbound import MCP_NAME_HEADER
+from mcp.shared.inbound import decode_header_value as _read
+from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from aca_mcp.pool import ExecutionStatus
@@ -135,6 +137,9 @@ class TasksExtension(Extension):
     async def _find(self, ctx: Request, name: str) -> tuple[Ctx, OpenSession, Run]:
         require_client_extension(ctx, TASKS)
         context: Ctx = Context(request_context=ctx)
+        named = (context.headers or {}).get(MCP_NAME_HEADER)
+        if ctx.method.startswith("tasks/") and named is not None and _read(named) != name:
+            raise MCPError(HEADER_MISMATCH, "The Mcp-Name header is not the `taskId` of the body.")
         found = (await self._caller(context)).find_task(name)
         if found is None:
             raise MCPError(

@@ -197,6 +197,15 @@ async def test_code_for_the_background_stays_the_models(serve: Serve) -> None:
         assert "runs in the background" in result["content"][0]["text"]
 
 
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+async def test_a_header_that_names_another_task_is_refused(serve: Serve, method: str) -> None:
+    """What routes by it would have sent the request elsewhere."""
+    async with hosted(serve) as host:
+        task = await host.execute(FOREVER)
+        refused = await host.send(method, "another", taskId=task["taskId"])
+        assert refused["error"]["code"] == -32020
+
+
 async def test_a_call_that_is_cancelled_before_it_is_a_task_stops(
     serve: Serve, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
