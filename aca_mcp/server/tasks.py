@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import Context, require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import MCP_NAME_HEADER
-from mcp.shared.inbound import decode_header_value as _read
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -137,8 +136,8 @@ class TasksExtension(Extension):
     async def _find(self, ctx: Request, name: str) -> tuple[Ctx, OpenSession, Run]:
         require_client_extension(ctx, TASKS)
         context: Ctx = Context(request_context=ctx)
-        named = (context.headers or {}).get(MCP_NAME_HEADER)
-        if ctx.method.startswith("tasks/") and named is not None and _read(named) != name:
+        named = decode_header_value((context.headers or {}).get(MCP_NAME_HEADER))
+        if ctx.method.startswith("tasks/") and named not in {None, name}:
             raise MCPError(HEADER_MISMATCH, "The Mcp-Name header is not the `taskId` of the body.")
         found = (await self._caller(context)).find_task(name)
         if found is None:
