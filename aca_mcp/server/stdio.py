@@ -19,7 +19,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
@@ -148,25 +147,18 @@ async def _write_messages(
 
 
 async def _write(descriptor: int, data: bytes) -> None:
-    if len(data) <= select.PIPE_BUF:
-        # So little never blocks on a pipe that is ready.
-        if not select.select((), (descriptor,), (), 0)[1]:
-            await anyio.wait_writable(descriptor)
-        os.write(descriptor, data)
-        return
-    await anyio.to_thread.run_sync(_write_all, descriptor, data, abandon_on_cancel=True)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
+    # So little at a time never blocks on a pipe that is ready. A thread that blocks, because the
+    # client has stopped reading, would keep the process from ending.
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(descriptor, rest) :]
+        if not select.select((), (descriptor,), (), 0)[1]:
+            await anyio.wait_writable(descriptor)
+        rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
 
 
 @contextlib.contextmanager
 def _claimed(descriptor: int, instead: int) -> Generator[int]:
     """The stream that a standard descriptor carries, which meanwhile is ``instead``."""
-    # Never closed: a thread may still be writing to it, and the number must not be used again.
     private = os.dup(descriptor)
     os.dup2(instead, descriptor)
     os.close(instead)
@@ -174,3 +166,4 @@ def _claimed(descriptor: int, instead: int) -> Generator[int]:
         yield private
     finally:
         os.dup2(private, descriptor)
+        os.close(private)
