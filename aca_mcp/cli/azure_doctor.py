@@ -32,7 +32,7 @@ _SESSION_SECONDS = 60
 _REACHES_OUT = """
 import socket
 try:
-    socket.create_connection(("pypi.org", 443), 3).close()
+    socket.create_connection(("www.microsoft.com", 443), 3).close()
     _answer = True
 except OSError:
     _answer = False

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from aca_mcp.settings.urls import MUST_BE_PRIVATE, is_private
+
 ApiVersion = Literal["2024-10-02-preview", "2025-02-02-preview", "2025-10-02-preview"]
 CredentialChoice = Literal[
     "default",
@@ -16,7 +18,6 @@ CredentialChoice = Literal[
     "developer-cli",
     "emulator",
 ]
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class AzureSettings(BaseSettings):
@@ -58,13 +59,6 @@ class AzureSettings(BaseSettings):
     @classmethod
     def _https_only(cls, value: str) -> str:
         value = value.rstrip("/")
-        parts = urlsplit(value)
-        if value and not (
-            parts.hostname
-            and parts.username is None
-            and (
-                parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-            )
-        ):
-            raise ValueError("must be an https:// URL (or http:// to this machine's own loopback)")
+        if value and not is_private(urlsplit(value)):
+            raise ValueError(MUST_BE_PRIVATE)
         return value

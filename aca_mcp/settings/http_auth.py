@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from aca_mcp.settings.urls import MUST_BE_PRIVATE, is_private
+
 MIN_TOKEN_CHARACTERS = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # what a bearer token may be made of
@@ -21,7 +23,6 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749: what can stand in a quoted hea
 _URL = re.compile(r"[!#-;=?-\[\]_a-z{}~]+")
 _MAX_FILE_BYTES = 1 << 20
 _READABLE_BY_OTHERS = 0o004
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TENANT = "{tenantid}"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_AN_ISSUER = ("auth_audience", "auth_tenants", "auth_required_scopes", "auth_required_roles")
@@ -107,15 +108,9 @@ class AuthSettings(BaseSettings):
     def _plain_https_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and not (
-            _URL.fullmatch(value)
-            and parts.hostname
-            and parts.username is None
-            and not parts.query
-            and not parts.fragment
-            and (parts.scheme == "https" or parts.hostname in _LOOPBACK)
-            and parts.scheme in ("https", "http")
+            _URL.fullmatch(value) and is_private(parts) and not parts.query and not parts.fragment
         ):
-            raise ValueError("must be an https:// URL (or http:// to this machine's own loopback)")
+            raise ValueError(MUST_BE_PRIVATE)
         return value
 
     @field_validator("auth_tenants")

@@ -1,0 +1,20 @@
+"""Which URLs secrets may be sent to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MUST_BE_PRIVATE = "must be an https:// URL (or http:// to this machine's own loopback)"
+
+
+def is_private(parts: SplitResult) -> bool:
+    """Whether what is sent there stays between it and us: by https, or on this machine."""
+    return (
+        bool(parts.hostname)
+        and parts.username is None
+        and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK))
+    )
