@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_BLOB_BYTES = 48 * 2**20
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
 _LENGTHS = struct.Struct(">II")
 
 
@@ -43,7 +44,7 @@ def encode(frame: Frame) -> bytes:
         FrameError: it is larger than the other end would take.
     """
     lengths = [len(blob) for blob in frame.blobs]
-    header = json.dumps({**frame.header, "blobs": lengths}, separators=(",", ":")).encode("ascii")
+    header = _JSON.encode({**frame.header, "blobs": lengths}).encode("ascii")
     if len(header) > MAX_HEADER_BYTES or sum(lengths) > MAX_BLOB_BYTES:
         raise FrameError("the frame is too large")
     return b"".join((_LENGTHS.pack(len(header), sum(lengths)), header, *frame.blobs))
@@ -83,7 +84,7 @@ class FrameDecoder:
 
 def _parse(data: bytes) -> dict[str, object]:
     try:
-        value: object = json.loads(data)
+        value: object = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise FrameError("a frame's header is not JSON") from error
     if not isinstance(value, dict):

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.backend_bases import FigureManagerBase
 
 _MAX_NAME_CHARACTERS = 1000
+_PLAIN = frozenset({bool, int, float, complex, str, bytes})
+"""Types whose values are text and nothing else."""
 _WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
 
 
@@ -62,6 +64,8 @@ class _CollectingDisplayHook(DisplayHook):
     """Takes the value of a last expression."""
 
     collector: OutputCollector
+    display_formatter: DisplayFormatter
+    code: str
     _value: object = None
 
     def __call__(self, result: object = None) -> None:
@@ -71,6 +75,15 @@ class _CollectingDisplayHook(DisplayHook):
 
     def write_output_prompt(self) -> None:
         """Print nothing: the value is collected."""
+
+    def quiet(self) -> bool:
+        """Whether a semicolon ends the code; IPython reads all of it for that."""
+        return ";" in self.code and bool(super().quiet())
+
+    def compute_format_data(self, result: object) -> object:
+        """Ask for text alone where there is no other form: asking for each takes its time."""
+        include = ("text/plain",) if type(result) in _PLAIN else None
+        return self.display_formatter.format(result, include=include)
 
     def log_output(self, format_dict: object) -> None:
         """Keep no history of outputs: it would keep every figure for the session's life."""
@@ -146,10 +159,13 @@ class Interpreter:
         self._shell = _Shell.instance(config=config)
         self._shell.events.print_on_error = False
         self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
+        # There are no numbered prompts, and ``Out`` would keep every value for the session's life.
+        self._hook.do_full_cache = False
         self._publisher = cast("_CollectingPublisher", self._shell.display_pub)
         self._process = os.getpid()
         self._running = False
         formatter = cast("DisplayFormatter", self._shell.display_formatter)
+        self._hook.display_formatter = formatter
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         plain.for_type_by_name("pandas", "DataFrame", _wide_table)
         plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
@@ -180,6 +196,7 @@ class Interpreter:
         """Run code to its end, whatever that is. SIGINT raises ``KeyboardInterrupt`` in it."""
         result = CellResult()
         self._hook.collector = self._publisher.collector = result.outputs
+        self._hook.code = code
         self._shell.errors_shown = shown = list[BaseException]()
         # Code may have taken the signal for itself.
         signal.signal(signal.SIGINT, self._interrupt)

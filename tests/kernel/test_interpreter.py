@@ -52,6 +52,15 @@ def test_earlier_results_have_their_usual_names(interpreter: Interpreter) -> Non
     assert texts(interpreter.run("_ + 2")) == ["42"]
 
 
+def test_a_result_that_has_no_name_any_more_is_not_kept(interpreter: Interpreter) -> None:
+    interpreter.run("import weakref\nclass Table: pass\ntable = Table()")
+    interpreter.run("here = weakref.ref(table); table")
+    interpreter.run("del table")
+    for number in range(3):  # ``_`` to ``___`` have these now
+        interpreter.run(str(number))
+    assert texts(interpreter.run("here() is None")) == ["True"]
+
+
 def test_displays_come_in_order_before_the_result(interpreter: Interpreter) -> None:
     result = interpreter.run("display('a')\ndisplay('b')\n'c'")
     assert texts(result) == ["'a'", "'b'", "'c'"]
