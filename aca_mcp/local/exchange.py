@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import select
     import socket
 
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
 _READS_A_TURN = 8
 """Of one stream; then others have a turn, so that a flood does not stop the server."""
@@ -76,7 +77,7 @@ class Exchange:
                 except OSError:
                     self._read_what_is_there()
                     raise KernelDied("") from None
-            return await self.wait(deadline)
+            return await self._reply()
         return None
 
     async def wait(self, deadline: float) -> Frame | None:
@@ -86,12 +87,14 @@ class Exchange:
             KernelDied: there will be no reply.
         """
         with anyio.CancelScope(deadline=deadline):
-            while True:
-                await anyio.wait_readable(self._events.fileno())
-                reply = self._take_events()
-                if reply is not None:
-                    return reply
+            return await self._reply()
         return None
+
+    async def _reply(self) -> Frame:
+        # Looked for before it is waited for: the kernel often runs first, and has answered by now.
+        while (reply := self._take_events()) is None:
+            await anyio.wait_readable(self._events.fileno())
+        return reply
 
     def _take_events(self) -> Frame | None:
         reply: Frame | None = None
@@ -167,7 +170,7 @@ class _Stream:
         self._name: Literal["stdout", "stderr"] = name
         self._kept = kept
         self._on_output = on_output
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _UTF8("replace")
 
     def take(self, data: bytes) -> None:
         self._kept.write(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.frames import FrameError
@@ -35,7 +35,7 @@ def build_execution(
     if status is ExecutionStatus.TIMED_OUT and died is None:
         error = _timed_out(error, timeout_seconds)
     return Execution(
-        execution_id=uuid.uuid4().hex,
+        execution_id=secrets.token_hex(16),
         status=status,
         stdout=stdout,
         stderr=stderr,
@@ -56,7 +56,7 @@ def not_begun(timeout_seconds: float) -> Execution:
         "was not started"
     )
     return Execution(
-        execution_id=uuid.uuid4().hex,
+        execution_id=secrets.token_hex(16),
         status=ExecutionStatus.TIMED_OUT,
         stdout=StreamText(),
         stderr=StreamText(),

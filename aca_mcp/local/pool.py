@@ -99,9 +99,7 @@ class LocalSessionPool:
         deadline = anyio.current_time() + timeout_seconds
         while True:
             async with self._sessions.use(identifier) as use:
-                with anyio.CancelScope(deadline=deadline) as waiting:
-                    await use.session.turn.acquire()
-                if waiting.cancelled_caught:
+                if not await _acquired(use.session.turn, deadline):
                     return not_begun(timeout_seconds)
                 try:
                     # Earlier code may have ended the session while this waited for its turn.
@@ -284,6 +282,17 @@ class LocalSessionPool:
     async def close(self) -> None:
         """End every session."""
         await self._sessions.end_all()
+
+
+async def _acquired(lock: anyio.Lock, deadline: float) -> bool:
+    """Wait for a lock until a time of anyio's clock. False if it was not free by then."""
+    try:
+        lock.acquire_nowait()
+    except anyio.WouldBlock:
+        with anyio.CancelScope(deadline=deadline) as waiting:
+            await lock.acquire()
+        return not waiting.cancelled_caught
+    return True
 
 
 async def _chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:

@@ -125,6 +125,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                 cache_hints=_CACHE_HINTS,
                 extensions=extensions,
             )
+        self._lowlevel_server.get_tool_input_schema = _told_in_headers
         self._lowlevel_server.add_request_handler(
             "resources/list", PaginatedRequestParams, self._list_resources
         )
@@ -264,6 +265,10 @@ def _rich_left_alone() -> Generator[None]:
         yield
     finally:
         del modules["rich"]
+
+
+def _told_in_headers(_: str) -> None:
+    """The arguments of a tool that the SDK is to compare with headers: no tool has any."""
 
 
 def _sentence(tool: str, error: ErrorDetails) -> str:

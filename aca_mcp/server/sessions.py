@@ -128,9 +128,10 @@ class Sessions:
             InvalidRequestError: the handle is not one that was made for this client.
             SessionLostError: its session has ended.
         """
+        known = self._by_handle.get(handle)
+        if known is not None and known.principal == principal:
+            return known
         check_handle(self._secret, principal, handle)
-        if session := self._by_handle.get(handle):
-            return session
         # It was made by a server that shares the secret, or has been idle for too long.
         identifier = derive_identifier(self._secret, principal, handle)
         try:

@@ -17,25 +17,24 @@ class Work:
     def __init__(self) -> None:
         """Begin with none."""
         self._running = 0
-        self._none = anyio.Event()
-        self._none.set()
+        self._none: anyio.Event | None = None
+        """There once somebody waits for the end of all of them."""
 
     @contextmanager
     def going_on(self) -> Generator[None]:
         """Count one for as long as the block lasts."""
-        if not self._running:
-            self._none = anyio.Event()
         self._running += 1
         try:
             yield
         finally:
             self._running -= 1
-            if not self._running:
+            if self._none is not None and not self._running:
                 self._none.set()
 
     async def finished(self, *, within_seconds: float) -> bool:
         """Wait until nothing goes on. False if that took too long."""
         with anyio.move_on_after(within_seconds):
             while self._running:
+                self._none = anyio.Event()
                 await self._none.wait()
         return not self._running

@@ -129,12 +129,7 @@ async def open_http_app(
         sessions.derive_key("transfer links"), lifetime_seconds=http.transfer_link_seconds
     )
     offer = LinkOffer(links, partial(_transfer_url, http))
-    routes: list[BaseRoute] = [
-        Route(_HEALTH, health.alive),
-        Route(_READINESS, health.ready),
-        *(authentication.routes if authentication else ()),
-        *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
-    ]
+    routes: list[BaseRoute] = []
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
             server = make_server(
@@ -163,6 +158,12 @@ async def open_http_app(
             )
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
+        routes += [
+            Route(_HEALTH, health.alive),
+            Route(_READINESS, health.ready),
+            *(authentication.routes if authentication else ()),
+            *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
+        ]
         guard = Guard(http.allowed_hosts, http.allowed_origins)
         unguarded = frozenset({_HEALTH, _READINESS, _METRICS})
         middleware = [

@@ -44,7 +44,7 @@ class Guard:
         if not (name and port.isdigit()):
             name = host
         name = name.lower()
-        if not name or not ({name, host.lower()} & (self.hosts | _LOOPBACK)):
+        if name not in _LOOPBACK and name not in self.hosts and host.lower() not in self.hosts:
             return Refusal(
                 421,
                 "This server is not called by that Host. Add the name to ACA_MCP_ALLOWED_HOSTS if "
