@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KEEP_ALIVE_SECONDS = 75
 _MAX_HEADER_BYTES = 64 * 1024
 

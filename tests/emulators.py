@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +11,7 @@ from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.pool import open_azure_pool
 from aca_mcp.emulator.faults import ConnectionDroppedError
+from tests.listening_process import listening_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from aca_mcp.settings import ApiVersion
 
 POOL_PATH = "/subscriptions/sub/resourceGroups/group/sessionPools/pool"
-_SAYS_WHERE = re.compile(r"emulator at (https?://\S+)")
 
 
 class InProcess(httpx.AsyncBaseTransport):
@@ -74,21 +70,6 @@ async def azure_pool_at(
 
 @contextmanager
 def emulator_process(*arguments: str, **environment: str) -> Generator[str]:
-    """``aca-mcp emulator`` on a free port; gives its address. It must end well on SIGTERM."""
-    command = [sys.executable, "-m", "aca_mcp", "emulator", "--port", "0", *arguments]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
-    ) as process:
-        assert process.stderr is not None
-        try:
-            seen = ""
-            while not (found := _SAYS_WHERE.search(seen)):
-                line = process.stderr.readline()
-                assert line, f"the emulator ended: {seen}"
-                seen += line
-            yield found[1]
-            process.terminate()
-            assert process.wait(10) == 0
-        finally:
-            process.kill()
+    """``aca-mcp emulator`` on a free port; gives its address."""
+    with listening_process([], "emulator", *arguments, **environment) as (address, _):
+        yield address

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aca_mcp.emulator.catalogue import ServiceError, forbidden, unauthorized
+from aca_mcp.loopback import LOOPBACK_IN_URLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 WITHOUT_ROLE = "-without-role"
 """A token that ends so is known, and its owner lacks the role."""
 
@@ -38,7 +38,7 @@ class Access:
             raise unauthorized()
         if not self.token:
             host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
-            if host not in LOOPBACK:
+            if host not in LOOPBACK_IN_URLS:
                 raise ServiceError(
                     403, "Forbidden", "Without a token of its own the emulator serves loopback."
                 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aca_mcp.loopback import LOOPBACK
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MUST_BE_PRIVATE = "must be an https:// URL (or http:// to this machine's own loopback)"
 
 
@@ -16,5 +17,5 @@ def is_private(parts: SplitResult) -> bool:
     return (
         bool(parts.hostname)
         and parts.username is None
-        and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK))
+        and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
     )

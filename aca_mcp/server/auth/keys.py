@@ -17,6 +17,7 @@ import httpx
 import jwt
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from aca_mcp.loopback import LOOPBACK
 from aca_mcp.server.auth.refusals import IssuerUnavailableError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ RETRY_SECONDS = 5
 """Between two fetches while there are no keys to use."""
 _FETCH_SECONDS = 5
 _MAX_DOCUMENT_BYTES = 256 * 1024
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _Discovery(BaseModel):
@@ -152,7 +152,7 @@ def _is_safe(url: str, issuer: str) -> bool:
     where = httpx.URL(url)
     may_be_local = httpx.URL(issuer).scheme == "http"  # which settings allow on loopback alone
     return where.scheme == "https" or (
-        may_be_local and where.scheme == "http" and where.host in _LOOPBACK
+        may_be_local and where.scheme == "http" and where.host in LOOPBACK
     )
 
 

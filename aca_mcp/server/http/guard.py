@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
+from aca_mcp.loopback import LOOPBACK_IN_URLS
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,11 @@ class Guard:
         if not (name and port.isdigit()):
             name = host
         name = name.lower()
-        if name not in _LOOPBACK and name not in self.hosts and host.lower() not in self.hosts:
+        if (
+            name not in LOOPBACK_IN_URLS
+            and name not in self.hosts
+            and host.lower() not in self.hosts
+        ):
             return Refusal(
                 421,
                 "This server is not called by that Host. Add the name to ACA_MCP_ALLOWED_HOSTS if "
@@ -52,7 +56,7 @@ class Guard:
             )
         if not origin or origin.lower() in self.origins:
             return None
-        if name in _LOOPBACK and _host_of(origin) in _LOOPBACK:
+        if name in LOOPBACK_IN_URLS and _host_of(origin) in LOOPBACK_IN_URLS:
             return None
         return Refusal(
             403,

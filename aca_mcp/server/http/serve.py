@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.errors import SettingsError
-from aca_mcp.listening import LOOPBACK, HttpServer
+from aca_mcp.listening import HttpServer
+from aca_mcp.loopback import LOOPBACK
 from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.app import open_http_app

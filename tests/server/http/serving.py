@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import subprocess
-import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,16 +16,15 @@ from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions import open_sessions
 from tests.calling import Caller, until
+from tests.listening_process import listening_process
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
     from aca_mcp.pool import SessionPool
-
-_SAYS_WHERE = re.compile(r"MCP at (http://\S+)")
 
 
 @asynccontextmanager
@@ -91,30 +86,8 @@ async def curl(line: str, directory: Path) -> tuple[int, str]:
     return done.returncode, done.stdout.decode()
 
 
-@contextmanager
 def server_process(
     log: list[str], *arguments: str, **environment: str
-) -> Generator[tuple[str, int]]:
-    """``aca-mcp serve`` over HTTP on a free port; gives its address and pid. It must end well.
-
-    What it wrote to stderr is in ``log`` afterwards.
-    """
-    command = [sys.executable, "-m", "aca_mcp", "serve", "--transport", "http", "--port", "0"]
-    command += arguments
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
-    ) as process:
-        assert process.stderr is not None
-        try:
-            seen = ""
-            while not (found := _SAYS_WHERE.search(seen)):
-                line = process.stderr.readline()
-                assert line, f"the server ended: {seen}"
-                seen += line
-            yield found[1], process.pid
-            process.terminate()
-            log.append(process.communicate(timeout=20)[1])
-            assert process.returncode == 0
-        finally:
-            process.kill()
+) -> AbstractContextManager[tuple[str, int]]:
+    """``aca-mcp serve`` over HTTP on a free port, as ``listening_process`` says."""
+    return listening_process(log, "serve", "--transport", "http", *arguments, **environment)
