@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -132,6 +133,24 @@ class Execution:
 
     Sorted, not all where there are many, and no more than what the session says.
     """
+
+
+def not_begun(timeout_seconds: float) -> Execution:
+    """The result of code whose time was up before earlier code of its session had ended."""
+    message = (
+        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
+        "was not started"
+    )
+    return Execution(
+        execution_id=secrets.token_hex(16),
+        status=ExecutionStatus.TIMED_OUT,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=(),
+        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
+        duration_seconds=timeout_seconds,
+        started_session=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)

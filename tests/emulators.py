@@ -71,5 +71,8 @@ async def azure_pool_at(
 @contextmanager
 def emulator_process(*arguments: str, **environment: str) -> Generator[str]:
     """``aca-mcp emulator`` on a free port; gives its address."""
-    with listening_process([], "emulator", *arguments, **environment) as (address, _):
+    with listening_process([], "aca_mcp", "emulator", "--port", "0", *arguments, **environment) as (
+        address,
+        _,
+    ):
         yield address

@@ -1,4 +1,4 @@
-"""The command as a process that listens on a port."""
+"""A program that listens on a port, as a process."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_SAYS_WHERE = re.compile(r"^aca-mcp: .* at (https?://\S+)", re.MULTILINE)
+_SAYS_WHERE = re.compile(r"^(?:aca-mcp: )?[A-Za-z ]+ at (https?://\S+)", re.MULTILINE)
 
 
 @contextmanager
 def listening_process(
-    log: list[str], *arguments: str, **environment: str
+    log: list[str], *command: str, **environment: str
 ) -> Generator[tuple[str, int]]:
-    """``aca-mcp`` on a free port; gives its address and pid. It must end well on SIGTERM.
+    """A Python module that serves HTTP; gives its address and pid. It must end well on SIGTERM.
 
     What it wrote to stderr since it listened is in ``log`` afterwards.
     """
-    command = [sys.executable, "-m", "aca_mcp", *arguments, "--port", "0"]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ACA_MCP_")}
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
+        [sys.executable, "-m", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**plain_environment(), **environment},
     ) as process:
         assert process.stderr is not None
         try:
@@ -41,3 +42,8 @@ def listening_process(
             assert process.returncode == 0
         finally:
             process.kill()
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's, without settings of ours."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("ACA_MCP_")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from aca_mcp.azure.api import MAX_FILE_BYTES, Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
-from aca_mcp.azure.paths import is_plain_name, parse_file_path, parse_path
+from aca_mcp.azure.paths import is_plain_name, parse_file_path
 from aca_mcp.azure.refusals import Subject
 from aca_mcp.azure.wire import FileAnswer, FileListAnswer, NotUnderstoodError
 from aca_mcp.errors import (
@@ -19,7 +19,8 @@ from aca_mcp.errors import (
     InvalidPathError,
     PoolUnavailableError,
 )
-from aca_mcp.pool import FileDownload, FileEntry, FileListing
+from aca_mcp.paths import parse_path
+from aca_mcp.pool import WORK_DIRECTORY, FileDownload, FileEntry, FileListing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
@@ -46,7 +47,7 @@ class Files:
 
     async def list(self, identifier: str, directory: str, *, recursive: bool) -> FileListing:
         """List a directory, at most ``MAX_ENTRIES`` of it."""
-        start = "/".join(parse_path(directory))
+        start = "/".join(parse_path(directory, WORK_DIRECTORY))
         # Older API versions list one directory at a time.
         deep = recursive and self._api.has(Feature.RECURSIVE_LISTING)
         entries: dict[str, FileEntry] = {}

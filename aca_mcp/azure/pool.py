@@ -17,7 +17,6 @@ from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.interpreter import Interpreter
 from aca_mcp.azure.refusals import Subject
-from aca_mcp.azure.results import not_begun
 from aca_mcp.azure.sessions import CANCELLED, KnownSessions
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.azure.wire import Answer, MetadataAnswer, NotUnderstoodError, SessionAnswer
@@ -39,6 +38,7 @@ from aca_mcp.pool import (
     PoolMetadata,
     SessionInfo,
     check_identifier,
+    not_begun,
 )
 
 if TYPE_CHECKING:

@@ -74,24 +74,6 @@ def build_execution(
     )
 
 
-def not_begun(timeout_seconds: float) -> Execution:
-    """The result of code whose time was up before earlier code of its session had ended."""
-    message = (
-        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
-        "was not started"
-    )
-    return Execution(
-        execution_id=uuid.uuid4().hex,
-        status=ExecutionStatus.TIMED_OUT,
-        stdout=StreamText(),
-        stderr=StreamText(),
-        outputs=(),
-        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
-        duration_seconds=timeout_seconds,
-        started_session=False,
-    )
-
-
 def is_absent(answer: ExecutionAnswer) -> bool:
     """The session does not have our module, so nothing of the code ran."""
     return isinstance(answer.value, str) and answer.value.strip("'\"") == ABSENT

@@ -49,24 +49,6 @@ def build_execution(
     )
 
 
-def not_begun(timeout_seconds: float) -> Execution:
-    """The result of code whose time was up before earlier code of its session had ended."""
-    message = (
-        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
-        "was not started"
-    )
-    return Execution(
-        execution_id=secrets.token_hex(16),
-        status=ExecutionStatus.TIMED_OUT,
-        stdout=StreamText(),
-        stderr=StreamText(),
-        outputs=(),
-        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
-        duration_seconds=timeout_seconds,
-        started_session=False,
-    )
-
-
 def _status(outcome: KernelOutcome, reply: ExecutionReply, died: str | None) -> ExecutionStatus:
     if outcome.stopped == "timeout":
         return ExecutionStatus.TIMED_OUT

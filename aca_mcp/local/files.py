@@ -29,6 +29,7 @@ from aca_mcp.errors import (
     SessionPoolError,
     StorageFullError,
 )
+from aca_mcp.paths import parse_path
 from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 from aca_mcp.sandbox.syscalls import set_file_system_ids
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
-_MAX_PART_BYTES = 255
-_MAX_PATH_BYTES = 3000
 _TIMES = (-62_135_596_800, 253_402_300_799)
 """The years 1 to 9999, which are all that ``datetime`` knows; code can set a file's time to any."""
 
@@ -61,32 +60,8 @@ class SessionFiles:
         Raises:
             InvalidPathError: it leaves the directory, or no file could have that name.
         """
-        text = path
-        if path.startswith("/"):
-            # The usual name is understood wherever the directory really is.
-            for directory in (self.work_directory, WORK_DIRECTORY):
-                if path == directory or path.startswith(directory + "/"):
-                    text = path.removeprefix(directory)
-                    break
-            else:
-                raise InvalidPathError(
-                    f"Only files below {self.work_directory} can be reached. Give a path relative "
-                    "to it."
-                )
-        parts = tuple(part for part in text.split("/") if part not in ("", "."))
-        if ".." in parts:
-            raise InvalidPathError("A path may not contain '..': give it from the work directory.")
-        if any(ord(character) < 32 or ord(character) == 127 for character in text):
-            raise InvalidPathError("A path may not contain control characters.")
-        try:
-            encoded = [part.encode() for part in parts]
-        except UnicodeEncodeError as error:
-            raise InvalidPathError("A path may not contain half of a character.") from error
-        if any(len(part) > _MAX_PART_BYTES for part in encoded) or (
-            sum(map(len, encoded)) > _MAX_PATH_BYTES
-        ):
-            raise InvalidPathError("The path is too long for a file system.")
-        return parts
+        # The usual name is understood wherever the directory really is.
+        return parse_path(path, self.work_directory, WORK_DIRECTORY)
 
     def list(self, directory: str, *, recursive: bool) -> FileListing:
         """List a directory, at most ``MAX_ENTRIES`` entries of it."""

@@ -23,7 +23,7 @@ from aca_mcp.errors import (
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
-from aca_mcp.local.executions import build_execution, not_begun
+from aca_mcp.local.executions import build_execution
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
@@ -42,6 +42,7 @@ from aca_mcp.pool import (
     Package,
     PoolMetadata,
     SessionInfo,
+    not_begun,
 )
 from aca_mcp.sandbox.policy import Isolation
 

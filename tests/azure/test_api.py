@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.azure.api import Api, Feature, complaint_about, file_path
-from aca_mcp.azure.paths import is_plain_name, parse_file_path, parse_path
+from aca_mcp.azure.paths import is_plain_name, parse_file_path
 from aca_mcp.errors import InvalidPathError
+from aca_mcp.paths import parse_path
 from aca_mcp.pool import check_identifier
 from aca_mcp.session import PythonSession
 from tests.azure.service import ENDPOINT
@@ -44,8 +45,8 @@ def test_every_legal_file_name_survives_the_way_to_the_service(
 @given(st.lists(names, min_size=1, max_size=5))
 def test_a_path_is_split_into_the_names_it_was_made_of(parts: list[str]) -> None:
     path = "/".join(parts)
-    assert parse_path(path) == tuple(parts)
-    assert parse_path(f"/mnt/data/{path}") == tuple(parts)
+    assert parse_path(path, "/mnt/data") == tuple(parts)
+    assert parse_path(f"/mnt/data/{path}", "/mnt/data") == tuple(parts)
     assert parse_file_path(path) == ("/".join(parts[:-1]), parts[-1])
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.environment import CACHE, listening
+from tests.conformance.environment import CACHE
+from tests.listening_process import listening_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +18,13 @@ collect_ignore_glob = [] if (CACHE / ".prepared").exists() else ["test_*.py"]
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The server that users get, over HTTP and SSE."""
-    with listening("aca_mcp", "serve", "--transport", "http,sse", "--port", "0") as address:
+    command = ("aca_mcp", "serve", "--transport", "http,sse", "--port", "0")
+    with listening_process([], *command) as (address, _):
         yield address
 
 
 @pytest.fixture(scope="session")
 def fixtures_address() -> Iterator[str]:
     """The same composition with the suite's fixtures on it."""
-    with listening("tests.conformance.fixtures_server") as address:
+    with listening_process([], "tests.conformance.fixtures_server") as (address, _):
         yield address

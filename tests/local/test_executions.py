@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from aca_mcp.kernel.frames import Frame
-from aca_mcp.local.executions import build_execution, not_begun
+from aca_mcp.local.executions import build_execution
 from aca_mcp.local.kernel_process import KernelOutcome, describe_status
-from aca_mcp.pool import Execution, ExecutionStatus, StreamText
+from aca_mcp.pool import Execution, ExecutionStatus, StreamText, not_begun
 
 FINE = Frame({"outputs": [], "error": None})
 RAISED = Frame(

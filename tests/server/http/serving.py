@@ -90,4 +90,5 @@ def server_process(
     log: list[str], *arguments: str, **environment: str
 ) -> AbstractContextManager[tuple[str, int]]:
     """``aca-mcp serve`` over HTTP on a free port, as ``listening_process`` says."""
-    return listening_process(log, "serve", "--transport", "http", *arguments, **environment)
+    command = ("aca_mcp", "serve", "--transport", "http", "--port", "0", *arguments)
+    return listening_process(log, *command, **environment)

@@ -1,0 +1,45 @@
+"""What a path of a session may be, before anybody is asked for the file. Pure."""
+
+from __future__ import annotations
+
+from aca_mcp.errors import InvalidPathError
+
+_MAX_PART_BYTES = 255
+_MAX_PATH_BYTES = 3000
+
+
+def parse_path(path: str, *work_directories: str) -> tuple[str, ...]:
+    """Split a path, relative to the work directory or absolute within it, into its names.
+
+    Args:
+        path: what somebody asked for.
+        work_directories: the names that the work directory has; the first is told in errors.
+
+    Raises:
+        InvalidPathError: it leaves the directory, or no file could have that name.
+    """
+    text = path
+    if path.startswith("/"):
+        for directory in work_directories:
+            if path == directory or path.startswith(f"{directory}/"):
+                text = path.removeprefix(directory)
+                break
+        else:
+            raise InvalidPathError(
+                f"Only files below {work_directories[0]} can be reached. Give a path relative to "
+                "it."
+            )
+    parts = tuple(part for part in text.split("/") if part not in ("", "."))
+    if ".." in parts:
+        raise InvalidPathError("A path may not contain '..': give it from the work directory.")
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise InvalidPathError("A path may not contain control characters.")
+    try:
+        encoded = [part.encode() for part in parts]
+    except UnicodeEncodeError as error:
+        raise InvalidPathError("A path may not contain half of a character.") from error
+    if any(len(part) > _MAX_PART_BYTES for part in encoded) or (
+        sum(map(len, encoded)) > _MAX_PATH_BYTES
+    ):
+        raise InvalidPathError("The path is too long for a file system.")
+    return parts
