@@ -103,7 +103,7 @@ def test_the_server_ends_at_once_and_leaves_nothing(
     below = descendants(server.process.pid)
     assert len(below) >= 2
     ENDINGS[ending](server)
-    server.ends_within(2)
+    server.ends_soon()
     assert all_gone(below)
 
 
@@ -118,4 +118,4 @@ def test_a_server_that_is_killed_leaves_nothing(server: Server) -> None:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_server_that_was_never_used_ends_as_soon(server: Server, ending: str) -> None:
     ENDINGS[ending](server)
-    server.ends_within(2)
+    server.ends_soon()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server_process import INITIALIZE, Server, call, line, process
+from tests.server_process import INITIALIZE, SOON_SECONDS, Server, call, line, process
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -65,7 +65,7 @@ def test_the_end_of_stdin_ends_the_server(server: Server, code: str | None) -> N
         server.send(call(1, code, progressToken="p"))
         assert server.receive()["params"]["message"] == "on"
     server.stdin.close()
-    server.ends_within(2)
+    server.ends_soon()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -77,7 +77,7 @@ def test_a_signal_ends_the_server_while_stdin_is_open(
         server.send(call(1, code, progressToken="p"))
         assert server.receive()["params"]["message"] == "on"
     server.process.send_signal(number)
-    server.ends_within(2)
+    server.ends_soon()
 
 
 def test_a_client_that_does_not_read_does_not_keep_the_server(server: Server) -> None:
@@ -85,14 +85,14 @@ def test_a_client_that_does_not_read_does_not_keep_the_server(server: Server) ->
     server.send(call(1, "print('x' * 39_000)"), call(2, "2"))
     assert server.stdout.read(1) == b"{"  # so the rest of the answer does not fit
     server.process.send_signal(signal.SIGTERM)
-    server.ends_within(2.5)
+    server.ends_soon()
 
 
 def test_a_client_that_left_altogether_ends_the_server(server: Server) -> None:
     server.stdout.close()
     server.send(call(1, "1"))
     server.stdin.close()
-    server.ends_within(2)
+    server.ends_soon()
 
 
 def test_stdin_may_be_empty_a_file_or_a_socket(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_stdin_may_be_empty_a_file_or_a_socket(tmp_path: Path) -> None:
         assert started.stdout is not None
         assert json.loads(started.stdout.readline())["id"] == 0
         ours.shutdown(socket.SHUT_WR)
-        assert started.wait(2) == 0
+        assert started.wait(SOON_SECONDS) == 0

@@ -311,7 +311,7 @@ async def test_cancelling_interrupts_the_code_and_keeps_the_session(
             tasks.start_soon(call.client.call_tool, "execute_python", {"code": SLEEP})
             await until(lambda: session.scope is not None)
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert await call("execute_python", code="x") == "7"
 
 

@@ -117,7 +117,7 @@ async def test_calls_at_the_same_time_do_not_share_a_session(lines: Lines) -> No
                 both.set()
             await both.wait()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: call("one", is_last=False))
             tasks.start_soon(lambda: call("other", is_last=True))
