@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import getpass
 import os
+import re
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 _MAX_NAME_CHARACTERS = 1000
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 """Types whose values are text and nothing else."""
+_OWN_SYNTAX = re.compile(r"[%!?]|^\s*[,;/]")
+"""What each line has that IPython would change."""
 _WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
 
 
@@ -106,6 +110,20 @@ class _CollectingPublisher(DisplayPublisher):
         self.collector.clear()
 
 
+class Transformer(TransformerManager):
+    """Reads code token by token only where there may be syntax that is IPython's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._usual = list(self.token_transformers)
+
+    def do_token_transforms(self, lines: list[str]) -> list[str]:
+        """Replace magics, shell commands and questions; code may have added more to replace."""
+        if self.token_transformers == self._usual and not any(map(_OWN_SYNTAX.search, lines)):
+            return lines
+        return cast("list[str]", super().do_token_transforms(lines))
+
+
 class _Shell(InteractiveShell):
     """An InteractiveShell that reports to its caller and prints nothing of its own."""
 
@@ -157,6 +175,7 @@ class Interpreter:
         config.HistoryManager.enabled = False  # its thread could not be forked
         config.InteractiveShell.colors = "nocolor"
         self._shell = _Shell.instance(config=config)
+        self._shell.input_transformer_manager = Transformer()
         self._shell.events.print_on_error = False
         self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
         # There are no numbered prompts, and ``Out`` would keep every value for the session's life.

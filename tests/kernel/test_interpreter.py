@@ -8,7 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+from IPython.core.inputtransformer2 import TransformerManager
 
+from aca_mcp.kernel.interpreter import Transformer
 from aca_mcp.kernel.outputs import MAX_TEXT_CHARACTERS
 from tests.kernel.results import data_of, kinds, texts
 
@@ -50,6 +54,25 @@ def test_state_is_kept_between_runs(interpreter: Interpreter) -> None:
 def test_earlier_results_have_their_usual_names(interpreter: Interpreter) -> None:
     interpreter.run("40")
     assert texts(interpreter.run("_ + 2")) == ["42"]
+
+
+ADDS_SYNTAX = """
+from IPython.core.inputtransformer2 import TokenTransformBase
+
+class Seven(TokenTransformBase):
+    @classmethod
+    def find(cls, lines):
+        for line in lines:
+            for token in line:
+                if token.string == 'seven':
+                    return cls(token.start)
+
+    def transform(self, lines):
+        return [line.replace('seven', '7') for line in lines]
+
+manager = get_ipython().input_transformer_manager
+manager.token_transformers.append(Seven)
+"""
 
 
 def test_a_result_that_has_no_name_any_more_is_not_kept(interpreter: Interpreter) -> None:
@@ -140,6 +163,31 @@ def test_top_level_await_works(interpreter: Interpreter) -> None:
 def test_magics_work(interpreter: Interpreter) -> None:
     interpreter.run("seven = 7")
     assert texts(interpreter.run("%who_ls int")) == ["['seven']"]
+
+
+@given(st.text(st.sampled_from("abc123 \n\t%!?,;/=()[]{}'\"#\\\f.:")))
+def test_code_becomes_what_ipython_makes_of_it(code: str) -> None:
+    try:
+        expected = TransformerManager().transform_cell(code)
+    except IndentationError:
+        reject()  # the compiler will say so
+    assert Transformer().transform_cell(code) == expected
+
+
+def test_code_that_is_not_indented_well_is_an_error_with_its_place(
+    interpreter: Interpreter,
+) -> None:
+    result = interpreter.run("if 1:\n        2\n    3")
+    assert result.error_name == "IndentationError"
+    assert "line 3" in result.traceback
+
+
+def test_code_may_add_syntax_of_its_own(interpreter: Interpreter) -> None:
+    interpreter.run(ADDS_SYNTAX)
+    try:
+        assert texts(interpreter.run("seven")) == ["7"]
+    finally:
+        interpreter.run("manager.token_transformers.remove(Seven)")
 
 
 def test_a_magic_that_is_not_there_is_an_error(interpreter: Interpreter) -> None:
