@@ -68,7 +68,7 @@ class _CollectingDisplayHook(DisplayHook):
     """Takes the value of a last expression."""
 
     collector: OutputCollector
-    display_formatter: DisplayFormatter
+    plain_formatter: PlainTextFormatter
     code: str
     _value: object = None
 
@@ -86,8 +86,10 @@ class _CollectingDisplayHook(DisplayHook):
 
     def compute_format_data(self, result: object) -> object:
         """Ask for text alone where there is no other form: asking for each takes its time."""
-        include = ("text/plain",) if type(result) in _PLAIN else None
-        return self.display_formatter.format(result, include=include)
+        if type(result) not in _PLAIN:
+            return super().compute_format_data(result)
+        text = cast("str | None", self.plain_formatter(result))  # None where that failed
+        return {} if text is None else {"text/plain": text}, {}
 
     def log_output(self, format_dict: object) -> None:
         """Keep no history of outputs: it would keep every figure for the session's life."""
@@ -177,6 +179,9 @@ class Interpreter:
         self._shell = _Shell.instance(config=config)
         self._shell.input_transformer_manager = Transformer()
         self._shell.events.print_on_error = False
+        # IPython's own builtins stay: with each change of them Python forgets what it knows of
+        # every function's globals, and all that runs next is slower.
+        self._shell.builtin_trap.__enter__()
         self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
         # There are no numbered prompts, and ``Out`` would keep every value for the session's life.
         self._hook.do_full_cache = False
@@ -184,8 +189,8 @@ class Interpreter:
         self._process = os.getpid()
         self._running = False
         formatter = cast("DisplayFormatter", self._shell.display_formatter)
-        self._hook.display_formatter = formatter
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
+        self._hook.plain_formatter = plain
         plain.for_type_by_name("pandas", "DataFrame", _wide_table)
         plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
         # The inline backend says this too, but code may choose another one before any is loaded.

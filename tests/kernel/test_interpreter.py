@@ -125,6 +125,12 @@ def test_a_value_that_cannot_be_shown_is_an_error(interpreter: Interpreter, how:
     assert interpreter.run("1 + 1").error_name is None
 
 
+def test_a_number_that_cannot_be_shown_is_an_error(interpreter: Interpreter) -> None:
+    result = interpreter.run("10**5000")
+    assert result.error_name == "ValueError"
+    assert result.outputs.entries == []
+
+
 def test_a_value_is_shown_in_the_ways_that_work(interpreter: Interpreter) -> None:
     result = interpreter.run(
         "class Half:\n"
