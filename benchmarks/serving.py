@@ -91,7 +91,7 @@ async def warm() -> None:
             ):
                 handle = await call(client, "start_session")
                 mine, theirs = [], []
-                for number in range(600):
+                for number in range(2100):
                     started = time.perf_counter()
                     await call(yardstick, "noop")
                     between = time.perf_counter()
