@@ -1,17 +1,20 @@
 """``aca-mcp serve``: settings to a served transport, in the order that makes it start soonest.
 
-The pool is opened before the MCP SDK is imported, so that its template process does its imports
-while this process does its own. Imports that a transport does not need stay out of this module.
+The pool is opened before the MCP SDK is imported, so that its template process does its imports and
+makes the first session while this process does its own. Imports that a transport does not need stay
+out of this module.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
@@ -66,6 +69,8 @@ async def _open_pool(
 
 async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
     async with _open_pool(settings, telemetry) as pool:
+        # In a thread, so that the event loop can see to the pool meanwhile.
+        await anyio.to_thread.run_sync(importlib.import_module, "aca_mcp.server.stdio")
         from aca_mcp.server.stdio import serve_stdio
 
         _keep_what_is_imported()

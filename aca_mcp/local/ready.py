@@ -1,4 +1,8 @@
-"""Sessions started ahead of use, so that whoever asks for one finds it there."""
+"""Sessions started ahead of use, so that whoever asks for one finds it there.
+
+The first is early: it is forked before the template has imported everything, for a client that
+sends code as soon as it is connected. If nobody takes it, the next one replaces it.
+"""
 
 from __future__ import annotations
 
@@ -62,16 +66,31 @@ class ReadySessions:
 
     async def keep(self) -> None:
         """Start sessions ahead whenever there are too few, until cancelled."""
+        early = await self._start_early() if self._target else None
         while True:
             self._wanted = anyio.Event()
-            while len(self._ready) < self._target:
-                async with self._spawning:
-                    try:
-                        self._ready.append(await self._spawner.spawn(ahead=True))
-                    except PoolUnavailableError:
-                        break  # whoever asks for a session is told
+            while len(self._ready) < self._target or early in self._ready:
+                if await self._start() is None:
+                    break
+                if early in self._ready:
+                    self._ready.remove(early)
+                    await early.kill(None)
             await self._wanted.wait()
             await anyio.sleep(_REFILL_SECONDS)
+
+    async def _start_early(self) -> KernelProcess | None:
+        self._template.hurry()
+        return await self._start()
+
+    async def _start(self) -> KernelProcess | None:
+        """Start one more. None if that failed, of which whoever asks for a session is told."""
+        async with self._spawning:
+            try:
+                kernel = await self._spawner.spawn(ahead=True)
+            except PoolUnavailableError:
+                return None
+            self._ready.append(kernel)
+        return kernel
 
     def remove_all(self) -> list[KernelProcess]:
         """Hand over those that are ready, to be ended."""

@@ -70,7 +70,7 @@ def test_serving_stdio_imports_nothing_that_it_does_not_use() -> None:
         for line in done.stderr.splitlines()
         if line.startswith("import time:")
     }
-    assert "aca_mcp.server.stdio" in loaded
+    assert "aca_mcp.server.app" in loaded
     assert sorted(loaded.intersection(NEVER)) == []
 
 

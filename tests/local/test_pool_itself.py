@@ -25,6 +25,7 @@ from tests.local.pools import (
     open_descriptors,
     result_of,
     run,
+    until,
 )
 
 if TYPE_CHECKING:
@@ -199,6 +200,33 @@ async def test_a_pool_that_nobody_uses_closes_at_once() -> None:
     async with open_local_pool(configuration(preimport=("pandas",), ready_sessions=2)):
         pass
     assert anyio.current_time() - before < 5
+    assert descendants() == strangers
+
+
+async def test_the_session_that_is_ready_first_gives_way_to_one_with_all_imports(
+    pool: LocalSessionPool,
+) -> None:
+    isolation = (await pool.metadata()).isolation  # named, so that nothing is forked to find it out
+    strangers = descendants()
+
+    def sessions() -> set[int]:
+        outer_and_inner = descendants() - strangers
+        return {
+            pid
+            for outer in outer_and_inner
+            for inner in descendants(outer)
+            for pid in descendants(inner)
+        }
+
+    ahead = configuration(
+        isolation=isolation, preimport=("pandas", "matplotlib.pyplot"), ready_sessions=1
+    )
+    async with open_local_pool(ahead) as other:
+        await until(lambda: bool(sessions()))
+        early = min(sessions())
+        await until(lambda: early not in sessions())
+        code = "import sys; 'matplotlib.pyplot' in sys.modules"
+        assert result_of(await run(other, new_identifier(), code)) == "True"
     assert descendants() == strangers
 
 
