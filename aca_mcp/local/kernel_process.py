@@ -159,7 +159,8 @@ class KernelProcess:
         not in it, the resource limits and the pool's watcher hold.
         """
         if self._freed:
-            await anyio.to_thread.run_sync(group.remove)
+            with anyio.CancelScope(shield=True):  # nobody else knows of the group
+                await anyio.to_thread.run_sync(group.remove)
             return
         self._group = group
         try:

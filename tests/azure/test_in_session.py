@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import anyio
+import matplotlib
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -32,7 +33,7 @@ PIXEL = r"b'\x89PNG\r\n\x1a\n-pixel'"
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A new interpreter, in which the module has just been loaded."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("MPLBACKEND", "agg")
+    matplotlib.use("agg")  # an interpreter that was here before may have chosen another
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     for name in ("display", "__IPYTHON__"):
         monkeypatch.setattr(builtins, name, None, raising=False)

@@ -118,7 +118,9 @@ async def test_daemons_and_files_end_with_their_pool(
     await none_left(marker)
     assert names_in(passable_directory) == []
     assert mounts_of_the_host() == mounts
-    assert empty_groups() == []
+    with anyio.fail_after(10):
+        while empty_groups():  # noqa: ASYNC110 -- one that the other pool has just made is empty, too
+            await anyio.sleep(0.05)
 
 
 def names_in(directory: Path) -> list[str]:

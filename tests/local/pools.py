@@ -138,3 +138,8 @@ def open_descriptors() -> dict[str, str]:
         except FileNotFoundError:
             continue  # the one that lists them
     return found
+
+
+def scratch_directories(temporary: Path, below: str = "") -> list[Path]:
+    """The directories of pools, or what lies in them."""
+    return list(temporary.glob(f"aca-mcp-*/{below}"))

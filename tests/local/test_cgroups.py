@@ -7,12 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from aca_mcp.local import cgroups
-from aca_mcp.local.cgroups import GroupLimits, find_groups
+from aca_mcp.local.cgroups import GroupLimits, SessionGroup, find_groups
+from aca_mcp.local.spawn import Spawner
+from aca_mcp.local.template_process import open_template
+from tests.local.pools import configuration
 
 LIMITS = GroupLimits(memory=12_345_678, processes=17)
+LIMITS_OF_A_SESSION = GroupLimits(memory=2**30, processes=64)
 
 
 def host(monkeypatch: pytest.MonkeyPatch, mount: Path, paths: dict[str, str]) -> None:
@@ -105,3 +110,16 @@ def test_where_the_kernel_lets_a_group_holds_its_processes() -> None:
         group.remove()
     with pytest.raises(OSError, match=r"."):
         group.add(process.pid)
+
+
+async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_path: Path) -> None:
+    """Also while the pool closes, when every wait is cancelled: nobody else knows of the group."""
+    late = tmp_path / "late"
+    late.mkdir()
+    async with open_template(configuration()) as template, anyio.create_task_group() as tasks:
+        kernel = await Spawner(template, LIMITS_OF_A_SESSION, tasks).spawn(ahead=False)
+        await kernel.kill(None)
+        with anyio.CancelScope() as closing:
+            closing.cancel()
+            await kernel.join(SessionGroup((late,)))
+    assert not late.exists()

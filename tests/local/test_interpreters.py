@@ -22,6 +22,7 @@ from tests.local.pools import (
     download,
     result_of,
     run,
+    scratch_directories,
 )
 
 if TYPE_CHECKING:
@@ -120,20 +121,6 @@ async def test_an_interpreter_that_cannot_be_started_is_told_of(
         f"The interpreter of local sessions, {path}, cannot be started: {reason}. Set "
         "ACA_MCP_LOCAL_PYTHON to a Python 3.11 or newer that has IPython."
     )
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where sessions without a file system of their own have theirs; all users pass through."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        yield Path(name)
-
-
-def scratch_directories(temporary: Path, below: str = "") -> list[Path]:
-    """The directories of pools, or what lies in them."""
-    return list(temporary.glob(f"aca-mcp-*/{below}"))
 
 
 def lies_open(path: Path) -> bool:

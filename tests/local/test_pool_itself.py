@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,10 +23,13 @@ from tests.local.pools import (
     open_descriptors,
     result_of,
     run,
+    scratch_directories,
     until,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aca_mcp.local.pool import LocalSessionPool
 
 
@@ -121,15 +122,10 @@ async def test_what_a_session_installs_it_can_import_and_list(
 # The end
 
 
-def scratch_directories() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("aca-mcp-*"))
-
-
-async def test_closing_a_pool_leaves_nothing() -> None:
+async def test_closing_a_pool_leaves_nothing(temporary: Path) -> None:
     async with open_local_pool(configuration()) as pool:  # what is loaded once, loads
         await run(pool, "first", "1")
     strangers, descriptors = descendants(), open_descriptors()
-    directories = scratch_directories()
     async with open_local_pool(configuration(ready_sessions=1)) as pool:
         await run(pool, "first", "1")
         await pool.upload_file("first", "a", content(b"1"))
@@ -139,7 +135,7 @@ async def test_closing_a_pool_leaves_nothing() -> None:
         assert descendants() > strangers
     assert descendants() == strangers
     assert open_descriptors() == descriptors
-    assert scratch_directories() == directories
+    assert scratch_directories(temporary) == []
 
 
 async def test_closing_a_pool_while_a_session_is_being_started_leaves_nothing() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aca_mcp.sandbox import landlock
 from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.probe import host_note, probe_isolation
 from tests.sandbox.programs import run
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_this_machine_gives_an_isolation_that_holds() -> None:
@@ -21,12 +25,11 @@ def test_this_machine_gives_an_isolation_that_holds() -> None:
         assert report.reasons == {}
 
 
-def test_trying_leaves_nothing_behind() -> None:
-    before = {entry.name for entry in Path("/tmp").iterdir()}
+def test_trying_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
     probe_isolation()
-    left = {entry.name for entry in Path("/tmp").iterdir()} - before
-    assert not [name for name in left if name.startswith("aca-mcp-probe-")]
+    assert list(tmp_path.iterdir()) == []
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == descriptors
 
 
