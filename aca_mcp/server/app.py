@@ -9,21 +9,23 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from aca_mcp.server.executing import ExecutionTools
 from aca_mcp.server.python_server import PythonServer
 from aca_mcp.server.tasks import TasksExtension
-from aca_mcp.server.tools import Tools
+from aca_mcp.server.tools.execute import ExecutionTools
+from aca_mcp.server.tools.files import FileTools
+from aca_mcp.server.tools.sessions import SessionTools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from aca_mcp.server.audit import AuditLog
-    from aca_mcp.server.connections import HttpConnections
-    from aca_mcp.server.sessions import Caller, Sessions
-    from aca_mcp.server.tools import Ctx
-    from aca_mcp.server.transfer_links import LinkOffer
-    from aca_mcp.server.work import Work
+    from aca_mcp.server.callers import Caller
+    from aca_mcp.server.in_flight import InFlight
+    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.sessions.connections import HttpConnections
+    from aca_mcp.server.tools.transfer_link import LinkOffer
+    from aca_mcp.server.types import Ctx
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -52,7 +54,7 @@ def create_server(
     *,
     principal: Callable[[], str] = lambda: "",
     http: HttpConnections | None = None,
-    work: Work | None = None,
+    in_flight: InFlight | None = None,
     audit: AuditLog | None = None,
     links: LinkOffer | None = None,
 ) -> PythonServer:
@@ -64,7 +66,7 @@ def create_server(
         principal: who makes the call that is being served; empty where clients are not told apart.
         http: the connections of streamable HTTP, for a server that is served so; None for one
             whose lifespan is a connection's, as on stdio and SSE.
-        work: counts calls that run, where a transport does not hold a request open for each.
+        in_flight: counts calls that run, where a transport does not hold a request open for each.
         audit: told of each call of a tool.
         links: makes transfer links, where clients can reach this server over HTTP.
 
@@ -87,7 +89,7 @@ def create_server(
         has_work_dir=options.work_dir is not None,
         principal=principal,
         http=http,
-        work=work,
+        in_flight=in_flight,
         audit=audit,
         has_links=links is not None,
         extensions=[TasksExtension(caller, executing.result_of)],
@@ -96,27 +98,30 @@ def create_server(
     server.offer(executing.get_execution, _READ)
     server.offer(executing.cancel_execution, _WRITE)
     has_work_dir = options.work_dir is not None
-    tools = Tools(
+    files = FileTools(
         sessions.pool,
         server.caller,
         max_text_bytes=max_text_bytes,
         way_out="download_to_work_dir" if has_work_dir else "create_transfer_link" if links else "",
     )
-    server.offer(tools.upload_file, _WRITE)
-    server.offer(tools.download_file, _READ)
-    server.offer(tools.list_files, _READ)
-    server.offer(tools.delete_file, _WRITE)
-    server.offer(tools.list_packages, _READ)
-    server.offer(tools.restart_session, _WRITE)
-    server.offer(tools.start_session, _ADD)
+    server.offer(files.upload_file, _WRITE)
+    server.offer(files.download_file, _READ)
+    server.offer(files.list_files, _READ)
+    server.offer(files.delete_file, _WRITE)
+    session_tools = SessionTools(server.caller, max_text_bytes=max_text_bytes)
+    server.offer(session_tools.list_packages, _READ)
+    server.offer(session_tools.restart_session, _WRITE)
+    server.offer(session_tools.start_session, _ADD)
     if options.work_dir is not None:
-        from aca_mcp.server.transfer import Transfer  # only where it was asked for
+        from aca_mcp.server.tools.work_dir import Transfer  # only where it was asked for
 
         transfer = Transfer(options.work_dir, server.caller)
         server.offer(transfer.upload_from_work_dir, _WRITE)
         server.offer(transfer.download_to_work_dir, _WRITE)
     if links is not None:
-        from aca_mcp.server.transfer_links import TransferLinks  # its cipher is not needed on stdio
+        from aca_mcp.server.tools.transfer_link import (
+            TransferLinks,  # its cipher is not needed on stdio
+        )
 
         transfers = TransferLinks(links, sessions.pool, server.caller)
         server.offer(transfers.create_transfer_link, _ADD)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.server.sessions import Sessions
+    from aca_mcp.server.sessions.client_sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,15 +33,16 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
-from aca_mcp.server.answers import text_result
 from aca_mcp.server.audit import FAILED
+from aca_mcp.server.callers import Caller
 from aca_mcp.server.instructions import facts, instructions
 from aca_mcp.server.prompts import add_prompts
 from aca_mcp.server.resources.completion import complete
 from aca_mcp.server.resources.listing import of_connection, templates
 from aca_mcp.server.resources.reading import read
 from aca_mcp.server.resources.uris import parse
-from aca_mcp.server.sessions import Caller, OpenSession, Sessions
+from aca_mcp.server.results.fitting import text_result
+from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
@@ -58,8 +59,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from aca_mcp.server.audit import AuditLog
-    from aca_mcp.server.connections import HttpConnections
-    from aca_mcp.server.work import Work
+    from aca_mcp.server.in_flight import InFlight
+    from aca_mcp.server.sessions.connections import HttpConnections
 
 _NOT_THERE = (InvalidRequestError, SessionLostError, SessionFileError)
 _SAME_FOR_ALL = CacheHint(ttl_ms=3_600_000, scope="public")
@@ -83,7 +84,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         has_work_dir: bool,
         principal: Callable[[], str],
         http: HttpConnections | None,
-        work: Work | None,
+        in_flight: InFlight | None,
         audit: AuditLog | None,
         has_links: bool,
         extensions: Sequence[Extension],
@@ -92,7 +93,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._sessions = sessions
         self._principal = principal
         self._http = http
-        self._work = work
+        self._in_flight = in_flight
         self._audit = audit
         self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
@@ -235,7 +236,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                 is_error=True,
             )
         try:
-            with self._work.going_on() if self._work is not None else nullcontext():
+            with self._in_flight.track() if self._in_flight is not None else nullcontext():
                 if self._audit is None:
                     return await super().call_tool(name, arguments, context)
                 with self._audit.call(name) as audited:

@@ -23,7 +23,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from aca_mcp.server.app import create_server
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.python_server import PythonServer
-    from aca_mcp.server.sessions import Sessions
+    from aca_mcp.server.sessions.client_sessions import Sessions
 
 _logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestPa
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from aca_mcp.pool import ExecutionStatus
-from aca_mcp.server.text import clean
+from aca_mcp.server.results.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp_types import CallToolRequestParams
 
-    from aca_mcp.server.runs import Run
-    from aca_mcp.server.sessions import Caller, OpenSession
-    from aca_mcp.server.tools import Ctx
+    from aca_mcp.server.callers import Caller
+    from aca_mcp.server.sessions.client_sessions import OpenSession
+    from aca_mcp.server.sessions.runs import Run
+    from aca_mcp.server.types import Ctx
 
     Request = ServerRequestContext[Any, Any]
     ResultOf = Callable[[Ctx, OpenSession, Run], Awaitable[CallToolResult]]

@@ -15,7 +15,7 @@ import anyio
 from aca_mcp.listening import HttpServer, Listener
 from aca_mcp.server.app import PythonServer, ServerOptions, create_server
 from aca_mcp.server.http.app import HttpOptions, open_http_app
-from aca_mcp.server.sessions import Sessions, open_sessions
+from aca_mcp.server.sessions.client_sessions import Sessions, open_sessions
 from tests.conformance.contents import add_contents
 from tests.conformance.questions import add_questions
 from tests.toy_pool import ToyPool

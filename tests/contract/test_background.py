@@ -13,7 +13,7 @@ from mcp import Client
 from aca_mcp.emulator.app import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller
 from tests.contract.conftest import AS_BY_DEFAULT
 from tests.emulators import POOL_PATH, InProcess, azure_pool_at

@@ -10,7 +10,7 @@ from mcp_types import TextContent
 
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.session import CodeBlock, PythonSession
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpApp, HttpOptions, open_http_app
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.server.http.serving import served, server_process
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.server import progress as progress_module
+from aca_mcp.server.results import progress as progress_module
 from tests.calling import text_of
 from tests.http.clients import Endpoint, connected, text_in
 from tests.http.long_runs import Heard

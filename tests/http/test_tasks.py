@@ -14,9 +14,9 @@ from mcp.client.sse import sse_client
 from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.server import executing as executing_module
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
+from aca_mcp.server.tools import execute as executing_module
 from tests.calling import text_of, until
 from tests.http.clients import MODERN, Endpoint, answer_of, call
 

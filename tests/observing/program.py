@@ -10,7 +10,7 @@ from mcp import Client, MCPError
 
 from aca_mcp.observed import observed
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.telemetry import open_telemetry
 from tests.toy_pool import ToyPool
 

@@ -17,9 +17,9 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
-from aca_mcp.server import sessions as sessions_module
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import MAX_IDLE_SECONDS, open_sessions
+from aca_mcp.server.sessions import client_sessions as sessions_module
+from aca_mcp.server.sessions.client_sessions import MAX_IDLE_SECONDS, open_sessions
 from tests.calling import Caller, text_of, until
 from tests.toy_pool import ToyPool
 

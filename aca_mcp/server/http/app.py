@@ -24,15 +24,15 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
 from aca_mcp.server.auth.principal import principal
-from aca_mcp.server.connections import HttpConnections
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
-from aca_mcp.server.links import Links
-from aca_mcp.server.transfer_links import LinkOffer
-from aca_mcp.server.work import Work
+from aca_mcp.server.in_flight import InFlight
+from aca_mcp.server.sessions.connections import HttpConnections
+from aca_mcp.server.tools.transfer_link import LinkOffer
+from aca_mcp.server.transfers.links import Links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.python_server import PythonServer
-    from aca_mcp.server.sessions import Sessions
-    from aca_mcp.server.tools import Ctx
+    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.types import Ctx
 
 _HEALTH = "/healthz"
 _READINESS = "/readyz"
@@ -79,11 +79,11 @@ class HttpOptions:
 class HttpApp:
     """The ASGI app, and how it is wound down."""
 
-    def __init__(self, asgi: ASGIApp, health: Health, work: Work) -> None:
+    def __init__(self, asgi: ASGIApp, health: Health, in_flight: InFlight) -> None:
         """Describe it; see ``open_http_app``."""
         self._asgi = asgi
         self._health = health
-        self._work = work
+        self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -92,7 +92,7 @@ class HttpApp:
             response = PlainTextResponse("This server is being stopped.", 503, {"Retry-After": "5"})
             await response(scope, receive, send)
         elif is_work:
-            with self._work.going_on():
+            with self._in_flight.track():
                 await self._asgi(scope, receive, send)
         else:
             await self._asgi(scope, receive, send)
@@ -100,7 +100,7 @@ class HttpApp:
     async def drain(self, *, within_seconds: float) -> bool:
         """Take no more work, and let what runs finish. False if that took too long."""
         self._health.is_stopping = True
-        return await self._work.finished(within_seconds=within_seconds)
+        return await self._in_flight.finished(within_seconds=within_seconds)
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ async def open_http_app(
         audit: told of each call of a tool.
         make_server: takes what ``create_server`` takes.
     """
-    health, work = Health(sessions.pool), Work()
+    health, in_flight = Health(sessions.pool), InFlight()
     limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
     links = Links(
         sessions.derive_key("transfer links"), lifetime_seconds=http.transfer_link_seconds
@@ -150,11 +150,16 @@ async def open_http_app(
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
             server = make_server(
-                sessions, options, principal=principal, work=work, links=offer, audit=audit
+                sessions,
+                options,
+                principal=principal,
+                in_flight=in_flight,
+                links=offer,
+                audit=audit,
             )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(
-                open_streams(server, transport, http.max_connections, work)
+                open_streams(server, transport, http.max_connections, in_flight)
             )
             routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
             routes.append(Mount(_MESSAGES, transport.handle_post_message))
@@ -169,11 +174,11 @@ async def open_http_app(
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=unguarded),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
-            Middleware(TransfersMiddleware, Transfers(sessions, links, limits, work)),
+            Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),
             *([authentication.middleware(open_paths=unguarded)] if authentication else []),
             Middleware(LimitsMiddleware, limits, principal),
         ]
-        yield HttpApp(Starlette(routes=routes, middleware=middleware), health, work)
+        yield HttpApp(Starlette(routes=routes, middleware=middleware), health, in_flight)
 
 
 class _Endpoint:

@@ -14,7 +14,7 @@ from aca_mcp.loopback import LOOPBACK
 from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.app import open_http_app
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 
 if TYPE_CHECKING:
     from aca_mcp.listening import Listener

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.python_server import PythonServer
-    from aca_mcp.server.work import Work
 
 _LEAVE_SECONDS = 2
 """For clients to take what was written to them."""
@@ -30,7 +30,7 @@ _LEAVE_SECONDS = 2
 
 @asynccontextmanager
 async def open_streams(
-    server: PythonServer, transport: SseServerTransport, most: int, work: Work
+    server: PythonServer, transport: SseServerTransport, most: int, in_flight: InFlight
 ) -> AsyncGenerator[ASGIApp]:
     """The endpoint where connections begin. With the block they end.
 
@@ -38,7 +38,7 @@ async def open_streams(
         server: serves each of them.
         transport: carries their messages.
         most: connections at once; one more is answered 503.
-        work: counts answers that are on their way.
+        in_flight: counts answers that are on their way.
     """
     serving: set[anyio.CancelScope] = set()
     all_ended = anyio.Event()
@@ -53,7 +53,7 @@ async def open_streams(
         try:
             async with transport.connect_sse(scope, receive, send) as (read, write):
                 with connection:
-                    await server.serve(read, _Counted(write, work))
+                    await server.serve(read, _Counted(write, in_flight))
                 await write.aclose()  # what ends the response once all of it was sent
         finally:
             serving.discard(connection)
@@ -74,12 +74,12 @@ async def open_streams(
 class _Counted:
     """Writes to a connection, and counts that as work: a call is not over before its answer."""
 
-    def __init__(self, inner: WriteStream[SessionMessage], work: Work) -> None:
+    def __init__(self, inner: WriteStream[SessionMessage], in_flight: InFlight) -> None:
         self._inner = inner
-        self._work = work
+        self._in_flight = in_flight
 
     async def send(self, item: SessionMessage, /) -> None:
-        with self._work.going_on():
+        with self._in_flight.track():
             await self._inner.send(item)
 
     async def aclose(self) -> None:

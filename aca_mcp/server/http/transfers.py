@@ -29,17 +29,17 @@ from aca_mcp.errors import (
 )
 from aca_mcp.server.http.limits import TooMuchError
 from aca_mcp.server.http.ranges import asked_part, etag, part_of
-from aca_mcp.server.local_names import content_disposition
-from aca_mcp.server.text import clean, show_name
+from aca_mcp.server.results.text import clean, show_name
+from aca_mcp.server.transfers.local_names import content_disposition
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from aca_mcp.pool import FileDownload
     from aca_mcp.server.http.limits import Limits
-    from aca_mcp.server.links import Direction, Link, Links
-    from aca_mcp.server.sessions import Sessions
-    from aca_mcp.server.work import Work
+    from aca_mcp.server.in_flight import InFlight
+    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.transfers.links import Direction, Link, Links
     from aca_mcp.session import PythonSession
 
 _logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Transfers:
         sessions: Sessions,
         links: Links,
         limits: Limits,
-        work: Work,
+        in_flight: InFlight,
         *,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
@@ -87,13 +87,13 @@ class Transfers:
             sessions: of all clients.
             links: read the tokens.
             limits: of the principals whose links they are.
-            work: counts transfers, so that a server that is stopped lets them finish.
+            in_flight: counts transfers, so that a server that is stopped lets them finish.
             stall_seconds: how long a client may take for the next piece.
         """
         self._sessions = sessions
         self._links = links
         self._limits = limits
-        self._work = work
+        self._in_flight = in_flight
         self._stall_seconds = stall_seconds
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +135,7 @@ class Transfers:
             response.headers["allow"] = ", ".join(methods)
             await response(request.scope, wire.receive, wire.send)
             return
-        with self._limits.one_more(link.principal), self._work.going_on():
+        with self._limits.one_more(link.principal), self._in_flight.track():
             session = await self._sessions.find_linked(link.principal, link.session)
             if link.direction == "upload":
                 response = await self._upload(request, session.python, link)

@@ -12,7 +12,7 @@ from aca_mcp.server.resources.uris import CURRENT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aca_mcp.server.sessions import Caller
+    from aca_mcp.server.callers import Caller
 
 _MOST = 100
 """The protocol's bound (server/utilities/completion)."""

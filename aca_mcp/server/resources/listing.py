@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from mcp_types import Resource, ResourceLink, ResourceTemplate
 
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.server.resources.notebook import MIME_TYPE
 from aca_mcp.server.resources.reading import mime_type_of
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
-from aca_mcp.server.text import show_name
+from aca_mcp.server.results.notebook import MIME_TYPE
+from aca_mcp.server.results.text import show_name
 
 if TYPE_CHECKING:
     from aca_mcp.pool import FileEntry
-    from aca_mcp.server.sessions import OpenSession
+    from aca_mcp.server.sessions.client_sessions import OpenSession
 
 _ABOUT: dict[str, tuple[str, str, str | None]] = {
     "files": ("session_file", "A file of a session's work directory.", None),

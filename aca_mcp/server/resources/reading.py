@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 from aca_mcp.errors import FileMissingError, NotSupportedError
-from aca_mcp.server.files import MAX_DOWNLOAD_BYTES, read_at_most
-from aca_mcp.server.resources.notebook import MIME_TYPE, notebook
-from aca_mcp.server.results import image_type, report
+from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
+from aca_mcp.server.results.notebook import MIME_TYPE, notebook
+from aca_mcp.server.results.report import image_type, report
 
 if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
+    from aca_mcp.server.callers import Caller
     from aca_mcp.server.resources.uris import ResourceUri
-    from aca_mcp.server.sessions import Caller, OpenSession
+    from aca_mcp.server.sessions.client_sessions import OpenSession
 
 _BYTES = "application/octet-stream"
 

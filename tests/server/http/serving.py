@@ -14,7 +14,7 @@ from mcp import Client
 from aca_mcp.listening import HttpServer, Listener
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller, until
 from tests.listening_process import listening_process
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.server.http.limits import Limits, TooMuchError
-from aca_mcp.server.work import Work
+from aca_mcp.server.in_flight import InFlight
 
 
 class Clock:
@@ -83,16 +83,16 @@ def test_whoever_is_idle_is_forgotten() -> None:
 
 
 async def test_work_is_waited_for_but_not_for_ever() -> None:
-    work = Work()
-    assert await work.finished(within_seconds=0)
-    with work.going_on():
-        assert not await work.finished(within_seconds=0.01)
+    in_flight = InFlight()
+    assert await in_flight.finished(within_seconds=0)
+    with in_flight.track():
+        assert not await in_flight.finished(within_seconds=0.01)
     async with anyio.create_task_group() as tasks:
-        with work.going_on():
-            tasks.start_soon(wait_for, work)
+        with in_flight.track():
+            tasks.start_soon(wait_for, in_flight)
             await anyio.wait_all_tasks_blocked()
 
 
-async def wait_for(work: Work) -> None:
+async def wait_for(in_flight: InFlight) -> None:
     with anyio.fail_after(20):
-        assert await work.finished(within_seconds=60)
+        assert await in_flight.finished(within_seconds=60)

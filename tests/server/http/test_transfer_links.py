@@ -14,9 +14,9 @@ from mcp.client.sse import sse_client
 
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.http.app import HttpOptions, open_http_app
-from aca_mcp.server.links import Links
-from aca_mcp.server.sessions import open_sessions
-from aca_mcp.server.transfer_links import LinkOffer
+from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.tools.transfer_link import LinkOffer
+from aca_mcp.server.transfers.links import Links
 from tests.calling import Caller
 from tests.server.http.serving import Served, curl, served, server_process, serving
 

@@ -15,9 +15,9 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import FileDownload
 from aca_mcp.server.http.limits import Limits
 from aca_mcp.server.http.transfers import Transfers, TransfersMiddleware
-from aca_mcp.server.links import Link, Links
-from aca_mcp.server.sessions import open_sessions
-from aca_mcp.server.work import Work
+from aca_mcp.server.in_flight import InFlight
+from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.transfers.links import Link, Links
 from tests.local.pools import MEBIBYTE, QUICK
 from tests.server.http.serving import Served, curl, served, serving
 from tests.toy_pool import MAX_FILE_BYTES, ToyPool
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
-    from aca_mcp.server.links import Direction
+    from aca_mcp.server.transfers.links import Direction
 
 CONTENT = bytes(range(256)) * 10
 PASSING = {
@@ -156,26 +156,26 @@ async def test_an_upload_that_breaks_off_leaves_nothing() -> None:
 
 
 async def test_whoever_stops_sending_is_not_waited_for(toy_pool: ToyPool) -> None:
-    async with moving(toy_pool, "upload") as (link, work):
+    async with moving(toy_pool, "upload") as (link, in_flight):
         async with begun("PUT", link, "Content-Length: 10") as stream:
             await stream.send(b"abc")
             assert (await everything(stream)).startswith(b"HTTP/1.1 408 ")
-        assert await work.finished(within_seconds=5)
+        assert await in_flight.finished(within_seconds=5)
     assert not toy_pool.sessions
 
 
 async def test_whoever_stops_reading_is_not_waited_for() -> None:
-    async with moving(Large(), "download") as (link, work), begun("GET", link) as stream:
+    async with moving(Large(), "download") as (link, in_flight), begun("GET", link) as stream:
         assert await stream.receive(1)
-        assert await work.finished(within_seconds=5)
+        assert await in_flight.finished(within_seconds=5)
         assert len(await everything(stream)) < Large.size
 
 
 async def test_a_download_ends_with_its_reader() -> None:
-    async with moving(Large(), "download", stall_seconds=60) as (link, work):
+    async with moving(Large(), "download", stall_seconds=60) as (link, in_flight):
         async with begun("GET", link) as stream:
             assert await stream.receive(1)
-        assert await work.finished(within_seconds=5)
+        assert await in_flight.finished(within_seconds=5)
 
 
 async def test_a_file_that_shrinks_while_it_is_read_is_not_taken_for_whole() -> None:
@@ -209,14 +209,16 @@ async def _repeated(chunk: bytes, times: int) -> AsyncIterator[bytes]:
 @asynccontextmanager
 async def moving(
     pool: ToyPool, direction: Direction, *, stall_seconds: float = 0.2
-) -> AsyncGenerator[tuple[str, Work]]:
+) -> AsyncGenerator[tuple[str, InFlight]]:
     """Serve one link to a file of a pool, impatiently; gives it, and what is under way."""
-    links, work = Links(b"k" * 32, lifetime_seconds=60), Work()
+    links, in_flight = Links(b"k" * 32, lifetime_seconds=60), InFlight()
     async with open_sessions(pool) as sessions:
         name = sessions.link_name(sessions.open_own("ann"))
-        transfers = Transfers(sessions, links, Limits(1, 60), work, stall_seconds=stall_seconds)
+        transfers = Transfers(
+            sessions, links, Limits(1, 60), in_flight, stall_seconds=stall_seconds
+        )
         async with served(TransfersMiddleware(Starlette(), transfers)) as address:
-            yield f"{address}/files/{links.make(Link('ann', name, 'x', direction))}", work
+            yield f"{address}/files/{links.make(Link('ann', name, 'x', direction))}", in_flight
 
 
 @asynccontextmanager

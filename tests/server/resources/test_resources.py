@@ -21,7 +21,7 @@ from mcp_types import (
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
-from aca_mcp.server.sessions import open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller
 from tests.server.http.serving import serving
 from tests.toy_pool import ToyPool

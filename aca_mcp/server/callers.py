@@ -1,0 +1,95 @@
+"""Who makes a call, and so which sessions it may use."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aca_mcp.errors import InvalidRequestError
+from aca_mcp.server.audit import note_session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
+    from aca_mcp.server.sessions.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call, and so which sessions it may use."""
+
+    sessions: Sessions
+    principal: str
+    own: OpenSession | None
+    """Of its connection, or None where the transport has no connections."""
+
+    async def session(self, handle: str) -> OpenSession:
+        """The session of a handle, or the connection's own for an empty one.
+
+        Raises:
+            InvalidRequestError: the client has no such handle, or gave none and has no connection.
+            SessionLostError: the handle's session has ended.
+        """
+        if handle:
+            session = await self.sessions.find(self.principal, handle)
+            note_session(session.python.identifier)
+            return session
+        if self.own is None:
+            raise InvalidRequestError(
+                "`session` is missing: pass the handle that execute_python, upload_file or "
+                "start_session returned. Nothing was executed."
+            )
+        note_session(self.own.python.identifier)
+        return self.own
+
+    @property
+    def comes_back(self) -> bool:
+        """Its further requests reach this process, not another that shares the secret."""
+        return self.own is not None or self.sessions.is_alone
+
+    def find_task(self, name: str) -> tuple[OpenSession, Run] | None:
+        """An execution in one of these sessions by its task's name, or None."""
+        own = [self.own] if self.own is not None else []
+        for session in [*own, *self.sessions.by_handle(self.principal)]:
+            if run := session.runs.find_task(name):
+                return session, run
+        return None
+
+    @asynccontextmanager
+    async def session_or_new(self, handle: str) -> AsyncGenerator[tuple[OpenSession, str]]:
+        """The same, and a new session where there is none, with what the client must know of it.
+
+        Raises:
+            InvalidRequestError: the client has no such handle.
+            SessionLostError: the handle's session has ended.
+            PoolFullError: the client has too many sessions.
+        """
+        if handle or self.own is not None:
+            yield await self.session(handle), ""
+            return
+        async with self.new_session() as session:
+            remark = (
+                f'[This is a new session. Pass session="{session.handle}" to every further call '
+                "that is to find its variables and files.]"
+            )
+            yield session, remark
+
+    @asynccontextmanager
+    async def new_session(self) -> AsyncGenerator[OpenSession]:
+        """A further session, which stays if the block succeeds: only then is its handle told.
+
+        Raises:
+            PoolFullError: the client has too many sessions.
+        """
+        session = self.sessions.start(self.principal)
+        note_session(session.python.identifier)
+        try:
+            yield session
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.sessions.end(session)
+            raise

@@ -1,0 +1,1 @@
+"""What a session gave, as text, images and files that a client can show."""

@@ -1,0 +1,79 @@
+"""Progress notifications while code runs: what it prints, and that it still runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from aca_mcp.server.results.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aca_mcp.pool import OutputCallback, OutputChunk
+
+    Report = Callable[[float, None, str], Awaitable[None]]
+    """Sends a notification: seconds since the beginning, no total, and a message."""
+
+Result = TypeVar("Result")
+
+MIN_INTERVAL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 10
+_MAX_CHARACTERS = 2000
+"""Of one notification: the last that was printed. The result has all of it."""
+
+
+class _Recent:
+    """What was printed since the last notification, its end only."""
+
+    def __init__(self) -> None:
+        self.changed = anyio.Event()
+        self._text = ""
+
+    def add(self, chunk: OutputChunk) -> None:
+        # Memory stays bounded however much is printed between two notifications.
+        self._text = (self._text + chunk.text)[-2 * _MAX_CHARACTERS :]
+        self.changed.set()
+
+    def take(self) -> str:
+        self.changed = anyio.Event()
+        text, self._text = self._text, ""
+        return clean(text).strip("\n")[-_MAX_CHARACTERS:]
+
+
+async def run_with_progress(
+    run: Callable[[OutputCallback], Awaitable[Result]], report: Report
+) -> Result:
+    """Run code, reporting its output at most four times a second, and each ten seconds anyway.
+
+    Args:
+        run: executes the code, given a callback for its output.
+        report: sends one notification.
+
+    Raises:
+        SessionPoolError: as ``run`` does.
+    """
+    recent = _Recent()
+    begun = anyio.current_time()
+
+    async def notify() -> None:
+        while True:
+            with anyio.move_on_after(HEARTBEAT_SECONDS):
+                await recent.changed.wait()
+            seconds = anyio.current_time() - begun
+            await report(seconds, None, recent.take() or f"running for {seconds:.0f} s")
+            await anyio.sleep(MIN_INTERVAL_SECONDS)
+
+    outcome: list[Result] = []
+    failure: list[Exception] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(notify)
+        try:
+            outcome.append(await run(recent.add))
+        except Exception as error:  # raised below, outside the group that would wrap it
+            failure.append(error)
+        tasks.cancel_scope.cancel()
+    if failure:
+        raise failure[0]
+    return outcome[0]

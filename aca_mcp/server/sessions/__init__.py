@@ -1,0 +1,1 @@
+"""Whose sessions there are, and what ran in them."""

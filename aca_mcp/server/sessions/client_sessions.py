@@ -1,0 +1,245 @@
+"""The sessions of this server's clients, from their first use to their end.
+
+A client has a session of its own for each of its connections, where its transport has those, and
+further ones by handle. Each is kept alive while somebody may still come back to it, and ended when
+its connection ends or nobody has used it for too long. What was lost is said at the next use.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+
+from aca_mcp.errors import (
+    NotSupportedError,
+    PoolFullError,
+    SessionLostError,
+    SessionPoolError,
+)
+from aca_mcp.server.sessions.executions import ExecutionLog
+from aca_mcp.server.sessions.handles import (
+    HANDLE_PREFIX,
+    check_handle,
+    derive_identifier,
+    derive_key,
+    name_in_links,
+    new_handle,
+)
+from aca_mcp.server.sessions.runs import Runs
+from aca_mcp.session import STOP_SECONDS, PythonSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.pool import SessionPool
+
+_logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 120
+"""How often sessions are kept alive; the shortest cooldown that Azure allows is 300 seconds."""
+MAX_IDLE_SECONDS = 8 * 3600
+"""A connection's session that nobody used for so long is ended, though the connection is there."""
+MAX_HANDLES = 100
+"""Sessions by handle of one client."""
+_CHECKS_PER_IDLE_TIME = 4
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OpenSession:
+    """A session as a client knows it."""
+
+    python: PythonSession
+    idle_seconds: float
+    """It is ended when nobody has used it for so long."""
+    principal: str = ""
+    """Whose it is; empty where clients are not told apart."""
+    handle: str = ""
+    """What the client calls it; empty for a connection's own."""
+    log: ExecutionLog = field(default_factory=ExecutionLog)
+    runs: Runs = field(default_factory=Runs)
+
+
+class Sessions:
+    """The sessions of all clients of one server."""
+
+    def __init__(
+        self,
+        pool: SessionPool,
+        tasks: anyio.abc.TaskGroup,
+        *,
+        secret: bytes | None = None,
+        idle_seconds: float = MAX_IDLE_SECONDS,
+    ) -> None:
+        """Describe them; nothing is allocated before it is used.
+
+        Args:
+            pool: where they come from.
+            tasks: for executions in the background; cancelled before the sessions are closed.
+            secret: what handles are made with. Servers that share it serve each other's handles;
+                None makes handles that are good in this process alone.
+            idle_seconds: a session is ended when nobody has used it for so long.
+        """
+        self.pool = pool
+        self.tasks = tasks
+        self.idle_seconds = idle_seconds
+        self.is_alone = secret is None
+        """No other server can be using what is idle here."""
+        self._secret = secret or secrets.token_bytes(32)
+        self._own: set[OpenSession] = set()
+        self._by_handle: dict[str, OpenSession] = {}
+
+    def open_own(self, principal: str) -> OpenSession:
+        """A session that belongs to a connection. Give it back with ``end``."""
+        session = OpenSession(PythonSession(self.pool), self.idle_seconds, principal)
+        self._own.add(session)
+        return session
+
+    def start(self, principal: str) -> OpenSession:
+        """A further session, with a handle of its own.
+
+        Raises:
+            PoolFullError: the client has too many.
+        """
+        if len(self.by_handle(principal)) >= MAX_HANDLES:
+            raise PoolFullError(
+                f"This client has {MAX_HANDLES} sessions by handle already. Use one of them; "
+                "restart_session empties it."
+            )
+        return self._add(principal, new_handle(self._secret, principal))
+
+    def by_handle(self, principal: str) -> list[OpenSession]:
+        """A client's sessions by handle."""
+        return [each for each in self._by_handle.values() if each.principal == principal]
+
+    async def find(self, principal: str, handle: str) -> OpenSession:
+        """The session that a handle stands for.
+
+        Raises:
+            InvalidRequestError: the handle is not one that was made for this client.
+            SessionLostError: its session has ended.
+        """
+        known = self._by_handle.get(handle)
+        if known is not None and known.principal == principal:
+            return known
+        check_handle(self._secret, principal, handle)
+        # It was made by a server that shares the secret, or has been idle for too long.
+        identifier = derive_identifier(self._secret, principal, handle)
+        try:
+            is_there = await self.pool.get_session(identifier) is not None
+        except NotSupportedError:
+            is_there = True  # the pool cannot tell: if it is new, the next result says so
+        if not is_there:
+            raise SessionLostError(
+                "The session of this handle has ended: nobody used it for "
+                f"{self.idle_seconds / 60:.0f} minutes, it was restarted, or the server was. Its "
+                "variables and files are gone. Call start_session for a new one. Nothing was "
+                "executed."
+            )
+        return self._by_handle.get(handle) or self._add(principal, handle, existing=True)
+
+    def link_name(self, session: OpenSession) -> str:
+        """What transfer links call a session. It is void once the session was restarted."""
+        return session.handle or name_in_links(self._secret, session.python.identifier)
+
+    async def find_linked(self, principal: str, name: str) -> OpenSession:
+        """The session of a transfer link.
+
+        Raises:
+            SessionLostError: it has ended, or belongs to a connection of another replica.
+        """
+        if name.startswith(HANDLE_PREFIX):
+            return await self.find(principal, name)
+        for own in self._own:
+            if own.principal == principal and self.link_name(own) == name:
+                return own
+        raise SessionLostError(
+            "The session of this link has ended or was restarted, and its files are gone, or "
+            "another replica of this server has it. Ask for a new link. Nothing was moved."
+        )
+
+    def derive_key(self, purpose: str) -> bytes:
+        """A key of 32 bytes that servers which share the secret have in common."""
+        return derive_key(self._secret, purpose)
+
+    async def restart(self, session: OpenSession) -> OpenSession:
+        """Begin anew with an empty session. One that had a handle gets another.
+
+        The old identifier is never used again, so the old handle, which stands for it, is not.
+        """
+        if not session.handle:
+            session.log.clear()
+            await session.python.restart()
+            return session
+        await self.end(session)
+        return self.start(session.principal)
+
+    async def end(self, session: OpenSession, *, within_seconds: float = STOP_SECONDS) -> None:
+        """Stop a session, whatever runs in it."""
+        self._own.discard(session)
+        self._by_handle.pop(session.handle, None)
+        await session.python.close(within_seconds=within_seconds)
+
+    async def keep(self) -> None:
+        """Keep sessions alive, and end those that were idle for too long, until cancelled."""
+        seconds = min(KEEP_ALIVE_SECONDS, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
+        while True:
+            await anyio.sleep(seconds)
+            for session in self._all():
+                try:
+                    await self._attend_to(session)
+                except SessionPoolError as error:
+                    _logger.warning("A session was not kept alive: %s", error)
+
+    async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
+        """Stop all of them at once, whatever runs in them."""
+        async with anyio.create_task_group() as stopping:
+            for session in self._all():
+                stopping.start_soon(partial(session.python.close, within_seconds=within_seconds))
+        self._own.clear()
+        self._by_handle.clear()
+
+    def _all(self) -> list[OpenSession]:
+        return [*self._own, *self._by_handle.values()]
+
+    def _add(self, principal: str, handle: str, *, existing: bool = False) -> OpenSession:
+        identifier = derive_identifier(self._secret, principal, handle)
+        python = PythonSession(self.pool, identifier=identifier, existing=existing)
+        session = OpenSession(python, self.idle_seconds, principal, handle)
+        self._by_handle[handle] = session
+        return session
+
+    async def _attend_to(self, session: OpenSession) -> None:
+        if session.python.idle_seconds < session.idle_seconds:
+            await session.python.keep_alive()
+        elif session.handle:
+            if self.is_alone:
+                await self.end(session)
+            else:
+                del self._by_handle[session.handle]
+        else:
+            await session.python.release(
+                f"nobody used it for {session.idle_seconds / 60:.0f} minutes"
+            )
+
+
+@asynccontextmanager
+async def open_sessions(
+    pool: SessionPool, *, secret: bytes | None = None, idle_seconds: float = MAX_IDLE_SECONDS
+) -> AsyncGenerator[Sessions]:
+    """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
+    async with anyio.create_task_group() as tasks:
+        sessions = Sessions(pool, tasks, secret=secret, idle_seconds=idle_seconds)
+        tasks.start_soon(sessions.keep)
+        try:
+            yield sessions
+        finally:
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await sessions.close()

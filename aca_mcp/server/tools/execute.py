@@ -1,0 +1,203 @@
+"""The tools that run code: in the call, or in the background with others that ask how it goes."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from aca_mcp.errors import InvalidRequestError, SessionPoolError
+from aca_mcp.pool import OutputCallback
+from aca_mcp.server.callers import Caller
+from aca_mcp.server.resources.listing import link_to
+from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, answer, text_result
+from aca_mcp.server.results.progress import run_with_progress
+from aca_mcp.server.results.report import join, report
+from aca_mcp.server.results.text import clean
+from aca_mcp.server.sessions.client_sessions import OpenSession
+from aca_mcp.server.sessions.executions import Record
+from aca_mcp.server.sessions.runs import Run
+from aca_mcp.server.tasks import TASK_AFTER_SECONDS, TaskBegun, takes_tasks
+from aca_mcp.server.types import Ctx, SessionHandle
+
+_FIRST_WITH_LINKS = "2025-06-18"
+"""The first revision of the protocol whose results may have links to resources."""
+MAX_WAIT_SECONDS = 50
+"""Below the minute after which some clients give a call up."""
+Result = TypeVar("Result")
+
+
+class ExecutionTools:
+    """The tools of one server that run code. Their docstrings are written for a model."""
+
+    def __init__(
+        self,
+        caller: Callable[[Ctx], Awaitable[Caller]],
+        *,
+        timeout_seconds: float,
+        max_text_bytes: int,
+    ) -> None:
+        """Describe the tools.
+
+        Args:
+            caller: tells whose sessions a call may use.
+            timeout_seconds: for an execution whose call says nothing else.
+            max_text_bytes: text of one result.
+        """
+        self._caller = caller
+        self._timeout_seconds = timeout_seconds
+        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+
+    async def execute_python(
+        self,
+        ctx: Ctx,
+        code: Annotated[str, Field(max_length=1_000_000)],
+        timeout_seconds: Annotated[
+            float, Field(ge=0, le=86_400, description="0 for the server's default.")
+        ] = 0,
+        run_in_background: bool = False,
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Run Python in an isolated session that keeps variables, imports and files between calls.
+
+        {retention} Returns what was printed, the value of the last expression, errors with their
+        traceback, and every figure as an image. IPython: %magics, !shell commands, display() and
+        top-level await work; input() does not. Code does not see the user's files and may have no
+        network. At the timeout it is interrupted, and state is kept. For what takes minutes,
+        run_in_background returns an id at once; ask with get_execution.
+        """
+        caller = await self._caller(ctx)
+        seconds = timeout_seconds or self._timeout_seconds
+        async with caller.session_or_new(session) as (target, remark):
+            as_task = takes_tasks(ctx) and caller.comes_back and not run_in_background
+            if run_in_background or as_task:
+                run = target.runs.start(
+                    code,
+                    target.python,
+                    target.log,
+                    caller.sessions.tasks,
+                    timeout_seconds=seconds,
+                    remark=remark if as_task else "",
+                )
+                if as_task:
+                    return await self._result_or_task(ctx, target, run)
+                return text_result(join(remark, _begun(run)))
+            execute = partial(target.python.execute, code, timeout_seconds=seconds)
+            execution_id = target.log.begin()
+            record = Record(execution_id, code, await _with_progress(ctx, execute))
+            target.log.add(record)
+            return await self._answer(ctx, target, record, remark)
+
+    async def get_execution(
+        self,
+        ctx: Ctx,
+        execution: str,
+        wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 0,
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Tell how a background execution goes: its result, or its output so far.
+
+        Waits for its end if told to. Shows results of earlier executions again, too.
+        """
+        target = await (await self._caller(ctx)).session(session)
+        run = target.runs.get(execution)
+        if run is not None and not run.done.is_set():
+            await _with_progress(ctx, partial(_wait, run, wait_seconds))
+            if not run.done.is_set():
+                return text_result(_under_way(run))
+        return await self._ended(ctx, target, run, execution)
+
+    async def cancel_execution(
+        self, ctx: Ctx, execution: str, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Interrupt a background execution. Where the pool can interrupt, its session is kept."""
+        target = await (await self._caller(ctx)).session(session)
+        run = target.runs.get(execution)
+        if run is not None and not run.done.is_set() and not await run.cancel():
+            return text_result(
+                f"{run.id} does not stop. restart_session ends it, with variables and files.",
+                is_error=True,
+            )
+        return await self._ended(ctx, target, run, execution)
+
+    async def result_of(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
+        """What a call that waited for a run's end would have returned."""
+        try:
+            return await self._ended(ctx, session, run, run.id)
+        except SessionPoolError as error:
+            return text_result(error.message, is_error=True)
+
+    async def _result_or_task(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
+        try:
+            await _with_progress(ctx, partial(_wait, run, TASK_AFTER_SECONDS))
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await run.cancel()
+            raise
+        if run.done.is_set():
+            return await self._ended(ctx, session, run, run.id)
+        return TaskBegun(content=[], task=run.task)
+
+    async def _ended(
+        self, ctx: Ctx, session: OpenSession, run: Run | None, execution_id: str
+    ) -> CallToolResult:
+        if run is not None and run.failure is not None:
+            raise run.failure
+        if (record := session.log.get(execution_id)) is None:
+            known = ", ".join(record.id for record in session.log)
+            raise InvalidRequestError(
+                f"This session has no such execution; it has {known or 'none'}. Older ones are "
+                "forgotten."
+            )
+        return await self._answer(ctx, session, record, run.remark if run is not None else "")
+
+    async def _answer(
+        self, ctx: Ctx, session: OpenSession, record: Record, remark: str = ""
+    ) -> CallToolResult:
+        result = await answer(
+            None if record.execution.session_lost else session.python,
+            report(record.execution, remark),
+            name=f"outputs/{record.id}",
+            max_text_bytes=self._max_text_bytes,
+        )
+        if ctx.request_context.protocol_version >= _FIRST_WITH_LINKS:
+            result.content.extend(link_to(session.handle, path) for path in record.execution.files)
+        return result
+
+
+async def _with_progress(ctx: Context[Any], run: Callable[..., Awaitable[Result]]) -> Result:
+    """Run something that takes ``on_output``, with progress if the client asked for it."""
+    meta = ctx.request_context.meta
+    if meta is None or "progress_token" not in meta:
+        return await run(on_output=None)
+    return await run_with_progress(lambda on_output: run(on_output=on_output), ctx.report_progress)
+
+
+async def _wait(run: Run, seconds: float, *, on_output: OutputCallback | None) -> None:
+    if on_output is not None:
+        run.listeners.append(on_output)
+    try:
+        with anyio.move_on_after(seconds):
+            await run.done.wait()
+    finally:
+        if on_output is not None:
+            run.listeners.remove(on_output)
+
+
+def _begun(run: Run) -> str:
+    return (
+        f'[{run.id} runs in the background. get_execution(execution="{run.id}", wait_seconds=30) '
+        "tells how it goes; cancel_execution interrupts it. Other code of the same session waits "
+        "for its end.]"
+    )
+
+
+def _under_way(run: Run) -> str:
+    return join(
+        clean(run.output_so_far).strip("\n"),
+        f"[{run.id} is under way since {run.seconds:.0f} s. Ask again with get_execution, or end "
+        "it with cancel_execution.]",
+    )

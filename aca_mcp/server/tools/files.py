@@ -1,0 +1,136 @@
+"""The tools over a session's files."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from aca_mcp.errors import FileTooLargeError, InvalidRequestError
+from aca_mcp.pool import SessionPool
+from aca_mcp.server.callers import Caller
+from aca_mcp.server.results.files import (
+    MAX_DOWNLOAD_BYTES,
+    as_text,
+    below_work_directory,
+    caption,
+    content_block,
+    read_at_most,
+    show_listing,
+)
+from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
+from aca_mcp.server.results.report import join
+from aca_mcp.server.results.text import cut, show_name
+from aca_mcp.server.types import Ctx, SessionHandle
+from aca_mcp.session import PythonSession
+
+SessionPath = Annotated[str, Field(max_length=4096)]
+
+
+class FileTools:
+    """The tools of one server that move files. Their docstrings are written for a model."""
+
+    def __init__(
+        self,
+        pool: SessionPool,
+        caller: Callable[[Ctx], Awaitable[Caller]],
+        *,
+        max_text_bytes: int,
+        way_out: str,
+    ) -> None:
+        """Describe the tools.
+
+        Args:
+            pool: asked only where its work directory is.
+            caller: tells whose sessions a call may use.
+            max_text_bytes: text of one result.
+            way_out: the tool by which the user gets a file that is too large for a result, or
+                empty.
+        """
+        self._pool = pool
+        self._caller = caller
+        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._too_large = "Read what you need of it with execute_python" + (
+            f", or hand it to the user with {way_out}." if way_out else "."
+        )
+
+    async def upload_file(
+        self,
+        ctx: Ctx,
+        path: SessionPath,
+        content: Annotated[str, Field(max_length=4_000_000)],
+        encoding: Literal["text", "base64"] = "text",
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Write a file into the session's work directory, replacing one that is there.
+
+        Missing directories are made. Code can read it at the same relative path.
+        """
+        data, relative = _decoded(content, encoding), await self._relative(path)
+        caller = await self._caller(ctx)
+        async with caller.session_or_new(session) as (target, remark):
+            entry = await target.python.upload(relative, data)
+        wrote = f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes."
+        return text_result(join(remark, wrote))
+
+    async def download_file(
+        self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Read a file of the session: text as text, images as images, others as a binary blob.
+
+        Long text is cut in its middle, and at most 700 kB of binary are returned. Read parts of
+        larger files with execute_python.
+        """
+        relative = await self._relative(path)
+        target = await self._session(ctx, session)
+        try:
+            content = await read_at_most(target, relative, MAX_DOWNLOAD_BYTES)
+        except FileTooLargeError as error:
+            raise FileTooLargeError(f"{error} {self._too_large}") from None
+        if (text := as_text(content)) is not None:
+            remark = "; read the rest with execute_python"
+            return text_result(cut(text, self._max_text_bytes, remark) or "[the file is empty]")
+        return CallToolResult(
+            content=[caption(relative, content), content_block(relative, content)]
+        )
+
+    async def list_files(
+        self,
+        ctx: Ctx,
+        directory: Annotated[str, Field(description="Empty for the work directory.")] = "",
+        recursive: bool = False,
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """List files of the session with their sizes and times of change."""
+        relative = await self._relative(directory)
+        target = await self._session(ctx, session)
+        listing = await target.list_files(relative, recursive=recursive)
+        return text_result(cut(show_listing(listing), self._max_text_bytes))
+
+    async def delete_file(
+        self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Delete a file, or an empty directory, of the session."""
+        relative = await self._relative(path)
+        await (await self._session(ctx, session)).delete_file(relative)
+        return text_result(f"Deleted {show_name(relative)}.")
+
+    async def _session(self, ctx: Ctx, handle: str) -> PythonSession:
+        return (await (await self._caller(ctx)).session(handle)).python
+
+    async def _relative(self, path: str) -> str:
+        return await below_work_directory(self._pool, path)
+
+
+def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:
+    if encoding == "text":
+        return content.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(
+            "`content` is not base64. Encode the bytes with the standard alphabet and padding, or "
+            "pass encoding=text. Nothing was written."
+        ) from None

@@ -1,0 +1,111 @@
+"""The tool that makes transfer links, where clients come over HTTP."""
+
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from aca_mcp.pool import SessionPool
+from aca_mcp.server.callers import Caller
+from aca_mcp.server.instructions import duration
+from aca_mcp.server.results.files import below_work_directory
+from aca_mcp.server.results.fitting import text_result
+from aca_mcp.server.results.report import join
+from aca_mcp.server.results.text import show_name
+from aca_mcp.server.sessions.client_sessions import OpenSession
+from aca_mcp.server.transfers.links import Direction, Link, Links
+from aca_mcp.server.transfers.local_names import local_name
+from aca_mcp.server.types import Ctx, SessionHandle
+
+LinkPath = Annotated[
+    str, Field(description="Relative to the work directory.", min_length=1, max_length=1024)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOffer:
+    """What the HTTP side has for the tool."""
+
+    links: Links
+    url: Callable[[Ctx, str], str]
+    """Of a token, as the client that makes a call can reach it."""
+
+
+class TransferLinks:
+    """Makes links for the calls of one server."""
+
+    def __init__(
+        self,
+        offer: LinkOffer,
+        pool: SessionPool,
+        caller: Callable[[Ctx], Awaitable[Caller]],
+    ) -> None:
+        """Describe the tool.
+
+        Args:
+            offer: makes the links.
+            pool: asked only where its work directory is.
+            caller: tells whose sessions a call may use.
+        """
+        self._offer = offer
+        self._pool = pool
+        self._caller = caller
+
+    async def create_transfer_link(
+        self, ctx: Ctx, path: LinkPath, direction: Direction, session: SessionHandle = ""
+    ) -> CallToolResult:
+        """Make a link by which the user moves one file to or from the session, past you.
+
+        For files that are large, or that the user has or wants. `upload` lets them write the file
+        at `path`, `download` read it. The answer has a curl line: give it to the user as it is, or
+        run it where you can. Whoever has the link can use it until it expires, and nothing else.
+        """
+        relative = await below_work_directory(self._pool, path)
+        caller = await self._caller(ctx)
+        if direction == "download":
+            target = await caller.session(session)
+            async with target.python.open_file(relative) as file:  # is it there?
+                size = file.entry.size_bytes
+            url = self._url(ctx, caller, target, relative, direction)
+            return text_result(_download_text(relative, size, url, self._good_for))
+        async with caller.session_or_new(session) as (target, remark):
+            if remark:
+                # Allocated now, as start_session does.
+                await target.python.list_files()
+            url = self._url(ctx, caller, target, relative, direction)
+        return text_result(join(remark, _upload_text(relative, url, self._good_for)))
+
+    @property
+    def _good_for(self) -> str:
+        return duration(self._offer.links.lifetime_seconds)
+
+    def _url(
+        self, ctx: Ctx, caller: Caller, target: OpenSession, path: str, direction: Direction
+    ) -> str:
+        name = caller.sessions.link_name(target)
+        token = self._offer.links.make(Link(caller.principal, name, path, direction))
+        return self._offer.url(ctx, token)
+
+
+def _download_text(path: str, size: int, url: str, good_for: str) -> str:
+    # Without globbing, curl takes brackets in an address and "#1" in a name for what they are.
+    return (
+        f"{show_name(path)}, {size:,} bytes. For {good_for} whoever has this link can download "
+        f"it, also in a browser, as often as they like:\n{url}\n"
+        f"curl --fail --globoff --output {_quoted(path)} {shlex.quote(url)}"
+    )
+
+
+def _upload_text(path: str, url: str, good_for: str) -> str:
+    return (
+        f"For {good_for} whoever has this link can write {show_name(path)}; sent again, the file "
+        "is replaced. In this line, the name after --upload-file is the user's own file:\n"
+        f"curl --fail-with-body --globoff --upload-file {_quoted(path)} {shlex.quote(url)}"
+    )
+
+
+def _quoted(path: str) -> str:
+    return shlex.quote(f"./{local_name(path)}")

@@ -1,0 +1,1 @@
+"""Files that move past the model: links over HTTP, and one directory of the host."""

@@ -1,0 +1,66 @@
+"""Listings and contents of files, where the session that tells of them is hostile."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.errors import FileTooLargeError
+from aca_mcp.pool import FileDownload, FileEntry, FileListing
+from aca_mcp.server.results.files import as_text, read_at_most, show_listing
+from aca_mcp.session import PythonSession
+from tests.toy_pool import ToyPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def test_a_listing_tells_kinds_sizes_and_times() -> None:
+    entries = (
+        FileEntry("data", "directory", 4096, NOON),
+        FileEntry("data/a.csv", "file", 1234567, NOON),
+        FileEntry("pipe", "other", 0, NOON),
+    )
+    assert show_listing(FileListing(entries, truncated=True)).splitlines() == [
+        "data/\tdirectory\t2026-01-02 12:00:00 UTC",
+        "data/a.csv\t1,234,567 bytes\t2026-01-02 12:00:00 UTC",
+        "pipe\tnot a regular file\t2026-01-02 12:00:00 UTC",
+        "[more than can be listed at once; list a subdirectory]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"a\r\nb\rc\n", "a\nb\nc\n"),
+        ("größe".encode(), "größe"),
+        (b"", ""),
+        (b"a\0b", None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_text_is_told_from_bytes(content: bytes, text: str | None) -> None:
+    assert as_text(content) == text
+
+
+class LyingPool(ToyPool):
+    """Says that its files are small, and goes on for ever."""
+
+    @asynccontextmanager
+    async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                yield bytes(1000)
+
+        yield FileDownload(FileEntry(path, "file", 10, NOON), endless())
+
+
+async def test_a_file_that_is_larger_than_it_says_does_not_fill_memory() -> None:
+    async with PythonSession(LyingPool()) as session:
+        with pytest.raises(FileTooLargeError, match=r"a has 6,000 bytes.* at most 5,000"):
+            await read_at_most(session, "a", 5000)

@@ -1,0 +1,61 @@
+"""A session as a notebook, judged by Jupyter's own library."""
+
+from __future__ import annotations
+
+import base64
+from importlib import import_module
+from typing import Any
+
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
+from aca_mcp.server.results.notebook import notebook
+from aca_mcp.server.sessions.executions import Record
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read(text: str) -> Any:
+    """What Jupyter makes of it."""
+    jupyter: Any = import_module("nbformat")  # it has no types
+    document = jupyter.reads(text, as_version=4)
+    jupyter.validate(document)
+    return document
+
+
+def execution(*outputs: Output, error: ExecutionError | None = None) -> Execution:
+    status = ExecutionStatus.FAILED if error else ExecutionStatus.SUCCEEDED
+    said = StreamText("printed \x1b[31mred\x1b[0m\n")
+    return Execution("1", status, said, StreamText("warned\n"), outputs, error, 0.1, False)
+
+
+def test_it_is_one() -> None:
+    records = [
+        Record(
+            "execution-1",
+            "1 + 1\nplot()",
+            execution(
+                Output("display", {"image/png": PNG, "text/plain": "<Figure>"}),
+                Output("result", {"text/plain": "2", "application/json": "2"}),
+                Output("display", {"application/json": "{broken", "text/html": "<b>x</b>"}),
+            ),
+        ),
+        Record(
+            "execution-2",
+            "1/0",
+            execution(error=ExecutionError("ZeroDivisionError", "division by zero", "a\nb")),
+        ),
+    ]
+    document = read(notebook(records))
+    first, second = document.cells
+    assert first.source == "1 + 1\nplot()"
+    kinds = [output.output_type for output in first.outputs]
+    assert kinds == ["stream", "stream", "display_data", "execute_result", "display_data"]
+    assert first.outputs[0].text == "printed red\n"
+    assert base64.b64decode(first.outputs[2].data["image/png"]) == PNG
+    assert first.outputs[3].data["application/json"] == 2
+    assert first.outputs[4].data["application/json"] == "{broken"
+    assert second.outputs[-1].ename == "ZeroDivisionError"
+    assert second.outputs[-1].traceback == ["a", "b"]
+
+
+def test_a_session_in_which_nothing_ran_is_an_empty_one() -> None:
+    assert read(notebook([])).cells == []

@@ -1,0 +1,160 @@
+"""From an execution to what a model is shown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
+from aca_mcp.server.results.report import Figure, image_type, report
+
+PNG = b"\x89PNG\r\n\x1a\nrest"
+QUIET = Execution(
+    execution_id="1",
+    status=ExecutionStatus.SUCCEEDED,
+    stdout=StreamText(),
+    stderr=StreamText(),
+    outputs=(),
+    error=None,
+    duration_seconds=0.5,
+    started_session=False,
+)
+
+
+def value(**data: str | bytes) -> Output:
+    return Output("result", {kind.replace("_", "/"): content for kind, content in data.items()})
+
+
+def shown(*outputs: Output, stdout: str = "", stderr: str = "") -> str:
+    return report(
+        dataclasses.replace(
+            QUIET, outputs=outputs, stdout=StreamText(stdout), stderr=StreamText(stderr)
+        )
+    ).text
+
+
+def test_a_value_alone_is_only_the_value() -> None:
+    assert shown(value(text_plain="2")) == "2"
+
+
+def test_what_was_printed_comes_first_and_the_value_is_told_apart() -> None:
+    assert shown(value(text_plain="2"), stdout="hi\n", stderr="hm\n") == (
+        "hi\n[stderr]\nhm\n[value]\n2"
+    )
+
+
+def test_silence_is_said() -> None:
+    assert report(QUIET).text == "[done, no output]"
+
+
+def test_figures_are_numbered_where_they_appeared() -> None:
+    figure = Output("display", {"text/plain": "<Figure size 640x480>", "image/png": PNG})
+    result = report(dataclasses.replace(QUIET, outputs=(figure, value(text_plain="3"), figure)))
+    assert result.text == "[figure 1]\n[value]\n3\n[figure 2]"
+    assert result.figures == (Figure(1, "image/png", PNG), Figure(2, "image/png", PNG))
+
+
+def test_what_only_claims_to_be_an_image_is_not_shown_as_one() -> None:
+    fake = Output("display", {"text/plain": "<Image>", "image/png": b"<script>"})
+    result = report(dataclasses.replace(QUIET, outputs=(fake,)))
+    assert result.figures == ()
+    assert result.text == "<Image>"
+
+
+def test_the_signature_decides_the_type() -> None:
+    jpeg = Output("display", {"image/png": b"\xff\xd8\xff\xe0"})
+    result = report(dataclasses.replace(QUIET, outputs=(jpeg,)))
+    assert result.figures[0].mime_type == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("data", "mime_type"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a..", "image/gif"),
+        (b"GIF87a..", "image/gif"),
+        (b"RIFF....WEBPVP8 ", "image/webp"),
+        (b"RIFF....WAVEfmt ", None),
+        (b"<svg/>", None),
+        (b"", None),
+    ],
+)
+def test_images_are_known_by_their_signature(data: bytes, mime_type: str | None) -> None:
+    assert image_type(data) == mime_type
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"text/plain": "   a\n0  1", "text/html": "<table>"}, "   a\n0  1"),
+        ({"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "*a*"}, "*a*"),
+        ({"text/plain": "<IPython.core.display.Math object>", "text/latex": "$x$"}, "$x$"),
+        ({"text/plain": "x**2", "text/latex": "$x^2$"}, "x**2"),
+        ({"text/plain": "<IPython.core.display.HTML object>", "text/html": "<b>"}, None),
+        ({"text/html": "<b>only</b>"}, "<b>only</b>"),
+        ({"application/json": "true"}, "true"),
+        ({"image/svg+xml": b"<svg/>"}, "[a value that only image/svg+xml can show]"),
+    ],
+)
+def test_the_most_readable_text_of_a_value_is_taken(
+    data: dict[str, str | bytes], text: str | None
+) -> None:
+    expected = data["text/plain"] if text is None else text
+    assert shown(Output("display", data)) == expected
+
+
+def test_an_error_is_an_error_after_what_was_printed() -> None:
+    error = ExecutionError("ValueError", "no", "Traceback\n\x1b[31mValueError: no\x1b[0m\n")
+    result = report(
+        dataclasses.replace(
+            QUIET, status=ExecutionStatus.FAILED, error=error, stdout=StreamText("before\n")
+        )
+    )
+    assert result.is_error
+    assert result.text == "before\nTraceback\nValueError: no"
+
+
+def test_lost_state_is_the_first_line() -> None:
+    result = report(
+        dataclasses.replace(
+            QUIET,
+            stdout=StreamText("hi\n"),
+            started_session=True,
+            lost_before="it was idle for an hour",
+        )
+    )
+    first, second = result.text.splitlines()
+    assert first.startswith("[The earlier session is gone: it was idle for an hour.")
+    assert second == "hi"
+    assert not result.is_error
+
+
+def test_the_end_of_the_session_is_the_last_line() -> None:
+    result = report(
+        dataclasses.replace(
+            QUIET,
+            status=ExecutionStatus.FAILED,
+            stdout=StreamText("hi\n"),
+            session_lost="it ran out of memory",
+        )
+    )
+    assert result.is_error
+    assert result.text.splitlines()[-1] == (
+        "[The session ended: it ran out of memory. Its variables and files are gone; the next "
+        "execution begins in a new session.]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "begins"),
+    [
+        (ExecutionStatus.TIMED_OUT, "[Interrupted after 0.5 s because the time was up."),
+        (ExecutionStatus.CANCELED, "[Interrupted on request after 0.5 s."),
+    ],
+)
+def test_an_interruption_says_that_state_is_kept(status: ExecutionStatus, begins: str) -> None:
+    text = report(dataclasses.replace(QUIET, status=status)).text
+    assert text.startswith(begins)
+    assert "Variables and files are kept." in text

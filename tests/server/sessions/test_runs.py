@@ -1,0 +1,242 @@
+"""Executions in the background, through a real client in both protocol eras."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import pytest
+from mcp import Client
+
+from aca_mcp.errors import NotSupportedError
+from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.sessions import runs as runs_module
+from aca_mcp.server.sessions.client_sessions import open_sessions
+from tests.calling import Caller, images_of, text_of
+from tests.toy_pool import ToyPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from aca_mcp.pool import Execution, OutputCallback, PoolMetadata, SessionInfo
+
+    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+
+SLEEP = "print('begun'); import anyio; await anyio.sleep(60)"
+BRIEFLY = "import anyio; await anyio.sleep(0.05)\nprint('done'); x = 5\nx"
+
+
+class EndingPool(ToyPool):
+    """Ends the session of code that is cancelled, as Azure does."""
+
+    def __init__(self, *, tells: bool) -> None:
+        super().__init__()
+        self._tells = tells
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        try:
+            return await super().execute(
+                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
+            )
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self.stop_session(identifier)
+            raise
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        if not self._tells:
+            raise NotSupportedError("This pool cannot tell.")
+        return await super().get_session(identifier)
+
+    async def metadata(self) -> PoolMetadata:
+        return dataclasses.replace(await super().metadata(), can_interrupt=False)
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
+    mode: Literal["legacy", "2026-07-28"] = request.param
+
+    @asynccontextmanager
+    async def connected(pool: ToyPool = toy_pool) -> AsyncGenerator[Caller]:
+        async with open_sessions(pool) as sessions:
+            server = create_server(sessions, ServerOptions())
+            async with Client(server, mode=mode) as client:
+                yield Caller(client)
+
+    return connected
+
+
+async def begin(call: Caller, code: str, **arguments: object) -> str:
+    text = await call("execute_python", code=code, run_in_background=True, **arguments)
+    (name,) = set(re.findall(r"execution-\d+", text))
+    return name
+
+
+async def asked_until(call: Caller, name: str, wanted: str) -> str:
+    """Ask for an execution that runs, until its output so far has something in it."""
+    with anyio.fail_after(10):
+        while True:
+            text = await call("get_execution", execution=name, wait_seconds=0.01)
+            if wanted in text:
+                return text
+
+
+async def test_a_call_returns_at_once_and_the_result_is_asked_for(connect: Connect) -> None:
+    async with connect() as call:
+        name = await begin(call, BRIEFLY)
+        result = await call("get_execution", execution=name, wait_seconds=20)
+        assert result == "done\n[value]\n5"
+        assert await call("get_execution", execution=name) == result, "and again"
+        assert await call("execute_python", code="x") == "5"
+
+
+async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Connect) -> None:
+    async with connect() as call:
+        await call("execute_python", code="x = 1")
+        name = await begin(call, SLEEP)
+        text = await asked_until(call, name, "begun")
+        assert f"[{name} is under way" in text
+        cancelled = await call.refusal("cancel_execution", execution=name)
+        assert cancelled.startswith("begun\n[Interrupted on request")
+        assert await call.refusal("get_execution", execution=name) == cancelled
+        assert await call("execute_python", code="x") == "1"
+
+
+async def test_waiting_reports_what_is_printed(toy_pool: ToyPool) -> None:
+    # In memory, clients of the other era get no notifications; tests/interaction has them both.
+    async with (
+        open_sessions(toy_pool) as sessions,
+        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
+    ):
+        call = Caller(client)
+        code = "import anyio\nfor n in range(3):\n    print(n)\n    await anyio.sleep(0.3)"
+        name = await begin(call, code)
+        heard: list[str | None] = []
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            assert progress > 0
+            assert total is None
+            heard.append(message)
+
+        with anyio.fail_after(20):
+            await call.client.call_tool(
+                "get_execution",
+                {"execution": name, "wait_seconds": 20},
+                progress_callback=on_progress,
+            )
+        assert heard
+        assert set("".join(filter(None, heard))) <= set("012\n")
+
+
+async def test_figures_come_with_the_result(connect: Connect) -> None:
+    async with connect() as call:
+        name = await begin(call, "show('image/png', b'\\x89PNG\\r\\n\\x1a\\n')")
+        result = await call.result("get_execution", execution=name, wait_seconds=20)
+        assert text_of(result) == "[figure 1]"
+        assert len(images_of(result)) == 1
+
+
+async def test_a_foreground_result_is_shown_again(connect: Connect) -> None:
+    async with connect() as call:
+        await call("execute_python", code="print('seen')")
+        assert await call("get_execution", execution="execution-1") == "seen"
+
+
+async def test_what_is_not_there_is_said_to_be(connect: Connect) -> None:
+    async with connect() as call:
+        assert "it has none" in await call.refusal("get_execution", execution="execution-1")
+        await call("execute_python", code="1")
+        refused = await call.refusal("cancel_execution", execution="execution-7")
+        assert "it has execution-1" in refused
+        assert await call("cancel_execution", execution="execution-1") == "1", "it has ended"
+
+
+async def test_a_pool_that_cannot_run_it_is_quoted(connect: Connect) -> None:
+    async with connect(ToyPool(max_sessions=0)) as call:
+        name = await begin(call, "1")
+        refused = await call.refusal("get_execution", execution=name, wait_seconds=20)
+        assert "full" in refused.lower() or "session" in refused
+        assert await call.refusal("cancel_execution", execution=name) == refused
+
+
+@pytest.mark.parametrize("tells", [True, False])
+async def test_where_code_cannot_be_interrupted_the_session_is_said_to_be_gone(
+    connect: Connect, tells: bool
+) -> None:
+    async with connect(EndingPool(tells=tells)) as call:
+        name = await begin(call, SLEEP)
+        cancelled = await call.refusal("cancel_execution", execution=name)
+        assert "The session ended: its code could not be interrupted" in cancelled
+
+
+async def test_long_output_so_far_is_its_end(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "_MAX_CHARACTERS", 10)
+    async with connect() as call:
+        name = await begin(call, "print('0123456789' * 3); import anyio; await anyio.sleep(60)")
+        text = await asked_until(call, name, "before")
+        assert "[... 21 characters before this ...]\n123456789" in text
+        await call.refusal("cancel_execution", execution=name)
+
+
+async def test_there_are_so_many_and_the_oldest_are_forgotten(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "MAX_RUNNING", 2)
+    monkeypatch.setattr(runs_module, "MAX_KEPT", 2)
+    async with connect() as call:
+        names = [await begin(call, SLEEP) for _ in range(2)]
+        refused = await call.refusal("execute_python", code="1", run_in_background=True)
+        assert "under way already" in refused
+        for name in names:
+            await call.refusal("cancel_execution", execution=name)
+        third = await begin(call, "3")
+        assert await call("get_execution", execution=third, wait_seconds=20) == "3"
+
+
+async def test_one_that_will_not_stop_is_said_not_to(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "CANCEL_SECONDS", 0.05)
+    async with connect() as call:
+        stubborn = (
+            "import anyio\n"
+            "with anyio.CancelScope(shield=True): await anyio.sleep(0.5)\n"
+            "print('stopped at last')"
+        )
+        name = await begin(call, stubborn)
+        await anyio.wait_all_tasks_blocked()
+        assert "does not stop" in await call.refusal("cancel_execution", execution=name)
+        await call.result("get_execution", execution=name, wait_seconds=20)
+
+
+async def test_they_end_with_their_connection(connect: Connect, toy_pool: ToyPool) -> None:
+    with anyio.fail_after(20):
+        async with connect() as call:
+            await begin(call, SLEEP)
+    assert toy_pool.sessions == {}
+
+
+async def test_a_new_session_is_named_with_the_first_one(toy_pool: ToyPool) -> None:
+    async with (
+        open_sessions(toy_pool) as sessions,
+        Client(create_server(sessions, ServerOptions())) as client,
+    ):
+        call = Caller(client)
+        handle = await call("start_session")
+        name = await begin(call, "7", session=handle)
+        shown = await call("get_execution", execution=name, wait_seconds=20, session=handle)
+        assert shown == "7"
+        assert "it has none" in await call.refusal("get_execution", execution=name)

@@ -1,0 +1,250 @@
+"""The host's work directory: every way out of it that a path, a link or a race could offer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp import beneath
+from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.server.transfers.host_directory import WorkDir, host_parts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["openat2", "walk"])
+def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The work directory, beside a secret; both ways to open run every test."""
+    if request.param == "walk":
+        monkeypatch.setattr(beneath, "_openat2", lambda: None)
+    (tmp_path / "secret").write_text("secret")
+    directory = tmp_path / "work"
+    (directory / "data").mkdir(parents=True)
+    (directory / "data" / "a.csv").write_text("1,2\n")
+    return directory
+
+
+@pytest.fixture
+def work_dir(host: Path) -> Iterator[WorkDir]:
+    """The same, opened."""
+    opened = WorkDir(host)
+    yield opened
+    opened.close()
+
+
+async def read(work_dir: WorkDir, path: str) -> bytes:
+    async with aclosing(work_dir.read(path)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def content(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def refusal_to_read(work_dir: WorkDir, path: str) -> str:
+    with pytest.raises(HostPathRefusedError) as refused:
+        await read(work_dir, path)
+    return str(refused.value)
+
+
+async def refusal_to_write(work_dir: WorkDir, path: str, *, overwrite: bool = False) -> str:
+    with pytest.raises(HostPathRefusedError) as refused:
+        await work_dir.write(path, content(b"evil"), overwrite=overwrite)
+    return str(refused.value)
+
+
+def names(host: Path) -> list[str]:
+    return sorted(str(path.relative_to(host)) for path in host.rglob("*") if path.is_file())
+
+
+def _exchange_for_a_link(host: Path) -> None:
+    host.rename(host.parent / "moved")
+    host.symlink_to(host.parent)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        ".",
+        "/etc/passwd",
+        "..",
+        "../secret",
+        "data/../../secret",
+        "./../secret",
+        ".git/hooks/pre-commit",
+        ".mcp.json",
+        "data/.vscode/tasks.json",
+        "GIT~1/config",
+        "data\\..\\..\\secret",
+        "C:secret",
+        "file.txt:stream",
+        "a\nb",
+        "a\0b",
+        "zero\u200cwidth",
+        "safe\u202etxt",
+        "trailing ",
+        " leading",
+        "trailing.",
+        "x" * 256,
+    ],
+)
+async def test_such_paths_are_refused_both_ways(work_dir: WorkDir, path: str) -> None:
+    assert await refusal_to_read(work_dir, path)
+    assert await refusal_to_write(work_dir, path)
+
+
+@pytest.mark.parametrize("path", ["a.csv", "data/a b.csv", "./a//b.txt", "größe/数据.csv"])
+def test_ordinary_paths_are_taken(path: str) -> None:
+    assert "/".join(host_parts(path)) == path.removeprefix("./").replace("//", "/")
+
+
+async def test_a_file_is_read(work_dir: WorkDir) -> None:
+    assert await read(work_dir, "data/a.csv") == b"1,2\n"
+
+
+async def test_large_and_empty_files_are_read_and_written_whole(
+    work_dir: WorkDir, host: Path
+) -> None:
+    (host / "big").write_bytes(bytes(range(256)) * 16384)
+    (host / "empty").touch()
+    assert await read(work_dir, "big") == bytes(range(256)) * 16384
+    assert await read(work_dir, "empty") == b""
+    assert await work_dir.write("copy", work_dir.read("big")) == 4 << 20
+    assert await work_dir.write("none", content()) == 0
+    assert (host / "copy").read_bytes() == (host / "big").read_bytes()
+    assert (host / "none").read_bytes() == b""
+
+
+async def test_a_missing_file_is_answered_with_the_names_there_are(
+    work_dir: WorkDir, host: Path
+) -> None:
+    (host / ".hidden").touch()
+    (host / "odd\nname").touch()
+    refused = await refusal_to_read(work_dir, "b.csv")
+    assert refused == ("b.csv: there is no such file. The work directory has data, 'odd\\nname'.")
+
+
+async def test_an_empty_work_directory_is_said_to_be_empty(tmp_path: Path) -> None:
+    refused = await refusal_to_read(WorkDir(tmp_path), "b.csv")
+    assert refused == "b.csv: there is no such file. The work directory is empty."
+
+
+async def test_of_many_names_only_some_are_told(work_dir: WorkDir, host: Path) -> None:
+    for number in range(40):
+        (host / f"{number:02}").touch()
+    assert (await refusal_to_read(work_dir, "b.csv")).endswith("28, 29 and 11 more.")
+
+
+async def test_links_are_not_followed(work_dir: WorkDir, host: Path) -> None:
+    (host / "link").symlink_to("../secret")
+    (host / "up").symlink_to("..")
+    (host / "inside").symlink_to("data/a.csv")
+    assert "link" in await refusal_to_read(work_dir, "link")
+    assert "on its way" in await refusal_to_read(work_dir, "up/secret")
+    assert "link" in await refusal_to_read(work_dir, "inside")
+    for path in ("link", "up/secret", "up/new", "inside"):
+        for overwrite in (False, True):
+            assert "link" in await refusal_to_write(work_dir, path, overwrite=overwrite)
+    assert (host.parent / "secret").read_text() == "secret"
+    assert sorted(path.name for path in host.parent.iterdir()) == ["secret", "work"]
+
+
+async def test_a_second_name_of_a_file_elsewhere_is_refused(work_dir: WorkDir, host: Path) -> None:
+    (host / "hard").hardlink_to(host.parent / "secret")
+    assert "hard links" in await refusal_to_read(work_dir, "hard")
+    assert "hard links" in await refusal_to_write(work_dir, "hard", overwrite=True)
+    assert (host.parent / "secret").read_text() == "secret"
+
+
+async def test_what_is_no_plain_file_is_refused_without_waiting(
+    work_dir: WorkDir, host: Path
+) -> None:
+    os.mkfifo(host / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(host / "socket"))
+        for path in ("fifo", "socket"):
+            assert "not a regular file" in await refusal_to_read(work_dir, path)
+            assert "not a regular file" in await refusal_to_write(work_dir, path, overwrite=True)
+    assert "directory" in await refusal_to_read(work_dir, "data")
+    assert "directory" in await refusal_to_write(work_dir, "data", overwrite=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+async def test_devices_are_refused(work_dir: WorkDir, host: Path) -> None:
+    try:
+        os.mknod(host / "zero", 0o20666, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("this system makes no devices")
+    assert "not a regular file" in await refusal_to_read(work_dir, "zero")
+
+
+async def test_a_new_file_is_written_with_its_directories(work_dir: WorkDir, host: Path) -> None:
+    assert await work_dir.write("out/x/plot.png", content(b"ab", b"c")) == 3
+    assert (host / "out" / "x" / "plot.png").read_bytes() == b"abc"
+    assert (host / "out" / "x" / "plot.png").stat().st_mode & 0o111 == 0
+    assert names(host) == ["data/a.csv", "out/x/plot.png"]
+
+
+async def test_nothing_is_overwritten_unless_asked(work_dir: WorkDir, host: Path) -> None:
+    assert "overwrite=true" in await refusal_to_write(work_dir, "data/a.csv")
+    assert (host / "data" / "a.csv").read_text() == "1,2\n"
+    await work_dir.write("data/a.csv", content(b"new"), overwrite=True)
+    assert (host / "data" / "a.csv").read_text() == "new"
+
+
+async def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    work_dir: WorkDir, host: Path
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"late"
+        (host / "report").write_text("first")
+
+    with pytest.raises(HostPathRefusedError, match="overwrite=true"):
+        await work_dir.write("report", slow())
+    assert (host / "report").read_text() == "first"
+    assert names(host) == ["data/a.csv", "report"]
+
+
+async def test_a_directory_exchanged_for_a_link_meanwhile_leads_nowhere(
+    work_dir: WorkDir, host: Path
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"evil"
+        (host / "data").rename(host / "moved")
+        (host / "data").symlink_to("..")
+
+    await work_dir.write("data/secret", slow())
+    assert (host.parent / "secret").read_text() == "secret"
+    assert (host / "moved" / "secret").read_text() == "evil"
+
+
+async def test_a_copy_that_fails_leaves_nothing(work_dir: WorkDir, host: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise HostPathRefusedError("broken")
+
+    with pytest.raises(HostPathRefusedError, match="broken"):
+        await work_dir.write("half", broken())
+    assert names(host) == ["data/a.csv"]
+
+
+async def test_what_the_system_says_is_passed_on(work_dir: WorkDir, host: Path) -> None:
+    (host / "file").touch()
+    assert "on its way" in await refusal_to_write(work_dir, "file/below")
+    (host / "data").rename(host / "other")
+    await work_dir.write("data/new", content(b"x"))  # made again
+
+
+async def test_the_directory_stays_the_one_that_was_opened(work_dir: WorkDir, host: Path) -> None:
+    _exchange_for_a_link(host)
+    assert await read(work_dir, "data/a.csv") == b"1,2\n"
+    assert "no such file" in await refusal_to_read(work_dir, "secret")
