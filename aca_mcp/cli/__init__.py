@@ -6,50 +6,39 @@ and should not wait for what ``exec`` or ``doctor`` need.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from aca_mcp import __version__
-from aca_mcp.cli.flags import (
-    Parser,
-    add_emulator_flags,
-    add_install_flags,
-    add_setting_flags,
-    settings_from,
-    wants_help,
-)
-from aca_mcp.cli.refusals import refusal_in
+from aca_mcp.cli.errors import error_in
+from aca_mcp.cli.flags import settings_from
+from aca_mcp.cli.parser import CommandLine, wants_help
 from aca_mcp.errors import AcaMcpError, SettingsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-_DESCRIPTION = "Gives a language model a stateful, isolated Python interpreter over MCP."
-_EPILOG = """\
-Without a command, a client that starts aca-mcp with a pipe is served over stdio.
-Start with: aca-mcp doctor      Settings: aca-mcp serve --help
-"""
+_ALL = "--help-all"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name and return its exit code.
 
     0 is success, 1 a command that failed, 2 arguments or settings that cannot be used, and 130
-    a command that a person interrupted.
+    a command that a person interrupted. ``exec`` passes on what the code exits with.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    line = CommandLine(shows_all=_ALL in arguments)
     if wants_help(arguments):
-        parser.print_help()
+        line.print_help()
         return 0
-    parsed = parser.parse_args(_with_default_command(arguments))
+    parsed = line.parse(arguments)
     try:
         return _run(parsed)
     except (AcaMcpError, ExceptionGroup) as error:
-        refusal = refusal_in(error)
-        for line in refusal.message.splitlines():
-            sys.stderr.write(f"aca-mcp: {line}\n")
+        refusal = error_in(error)
+        for sentence in refusal.message.splitlines():
+            sys.stderr.write(f"aca-mcp: {sentence}\n")
         return 2 if isinstance(refusal, SettingsError) else 1
     except KeyboardInterrupt:
         # The usual end of a server, also before it has taken the signal over.
@@ -58,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace) -> int:
     command: str = parsed.command
+    if command == "uninstall":
+        from aca_mcp.cli.install import place_from, uninstall
+
+        return uninstall(place_from(parsed))
     settings = settings_from(parsed)
     if command == "serve":
         from aca_mcp.cli.serve import serve
@@ -80,58 +73,3 @@ def _run(parsed: argparse.Namespace) -> int:
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)
-
-
-def _with_default_command(arguments: list[str]) -> list[str]:
-    # Client configurations are shorter without the word: `aca-mcp --work-dir ~/data`.
-    if not arguments or (
-        arguments[0].startswith("--") and arguments[0] not in {"--help", "--version"}
-    ):
-        return ["serve", *arguments]
-    return arguments
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="aca-mcp",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"aca-mcp {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-
-    def command(name: str, summary: str) -> Parser:
-        return commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-
-    add_setting_flags(command("serve", "Serve MCP over stdin and stdout, or HTTP."), serves=True)
-
-    run = command("exec", "Run Python in a fresh session and show its output.")
-    run.add_argument("code", metavar="CODE|SCRIPT", help="Python, a script's path, or - for stdin.")
-    run.add_argument(
-        "--upload",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="Copy this file to the session's work directory first. May be repeated.",
-    )
-    run.add_argument(
-        "--download",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="Copy this file of the session to the current directory afterwards. May be repeated.",
-    )
-    add_setting_flags(run)
-
-    emulator = command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
-    add_emulator_flags(emulator)
-    add_setting_flags(emulator)
-
-    into_client = command("install", "Put this server into a client's configuration.")
-    add_install_flags(into_client)
-    add_setting_flags(into_client)
-
-    add_setting_flags(command("doctor", "Say what would run here, what is missing and the fix."))
-    return parser

@@ -1,6 +1,6 @@
-"""Where MCP clients keep their servers, and what an entry for this one looks like.
+"""Where MCP clients keep their servers, and in which shape.
 
-Pure: the platform, the environment and the settings are given. Writes nothing.
+Pure: the platform, the home directory and the environment are given. Reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -9,29 +9,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from aca_mcp.cli.flags import SERVING_FIELDS
 from aca_mcp.errors import SettingsError
-from aca_mcp.settings import Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
-
-    from aca_mcp.cli.json_comments import Json
-
-_AZURE_VARIABLES = (
-    "AZURE_CLIENT_ID",
-    "AZURE_TENANT_ID",
-    "AZURE_AUTHORITY_HOST",
-    "AZURE_CONFIG_DIR",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "SSL_CERT_FILE",
-)
-"""What an Azure credential is made from, which clients do not hand down by themselves."""
-_AZURE_SECRETS = ("AZURE_CLIENT_SECRET", "HTTPS_PROXY")
-"""The same, where a password may stand in it."""
-_CREDENTIALS_OF_COMMANDS = ("default", "azure-cli", "developer-cli")
+    from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,35 +24,96 @@ class Client:
     """For each ``sys.platform``, the file of a user's own servers; ``~`` or ``$NAME`` is first."""
     project_file: str | None
     """The file of a project's servers, in the project's directory."""
+    one_connection: str
+    """What shares a session there: what the client opens one connection for."""
     section: str = "mcpServers"
     names_type: bool = False
     """Its entries say which transport they are for."""
+    is_toml: bool = False
+    call_seconds_key: str | None = None
+    """The key of an entry that says how long one call may take, in seconds, where the client's own
+    default is shorter than an execution may be."""
+    command: str | None = None
+    """Its own program, which can add a server (``claude mcp add-json``)."""
 
 
-_HOME = {
+_CONFIG = {
     "linux": "$XDG_CONFIG_HOME",
     "darwin": "~/Library/Application Support",
     "win32": "$APPDATA",
 }
-_DEFAULTS = {"$XDG_CONFIG_HOME": "~/.config", "$APPDATA": "~/AppData/Roaming"}
+_DEFAULTS = {
+    "$XDG_CONFIG_HOME": "~/.config",
+    "$APPDATA": "~/AppData/Roaming",
+    "$CODEX_HOME": "~/.codex",
+}
 
 CLIENTS = {
     "claude-desktop": Client(
         "Claude Desktop",
-        {platform: f"{home}/Claude/claude_desktop_config.json" for platform, home in _HOME.items()},
+        {name: f"{home}/Claude/claude_desktop_config.json" for name, home in _CONFIG.items()},
         None,
+        one_connection="All its chats share one session: ask for restart_session in a new chat.",
     ),
+    # https://code.claude.com/docs/en/mcp
     "claude-code": Client(
-        "Claude Code", dict.fromkeys(_HOME, "~/.claude.json"), ".mcp.json", names_type=True
+        "Claude Code",
+        dict.fromkeys(_CONFIG, "~/.claude.json"),
+        ".mcp.json",
+        one_connection="Each claude that is started has a session of its own.",
+        names_type=True,
+        command="claude",
+    ),
+    # https://developers.openai.com/codex/mcp
+    "codex": Client(
+        "Codex",
+        dict.fromkeys(_CONFIG, "$CODEX_HOME/config.toml"),
+        ".codex/config.toml",
+        one_connection="Each codex that is started has a session of its own.",
+        section="mcp_servers",
+        is_toml=True,
+        call_seconds_key="tool_timeout_sec",
+    ),
+    "cursor": Client(
+        "Cursor",
+        dict.fromkeys(_CONFIG, "~/.cursor/mcp.json"),
+        ".cursor/mcp.json",
+        one_connection="All chats of a window share one session.",
+    ),
+    # https://geminicli.com/docs/tools/mcp-server
+    "gemini": Client(
+        "Gemini CLI",
+        dict.fromkeys(_CONFIG, "~/.gemini/settings.json"),
+        ".gemini/settings.json",
+        one_connection="Each gemini that is started has a session of its own.",
     ),
     "vscode": Client(
         "VS Code",
-        {platform: f"{home}/Code/User/mcp.json" for platform, home in _HOME.items()},
+        {name: f"{home}/Code/User/mcp.json" for name, home in _CONFIG.items()},
         ".vscode/mcp.json",
+        one_connection="All chats of a window share one session.",
         section="servers",
         names_type=True,
     ),
-    "cursor": Client("Cursor", dict.fromkeys(_HOME, "~/.cursor/mcp.json"), ".cursor/mcp.json"),
+    # https://docs.windsurf.com/windsurf/cascade/mcp
+    "windsurf": Client(
+        "Windsurf",
+        dict.fromkeys(_CONFIG, "~/.codeium/windsurf/mcp_config.json"),
+        None,
+        one_connection="All chats of a window share one session.",
+    ),
+    # https://zed.dev/docs/ai/mcp and https://zed.dev/docs/configuring-zed
+    "zed": Client(
+        "Zed",
+        {
+            "linux": "$XDG_CONFIG_HOME/zed/settings.json",
+            "darwin": "~/.config/zed/settings.json",
+            "win32": "$APPDATA/Zed/settings.json",
+        },
+        None,
+        one_connection="All threads of a window share one session.",
+        section="context_servers",
+    ),
 }
 
 
@@ -85,7 +127,7 @@ def config_file(
         project: the directory of the project whose servers these are; None for the user's own.
         platform: as ``sys.platform`` names it.
         home: the user's home directory.
-        env: the environment, for the platform's own variables.
+        env: the environment, for the variables by which places are moved.
 
     Raises:
         SettingsError: the client has no such file.
@@ -101,75 +143,9 @@ def config_file(
     return Path(f"{first}/{rest}".replace("~", str(home), 1))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """What starts this server, for a client."""
-
-    value: dict[str, Json]
-    left_out: tuple[str, ...]
-    """Variables with secrets that are set and were not written."""
-
-
-def entry_for(
-    client: Client,
-    command: list[str],
-    settings: Settings,
-    *,
-    flags: Set[str],
-    env_file: Path | None,
-    env: Mapping[str, str],
-    include_secrets: bool,
-) -> Entry:
-    """The entry that serves with these settings, wherever and by whomever it is started.
-
-    Args:
-        client: whose entry.
-        command: what starts the server; its first word is an absolute path.
-        settings: as flags, environment and file give them together.
-        flags: the settings that flags named; they become arguments, as they were.
-        env_file: a file that gives settings again at each start. What it gives is not repeated.
-        env: the environment; settings that it gives become the entry's.
-        include_secrets: write secrets too, in clear text.
-    """
-    arguments = command[1:]
-    if env_file is not None:
-        arguments += ["--env-file", str(env_file.absolute())]
-    variables: dict[str, Json] = {}
-    left_out: list[str] = []
-    for field in Settings.model_fields:
-        variable = variable_name(field)
-        if field in SERVING_FIELDS or not (field in flags or env.get(variable)):
-            continue
-        value: object = getattr(settings, field)
-        if isinstance(value, SecretStr) and not include_secrets:
-            left_out.append(variable)
-        elif field in flags:
-            arguments += [flag_name(field), str(value)]
-        else:
-            variables[variable] = _text(value)
-    if settings.pool_kind == "azure":
-        named, secret = _of_azure(settings, env)
-        variables |= named | (secret if include_secrets else {})
-        left_out += [] if include_secrets else secret
-    entry: dict[str, Json] = {"type": "stdio"} if client.names_type else {}
-    entry["command"] = command[0]
-    entry["args"] = [*arguments]
-    if variables:
-        entry["env"] = variables
-    return Entry(entry, tuple(left_out))
-
-
-def _text(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _of_azure(
-    settings: Settings, env: Mapping[str, str]
-) -> tuple[dict[str, Json], dict[str, Json]]:
-    names = _AZURE_VARIABLES
-    if settings.azure_credential in _CREDENTIALS_OF_COMMANDS:
-        # `az` and `azd` are found by it.
-        names = (*names, "PATH")
-    named: dict[str, Json] = {name: env[name] for name in names if env.get(name)}
-    secret: dict[str, Json] = {name: env[name] for name in _AZURE_SECRETS if env.get(name)}
-    return named, secret
+def windows_file(client: Client) -> str:
+    """The file that a client on Windows reads, as its Explorer takes it."""
+    name = client.user_file["win32"]
+    for sign, variable in (("$APPDATA", "%APPDATA%"), ("$CODEX_HOME", r"%USERPROFILE%\.codex")):
+        name = name.replace(sign, variable)
+    return name.replace("~", "%USERPROFILE%").replace("/", "\\")

@@ -18,8 +18,8 @@ from aca_mcp import __version__
 from aca_mcp.cli import checks
 from aca_mcp.cli.azure_doctor import try_azure
 from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.cli.refusals import refusal_in
 from aca_mcp.errors import AcaMcpError
 from aca_mcp.pools import open_session_pool
 from aca_mcp.sandbox.probe import host_note, probe_isolation
@@ -67,7 +67,7 @@ async def _try_pool(settings: Settings) -> list[Check]:
         finding = f"no session was ready within {_TRIAL_SECONDS} seconds"
         return [Check("Session", State.BROKEN, finding, "Look at what was logged above.")]
     except (AcaMcpError, ExceptionGroup) as error:
-        return [Check("Session", State.BROKEN, refusal_in(error).message)]
+        return [Check("Session", State.BROKEN, error_in(error).message)]
     return [checks.check_session(metadata, execution, seconds), checks.check_packages(metadata)]
 
 

@@ -1,4 +1,4 @@
-"""The command line's flags, made from the fields of ``Settings``.
+"""The command line's flags for settings, made from the fields of ``Settings``.
 
 Knows argparse and the settings; decides nothing about what a command does with them.
 """
@@ -6,9 +6,8 @@ Knows argparse and the settings; decides nothing about what a command does with 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Literal, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
@@ -23,86 +22,74 @@ from aca_mcp.settings import (
     variable_name,
 )
 
-CLIENT_NAMES = ("claude-desktop", "claude-code", "vscode", "cursor")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence, Set
+
 SERVING_FIELDS = (
     HttpSettings.model_fields.keys()
     | AuthSettings.model_fields.keys()
     | ObservingSettings.model_fields.keys()
 )
 """The settings of a server that others than its own client reach."""
+RESULT_FIELDS = frozenset({"work_dir", "max_result_tokens"})
+"""The settings of what a model gets."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "
     "unless it is named here."
 )
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose refusal is a sentence instead of a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where the help is; exit code 2."""
-        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
-
-
-def add_setting_flags(parser: argparse.ArgumentParser, *, serves: bool = False) -> None:
-    """Give the parser one flag for each setting, and ``--env-file``.
+def add_setting_flags(
+    parser: argparse.ArgumentParser,
+    *,
+    without: Set[str] = frozenset(),
+    first: Sequence[str] = (),
+    shows_all: bool = True,
+) -> None:
+    """Give the parser one flag for each setting that its command heeds, and ``--env-file``.
 
     Values stay text: ``Settings`` parses and judges them, as it does those of the environment.
-    Secrets have no flag: every user of a machine can read the arguments of every process.
+    Secrets have no flag, since every user of a machine can read the arguments of every process;
+    the help names their variables.
 
     Args:
         parser: of a command.
-        serves: the command serves clients; settings of that are nothing to others.
+        without: settings that are nothing to it.
+        first: settings that the help shows first.
+        shows_all: the help shows the others as well.
     """
-    fields = [
-        name
-        for name, info in Settings.model_fields.items()
-        if (serves or name not in SERVING_FIELDS) and info.annotation is not SecretStr
-    ]
+    heeded = [name for name in Settings.model_fields if name not in without]
+    secrets = [name for name in heeded if Settings.model_fields[name].annotation is SecretStr]
+    fields = [*first, *(name for name in heeded if name not in {*first, *secrets})]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
-    group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
     for field in fields:
-        info = Settings.model_fields[field]
-        # argparse takes % in a help text for its own.
-        description = (info.description or "").replace("%", "%%")
-        text = f"{description} [{variable_name(field)}; default: {describe_default(field)}]"
-        if info.annotation is bool:
-            group.add_argument(flag_name(field), action="store_const", const="true", help=text)
-        else:
-            group.add_argument(flag_name(field), metavar=_metavar(info.annotation), help=text)
+        _add_setting(group.add_argument, field, shown=shows_all or field in first)
+    group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
+    notes: list[str] = []
+    if secrets and shows_all:
+        names = ", ".join(map(variable_name, secrets))
+        notes.append(f"Secrets are taken from the environment or --env-file alone: {names}.")
+    if not shows_all and len(fields) > len(first):
+        hidden = len(fields) - len(first)
+        notes.append(f"{hidden} more settings: {parser.prog} --help-all")
+    parser.epilog = "\n".join(notes)
 
 
-def add_emulator_flags(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the flags of ``aca-mcp emulator``, which are nothing to other commands."""
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen.")
-    parser.add_argument("--port", default="8080", metavar="N", help="0 takes one that is free.")
-    parser.add_argument("--certificate", type=Path, metavar="PATH", help="PEM file, for https.")
-    parser.add_argument("--key", type=Path, metavar="PATH", help="The certificate's key.")
-    parser.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="KIND:N",
-        help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
-    )
-
-
-def add_install_flags(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the arguments of ``aca-mcp install`` that are no settings."""
-    parser.add_argument(
-        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
-    )
-    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
-    parser.add_argument("--name", default="python", help="The server's name there.")
-    parser.add_argument(
-        "--project", action="store_true", help="For the project in the current directory alone."
-    )
-    parser.add_argument(
-        "--include-secrets",
-        action="store_true",
-        help="Write secrets that are set now too, in clear text.",
-    )
+def _add_setting(add: Callable[..., argparse.Action], field: str, *, shown: bool) -> None:
+    info = Settings.model_fields[field]
+    # argparse takes % in a help text for its own.
+    description = (info.description or "").replace("%", "%%")
+    text = f"{description} [{variable_name(field)}; default: {describe_default(field)}]"
+    shown_text = text if shown else argparse.SUPPRESS
+    names = [flag_name(field)]
+    if field == "execution_timeout_seconds":
+        names.append("--timeout")
+    if info.annotation is bool:
+        add(*names, action="store_const", const="true", help=shown_text)
+    else:
+        metavar = _metavar(info.annotation)
+        add(*names, dest=field, metavar=metavar, help=shown_text)
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -116,14 +103,6 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     overrides = {field: value for field in fields if isinstance(value := given[field], str)}
     env_file = given["env_file"]
     return load_settings(overrides, env_file=env_file if isinstance(env_file, Path) else None)
-
-
-def wants_help(arguments: list[str]) -> bool:
-    """Nothing was asked, and a person at a terminal is there to read about it.
-
-    A client starts the server with a pipe or a socket as its standard input.
-    """
-    return not arguments and (sys.stdin is None or sys.stdin.isatty())
 
 
 def _metavar(annotation: object) -> str:

@@ -1,49 +1,90 @@
-"""``aca-mcp install``: puts this server into a client's configuration, or prints what to put there.
+"""``aca-mcp install`` and ``uninstall``: this server in a client's configuration, or out of it.
 
-A file is changed as a person would who is careful: only where it must, with a copy kept beside it
-and the difference shown. What a file holds of other servers reaches this screen and nothing else.
+A file is changed as a person would who is careful: only where it must, never another server's
+entry, with the difference shown and a copy kept beside it. A client that has a command of its own
+for this is changed by that. What a file holds of other servers reaches this screen and nothing
+else.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
+import shutil
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from aca_mcp.cli.client_configs import CLIENTS, config_file, entry_for
-from aca_mcp.cli.json_comments import JsonError, set_member
+import anyio
+
+from aca_mcp.cli import config_files
+from aca_mcp.cli.client_configs import CLIENTS, config_file, windows_file
+from aca_mcp.cli.client_entries import entry_for, for_windows, is_ours, stale_variables
+from aca_mcp.cli.config_documents import (
+    DocumentError,
+    servers_in,
+    shown,
+    with_server,
+    without_server,
+)
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
-    from aca_mcp.cli.client_configs import Client, Entry
+    from aca_mcp.cli.client_configs import Client
+    from aca_mcp.cli.client_entries import Entry
+    from aca_mcp.cli.json_comments import Json
     from aca_mcp.settings import Settings
 
-_PRIVATE = 0o600
-"""A new file's mode: clients keep secrets in theirs."""
-_BYTE_ORDER_MARK = "\ufeff"
+_CLIENT_SECONDS = 60
+"""For a client's own command, which may start slowly."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class InstallRequest:
-    """What one ``aca-mcp install`` does."""
+class Place:
+    """Where an entry is, or shall be."""
 
     client: Client
     name: str
     """Of the server, in the client."""
     project: Path | None
     """The project whose servers it joins; None for those of the user."""
+
+    @property
+    def path(self) -> Path:
+        """The file that the client reads."""
+        return config_file(
+            self.client,
+            project=self.project,
+            platform=sys.platform,
+            home=Path.home(),
+            env=os.environ,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InstallRequest:
+    """What one ``aca-mcp install`` does."""
+
+    place: Place
     print_only: bool
+    for_windows: bool
+    """The client runs on Windows, and this server inside WSL."""
+    replace: bool
+    """An entry of another server may be written over."""
     include_secrets: bool
     flags: frozenset[str]
     """The settings that flags named."""
     env_file: Path | None
+
+
+def place_from(arguments: argparse.Namespace) -> Place:
+    """The entry that the arguments name."""
+    project = Path.cwd() if arguments.project else None
+    return Place(CLIENTS[arguments.client], arguments.name, project)
 
 
 def request_from(arguments: argparse.Namespace) -> InstallRequest:
@@ -51,10 +92,10 @@ def request_from(arguments: argparse.Namespace) -> InstallRequest:
     given: dict[str, object] = vars(arguments)
     fields: list[str] = arguments.setting_fields
     return InstallRequest(
-        client=CLIENTS[arguments.client],
-        name=arguments.name,
-        project=Path.cwd() if arguments.project else None,
+        place=place_from(arguments),
         print_only=arguments.print,
+        for_windows=arguments.windows,
+        replace=arguments.replace,
         include_secrets=arguments.include_secrets,
         flags=frozenset(field for field in fields if given[field] is not None),
         env_file=arguments.env_file,
@@ -65,11 +106,12 @@ def install(settings: Settings, request: InstallRequest) -> int:
     """Write or print a client's entry for a server with these settings; returns the exit code.
 
     Raises:
-        SettingsError: the client's file cannot be read, changed without a loss, or written.
+        SettingsError: another server has the name, or the client's file cannot be read, changed
+            without a loss, or written.
     """
-    client = request.client
+    place = request.place
     entry = entry_for(
-        client,
+        place.client,
         _own_command(),
         settings,
         flags=request.flags,
@@ -77,22 +119,42 @@ def install(settings: Settings, request: InstallRequest) -> int:
         env=os.environ,
         include_secrets=request.include_secrets,
     )
-    if request.print_only:
-        sys.stdout.write(_shown(client, request.name, entry) + "\n")
+    if request.for_windows:
+        _print_for_windows(place, entry)
+    elif request.print_only:
+        sys.stdout.write(shown(place.client, place.name, entry.value) + "\n")
     else:
-        path = config_file(
-            client,
-            project=request.project,
-            platform=sys.platform,
-            home=Path.home(),
-            env=os.environ,
-        )
-        _change(path, client, request.name, entry)
+        _add(place, entry, replace=request.replace)
     for variable in entry.left_out:
         _note(
             f"{variable} is set and was left out, because it may hold a secret: add it there "
             "yourself, or say --include-secrets."
         )
+    return 0
+
+
+def uninstall(place: Place) -> int:
+    """Take this server's entry out of a client's configuration; returns the exit code.
+
+    Raises:
+        SettingsError: the entry is another server's, or the file cannot be changed.
+    """
+    path = config_files.find(place.path, project=place.project)
+    old = config_files.read(path)
+    servers = _servers(place, path, old)
+    if place.name not in servers:
+        _note(f"{path} has no server {place.name}; nothing was changed.")
+        _note_of_others(place, servers)
+        return 0
+    if not is_ours(servers[place.name]):
+        raise SettingsError(f"{place.name} in {path} is another server; nothing was changed.")
+    if _has_own_command(place, ()):
+        _run_client(place, "remove", place.name)
+    else:
+        new = without_server(place.client, old, place.name)
+        config_files.replace(path, new, private=False)
+        config_files.show_difference(path, old, new)
+    _note(f"{place.client.title} forgets {place.name} when it is started again.")
     return 0
 
 
@@ -105,71 +167,128 @@ def _own_command() -> list[str]:
     return [sys.executable, "-m", "aca_mcp"]
 
 
-def _shown(client: Client, name: str, entry: Entry) -> str:
-    return json.dumps({client.section: {name: entry.value}}, indent=2, ensure_ascii=False)
+def _print_for_windows(place: Place, entry: Entry) -> None:
+    distribution = os.environ.get("WSL_DISTRO_NAME")
+    if not distribution:
+        raise SettingsError("--windows is for a terminal inside WSL, and this is none.")
+    value = for_windows(entry, distribution).value
+    sys.stdout.write(shown(place.client, place.name, value) + "\n")
+    _note(f"put this into {windows_file(place.client)} on Windows, and start the client again.")
 
 
-def _change(path: Path, client: Client, name: str, entry: Entry) -> None:
-    try:
-        # People keep such files elsewhere and link to them.
-        target = path.resolve()
-        old = target.read_bytes().decode() if target.exists() else ""
-        mark = _BYTE_ORDER_MARK if old.startswith(_BYTE_ORDER_MARK) else ""
-        new = mark + set_member(old.removeprefix(mark), (client.section, name), entry.value)
-        if new == old:
-            _note(f"{path} has this entry already; nothing was changed.")
-            return
-        backup = _backup(target) if target.exists() else None
-        _replace(target, new)
-    except (JsonError, UnicodeDecodeError) as error:
-        fault = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+def _add(place: Place, entry: Entry, *, replace: bool) -> None:
+    client, name = place.client, place.name
+    path = config_files.find(place.path, project=place.project)
+    had_folder = path.parent.is_dir()
+    old = config_files.read(path)
+    servers = _servers(place, path, old)
+    there = servers.get(name)
+    if there is not None and not (replace or is_ours(there)):
         raise SettingsError(
-            f"{path} was not changed: {fault}. Correct it, or add the entry yourself; --print "
-            "shows it."
-        ) from None
-    except OSError as error:
-        raise SettingsError(f"{path} was not changed: {error.strerror}.") from None
-    _show_difference(path, old, new)
-    if backup is not None:
-        _note(f"what was there before is in {backup}")
-    _note(f"{client.title} finds {name} when it is started again.")
+            f"{path} has another server named {name}; nothing was changed. Choose a name with "
+            "--name, or write over that one with --replace."
+        )
+    new = _changed(place, path, old, entry, there, replace=replace)
+    if new == old:
+        _note(f"{path} has this entry already; nothing was changed.")
+        return
+    if _has_own_command(place, entry.secrets):
+        if there is not None:
+            _run_client(place, "remove", name)
+        _run_client(place, "add-json", name, json.dumps(entry.value))
+    else:
+        backup = config_files.replace(path, new, private=bool(entry.secrets))
+        config_files.show_difference(path, old, new)
+        if backup is not None:
+            _note(f"what was there before is in {backup}")
+        if entry.secrets:
+            _note(f"{path} has secrets in it now, and only you may read it.")
+    _note(f"{client.title} finds {name} when it is started again. {client.one_connection}")
+    if not had_folder and place.project is None:
+        _note_of_missing_folder(client, path)
+    _note_of_others(place, servers)
 
 
-def _backup(path: Path) -> Path:
-    number = 1
-    while os.path.lexists(backup := path.with_name(f"{path.name}.backup-{number}")):
-        number += 1
-    # "x", and the mode from the start: nobody reads a moment's more than they could before.
-    mode = path.stat().st_mode & 0o777
-    with open(backup, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(path.read_bytes())
-    return backup
-
-
-def _replace(path: Path, text: str) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else _PRIVATE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _changed(
+    place: Place, path: Path, old: str, entry: Entry, there: Json, *, replace: bool
+) -> str:
+    client, name = place.client, place.name
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        if there is None or not is_ours(there):
+            # Nothing of another server's entry is kept: its environment may be what it is allowed.
+            text = without_server(client, old, name) if replace else old
+        else:
+            text = old
+            for variable in stale_variables(cast("dict[str, object]", there), entry.value):
+                text = without_server(client, text, name, "env", variable)
+        return with_server(client, text, name, entry.value)
+    except DocumentError as error:
+        raise _unchanged(path, error) from None
 
 
-def _show_difference(path: Path, old: str, new: str) -> None:
-    lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), str(path), str(path), "before", "after", lineterm=""
+def _servers(place: Place, path: Path, text: str) -> Mapping[str, Json]:
+    try:
+        return servers_in(place.client, text)
+    except DocumentError as error:
+        raise _unchanged(path, error) from None
+
+
+def _unchanged(path: Path, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"{path} was not changed: {error}. Correct it, or add the entry yourself; --print shows it."
     )
-    for line in lines:
-        # A project's file may come from anywhere.
-        shown = "".join(mark if mark.isprintable() or mark == "\t" else "\ufffd" for mark in line)
-        sys.stdout.write(f"{shown}\n")
+
+
+def _has_own_command(place: Place, secrets: tuple[str, ...]) -> bool:
+    # A project's file is for all who work on it, and is better seen as a difference. Secrets
+    # would stand among the arguments of a process, which every user of a machine can read.
+    command = place.client.command
+    return bool(command and not secrets and place.project is None and shutil.which(command))
+
+
+def _run_client(place: Place, *arguments: str) -> None:
+    """Run a client's own command for the servers of its user.
+
+    Raises:
+        SettingsError: it fails, or does not end.
+    """
+    command = [str(place.client.command), "mcp", arguments[0], "--scope", "user", *arguments[1:]]
+    shown_command = " ".join(command[:3])
+
+    async def run() -> tuple[int, bytes]:
+        with anyio.fail_after(_CLIENT_SECONDS):
+            done = await anyio.run_process(command, check=False)
+        return done.returncode, done.stderr or done.stdout
+
+    try:
+        code, told = anyio.run(run)
+    except TimeoutError:
+        raise SettingsError(f"{shown_command} did not end in {_CLIENT_SECONDS} seconds.") from None
+    except OSError as error:
+        raise SettingsError(f"{shown_command} cannot be started: {error.strerror}.") from None
+    if code != 0:
+        said = "".join(mark for mark in told.decode(errors="replace")[:500] if mark.isprintable())
+        raise SettingsError(f"{shown_command} failed: {said}")
+    _note(f"{shown_command} did it.")
+
+
+def _note_of_missing_folder(client: Client, path: Path) -> None:
+    _note(
+        f"{path.parent} was not there before: {client.title} has not been used here, or reads "
+        "another file. If it does not find the server, look in its settings for where it keeps "
+        "MCP servers."
+    )
+    if distribution := os.environ.get("WSL_DISTRO_NAME"):
+        _note(
+            f"this is {distribution} inside WSL, and a {client.title} on Windows does not read "
+            "this file: --windows prints the entry for that one."
+        )
+
+
+def _note_of_others(place: Place, servers: Mapping[str, Json]) -> None:
+    others = [name for name, value in servers.items() if name != place.name and is_ours(value)]
+    if others:
+        _note(f"this server is also there under the name {', '.join(others)}.")
 
 
 def _note(text: str) -> None:

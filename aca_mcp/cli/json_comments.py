@@ -1,8 +1,12 @@
 """JSON as editors keep it, with comments and trailing commas, edited where it must change.
 
-Reads a document into its values and where each stands, and sets one member of an object by
-replacing or inserting text there, so that everything else stays as a person wrote it. Knows no
-client, no file and no setting.
+Reads a document into its values and where each stands, and sets or removes one member of an object
+by changing the text there, so that everything else stays as a person wrote it. Knows no client, no
+file and no setting.
+
+No library did: json-five keeps comments and takes half a minute for the half megabyte that
+``~/.claude.json`` grows to, the grammar of tree-sitter-json knows no trailing commas, which editors
+leave, and json5 and json-with-comments read comments without keeping them.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ class Member:
     start: int
     """Where its name stands."""
     value: Node
+    end: int
+    """Where it ends, with its comma."""
+    has_comma: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,9 +54,18 @@ class Node:
     end: int
     members: Mapping[str, Member] | None = None
     """Of an object; where a name stands twice, the last, as every reader takes it."""
-    last_end: int = 0
-    """Where the last of them ends, with its comma; 0 if there are none."""
-    has_trailing_comma: bool = False
+    order: tuple[Member, ...] = ()
+    """All of them, as they stand, those that another hides too."""
+
+    @property
+    def last_end(self) -> int:
+        """Where the last member ends, with its comma; 0 if there are none."""
+        return self.order[-1].end if self.order else 0
+
+    @property
+    def has_trailing_comma(self) -> bool:
+        """Whether a comma stands behind the last member."""
+        return bool(self.order) and self.order[-1].has_comma
 
 
 def parse(text: str) -> Node:
@@ -92,6 +108,37 @@ def set_member(text: str, path: tuple[str, ...], value: Json) -> str:
             text = set_member(text, (*path, name), member)
         return text
     return _replace(text, here, path, value)
+
+
+def remove_member(text: str, path: tuple[str, ...]) -> str:
+    """The text without what ``path`` names, if it is there, and its comma.
+
+    Comments beside it stay, and those within it go with it.
+
+    Raises:
+        JsonError: it is not JSON with comments.
+    """
+    while True:
+        parent = parse(text) if text.strip() else None
+        for name in path[:-1]:
+            if parent is None or parent.members is None or name not in parent.members:
+                return text
+            parent = parent.members[name].value
+        if parent is None or parent.members is None or path[-1] not in parent.members:
+            return text
+        text = _cut(text, parent, parent.members[path[-1]])
+
+
+def _cut(text: str, parent: Node, member: Member) -> str:
+    index = parent.order.index(member)
+    start, end = member.start, member.end
+    line_end = text.find("\n", end)
+    if line_end != -1 and _starts_line(text, start) and not text[end:line_end].strip():
+        start, end = text.rfind("\n", 0, start) + 1, line_end + 1
+    if index and index == len(parent.order) - 1 and not member.has_comma:
+        comma = parent.order[index - 1].end - 1
+        return text[:comma] + text[comma + 1 : start].rstrip(" \t") + text[end:]
+    return text[:start] + text[end:]
 
 
 def _replace(text: str, old: Node, path: tuple[str, ...], value: Json) -> str:
@@ -189,7 +236,8 @@ class _Reader:
     def _object(self, start: int, depth: int) -> Node:
         values: dict[str, Json] = {}
         members: dict[str, Member] = {}
-        last_end, comma = 0, False
+        order: list[Member] = []
+        comma = False
         position = self.skip(start + 1)
         while not self._text.startswith("}", position):
             self._check_separated(first=not members, comma=comma, position=position)
@@ -201,10 +249,12 @@ class _Reader:
             if not self._text.startswith(":", colon):
                 raise self.fault(colon)
             node = self.value(self.skip(colon + 1), depth=depth + 1)
+            begun = position
+            position, end, comma = self._behind(node.end)
             values[name] = node.value
-            members[name] = Member(position, node)
-            position, last_end, comma = self._behind(node.end)
-        return Node(values, start, position + 1, members, last_end, comma)
+            members[name] = Member(begun, node, end, comma)
+            order.append(members[name])
+        return Node(values, start, position + 1, members, tuple(order))
 
     def _list(self, start: int, depth: int) -> Node:
         values: list[Json] = []

@@ -8,16 +8,18 @@ editors start MCP servers inside repositories that nobody has reviewed, and a fi
 switch the isolation off, or name the interpreter to run.
 """
 
-from aca_mcp.settings.azure import ApiVersion, CredentialChoice
+from aca_mcp.settings.azure import ApiVersion, AzureSettings, CredentialChoice
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.loading import describe_default, flag_name, load_settings, variable_name
-from aca_mcp.settings.model import Settings
+from aca_mcp.settings.model import ENV_PREFIX, Settings
 from aca_mcp.settings.observing import ObservingSettings
 
 __all__ = [
+    "ENV_PREFIX",
     "ApiVersion",
     "AuthSettings",
+    "AzureSettings",
     "CredentialChoice",
     "HttpSettings",
     "ObservingSettings",

@@ -1,10 +1,11 @@
-"""``aca-mcp install`` on real files of the clients it knows."""
+"""``aca-mcp install`` on real files of the clients it knows: what is written, and what stays."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from aca_mcp.cli import main
 from aca_mcp.cli.client_configs import CLIENTS, config_file
-from aca_mcp.cli.flags import CLIENT_NAMES
 from aca_mcp.cli.json_comments import parse
+from aca_mcp.cli.parser import CLIENT_NAMES
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -64,12 +65,16 @@ def test_a_missing_file_is_made_with_its_directory_for_its_owner_alone(
     assert main(["install", client, "--name", "py", "--work-dir", "."]) == 0
     (file,) = [path for path in home.rglob("*") if path.is_file()]
     section = CLIENTS[client].section
-    entry = json.loads(file.read_text(encoding="utf-8"))[section]["py"]
+    read = tomllib.loads if client == "codex" else json.loads
+    entry = read(file.read_text(encoding="utf-8"))[section]["py"]
     assert entry["command"] == COMMAND
     assert entry["args"] == ["--work-dir", str(home)]
     assert ("type" in entry) == (client in {"claude-code", "vscode"})
     assert file.stat().st_mode & 0o777 == 0o600
-    assert f'+  "{section}": {{' in capsys.readouterr().out
+    assert ("tool_timeout_sec" in entry) == (client == "codex")
+    shown = capsys.readouterr()
+    assert f'+  "{section}": {{' in shown.out or f"+[{section}.py]" in shown.out
+    assert "is started again" in shown.err
 
 
 def test_other_servers_comments_and_the_mode_are_kept_and_a_copy_lies_beside(
@@ -81,20 +86,21 @@ def test_other_servers_comments_and_the_mode_are_kept_and_a_copy_lies_beside(
     file.chmod(0o640)
     assert main(["install", "cursor"]) == 0
     after = file.read_text(encoding="utf-8")
-    entry = f'    "python": {{\n      "command": "{COMMAND}",\n      "args": []\n    }},\n'
+    entry = f'    "aca-mcp": {{\n      "command": "{COMMAND}",\n      "args": []\n    }},\n'
     assert after == CURSOR.replace("  },\n}", f"{entry}  }},\n}}")
-    backup = file.with_name("mcp.json.backup-1")
+    backup = file.with_name("mcp.json.aca-mcp-backup")
     assert backup.read_text(encoding="utf-8") == CURSOR
-    assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o640}
+    assert (file.stat().st_mode & 0o777, backup.stat().st_mode & 0o777) == (0o640, 0o600)
     shown = capsys.readouterr()
-    assert '+    "python": {\n' in shown.out
+    assert '+    "aca-mcp": {\n' in shown.out
     assert str(backup) in shown.err
 
     assert main(["install", "cursor"]) == 0
     assert "has this entry already; nothing was changed" in capsys.readouterr().err
     assert file.read_text(encoding="utf-8") == after
     assert main(["install", "cursor", "--pool", "local"]) == 0
-    assert file.with_name("mcp.json.backup-2").read_text(encoding="utf-8") == after
+    assert backup.read_text(encoding="utf-8") == after
+    assert {path.name for path in file.parent.iterdir()} == {file.name, backup.name}
 
 
 def test_a_link_stays_a_link_and_a_byte_order_mark_stays(home: Path) -> None:
@@ -137,7 +143,7 @@ def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing_behind(
     assert "was not changed: " in capsys.readouterr().err
     (home / ".vscode" / "mcp.json").mkdir(parents=True)
     assert main(["install", "vscode", "--project"]) == 2
-    assert "was not changed: Is a directory." in capsys.readouterr().err
+    assert "was not touched: it is a directory." in capsys.readouterr().err
     assert list((home / ".vscode").iterdir()) == [home / ".vscode" / "mcp.json"]
 
 
@@ -154,7 +160,7 @@ def test_a_write_that_fails_leaves_the_file_and_no_other(
     assert main(["install", "claude-code", "--project"]) == 2
     assert "was not changed: No space left on device." in capsys.readouterr().err
     assert file.read_text(encoding="utf-8") == "{}"
-    assert {path.name for path in home.iterdir()} == {".mcp.json", ".mcp.json.backup-1"}
+    assert {path.name for path in home.iterdir()} == {".mcp.json"}
 
 
 def test_what_a_file_says_does_not_drive_the_terminal(
@@ -176,7 +182,7 @@ def test_settings_of_the_environment_are_written_and_secrets_are_not(
     monkeypatch.setenv("PATH", "/usr/bin")
     assert main(["install", "claude-desktop", "--print"]) == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out)["mcpServers"]["python"]["env"] == {
+    assert json.loads(shown.out)["mcpServers"]["aca-mcp"]["env"] == {
         "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": POOL,
         "AZURE_TENANT_ID": "tenant",
         "PATH": "/usr/bin",
@@ -231,6 +237,11 @@ def test_without_a_script_beside_the_interpreter_the_package_is_run(
         ("vscode", "linux", {}, "/h/.config/Code/User/"),
         ("cursor", "win32", {}, "/h/.cursor/"),
         ("claude-code", "darwin", {}, "/h/"),
+        ("codex", "linux", {"CODEX_HOME": "/moved"}, "/moved/"),
+        ("codex", "win32", {}, "/h/.codex/"),
+        ("gemini", "linux", {}, "/h/.gemini/"),
+        ("windsurf", "darwin", {}, "/h/.codeium/windsurf/"),
+        ("zed", "darwin", {}, "/h/.config/zed/"),
     ],
 )
 def test_each_platform_keeps_it_elsewhere(
@@ -256,7 +267,7 @@ async def test_a_client_that_reads_the_file_gets_a_server(home: Path) -> None:
     """With the bare environment that clients give."""
     await anyio.run_process([COMMAND, "install", "cursor", "--work-dir", str(home)])
     config = json.loads((home / ".cursor" / "mcp.json").read_text(encoding="utf-8"))
-    server = StdioServerParameters.model_validate(config["mcpServers"]["python"])
+    server = StdioServerParameters.model_validate(config["mcpServers"]["aca-mcp"])
     with anyio.fail_after(30):
         async with McpClient(stdio_client(server)) as client:
             result = await client.call_tool("execute_python", {"code": "6 * 7"})

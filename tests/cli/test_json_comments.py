@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from aca_mcp.cli.json_comments import JsonError, parse, set_member
+from aca_mcp.cli.json_comments import JsonError, parse, remove_member, set_member
 
 if TYPE_CHECKING:
     from aca_mcp.cli.json_comments import Json
@@ -178,3 +178,34 @@ def test_what_is_not_understood_is_not_edited(text: str, fault: str) -> None:
 def test_a_file_that_was_cut_off_is_not_edited(cut: int) -> None:
     with pytest.raises(JsonError):
         set_member(VSCODE[:cut], ("servers", "python"), ENTRY)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1, "b": 2}', '{"a": 1}'),
+        ('{"b": 2}', "{}"),
+        ('{"b": 2, "a": 1}', '{ "a": 1}'),
+        ('{\n  "a": 1, // one\n  "b": 2 // two\n}\n', '{\n  "a": 1 // one\n // two\n}\n'),
+        ('{\n  "a": 1,\n  "b": {"c": 2 /* x */},\n}', '{\n  "a": 1,\n}'),
+        ('{"b": 1, "b": 2, "a": 3}', '{  "a": 3}'),
+        ('{"a": 1}', '{"a": 1}'),
+        ("", ""),
+    ],
+)
+def test_what_is_removed_goes_with_its_comma_and_nothing_else(text: str, expected: str) -> None:
+    assert remove_member(text, ("b",)) == expected
+
+
+@given(documents(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_after_a_removal_the_rest_says_what_it_said(
+    document: tuple[str, dict[str, Json]], data: st.DataObject
+) -> None:
+    text, value = document
+    assume(value)
+    name = data.draw(st.sampled_from(sorted(value)))
+    after = remove_member(text, (name,))
+    assert parse(after).value == {key: member for key, member in value.items() if key != name}
+    if ",}" not in re.sub(r"//[^\n\r]*|/\*.*?\*/|\s", "", text):
+        assert remove_member(set_member(after, (name,), 1), (name,)).count('"') == after.count('"')

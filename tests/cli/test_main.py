@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 import aca_mcp
 from aca_mcp.cli import main
-from aca_mcp.settings import Settings, flag_name
+from aca_mcp.settings import Settings, flag_name, variable_name
 from aca_mcp.settings.local import LocalSettings
 
 if TYPE_CHECKING:
@@ -62,19 +62,64 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"aca-mcp {aca_mcp.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["serve", "exec", "doctor"])
-def test_settings_are_flags_of_the_commands_that_heed_them(
+def page(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["serve", "exec", "doctor", "install"])
+def test_the_long_help_has_every_setting_that_the_command_heeds(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    text = capsys.readouterr().out
+    text = page(capsys, command, "--help-all")
     fields = Settings.model_fields if command == "serve" else LocalSettings.model_fields
     flags = set(re.findall(r"--[a-z-]+", text))
     missing = [field for field in fields if flag_name(field) not in flags]
     assert missing == [name for name in fields if fields[name].annotation is SecretStr]
+    assert all(variable_name(name) in text for name in missing)
     assert "--env-file" in text
     assert ("--transport" in text) == (command == "serve")
+    assert ("--work-dir" in text) == (command != "exec")
+
+
+@pytest.mark.parametrize("command", ["serve", "exec", "doctor", "install", "emulator"])
+def test_the_short_help_has_the_commands_own_flags_and_names_the_long_one(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = page(capsys, command, "--help")
+    assert len(text.splitlines()) < 60
+    assert text.startswith(f"usage: aca-mcp {command} ")
+    assert f"more settings: aca-mcp {command} --help-all" in text
+    assert "default: " in text
+    assert "cooldown" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--local-disk-mib", "1", "doctor"],
+        ["doctor", "--local-disk-mib", "1"],
+        ["--local-disk-mib=1", "doctor"],
+        ["--env-file", "doctor", "--local-disk-mib", "1", "doctor"],
+    ],
+)
+def test_flags_may_stand_before_the_command_or_behind_it(
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "doctor").touch()
+    assert main(arguments) == 2
+    assert "--local-disk-mib must be" in capsys.readouterr().err
+
+
+def test_the_time_of_one_execution_has_a_short_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["exec", "--timeout", "soon", "1"]) == 2
+    assert "--execution-timeout-seconds must be" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(
@@ -112,9 +157,14 @@ def test_a_setting_in_a_named_file_is_used(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["server"], "invalid choice: 'server'"),
-        (["serve", "--work-dri", "/"], "unrecognized arguments: --work-dri"),
-        (["serve", "--work", "/"], "unrecognized arguments: --work"),
+        (["server"], "there is no command 'server'; did you mean serve? See"),
+        (["frobnicate"], "commands: serve, exec, "),
+        (["serve", "--work-dri", "/"], "no flag --work-dri; did you mean --work-dir? See"),
+        (["--work-dri", "/", "doctor"], "aca-mcp doctor: there is no flag --work-dri"),
+        (["serve", "--work=/"], "no flag --work; did you mean --work-dir? See"),
+        (["exec", "1", "--work-dir", "/"], "--work-dir is a flag of serve"),
+        (["exec", "1", "2"], "'2' is one argument too many"),
+        (["serve", "--auth-tokens", "a=hush"], "a secret and so no flag: set ACA_MCP_AUTH_TOKENS"),
         (["exec"], "the following arguments are required: CODE|SCRIPT"),
     ],
 )
@@ -126,6 +176,7 @@ def test_what_is_not_understood_is_answered_with_a_sentence(
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert words in error
+    assert "hush" not in error
     assert len(error.splitlines()) == 1
 
 

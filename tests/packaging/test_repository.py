@@ -68,7 +68,7 @@ def test_the_readme_uses_commands_and_flags_that_exist(capsys: pytest.CaptureFix
     readme = re.sub(r"(?ms)^[^\n]*\baz .*?[^\\]$", "", text_of("README.md"))
     for command in ("serve", "exec", "emulator", "install", "doctor"):
         with pytest.raises(SystemExit) as ended:
-            main([command, "--help"])
+            main([command, "--help-all"])
         assert ended.value.code == 0
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) | {"--security-opt", "--write"}
     known |= {"--rm", "--tag", "--test"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aca_mcp.errors import AcaMcpError
 
 
-def refusal_in(error: Exception) -> AcaMcpError:
+def error_in(error: Exception) -> AcaMcpError:
     """The error itself, or the one that task groups on its way have wrapped.
 
     Anything else is a fault of ours, and is raised again as it is, with its traceback.

@@ -1,0 +1,304 @@
+"""What can be said on the command line: the commands, their own flags, and refusals that help.
+
+Knows argparse; runs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pydantic import SecretStr
+
+from aca_mcp import __version__
+from aca_mcp.cli.flags import RESULT_FIELDS, SERVING_FIELDS, add_setting_flags
+from aca_mcp.settings import AzureSettings, Settings, flag_name, variable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CLIENT_NAMES = (
+    "claude-desktop",
+    "claude-code",
+    "codex",
+    "cursor",
+    "gemini",
+    "vscode",
+    "windsurf",
+    "zed",
+)
+SERVER_NAME = "aca-mcp"
+"""What an entry is called in a client, unless ``--name`` says otherwise."""
+_DESCRIPTION = "Gives a language model a stateful, isolated Python interpreter over MCP."
+_EPILOG = """\
+Without a command, a client that starts aca-mcp with a pipe is served over stdio.
+Start with: aca-mcp doctor      A command's flags: aca-mcp serve --help, --help-all
+"""
+_ANALYST = ("work_dir", "local_memory_mib", "execution_timeout_seconds", "local_python")
+"""The settings that a person who analyses data reaches for."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusal is a sentence with what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where the help is; exit code 2."""
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{end} See {self.prog} --help\n")
+
+
+class CommandLine:
+    """The whole command line: parses it, and knows which command heeds which flag."""
+
+    def __init__(self, *, shows_all: bool = False) -> None:
+        """Describe it.
+
+        Args:
+            shows_all: help pages show every setting, and not only those used most.
+        """
+        self._shows_all = shows_all
+        self._main = Parser(
+            prog="aca-mcp",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._main.add_argument("--version", action="version", version=f"aca-mcp {__version__}")
+        self._subparsers = self._main.add_subparsers(
+            dest="command", required=True, metavar="command"
+        )
+        self._commands: dict[str, Parser] = {}
+        for add in (_serve, _exec, _emulator, _install, _uninstall, _doctor):
+            add(self)
+
+    def command(self, name: str, summary: str, *, takes: str = "") -> Parser:
+        """Add a command.
+
+        Args:
+            name: its word.
+            summary: a sentence.
+            takes: its positional argument, for the usage. Flags are explained below that.
+        """
+        parser: Parser = self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            usage=" ".join(filter(None, ("%(prog)s", takes, "[flags]"))),
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._commands[name] = parser
+        return parser
+
+    def add_settings(
+        self, parser: Parser, *, without: Iterable[str] = (), first: Sequence[str] = ()
+    ) -> None:
+        """Give a command the flags of the settings that it heeds."""
+        parser.add_argument("--help-all", action="help", help="Show every setting, and exit.")
+        add_setting_flags(
+            parser, without=frozenset(without), first=first, shows_all=self._shows_all
+        )
+
+    def print_help(self) -> None:
+        """The page that lists the commands."""
+        self._main.print_help()
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The command and its flags. Leaves the process by itself if they are not understood."""
+        ordered = self._with_command_first(list(arguments))
+        if ordered and not ordered[0].startswith("-") and ordered[0] not in self._commands:
+            near = _nearest(ordered[0], self._commands)
+            hint = f"did you mean {near}?" if near else f"commands: {', '.join(self._commands)}"
+            self._main.error(f"there is no command {ordered[0]!r}; {hint}")
+        parsed, unknown = self._main.parse_known_args(ordered)
+        if unknown:
+            self._refuse(self._commands[parsed.command], unknown[0])
+        return parsed
+
+    def _with_command_first(self, arguments: list[str]) -> list[str]:
+        """The command moved before flags that stand before it; ``serve`` where there is none.
+
+        Client configurations are shorter without the word (``aca-mcp --work-dir ~/data``), and a
+        person tries the same line with ``doctor`` behind it.
+        """
+        position = 0
+        while position < len(arguments) and arguments[position].startswith("-"):
+            if arguments[position] in {"-h", "--help", "--version"}:
+                return arguments
+            position += 2 if self._takes_value(*arguments[position : position + 2]) else 1
+        if position >= len(arguments):
+            return ["serve", *arguments]
+        before, command, after = (
+            arguments[:position],
+            arguments[position],
+            arguments[position + 1 :],
+        )
+        return [command, *before, *after]
+
+    def _takes_value(self, flag: str, behind: str | None = None) -> bool:
+        for parser in self._commands.values():
+            action = _actions(parser).get(flag)
+            if action is not None:
+                return action.nargs is None
+        # A flag that nobody knows, and is refused as that: what stands behind it is its value.
+        return "=" not in flag and behind not in self._commands
+
+    def _refuse(self, parser: Parser, argument: str) -> NoReturn:
+        flag = argument.partition("=")[0]
+        secrets = [
+            name for name, info in Settings.model_fields.items() if info.annotation is SecretStr
+        ]
+        variables = {flag_name(name): variable_name(name) for name in secrets}
+        others = [name for name, other in self._commands.items() if flag in _actions(other)]
+        near = _nearest(flag, [*_actions(parser), *variables])
+        # What was given is not repeated beyond the flag's name: it may be a secret.
+        if flag in variables:
+            hint = f"{flag} is a secret and so no flag: set {variables[flag]} in the environment"
+        elif others:
+            hint = f"{flag} is a flag of {' and '.join(others)}, not of this command"
+        elif not flag.startswith("-"):
+            hint = f"{flag!r} is one argument too many"
+        elif near:
+            hint = f"there is no flag {flag}; did you mean {near}?"
+        else:
+            hint = f"there is no flag {flag}"
+        parser.error(hint)
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Nothing was asked, and a person at a terminal is there to read about it.
+
+    A client starts the server with a pipe or a socket as its standard input.
+    """
+    return not arguments and (sys.stdin is None or sys.stdin.isatty())
+
+
+def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return parser._option_string_actions  # pyright: ignore[reportPrivateUsage] -- argparse tells it in no other way
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    import difflib  # only here: the import is slow, and a client that is started right needs none
+
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return found[0] if found else None
+
+
+def _serve(line: CommandLine) -> None:
+    parser = line.command("serve", "Serve MCP over stdin and stdout, or HTTP.")
+    line.add_settings(parser, first=(*_ANALYST, "transport", "host", "port"))
+
+
+def _exec(line: CommandLine) -> None:
+    parser = line.command(
+        "exec", "Run Python in a fresh session and show its output.", takes="CODE|SCRIPT|-"
+    )
+    parser.add_argument(
+        "code",
+        metavar="CODE|SCRIPT",
+        help="Python, a script's path, or - for what stdin has.",
+    )
+    _add_file_flags(parser)
+    line.add_settings(
+        parser,
+        without={*SERVING_FIELDS, *RESULT_FIELDS},
+        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
+    )
+
+
+def _add_file_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--upload",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="Copy this file to the session's work directory first. May be repeated.",
+    )
+    parser.add_argument(
+        "--download",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="Copy this file of the session to the current directory afterwards. May be repeated.",
+    )
+
+
+def _emulator(line: CommandLine) -> None:
+    parser = line.command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen. [127.0.0.1]"
+    )
+    parser.add_argument("--port", default="8080", metavar="N", help="0 takes a free one. [8080]")
+    parser.add_argument("--certificate", type=Path, metavar="PATH", help="PEM file, for https.")
+    parser.add_argument("--key", type=Path, metavar="PATH", help="The certificate's key.")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND:N",
+        help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
+    )
+    of_azure = AzureSettings.model_fields.keys() - {"emulator_token"}
+    line.add_settings(
+        parser,
+        without={
+            *SERVING_FIELDS,
+            *RESULT_FIELDS,
+            *of_azure,
+            "pool",
+            "execution_timeout_seconds",
+        },
+        first=("local_max_concurrent_sessions", "local_python", "local_memory_mib"),
+    )
+
+
+def _install(line: CommandLine) -> None:
+    parser = line.command(
+        "install", "Put this server into a client's configuration.", takes="CLIENT"
+    )
+    _add_client_flags(parser)
+    parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
+    parser.add_argument(
+        "--windows",
+        action="store_true",
+        help="Inside WSL: print the entry for a client that runs on Windows itself.",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="Write over an entry of that name that is another server's.",
+    )
+    parser.add_argument(
+        "--include-secrets",
+        action="store_true",
+        help="Write secrets that are set now too, in clear text; the file is then its owner's.",
+    )
+    line.add_settings(parser, without=SERVING_FIELDS, first=_ANALYST)
+
+
+def _uninstall(line: CommandLine) -> None:
+    parser = line.command(
+        "uninstall", "Take this server out of a client's configuration.", takes="CLIENT"
+    )
+    _add_client_flags(parser)
+    parser.set_defaults(setting_fields=[], env_file=None)
+
+
+def _add_client_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES)
+    )
+    parser.add_argument(
+        "--name", default=SERVER_NAME, help=f"The server's name there. [{SERVER_NAME}]"
+    )
+    parser.add_argument(
+        "--project", action="store_true", help="For the project in the current directory alone."
+    )
+
+
+def _doctor(line: CommandLine) -> None:
+    parser = line.command("doctor", "Say what would run here, what is missing and the fix.")
+    line.add_settings(parser, without=SERVING_FIELDS, first=_ANALYST)
