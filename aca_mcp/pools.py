@@ -7,6 +7,7 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import PoolUnavailableError, SettingsError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 
     _warn_of_openings(settings)
     async with open_local_pool(local_configuration(settings)) as pool:
-        yield pool
+        yield ErrorBoundary(pool)
 
 
 def azure_configuration(settings: Settings) -> AzurePoolConfiguration:

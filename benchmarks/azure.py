@@ -25,11 +25,13 @@ from measuring import percentile
 from aca_mcp.azure.api import Api
 from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
-from aca_mcp.azure.pool import AzureSessionPool, open_azure_pool
+from aca_mcp.azure.pool import open_azure_pool
 from aca_mcp.azure.wrapping import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+
+    from aca_mcp.pool import SessionPool
 
 RESULTS = Path(__file__).with_name("results") / "azure.json"
 CODE = "1 + 1"
@@ -74,7 +76,7 @@ def bare_call(http: httpx.AsyncClient, endpoint: str) -> Callable[[str], Awaitab
     return call
 
 
-def pool_call(pool: AzureSessionPool) -> Callable[[str], Awaitable[object]]:
+def pool_call(pool: SessionPool) -> Callable[[str], Awaitable[object]]:
     """The same by the pool."""
 
     async def call(identifier: str) -> object:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from aca_mcp.azure.pool import AzureSessionPool
+    from aca_mcp.pool import SessionPool
     from aca_mcp.settings import ApiVersion
 
 POOL_PATH = "/subscriptions/sub/resourceGroups/group/sessionPools/pool"
@@ -55,7 +55,7 @@ async def azure_pool_at(
     api_version: ApiVersion = "2025-10-02-preview",
     rich_results: bool = True,
     retry_seconds: float = 5,
-) -> AsyncGenerator[AzureSessionPool]:
+) -> AsyncGenerator[SessionPool]:
     """The Azure pool, at any endpoint."""
     configuration = AzurePoolConfiguration(
         endpoint=endpoint,

@@ -7,22 +7,41 @@ was refused, one that was answered 401, 429 or 503, and reading. Knows nothing o
 from __future__ import annotations
 
 import email.utils
+import logging
 import time
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import httpx
 import tenacity
 
-from aca_mcp.azure.refusals import POOL_FULL, Subject, find_fault, refusal
+from aca_mcp.azure.connection_errors import (
+    FOREIGN,
+    NOT_SENT,
+    describe_broken_answer,
+    describe_failed_connection,
+    is_lasting,
+    opening,
+)
+from aca_mcp.azure.refusals import (
+    POOL_FULL,
+    Subject,
+    describe_page,
+    find_fault,
+    not_understood,
+    refusal,
+)
+from aca_mcp.azure.token_auth import TokenAuth
+from aca_mcp.azure.wire import Answer, NotUnderstoodError
 from aca_mcp.errors import PoolUnavailableError, SessionPoolError
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
+        AsyncIterable,
         AsyncIterator,
         Awaitable,
         Callable,
@@ -33,6 +52,9 @@ if TYPE_CHECKING:
     from aca_mcp.azure.tokens import TokenSource
 
 _T = TypeVar("_T")
+_ResponseT = TypeVar("_ResponseT", bound=Answer)
+
+_logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 128 * 2**20
 """More than an execution's answer can have, with every bound used up."""
@@ -44,24 +66,11 @@ _CLIENTS = 32
 with hundreds of sessions takes longer than the request."""
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_CLOSE_SECONDS = 5
 _LATER = frozenset({429, 503})
 """Statuses of requests that were turned away before anything was done about them."""
 _PERHAPS_DONE = frozenset({408, 500, 502, 504})
 """Statuses that a gateway gives without knowing what became of the request."""
-
-
-class Body(Protocol):
-    """Content that may be sendable only once."""
-
-    @property
-    def started(self) -> bool:
-        """It cannot be sent again."""
-        ...
-
-    def content(self) -> bytes | AsyncIterator[bytes]:
-        """What to send."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,8 @@ class Call:
     url: str
     subject: Subject
     identifier: str = ""
-    content: bytes | Body = b""
+    content: bytes | AsyncIterable[bytes] = b""
+    """A stream can be sent once, so it is never sent again."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     answer_seconds: float = _ANSWER_SECONDS
     """How long the service may take until its answer begins, and between pieces of it."""
@@ -89,10 +99,50 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    call: Call
+
+    def read(self, model: type[_ResponseT]) -> _ResponseT:
+        """What it says, as one of the API's responses.
+
+        Raises:
+            PoolUnavailableError: it is none of them.
+        """
+        try:
+            return model.read(self.body)
+        except NotUnderstoodError as error:
+            raise not_understood(self.status, self.body, self.call.identifier) from error
+
+
+class StreamedReply:
+    """An answer whose body is read as it comes."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.headers: Mapping[str, str] = response.headers
+
+    async def chunks(self, size: int) -> AsyncIterator[bytes]:
+        """The body, in pieces of this many bytes.
+
+        Raises:
+            PoolUnavailableError: the connection broke in the middle of it.
+        """
+        try:
+            async for chunk in self._response.aiter_bytes(size):
+                yield chunk
+        except FOREIGN as error:
+            raise PoolUnavailableError(
+                "The session pool's answer could not be read to its end: "
+                f"{describe_broken_answer(error)}. Try again."
+            ) from error
 
 
 class AnswerLostError(Exception):
     """A request was sent, and what became of it is not known."""
+
+    def __init__(self, reason: str) -> None:
+        """Say why, in a clause that has nothing of the request in it."""
+        super().__init__(reason)
+        self.reason = reason
 
 
 class AnswerTooLargeError(Exception):
@@ -114,12 +164,10 @@ class DataPlane:
     def __init__(
         self,
         clients: Sequence[httpx.AsyncClient],
-        tokens: TokenSource,
         retry_seconds: float,
         on_answer: Callable[[str, bool, Mapping[str, str]], None],
     ) -> None:
         self._clients = clients
-        self._tokens = tokens
         self._retry_seconds = retry_seconds
         self._on_answer = on_answer
 
@@ -128,25 +176,21 @@ class DataPlane:
 
         Raises:
             AnswerLostError: what became of a request that is not repeatable is not known.
-            AnswerTooLargeError: the answer was not read whole.
+            AnswerTooLargeError: the answer to one that is not repeatable was not read whole.
             SessionPoolError: the service refused it, or cannot be reached.
         """
         return await self._retried(call, self._send_once)
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[httpx.Response]:
+    async def stream(self, call: Call) -> AsyncGenerator[StreamedReply]:
         """Send a request, and leave the answer's body to be read as it comes.
 
         Raises:
-            SessionPoolError: the service refused it, or cannot be reached; also while reading.
+            SessionPoolError: the service refused it, or cannot be reached.
         """
         response = await self._retried(call, self._open)
         try:
-            yield response
-        except httpx.TransportError as error:
-            raise PoolUnavailableError(
-                "The connection to the session pool broke in the middle of the answer. Try again."
-            ) from error
+            yield StreamedReply(response)
         finally:
             await _close(response)
 
@@ -167,18 +211,31 @@ class DataPlane:
         response = await self._open(call)
         try:
             body = await _read(response, MAX_ANSWER_BYTES)
-        except httpx.TransportError as error:
-            raise _broken(call) from error
+        except FOREIGN as error:
+            raise _broken(call, error) from error
+        except AnswerTooLargeError as error:
+            if not call.repeatable:
+                raise
+            raise PoolUnavailableError(
+                f"The session pool's answer has more than {MAX_ANSWER_BYTES:,} bytes, which none "
+                "of its API has: something between may have given it. Check "
+                "ACA_MCP_POOL_MANAGEMENT_ENDPOINT."
+            ) from error
         finally:
             await _close(response)
-        return Reply(response.status_code, response.headers, body)
+        return Reply(response.status_code, response.headers, body, call)
 
     async def _open(self, call: Call) -> httpx.Response:
-        token = await self._tokens.get()
-        response = await self._try(call, token)
-        if response.status_code == 401 and _can_be_sent(call):
-            await _close(response)
-            response = await self._try(call, await self._tokens.replace(token))
+        http = self._clients[zlib.crc32(call.identifier.encode()) % len(self._clients)]
+        request = http.build_request(
+            call.method, call.url, content=call.content or None, headers=call.headers
+        )
+        request.extensions["timeout"]["read"] = call.answer_seconds
+        try:
+            response = await http.send(request, stream=True)
+        except FOREIGN as error:
+            failure = _unsent if isinstance(error, NOT_SENT) else _broken
+            raise failure(call, error) from error
         answered = response.is_success or response.status_code in call.expected
         self._on_answer(call.identifier, answered, response.headers)
         if answered:
@@ -188,55 +245,43 @@ class DataPlane:
         finally:
             await _close(response)
 
-    async def _try(self, call: Call, token: str) -> httpx.Response:
-        content = call.content if isinstance(call.content, bytes) else call.content.content()
-        http = self._clients[zlib.crc32(call.identifier.encode()) % len(self._clients)]
-        request = http.build_request(
-            call.method,
-            call.url,
-            content=content or None,
-            headers={**call.headers, "Authorization": f"Bearer {token}"},
-        )
-        request.extensions["timeout"]["read"] = call.answer_seconds
-        try:
-            return await http.send(request, stream=True)
-        except _NOT_SENT as error:
-            unreachable = PoolUnavailableError(
-                "The session pool cannot be reached. Nothing was executed. Check the network, and "
-                f"ACA_MCP_POOL_MANAGEMENT_ENDPOINT. ({type(error).__name__})"
-            )
-            raise _LaterError(unreachable) from error
-        except httpx.TransportError as error:
-            raise _broken(call) from error
+
+def _unsent(call: Call, error: Exception) -> Exception:
+    unreachable = PoolUnavailableError(
+        "The session pool cannot be reached. Nothing was executed. "
+        f"{describe_failed_connection(error, call.url)} Check the network, and "
+        "ACA_MCP_POOL_MANAGEMENT_ENDPOINT."
+    )
+    return unreachable if is_lasting(error) else _LaterError(unreachable)
 
 
-def _broken(call: Call) -> Exception:
-    if call.repeatable:
-        return _LaterError(
-            PoolUnavailableError(
-                "The connection to the session pool broke, several times. Try again later."
-            )
-        )
-    return AnswerLostError()
+def _broken(call: Call, error: Exception) -> Exception:
+    why = describe_broken_answer(error)
+    if not call.repeatable:
+        return AnswerLostError(why)
+    unreadable = PoolUnavailableError(
+        f"The session pool's answer was not received: {why}. Try again later."
+    )
+    return unreadable if is_lasting(error) else _LaterError(unreadable)
 
 
 async def _refused(call: Call, response: httpx.Response) -> Exception:
     status = response.status_code
     try:
         body = await _read(response, _MAX_FAULT_BYTES)
-    except (httpx.TransportError, AnswerTooLargeError):
+    except (*FOREIGN, AnswerTooLargeError):
         body = b""
     fault = find_fault(status, response.headers, body)
     error = refusal(status, fault, call.subject, call.identifier)
     if fault.code.lower() == POOL_FULL:
         return error  # a session's place becomes free in minutes, not in seconds
-    if (status in _LATER and _can_be_sent(call)) or (status in _PERHAPS_DONE and call.repeatable):
+    if (status in _LATER and isinstance(call.content, bytes)) or (
+        status in _PERHAPS_DONE and call.repeatable
+    ):
         return _LaterError(error, _retry_after(response.headers))
-    return AnswerLostError() if status in _PERHAPS_DONE else error
-
-
-def _can_be_sent(call: Call) -> bool:
-    return isinstance(call.content, bytes) or not call.content.started
+    if status in _PERHAPS_DONE:
+        return AnswerLostError(describe_page(status, body, call.identifier))
+    return error
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -266,8 +311,17 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 
 
 async def _close(response: httpx.Response) -> None:
-    with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
         await response.aclose()
+
+
+async def _close_client(client: httpx.AsyncClient) -> None:
+    """Close connections; what goes wrong then concerns nobody."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+        try:
+            await client.aclose()
+        except Exception as error:
+            _logger.warning("A connection was not closed in order: %s", type(error).__name__)
 
 
 @asynccontextmanager
@@ -288,24 +342,29 @@ async def open_data_plane(
         on_answer: called for every answer: with the identifier of the session that it is about,
             empty if it is about none, whether it is what was asked for, and its headers.
         transport: instead of the network.
+
+    Raises:
+        PoolUnavailableError: the certificates or the proxy that the environment names are unusable.
     """
     timeout = httpx.Timeout(
         connect=connect_seconds, read=_ANSWER_SECONDS, write=_WRITE_SECONDS, pool=connect_seconds
     )
     # A connection is in use for as long as an execution: there is one for each session at least.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
-    context = httpx.create_ssl_context()
     async with AsyncExitStack() as opened:
-        clients = [
-            await opened.enter_async_context(
+        with opening():
+            context = httpx.create_ssl_context()
+            clients = [
                 httpx.AsyncClient(
+                    auth=TokenAuth(tokens),
                     verify=context,
                     timeout=timeout,
                     limits=limits,
                     transport=transport,
                     follow_redirects=False,
                 )
-            )
-            for _ in range(_CLIENTS)
-        ]
-        yield DataPlane(clients, tokens, retry_seconds, on_answer)
+                for _ in range(_CLIENTS)
+            ]
+        for client in clients:
+            opened.push_async_callback(_close_client, client)
+        yield DataPlane(clients, retry_seconds, on_answer)

@@ -15,7 +15,7 @@ import anyio
 
 from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
-from aca_mcp.azure.refusals import Subject
+from aca_mcp.azure.refusals import Subject, describe_page
 from aca_mcp.azure.sessions import is_new
 from aca_mcp.azure.wire import ExecutionAnswer, NotUnderstoodError
 from aca_mcp.errors import (
@@ -74,19 +74,20 @@ class Executions:
         deadline = anyio.current_time() + timeout_seconds + _GRACE_SECONDS
         try:
             reply = await self._post(identifier, code, timeout_seconds, execution_id)
-        except AnswerLostError:
+        except AnswerLostError as lost:
             # Its code is never sent again, but what came of it can be asked for.
             _logger.info("The answer of an execution was lost; asking what became of it")
-            answer = await self._follow(identifier, execution_id, deadline)
+            answer = await self._follow(identifier, execution_id, deadline, lost.reason)
             return Answered(answer, None)
         except AnswerTooLargeError:
             raise ExecutionOutcomeUnknownError(
                 "The code was run, and what it displayed is too large to be read: print and "
                 "display less, or write it to a file. The session is kept."
             ) from None
-        answer = _read(reply)
+        answer = _read(reply, identifier)
         if answer.is_pending:
-            answer = await self._follow(identifier, answer.id or execution_id, deadline)
+            why = "it had not ended when it was last asked for"
+            answer = await self._follow(identifier, answer.id or execution_id, deadline, why)
         return Answered(answer, is_new(reply.headers))
 
     async def _post(
@@ -121,8 +122,10 @@ class Executions:
                 return await self._post(identifier, code, timeout_seconds, execution_id)
             raise
 
-    async def _follow(self, identifier: str, execution_id: str, deadline: float) -> ExecutionAnswer:
-        """Ask for an execution until it has ended."""
+    async def _follow(
+        self, identifier: str, execution_id: str, deadline: float, why: str
+    ) -> ExecutionAnswer:
+        """Ask for an execution until it has ended; without success, say why that was needed."""
         call = Call(
             "GET",
             self._api.url(f"/executions/{quote(execution_id, safe='')}", identifier),
@@ -139,18 +142,19 @@ class Executions:
                         return answer
                     await anyio.sleep(wait)
                     wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
-        raise _outcome_unknown()
+        raise _outcome_unknown(why)
 
 
-def _read(reply: Reply) -> ExecutionAnswer:
+def _read(reply: Reply, identifier: str) -> ExecutionAnswer:
     try:
         return ExecutionAnswer.read(reply.body)
     except NotUnderstoodError as error:
-        raise _outcome_unknown() from error
+        raise _outcome_unknown(describe_page(reply.status, reply.body, identifier)) from error
 
 
-def _outcome_unknown() -> ExecutionOutcomeUnknownError:
+def _outcome_unknown(why: str) -> ExecutionOutcomeUnknownError:
     return ExecutionOutcomeUnknownError(
-        "The code was sent and its answer was lost: it may have run, wholly, partly or not at all. "
-        "It was not sent again. Look at the session's variables and files before running it again."
+        f"The code was sent and its answer was lost ({why}): it may have run, wholly, partly or "
+        "not at all. It was not sent again. Look at the session's variables and files before "
+        "running it again."
     )

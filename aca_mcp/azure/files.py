@@ -25,10 +25,8 @@ from aca_mcp.pool import WORK_DIRECTORY, FileDownload, FileEntry, FileListing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 
-    import httpx
-
     from aca_mcp.azure.api import Api
-    from aca_mcp.azure.client import DataPlane
+    from aca_mcp.azure.client import DataPlane, StreamedReply
 
 MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
@@ -75,7 +73,7 @@ class Files:
             "/files", identifier, path=directory, recursive="true" if recursive else ""
         )
         for _ in range(_MAX_PAGES):
-            page = FileListAnswer.read((await self._send("GET", url, identifier)).body)
+            page = (await self._send("GET", url, identifier)).read(FileListAnswer)
             for answer in page.value:
                 yield answer
             if not page.next_link:
@@ -103,7 +101,7 @@ class Files:
             self._api.url("/files", identifier, path=directory),
             Subject.FILE,
             identifier,
-            content=body,
+            content=body.content(),
             headers={"Content-Type": body.content_type},
             answer_seconds=_UPLOAD_SECONDS,
         )
@@ -142,17 +140,17 @@ class Files:
             headers={"Accept-Encoding": "identity"},
             repeatable=True,
         )
-        async with self._plane.stream(call) as response:
-            entry = _described("/".join(filter(None, (directory, name))), response.headers)
+        async with self._plane.stream(call) as reply:
+            entry = _described("/".join(filter(None, (directory, name))), reply.headers)
             if entry is None:
                 url = self._api.url(file_path(name), identifier, path=directory)
-                found = FileAnswer.read((await self._send("GET", url, identifier)).body)
+                found = (await self._send("GET", url, identifier)).read(FileAnswer)
                 entry = _entry(directory, found)
             if entry is None or entry.kind != "file":
                 raise InvalidPathError(f"{path} is not a regular file.")
             if entry.size_bytes > MAX_FILE_BYTES:
                 raise _too_large(path)
-            yield FileDownload(entry, _chunks(response, path))
+            yield FileDownload(entry, _chunks(reply, path))
 
     async def delete(self, identifier: str, path: str) -> None:
         """Delete a file."""
@@ -198,9 +196,9 @@ def _described(path: str, headers: Mapping[str, str]) -> FileEntry | None:
     return FileEntry(path, "file", int(length[:18]), modified.astimezone(UTC))
 
 
-async def _chunks(response: httpx.Response, path: str) -> AsyncIterator[bytes]:
+async def _chunks(reply: StreamedReply, path: str) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+    async for chunk in reply.chunks(_CHUNK_BYTES):
         size += len(chunk)
         if size > MAX_FILE_BYTES:
             raise _too_large(path)

@@ -33,8 +33,6 @@ class FileBody:
             "Content-Type: application/octet-stream\r\n\r\n"
         ).encode()
         self._foot = f"\r\n--{self._boundary}--\r\n".encode()
-        self.started = False
-        """Some of a stream has been sent, which cannot be sent again."""
 
     @property
     def content_type(self) -> str:
@@ -48,7 +46,6 @@ class FileBody:
         return self._stream(self._rest)
 
     async def _stream(self, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self.started = True
         yield self._head + self._held
         sent = len(self._held)
         async for chunk in rest:

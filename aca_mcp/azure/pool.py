@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import anyio
 
 from aca_mcp.azure.api import MAX_FILE_BYTES, MAX_TIMEOUT_SECONDS, Api, Feature
-from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply, open_data_plane
+from aca_mcp.azure.client import Call, open_data_plane
 from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.interpreter import Interpreter
 from aca_mcp.azure.refusals import Subject
 from aca_mcp.azure.sessions import CANCELLED, KnownSessions
 from aca_mcp.azure.tokens import TokenSource
-from aca_mcp.azure.wire import Answer, MetadataAnswer, NotUnderstoodError, SessionAnswer
+from aca_mcp.azure.wire import Answer, MetadataAnswer, SessionAnswer
+from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.client import DataPlane
     from aca_mcp.azure.configuration import AzurePoolConfiguration
     from aca_mcp.azure.sessions import KnownSession
+    from aca_mcp.pool import SessionPool
 
 _AnswerT = TypeVar("_AnswerT", bound=Answer)
 
@@ -181,7 +183,8 @@ class AzureSessionPool:
         known = self._sessions.get(check_identifier(identifier))
         if self._api.has(Feature.SESSIONS) and await self._look_at(identifier) is None:
             return False
-        await self._files.list(identifier, "", recursive=False)
+        with self._about_files(identifier):
+            await self._files.list(identifier, "", recursive=False)
         return known.lost is None
 
     async def stop_session(self, identifier: str) -> bool:
@@ -247,7 +250,7 @@ class AzureSessionPool:
         reply = await self._plane.send(call)
         if reply.status in _UNKNOWN_OPERATION:
             return MetadataAnswer()
-        return _understood(MetadataAnswer, reply)
+        return reply.read(MetadataAnswer)
 
     async def _look_at(self, identifier: str) -> SessionAnswer | None:
         if not self._api.has(Feature.SESSIONS):
@@ -263,7 +266,7 @@ class AzureSessionPool:
         reply = await self._plane.send(call)
         if reply.status == 404:
             return None
-        answer = _understood(SessionAnswer, reply)
+        answer = reply.read(SessionAnswer)
         self._sessions.get(identifier).note_etag(answer.etag)
         return answer
 
@@ -289,22 +292,6 @@ class AzureSessionPool:
                 f"{error} The session that had files is gone, because {known.lost}; upload them "
                 "again."
             ) from error
-        except (NotUnderstoodError, AnswerLostError, AnswerTooLargeError) as error:
-            raise _not_understood() from error
-
-
-def _understood(model: type[_AnswerT], reply: Reply) -> _AnswerT:
-    try:
-        return model.read(reply.body)
-    except NotUnderstoodError as error:
-        raise _not_understood() from error
-
-
-def _not_understood() -> PoolUnavailableError:
-    return PoolUnavailableError(
-        "The session pool's answer is not one of its API: something between may have given it. "
-        "Try again, and check ACA_MCP_POOL_MANAGEMENT_ENDPOINT if it stays."
-    )
 
 
 def _packages(value: object) -> tuple[Package, ...]:
@@ -332,12 +319,15 @@ def token_source(configuration: AzurePoolConfiguration) -> TokenSource:
 @asynccontextmanager
 async def open_azure_pool(
     configuration: AzurePoolConfiguration, *, transport: httpx.AsyncBaseTransport | None = None
-) -> AsyncGenerator[AzureSessionPool]:
+) -> AsyncGenerator[SessionPool]:
     """Open a pool. Nothing is sent before it is used, and sessions outlive it unless stopped.
 
     Args:
         configuration: which pool.
         transport: what carries requests, instead of the network.
+
+    Raises:
+        PoolUnavailableError: the certificates or the proxy that the environment names are unusable.
     """
     sessions = KnownSessions()
     async with open_data_plane(
@@ -348,4 +338,4 @@ async def open_azure_pool(
         transport=transport,
     ) as plane:
         api = Api(configuration.endpoint, configuration.api_version)
-        yield AzureSessionPool(configuration, api, plane, sessions)
+        yield ErrorBoundary(AzureSessionPool(configuration, api, plane, sessions))

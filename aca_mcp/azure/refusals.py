@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.azure.wire import Fault
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MAX_CHARACTERS = 300
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_PAGE_CHARACTERS = 120
+_PAGE_BYTES = 8192
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+_MARKUP = re.compile(
+    r"<(script|style)\b[^>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
 ROLE = "Azure ContainerApps Session Executor"
 POOL_FULL = "sessionscountexceedslimit"
 
@@ -57,7 +64,8 @@ def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> Ses
         subject: what the request was about.
         identifier: the session's, which never appears in a message.
     """
-    said = _quoted(fault, identifier)
+    words = _quoted(fault.message, identifier)
+    said = f" It says: {words}" if words else ""
     if make := _BY_CODE.get(fault.code.lower()):
         return make(said)
     if status == 413 and subject is Subject.EXECUTION:
@@ -79,13 +87,33 @@ def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> Ses
     )
 
 
-def _quoted(fault: Fault, identifier: str) -> str:
-    text = _UNPRINTABLE.sub(" ", fault.message).strip()
+def describe_page(status: int, body: bytes, identifier: str) -> str:
+    """An answer that is none of the API's, by its status and its first words: a clause.
+
+    Args:
+        status: the HTTP status.
+        body: anything: mostly the page of a gateway or a proxy.
+        identifier: the session's, which a page may repeat.
+    """
+    page = body[:_PAGE_BYTES].decode("utf-8", "replace")
+    words = _quoted(_MARKUP.sub(" ", page), identifier, _PAGE_CHARACTERS)
+    return f"HTTP status {status}: {words}" if words else f"HTTP status {status} without a word"
+
+
+def not_understood(status: int, body: bytes, identifier: str) -> PoolUnavailableError:
+    """The error for an answer that is a success, and none of the API's."""
+    return PoolUnavailableError(
+        "The session pool's answer is not one of its API: something between may have given it "
+        f"({describe_page(status, body, identifier)}). Try again, and check "
+        "ACA_MCP_POOL_MANAGEMENT_ENDPOINT if it stays."
+    )
+
+
+def _quoted(text: str, identifier: str, most: int = _MAX_CHARACTERS) -> str:
+    text = " ".join(_UNPRINTABLE.sub(" ", text).split())
     if identifier:
-        text = text.replace(identifier, "...")
-    if len(text) > _MAX_CHARACTERS:
-        text = f"{text[:_MAX_CHARACTERS]}..."
-    return f" It says: {text}" if text else ""
+        text = text.replace(identifier, "...").replace(quote(identifier, safe=""), "...")
+    return f"{text[:most]}..." if len(text) > most else text
 
 
 def _not_found(subject: Subject, said: str) -> SessionPoolError:

@@ -20,10 +20,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from aca_mcp.emulator import catalogue
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.faults import ConnectionDroppedError, Faults
-from aca_mcp.emulator.operations import Operations, Question
+from aca_mcp.emulator.operations import OperationRequest, Operations
 from aca_mcp.emulator.page import page
 from aca_mcp.emulator.routes import LEGACY_VERSIONS, SINCE, VERSIONS, Operation, find_route
-from aca_mcp.emulator.sessions import NOBODY, EmulatedSessions
+from aca_mcp.emulator.sessions import POOL_SCOPE, EmulatedSessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -75,6 +75,10 @@ class Emulator:
             return catalogue.respond(error)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        except ConnectionDroppedError:
+            raise
+        except Exception as error:
+            return catalogue.respond(catalogue.internal_error(error))
 
     async def _serve(self, request: Request, path: str) -> Response:
         started = time.perf_counter()
@@ -83,14 +87,14 @@ class Emulator:
         self._options.access.check(request.headers)
         if self._faults.take("expired-token"):
             raise catalogue.unauthorized()
-        question = self._question(request, path)
+        asked = self._understand(request, path)
         if kind := self._faults.take("429", "500", "503"):
             raise catalogue.ServiceError(int(kind), "Injected", "A fault that was asked for.")
         if self._faults.take("session-loss"):
             await self._sessions.lose_all()
         if self._faults.take("drop-before"):
             raise ConnectionDroppedError
-        response = await self._operations.answer(question)
+        response = await self._operations.answer(asked)
         if self._faults.take("drop-after"):
             await response(request.scope, request.receive, _unheard)
             raise ConnectionDroppedError
@@ -103,7 +107,7 @@ class Emulator:
         response.headers["mise-correlation-id"] = str(uuid.uuid4())
         return response
 
-    def _question(self, request: Request, path: str) -> Question:
+    def _understand(self, request: Request, path: str) -> OperationRequest:
         route = find_route(request.method, path)
         if route is None:
             _logger.warning("The emulator has no %s %s", request.method, path[-100:])
@@ -114,11 +118,11 @@ class Emulator:
         since = SINCE.get(route.operation, VERSIONS[0])
         if version < since:
             raise catalogue.not_here(f"This operation is there since api-version {since}.")
-        session = NOBODY
+        session = POOL_SCOPE
         if route.operation not in (Operation.LIST_SESSIONS, Operation.METADATA):
             session = self._sessions.find(request.query_params.get("identifier", ""))
         base = str(request.base_url).rstrip("/") + route.prefix
-        return Question(request, route, version, version in LEGACY_VERSIONS, session, base)
+        return OperationRequest(request, route, version, version in LEGACY_VERSIONS, session, base)
 
 
 async def _unheard(_: Message) -> None:

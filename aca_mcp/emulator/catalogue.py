@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from aca_mcp.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_logger = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 128 * 2**20
 MAX_TIMEOUT_SECONDS = 220
@@ -119,6 +122,17 @@ def invalid_body(**fields: str) -> ServiceError:
 def not_here(what: str) -> ServiceError:
     """Something that the service has and the emulator, or the API version, has not."""
     return ServiceError(501, "NotImplemented", what)
+
+
+def internal_error(error: Exception) -> ServiceError:
+    """A fault of the emulator or of what is below it; logged by its kind alone."""
+    kind = type(error).__name__
+    _logger.error("The emulator met an error of an unexpected kind: %s", kind)
+    return ServiceError(
+        500,
+        "InternalServerError",
+        f"An error of an unexpected kind occurred in the emulator: {kind}.",
+    )
 
 
 def of_pool(error: SessionPoolError, active: int, most: int) -> ServiceError:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from aca_mcp.emulator import bodies, catalogue
+from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.emulator.multipart import read_uploaded_file
 from aca_mcp.emulator.requests import checked_directory, read_execution_request, uploaded_name
 from aca_mcp.emulator.routes import Operation
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
     from aca_mcp.pool import FileDownload, SessionPool
 
 _MAX_REQUEST_BYTES = 32 * 2**20
+_FORM_BYTES = 64 * 1024
+"""What a form may have around its file."""
 _PAGE_SESSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OperationRequest:
     """A request that is known to be one of the service's."""
 
-    request: Request
+    http: Request
     route: Route
     version: str
     legacy: bool
@@ -73,7 +76,7 @@ class Operations:
         self._tasks = tasks
         self._max_concurrent_sessions = max_concurrent_sessions
         self._started_at = datetime.now(UTC)
-        self._table: dict[Operation, Callable[[Question], Awaitable[Response]]] = {
+        self._table: dict[Operation, Callable[[OperationRequest], Awaitable[Response]]] = {
             Operation.EXECUTE: self._execute,
             Operation.GET_EXECUTION: self._get_execution,
             Operation.LIST_FILES: self._list_files,
@@ -97,14 +100,14 @@ class Operations:
         }
         """What a session is allocated for."""
 
-    async def answer(self, question: Question) -> Response:
+    async def answer(self, request: OperationRequest) -> Response:
         """Do what is asked, or say as the service does why not."""
-        operation, session = question.route.operation, question.session
+        operation, session = request.route.operation, request.session
         using = operation in self._using
         new = False
         try:
             new = using and await self._sessions.allocate(session)
-            response = await self._table[operation](question)
+            response = await self._table[operation](request)
         except catalogue.ServiceError as error:
             response = catalogue.respond(error)
         except SessionPoolError as error:
@@ -117,17 +120,17 @@ class Operations:
             response.headers["x-ms-session-guid"] = session.etag
         return response
 
-    async def _execute(self, question: Question) -> Response:
-        asked = read_execution_request(await _read_body(question.request))
-        execution_id = question.request.headers.get("operation-id") or str(uuid.uuid4())
-        session = question.session
+    async def _execute(self, request: OperationRequest) -> Response:
+        asked = read_execution_request(await _read_body(request.http))
+        execution_id = request.http.headers.get("operation-id") or str(uuid.uuid4())
+        session = request.session
         stored = session.store(execution_id, asked)
-        if asked.kind == "Asynchronous" and not question.legacy:
+        if asked.kind == "Asynchronous" and not request.legacy:
             self._tasks.start_soon(self._run, session, stored)
         else:
             await self._run(session, stored)
-        if not question.legacy:
-            response = self._execution_response(question, execution_id, stored)
+        if not request.legacy:
+            response = self._execution_response(request, execution_id, stored)
         elif stored.result is not None:
             response = JSONResponse(bodies.legacy_execution_body(stored.result, asked.form))
         else:
@@ -146,55 +149,59 @@ class Operations:
             )
         except SessionPoolError as error:
             stored.failure = error
+        except Exception as error:
+            # In the background nobody above could answer for it, and it would end the emulator.
+            stored.failure = catalogue.internal_error(error)
 
     def _execution_response(
-        self, question: Question, execution_id: str, stored: StoredExecution
+        self, request: OperationRequest, execution_id: str, stored: StoredExecution
     ) -> Response:
         if stored.failure is not None:
             raise stored.failure
-        identifier = question.session.identifier
+        identifier = request.session.identifier
         body = bodies.execution_body(
             execution_id, identifier, stored.request.kind, stored.result, stored.request.form
         )
-        query = f"api-version={question.version}&identifier={quote(identifier, safe='')}"
-        location = f"{question.base_url}/executions/{quote(execution_id, safe='')}?{query}"
+        query = f"api-version={request.version}&identifier={quote(identifier, safe='')}"
+        location = f"{request.base_url}/executions/{quote(execution_id, safe='')}?{query}"
         return JSONResponse(
             body, headers={"operation-id": execution_id, "Operation-Location": location}
         )
 
-    async def _get_execution(self, question: Question) -> Response:
-        stored = question.session.executions.get(question.route.name)
+    async def _get_execution(self, request: OperationRequest) -> Response:
+        stored = request.session.executions.get(request.route.name)
         if stored is None:
-            raise catalogue.no_execution(question.route.name)
-        return self._execution_response(question, question.route.name, stored)
+            raise catalogue.no_execution(request.route.name)
+        return self._execution_response(request, request.route.name, stored)
 
-    async def _list_files(self, question: Question) -> Response:
-        pool_identifier = question.session.pool_identifier
-        directory = _directory(question)
-        recursive = question.request.query_params.get("recursive", "").lower() == "true"
+    async def _list_files(self, request: OperationRequest) -> Response:
+        pool_identifier = request.session.pool_identifier
+        directory = _directory(request)
+        recursive = request.http.query_params.get("recursive", "").lower() == "true"
         listing = await self._pool.list_files(
-            pool_identifier, directory, recursive=recursive and not question.legacy
+            pool_identifier, directory, recursive=recursive and not request.legacy
         )
-        if question.legacy:
+        if request.legacy:
             return JSONResponse(bodies.legacy_file_list_body(listing.entries))
         return JSONResponse(bodies.file_list_body(listing.entries, directory))
 
-    async def _upload_file(self, question: Question) -> Response:
-        request = question.request
-        uploaded = await read_uploaded_file(
-            request.headers.get("content-type", ""), request.stream()
-        )
-        path = _join(_directory(question), uploaded_name(uploaded.file_name))
-        entry = await self._pool.upload_file(
-            question.session.pool_identifier, path, _bounded(uploaded.content)
-        )
-        if question.legacy:
+    async def _upload_file(self, request: OperationRequest) -> Response:
+        content_type = request.http.headers.get("content-type", "")
+        body = _bounded(request.http.stream())
+        async with read_uploaded_file(content_type, body) as uploaded:
+            if uploaded.size_bytes > catalogue.MAX_FILE_BYTES:
+                raise catalogue.too_large()
+            path = _join(_directory(request), uploaded_name(uploaded.file_name))
+            entry = await self._pool.upload_file(
+                request.session.pool_identifier, path, uploaded.content
+            )
+        if request.legacy:
             return JSONResponse({"$id": "1", "value": [bodies.legacy_file_body(entry, 2)]})
         return JSONResponse(bodies.file_body(entry))
 
-    async def _get_file(self, question: Question) -> Response:
-        entry = await self._find(question.session.pool_identifier, _path(question))
-        if question.legacy:
+    async def _get_file(self, request: OperationRequest) -> Response:
+        entry = await self._find(request.session.pool_identifier, _path(request))
+        if request.legacy:
             return JSONResponse(bodies.legacy_file_body(entry))
         return JSONResponse(bodies.file_body(entry))
 
@@ -206,41 +213,41 @@ class Operations:
             await self._pool.list_files(pool_identifier, path)  # it is a directory, or refused
             return FileEntry(path, "directory", 4096, datetime.now(UTC))
 
-    async def _read_file(self, question: Question) -> Response:
+    async def _read_file(self, request: OperationRequest) -> Response:
         opened = AsyncExitStack()
         download = await opened.enter_async_context(
-            self._pool.download_file(question.session.pool_identifier, _path(question))
+            self._pool.download_file(request.session.pool_identifier, _path(request))
         )
         return _FileResponse(opened, download)
 
-    async def _delete_file(self, question: Question) -> Response:
-        await self._pool.delete_file(question.session.pool_identifier, _path(question))
+    async def _delete_file(self, request: OperationRequest) -> Response:
+        await self._pool.delete_file(request.session.pool_identifier, _path(request))
         return Response(status_code=204)
 
-    async def _get_session(self, question: Question) -> Response:
-        info = await self._sessions.look_at(question.session)
+    async def _get_session(self, request: OperationRequest) -> Response:
+        info = await self._sessions.look_at(request.session)
         if info is None:
-            raise catalogue.no_session(question.session.identifier)
-        body = bodies.session_body(question.session.identifier, info, question.session.etag)
-        return JSONResponse(body, headers={"x-ms-session-etag": question.session.etag})
+            raise catalogue.no_session(request.session.identifier)
+        body = bodies.session_body(request.session.identifier, info, request.session.etag)
+        return JSONResponse(body, headers={"x-ms-session-etag": request.session.etag})
 
-    async def _delete_session(self, question: Question) -> Response:
-        await self._stop(question)
+    async def _delete_session(self, request: OperationRequest) -> Response:
+        await self._stop(request)
         return Response(status_code=204)
 
-    async def _stop_session(self, question: Question) -> Response:
-        await self._stop(question)
-        pool_name = PurePosixPath(question.route.prefix).name or "emulator"
+    async def _stop_session(self, request: OperationRequest) -> Response:
+        await self._stop(request)
+        pool_name = PurePosixPath(request.route.prefix).name or "emulator"
         return PlainTextResponse(
-            f"Session {question.session.identifier} in session pool {pool_name} stopped."
+            f"Session {request.session.identifier} in session pool {pool_name} stopped."
         )
 
-    async def _stop(self, question: Question) -> None:
-        if not await self._sessions.stop(question.session):
-            raise catalogue.no_session(question.session.identifier)
+    async def _stop(self, request: OperationRequest) -> None:
+        if not await self._sessions.stop(request.session):
+            raise catalogue.no_session(request.session.identifier)
 
-    async def _list_sessions(self, question: Question) -> Response:
-        given = question.request.query_params.get("skip", "0")
+    async def _list_sessions(self, request: OperationRequest) -> Response:
+        given = request.http.query_params.get("skip", "0")
         skip = int(given) if given.isascii() and given.isdigit() else 0
         found = await self._sessions.active()
         shown = found[skip : skip + _PAGE_SESSIONS]
@@ -251,25 +258,23 @@ class Operations:
             ]
         }
         if skip + len(shown) < len(found):
-            query = f"api-version={question.version}&skip={skip + len(shown)}"
-            body["nextLink"] = f"{question.base_url}/listSessions?{query}"
+            query = f"api-version={request.version}&skip={skip + len(shown)}"
+            body["nextLink"] = f"{request.base_url}/listSessions?{query}"
         return JSONResponse(body)
 
-    async def _metadata(self, question: Question) -> Response:
+    async def _metadata(self, request: OperationRequest) -> Response:
         return JSONResponse(bodies.metadata_body(await self._pool.metadata(), self._started_at))
 
 
-def _directory(question: Question) -> str:
-    return (
-        "" if question.legacy else checked_directory(question.request.query_params.get("path", ""))
-    )
+def _directory(request: OperationRequest) -> str:
+    return "" if request.legacy else checked_directory(request.http.query_params.get("path", ""))
 
 
-def _path(question: Question) -> str:
-    name = question.route.name.removeprefix("/mnt/data/")
+def _path(request: OperationRequest) -> str:
+    name = request.route.name.removeprefix("/mnt/data/")
     if "/" in name or name in ("", ".", ".."):
         raise catalogue.invalid_file_name(name)
-    return _join(_directory(question), name)
+    return _join(_directory(request), name)
 
 
 def _join(directory: str, name: str) -> str:
@@ -285,11 +290,11 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _bounded(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _bounded(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in content:
+    async for chunk in body:
         size += len(chunk)
-        if size > catalogue.MAX_FILE_BYTES:
+        if size > catalogue.MAX_FILE_BYTES + _FORM_BYTES:
             raise catalogue.too_large()
         yield chunk
 
@@ -306,5 +311,9 @@ class _FileResponse(StreamingResponse):
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._opened:
-            await super().__call__(scope, receive, send)
+        try:
+            async with self._opened:
+                await super().__call__(scope, receive, send)
+        except Exception as error:
+            catalogue.internal_error(error)
+            raise ConnectionDroppedError from error  # the answer has begun: there is no other

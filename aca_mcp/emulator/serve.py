@@ -63,17 +63,21 @@ async def _stop_on_signal(server: HttpServer) -> None:
 
 
 def _dropping(app: ASGIApp) -> ASGIApp:
-    """End the connection where a fault asks for it: an answer begun and not ended does that."""
+    """End the connection where it is to be dropped: an answer begun and not ended does that."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, note_and_send)
         except ConnectionDroppedError:
-            begin: Message = {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-length", b"1000000")],
-            }
-            await send(begin)
+            if not begun:
+                headers = [(b"content-length", b"1000000")]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     return serve

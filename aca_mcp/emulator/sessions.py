@@ -16,6 +16,7 @@ from aca_mcp.emulator.catalogue import invalid_identifier, invalid_identifier_le
 from aca_mcp.errors import SessionPoolError
 
 if TYPE_CHECKING:
+    from aca_mcp.emulator.catalogue import ServiceError
     from aca_mcp.emulator.requests import ExecutionRequest
     from aca_mcp.pool import Execution, SessionInfo, SessionPool
 
@@ -49,7 +50,7 @@ class StoredExecution:
 
     request: ExecutionRequest
     result: Execution | None = None
-    failure: SessionPoolError | None = None
+    failure: SessionPoolError | ServiceError | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class EmulatedSession:
         return stored
 
 
-NOBODY = EmulatedSession("", "")
+POOL_SCOPE = EmulatedSession("", "")
 """In place of a session, for operations on the whole pool."""
 
 

@@ -25,8 +25,8 @@ from tests.local.pools import configuration, new_identifier
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from aca_mcp.azure.pool import AzureSessionPool
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.pool import SessionPool
 
 COUNT = "n = globals().get('n', 0) + 1\nopen('runs.txt', 'a').write('x'); n"
 MAX_SESSIONS = 3
@@ -44,7 +44,7 @@ async def local() -> AsyncIterator[LocalSessionPool]:
 class Stand:
     """An Azure pool before an emulator, with the faults that are to come."""
 
-    def __init__(self, pool: AzureSessionPool, transport: InProcess, faults: Faults) -> None:
+    def __init__(self, pool: SessionPool, transport: InProcess, faults: Faults) -> None:
         self.pool = pool
         self.transport = transport
         self.faults = faults

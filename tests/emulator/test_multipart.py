@@ -28,8 +28,8 @@ def form(disposition: str, content: bytes = b"abc", after: bytes = b"--x--\r\n")
 
 
 async def read(body: bytes, label: str = LABEL, size: int = 7) -> tuple[str, bytes]:
-    file = await read_uploaded_file(label, pieces(body, size))
-    return file.file_name, b"".join([chunk async for chunk in file.content])
+    async with read_uploaded_file(label, pieces(body, size)) as file:
+        return file.file_name, b"".join([chunk async for chunk in file.content])
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,12 @@ async def read(body: bytes, label: str = LABEL, size: int = 7) -> tuple[str, byt
         ('form-data; name="file"; filename="a;b.txt"', "a;b.txt"),
         (r'form-data; name="file"; filename="a\"b"', 'a"b'),
         ("form-data; name=file; filename=a.txt", "a.txt"),
+        ('form-data; name="file"; filename="ä.txt"', "ä.txt"),
         ('form-data; name="file"; filename="x"; filename*=UTF-8\'\'%C3%A4.txt', "ä.txt"),
+        # Raw, so that what is judged is what was sent.
+        (r'form-data; name="file"; filename="..\..\x.txt"', r"..\..\x.txt"),
+        (r'form-data; name="file"; filename="C:\dir\w.txt"', r"C:\dir\w.txt"),
+        (r'form-data; name="file"; filename="\\host\share\w.txt"', r"\\host\share\w.txt"),
     ],
 )
 async def test_names_come_in_every_spelling(disposition: str, name: str) -> None:
@@ -64,12 +69,14 @@ async def test_content_is_whole_however_it_arrives(content: bytes, size: int) ->
 @pytest.mark.parametrize(
     "body",
     [
+        b"",
         form('form-data; name="file"'),
         form("form-data; name=file; filename=" + "a" * 20_000),
         form('form-data; name="file"; filename="a"')[:-12],
         b"--y\r\n\r\n",
+        form('form-data; name="other"; filename="a"', after=b"") * 20,
     ],
-    ids=["no name", "a head without end", "half", "another boundary"],
+    ids=["nothing", "no name", "a head without end", "half", "another boundary", "many parts"],
 )
 async def test_what_is_no_file_is_refused(body: bytes) -> None:
     with pytest.raises(ServiceError) as refused:
