@@ -13,7 +13,7 @@ from aca_mcp.emulator.app import EmulatorOptions
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.emulator.serve import check_listener, serve_emulator
 from aca_mcp.errors import SettingsError
-from aca_mcp.listening import Listener
+from aca_mcp.listening.server import Listener
 from aca_mcp.pools import open_session_pool
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
     from aca_mcp.telemetry import Telemetry
+
+
+_logger = logging.getLogger(__name__)
+
+_DESCRIPTORS = 128
+"""Of the server itself: what it imports, reads and asks others."""
+_DESCRIPTORS_OF_A_SESSION = 12
 
 
 def serve(settings: Settings) -> int:
@@ -78,13 +86,17 @@ async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
 
 
 async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
-    from aca_mcp.listening import Listener
+    from aca_mcp.listening.server import Listener
     from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
     from aca_mcp.server.http.app import HttpOptions
     from aca_mcp.server.http.serve import check_listener, serve_http
 
     listener = Listener(
-        settings.host, settings.port, trusted_proxies=settings.trusted_proxies.replace(" ", "")
+        settings.host,
+        settings.port,
+        trusted_proxies=settings.trusted_proxies.replace(" ", ""),
+        max_connections=_max_connections(settings),
+        request_seconds=settings.request_seconds,
     )
     who = authentication(
         AuthenticationOptions(
@@ -105,13 +117,14 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
         sse_path=settings.sse_path if "sse" in transports else None,
         allowed_hosts=_names(settings.allowed_hosts),
         allowed_origins=_names(settings.allowed_origins),
-        max_connections=settings.max_connections,
+        max_connections=listener.max_connections,
         max_request_bytes=settings.max_request_mib << 20,
         max_concurrent_calls=settings.max_concurrent_calls,
         max_calls_per_minute=settings.max_calls_per_minute,
         public_url=settings.public_url,
         transfer_link_seconds=settings.transfer_link_seconds,
         metrics_text=telemetry.metrics_text if telemetry and settings.metrics else None,
+        metrics_token=settings.metrics_token.get_secret_value(),
     )
     if settings.audit_log:
         from aca_mcp.server.audit import write_audit_log
@@ -130,6 +143,25 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
             idle_seconds=settings.session_idle_seconds,
             shutdown_seconds=settings.shutdown_seconds,
         )
+
+
+def _max_connections(settings: Settings) -> int:
+    """As many as were asked for, if there are descriptors enough for them and for the sessions."""
+    from aca_mcp.listening.descriptors import connections_possible
+
+    sessions = 0 if settings.pool_kind == "azure" else settings.local_max_concurrent_sessions
+    possible = connections_possible(
+        settings.max_connections,
+        beside=_DESCRIPTORS + _DESCRIPTORS_OF_A_SESSION * sessions,
+    )
+    if possible < settings.max_connections:
+        _logger.warning(
+            "The limit on open files leaves room for %d connections instead of %d "
+            "(ACA_MCP_MAX_CONNECTIONS); raise it with ulimit -n.",
+            possible,
+            settings.max_connections,
+        )
+    return possible
 
 
 def _options(settings: Settings) -> ServerOptions:

@@ -10,7 +10,7 @@ import anyio
 from aca_mcp.emulator.app import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.errors import SettingsError
-from aca_mcp.listening import HttpServer, Listener
+from aca_mcp.listening.server import HttpServer, Listener
 from aca_mcp.loopback import LOOPBACK
 
 if TYPE_CHECKING:

@@ -44,8 +44,12 @@ class HttpSettings(BaseSettings):
         Field(gt=0, le=86_400, description="A session nobody uses for so long is ended, on HTTP."),
     ] = 3600
     max_connections: Annotated[
-        int, Field(ge=1, le=100_000, description="HTTP clients connected at once.")
+        int, Field(ge=1, le=100_000, description="Connections served at once, on HTTP.")
     ] = 1000
+    request_seconds: Annotated[
+        float,
+        Field(gt=0, le=600, description="For a request to arrive, on HTTP; large ones get longer."),
+    ] = 15
     max_request_mib: Annotated[
         int, Field(ge=1, le=64, description="The largest request of an HTTP client.")
     ] = 6

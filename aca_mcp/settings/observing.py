@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -12,6 +12,10 @@ class ObservingSettings(BaseSettings):
     metrics: Annotated[
         bool, Field(description="Serve `GET /metrics` in Prometheus' text format, on HTTP.")
     ] = False
+    metrics_token: Annotated[
+        SecretStr,
+        Field(description="What scrapers must send; without it, the token of whoever may call."),
+    ] = SecretStr("")
     otel: Annotated[
         bool,
         Field(description="Send traces and metrics by OTLP over HTTP, as `OTEL_*` variables say."),

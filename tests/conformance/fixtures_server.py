@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from aca_mcp.listening import HttpServer, Listener
+from aca_mcp.listening.server import HttpServer, Listener
 from aca_mcp.server.app import PythonServer, ServerOptions, create_server
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import Sessions, open_sessions

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
+from aca_mcp.server.app import ServerOptions
+from aca_mcp.server.http.app import HttpOptions, open_http_app
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import until
 from tests.http.clients import Endpoint, call, connected
-from tests.server.http.serving import server_process
+from tests.server.http.serving import served, server_process
 from tests.server_process import INITIALIZE
+from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
+
+    from aca_mcp.pool import PoolMetadata
     from tests.http.conftest import Serve
-    from tests.toy_pool import ToyPool
 
 NO_MESSAGES = (
     b"",
@@ -149,3 +155,24 @@ async def test_what_is_no_message_is_refused_and_never_a_crash(serve: Serve) -> 
             answer = await server.http.post("/mcp", content=body, headers=headers)
             assert 400 <= answer.status_code < 500, (body, version)
             assert "Traceback" not in answer.text
+
+
+class BrokenPool(ToyPool):
+    """What it does has nothing to do with its port."""
+
+    async def metadata(self) -> PoolMetadata:
+        raise KeyError("a secret")
+
+
+async def test_a_pool_that_fails_in_its_own_way_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        open_sessions(BrokenPool()) as sessions,
+        open_http_app(sessions, ServerOptions(), HttpOptions()) as app,
+        served(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=10) as http,
+    ):
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/healthz")).text == "alive\n"
+    assert "secret" not in caplog.text

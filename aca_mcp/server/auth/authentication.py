@@ -9,7 +9,7 @@ from mcp.server.auth.routes import build_resource_metadata_url, create_protected
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.middleware import Middleware
 
-from aca_mcp.server.auth.bearer import BearerMiddleware, Callers
+from aca_mcp.server.auth.bearer import BearerMiddleware, TokenVerifier
 from aca_mcp.server.auth.static import StaticTokens
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AuthenticationOptions:
 class Authentication:
     """What stands between HTTP clients and the server."""
 
-    callers: Callers
+    verifier: TokenVerifier
     routes: tuple[Route, ...] = ()
     """The metadata of RFC 9728, for everybody. None where there is no issuer to be told of."""
     scopes: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Authentication:
 
         Takes some seconds at most. What is wrong is logged, and tried again when a token comes.
         """
-        await self.callers.warm_up()
+        await self.verifier.warm_up()
 
     def middleware(self, *, open_paths: frozenset[str] = frozenset()) -> Middleware:
         """What lets callers with a good bearer token through, and sets their principal.
@@ -66,7 +66,7 @@ class Authentication:
         """
         return Middleware(
             BearerMiddleware,
-            self.callers,
+            self.verifier,
             open_paths=open_paths | {route.path for route in self.routes},
             scopes=self.scopes,
             metadata_url=self.metadata_url,
@@ -81,11 +81,11 @@ def authentication(options: AuthenticationOptions) -> Authentication | None:
     """
     static = StaticTokens(options.tokens)
     if not options.issuer:
-        return Authentication(Callers(static, None)) if options.tokens else None
+        return Authentication(TokenVerifier(static, None)) if options.tokens else None
 
-    from aca_mcp.server.auth.oidc import IssuedTokens, Trust  # only where it was asked for
+    from aca_mcp.server.auth.oidc import IssuedTokens, IssuerPolicy  # only where it was asked for
 
-    trust = Trust(
+    policy = IssuerPolicy(
         issuer=options.issuer,
         audience=options.audience or options.public_url,
         tenants=options.tenants,
@@ -96,12 +96,12 @@ def authentication(options: AuthenticationOptions) -> Authentication | None:
     resource = _URL.validate_python(options.public_url)
     routes = create_protected_resource_routes(
         resource,
-        [_URL.validate_python(issuer) for issuer in trust.issuers()],
+        [_URL.validate_python(issuer) for issuer in policy.issuers()],
         list(options.required_scopes) or None,
         resource_name="aca-mcp",
     )
     return Authentication(
-        Callers(static, IssuedTokens(trust)),
+        TokenVerifier(static, IssuedTokens(policy)),
         tuple(routes),
         options.required_scopes,
         str(build_resource_metadata_url(resource)),

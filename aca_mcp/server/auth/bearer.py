@@ -15,7 +15,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 
-from aca_mcp.server.auth.refusals import MalformedError, NoTokenError, RefusedError, answer
+from aca_mcp.server.auth.errors import MalformedError, NoTokenError, RefusedError, answer
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken
@@ -29,11 +29,11 @@ _logger = logging.getLogger(__name__)
 MAX_TOKEN_BYTES = 16 * 1024
 
 
-class Callers:
-    """Everybody who may call."""
+class TokenVerifier:
+    """Knows everybody who may call by the token that they send."""
 
     def __init__(self, static: StaticTokens, issued: IssuedTokens | None) -> None:
-        """Describe them.
+        """Take tokens of either kind.
 
         Args:
             static: those with a token of the settings.
@@ -47,7 +47,7 @@ class Callers:
         if self._issued is not None:
             await self._issued.warm_up()
 
-    async def identify(self, headers: Headers) -> AccessToken:
+    async def verify(self, headers: Headers) -> AccessToken:
         """Who sends a request.
 
         Raises:
@@ -85,24 +85,24 @@ class BearerMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        callers: Callers,
+        verifier: TokenVerifier,
         *,
         open_paths: frozenset[str],
         scopes: tuple[str, ...],
         metadata_url: str,
     ) -> None:
-        """Describe it.
+        """Stand before an app.
 
         Args:
             app: what is protected.
-            callers: who may call.
+            verifier: knows who may call.
             open_paths: whose requests are let through as they are, and are nobody's.
             scopes: what a client that is refused should ask the issuer for.
             metadata_url: where it learns who that is; empty if there is none.
         """
         self._open = app
         self._protected = AuthContextMiddleware(app)
-        self._callers = callers
+        self._verifier = verifier
         self._open_paths = open_paths
         self._scopes = scopes
         self._metadata_url = metadata_url
@@ -113,7 +113,7 @@ class BearerMiddleware:
             await self._open(scope, receive, send)
             return
         try:
-            caller = await self._callers.identify(Headers(scope=scope))
+            caller = await self._verifier.verify(Headers(scope=scope))
         except RefusedError as refusal:
             _logger.info("A request was refused: %s", refusal.sentence)
             response = answer(refusal, scopes=self._scopes, metadata_url=self._metadata_url)

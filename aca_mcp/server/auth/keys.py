@@ -18,7 +18,7 @@ import jwt
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from aca_mcp.loopback import LOOPBACK
-from aca_mcp.server.auth.refusals import IssuerUnavailableError
+from aca_mcp.server.auth.errors import IssuerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class SigningKeys:
     """The keys of one issuer."""
 
     def __init__(self, issuer: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Describe them; nothing is fetched before one is needed.
+        """Name an issuer; nothing is fetched before a key is needed.
 
         Args:
             issuer: the URL, exactly as the issuer itself says it.
@@ -108,11 +108,21 @@ class SigningKeys:
             with anyio.fail_after(_FETCH_SECONDS, shield=True):
                 self._keys = await _fetch(self._issuer)
             self._fetched_at = self._clock()
-        except (_FetchError, TimeoutError) as error:
-            reason = str(error) or f"it did not answer within {_FETCH_SECONDS} seconds"
+        except Exception as error:  # whatever an answer of it does to a parser ends nothing here
+            reason = _reason(error)
             _logger.warning("The keys of %s cannot be fetched: %s.", self._issuer, reason)
         has_keys = self._age() < USABLE_SECONDS
         self._not_before = self._clock() + (REFETCH_SECONDS if has_keys else RETRY_SECONDS)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return f"it did not answer within {_FETCH_SECONDS} seconds"
+        case _FetchError():
+            return str(error)
+        case _:
+            return f"its answer cannot be understood ({type(error).__name__})"
 
 
 async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 import jwt
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
+from aca_mcp.server.auth.errors import NotAllowedError, RefusedError
 from aca_mcp.server.auth.keys import ALGORITHMS, SigningKeys
 from aca_mcp.server.auth.principal import issued_caller
-from aca_mcp.server.auth.refusals import NotAllowedError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ _SENTENCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class IssuerPolicy:
     """Whose tokens are taken, and what they must have."""
 
     issuer: str
@@ -77,15 +77,17 @@ class _Claims(BaseModel):
 class IssuedTokens:
     """Tokens of the trusted issuers."""
 
-    def __init__(self, trust: Trust, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Describe them.
+    def __init__(
+        self, policy: IssuerPolicy, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take tokens by a policy.
 
         Args:
-            trust: whose are taken.
+            policy: whose are taken, and what they must have.
             clock: seconds that only grow, for how old keys are.
         """
-        self._trust = trust
-        self._tenants = trust.issuers()
+        self._policy = policy
+        self._tenants = policy.issuers()
         self._keys = {issuer: SigningKeys(issuer, clock=clock) for issuer in self._tenants}
 
     async def warm_up(self) -> None:
@@ -110,7 +112,7 @@ class IssuedTokens:
                     token,
                     key,
                     algorithms=ALGORITHMS,
-                    audience=self._trust.audience,
+                    audience=self._policy.audience,
                     issuer=issuer,
                     leeway=LEEWAY_SECONDS,
                     options={
@@ -119,7 +121,9 @@ class IssuedTokens:
                     },
                 )
             )
-        except (jwt.PyJWTError, ValidationError, ValueError, OverflowError) as error:
+        except RefusedError:
+            raise
+        except Exception as error:  # whatever a token makes a parser do: it is hostile, and refused
             raise RefusedError(_sentence(error)) from None
         self._allow(claims)
         return issued_caller(
@@ -147,10 +151,10 @@ class IssuedTokens:
         tenants = self._tenants[claims.iss]
         if tenants and claims.tid not in tenants:
             raise RefusedError("The token is of a tenant that is not accepted.")
-        for scope in self._trust.required_scopes:
-            if not has_scope(claims.scopes, scope, self._trust.resource):
+        for scope in self._policy.required_scopes:
+            if not has_scope(claims.scopes, scope, self._policy.resource):
                 raise NotAllowedError(f"The token lacks the scope {scope}.")
-        for role in self._trust.required_roles:
+        for role in self._policy.required_roles:
             if role not in claims.roles:
                 raise NotAllowedError(f"The caller lacks the app role {role}.")
 

@@ -18,11 +18,7 @@ class StaticTokens:
     """Knows the digests of tokens, and no token."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Describe them.
-
-        Args:
-            tokens: name to token.
-        """
+        """Take these tokens, name to token."""
         self._names = {_digest(token): name for name, token in tokens.items()}
 
     def find(self, token: str) -> AccessToken | None:

@@ -8,18 +8,18 @@ guard.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-import anyio.to_thread
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from aca_mcp.server.app import create_server
@@ -27,6 +27,7 @@ from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.http.metrics import metrics_endpoint
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
@@ -35,9 +36,10 @@ from aca_mcp.server.tools.transfer_link import LinkOffer
 from aca_mcp.server.transfers.links import Links
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from aca_mcp.server.app import ServerOptions
@@ -47,8 +49,12 @@ if TYPE_CHECKING:
     from aca_mcp.server.sessions.client_sessions import Sessions
     from aca_mcp.server.types import Ctx
 
+_logger = logging.getLogger(__name__)
+
 _HEALTH = "/healthz"
 _READINESS = "/readyz"
+PROBES = frozenset({_HEALTH, _READINESS})
+"""Paths that tell nothing and do nothing: asked by any name, by anybody, at any time."""
 _METRICS = "/metrics"
 _MESSAGES = "/messages/"
 
@@ -74,19 +80,26 @@ class HttpOptions:
     """Of streamable HTTP as clients know it; empty for what their requests say."""
     metrics_text: Callable[[], tuple[bytes, str]] | None = None
     """What Prometheus scrapes, and its content type; None to leave that out."""
+    metrics_token: str = field(default="", repr=False)
+    """What a scraper must send; empty for whoever may call."""
 
 
 class HttpApp:
     """The ASGI app, and how it is wound down."""
 
     def __init__(self, asgi: ASGIApp, health: Health, in_flight: InFlight) -> None:
-        """Describe it; see ``open_http_app``."""
         self._asgi = asgi
         self._health = health
         self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request. Whatever goes wrong in it ends nothing else."""
+        try:
+            await self._serve(scope, receive, send)
+        except Exception as error:  # it was answered by _failed; what it says may be a client's own
+            _logger.error("A request failed: %s", type(error).__name__)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_work = scope["type"] == "http" and scope["method"] in {"POST", "PUT"}
         if is_work and self._health.is_stopping:
             response = PlainTextResponse("This server is being stopped.", 503, {"Retry-After": "5"})
@@ -167,18 +180,30 @@ async def open_http_app(
             Route(_HEALTH, health.alive),
             Route(_READINESS, health.ready),
             *(authentication.routes if authentication else ()),
-            *([Route(_METRICS, _metrics(http.metrics_text))] if http.metrics_text else []),
+            *_metrics_routes(http),
         ]
         guard = Guard(http.allowed_hosts, http.allowed_origins)
-        unguarded = frozenset({_HEALTH, _READINESS, _METRICS})
+        has_token_of_its_own = frozenset({_METRICS} if http.metrics_token else ())
+        open_paths = PROBES | has_token_of_its_own
         middleware = [
-            Middleware(GuardMiddleware, guard, unguarded=unguarded),
+            Middleware(GuardMiddleware, guard, unguarded=PROBES),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),
-            *([authentication.middleware(open_paths=unguarded)] if authentication else []),
+            *([authentication.middleware(open_paths=open_paths)] if authentication else []),
             Middleware(LimitsMiddleware, limits, principal),
         ]
-        yield HttpApp(Starlette(routes=routes, middleware=middleware), health, in_flight)
+        asgi = Starlette(
+            routes=routes, middleware=middleware, exception_handlers={Exception: _failed}
+        )
+        yield HttpApp(asgi, health, in_flight)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(
+        f"The server failed at this ({type(error).__name__}); others are served as before. Whether "
+        "code ran is unknown.\n",
+        500,
+    )
 
 
 class _Endpoint:
@@ -212,11 +237,7 @@ def _transfer_url(http: HttpOptions, context: Ctx, token: str) -> str:
     return f"{base}{TRANSFERS_PATH}{token}"
 
 
-def _metrics(
-    text: Callable[[], tuple[bytes, str]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(_: Request) -> Response:
-        body, content_type = await anyio.to_thread.run_sync(text)
-        return Response(body, media_type=content_type)
-
-    return answer
+def _metrics_routes(http: HttpOptions) -> list[BaseRoute]:
+    if http.metrics_text is None:
+        return []
+    return [Route(_METRICS, metrics_endpoint(http.metrics_text, http.metrics_token))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.responses import PlainTextResponse
 
-from aca_mcp.errors import NotSupportedError, SessionPoolError
+from aca_mcp.errors import NotSupportedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_ASK_SECONDS = 5
+_ASK_SECONDS = 15
 _NOBODYS = "nobodys"
 """Looked for because pools remember their metadata, and would give it though they are gone."""
 _REMEMBER_SECONDS = 2
@@ -57,8 +57,8 @@ class Health:
                     with suppress(NotSupportedError):
                         await self._pool.get_session(_NOBODYS)
                 self._is_ready = True
-            except (SessionPoolError, TimeoutError) as error:
-                _logger.warning("The session pool does not answer: %s", error)
+            except Exception as error:  # whatever a pool does, a probe is answered
+                _logger.warning("The session pool does not answer: %s", type(error).__name__)
                 self._is_ready = False
             self._asked_at = anyio.current_time()
             return self._is_ready

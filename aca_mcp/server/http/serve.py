@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.errors import SettingsError
-from aca_mcp.listening import HttpServer
+from aca_mcp.listening.server import HttpServer
 from aca_mcp.loopback import LOOPBACK
 from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.auth.principal import principal
-from aca_mcp.server.http.app import open_http_app
+from aca_mcp.server.http.app import PROBES, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 
 if TYPE_CHECKING:
-    from aca_mcp.listening import Listener
+    from aca_mcp.listening.server import Listener
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.auth.authentication import Authentication
@@ -99,6 +99,7 @@ async def serve_http(
                     listener,
                     title="aca-mcp: serving MCP at",
                     drain_seconds=_CONNECTIONS_SECONDS,
+                    always_served=PROBES,
                 )
                 tasks.start_soon(server.serve_until_told)
                 if authentication is not None:

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from aca_mcp.server.auth import keys
+from aca_mcp.server.auth.errors import IssuerUnavailableError
 from aca_mcp.server.auth.keys import (
     FRESH_SECONDS,
     REFETCH_SECONDS,
@@ -16,7 +17,6 @@ from aca_mcp.server.auth.keys import (
     USABLE_SECONDS,
     SigningKeys,
 )
-from aca_mcp.server.auth.refusals import IssuerUnavailableError
 from tests.server.auth.issuer import Issuer, IssuerHost, public_jwk, rsa_key
 
 if TYPE_CHECKING:

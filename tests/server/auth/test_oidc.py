@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.auth.oidc import IssuedTokens, Trust, has_scope
+from aca_mcp.server.auth.errors import NotAllowedError, RefusedError
+from aca_mcp.server.auth.oidc import IssuedTokens, IssuerPolicy, has_scope
 from aca_mcp.server.auth.principal import principal_of
-from aca_mcp.server.auth.refusals import NotAllowedError, RefusedError
 from tests.server.auth.issuer import AUDIENCE, Issuer, IssuerHost, ec_key, public_jwk, rsa_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def tokens_of(
     required_scopes: tuple[str, ...] = (),
     required_roles: tuple[str, ...] = (),
 ) -> IssuedTokens:
-    return IssuedTokens(Trust(issuer.url, AUDIENCE, tenants, required_scopes, required_roles))
+    return IssuedTokens(
+        IssuerPolicy(issuer.url, AUDIENCE, tenants, required_scopes, required_roles)
+    )
 
 
 async def caller(tokens: IssuedTokens, token: str) -> AccessToken:
@@ -175,8 +177,8 @@ async def test_an_issuer_of_many_tenants_speaks_for_each_with_its_own_keys(
 ) -> None:
     first, second = issuers.issuer(TENANT), issuers.issuer(OTHER_TENANT)
     second.keys = [public_jwk(rsa_key("second"), kid="second")]
-    trust = Trust(f"{issuers.url}/{{tenantid}}", AUDIENCE, (TENANT, OTHER_TENANT))
-    tokens = IssuedTokens(trust)
+    policy = IssuerPolicy(f"{issuers.url}/{{tenantid}}", AUDIENCE, (TENANT, OTHER_TENANT))
+    tokens = IssuedTokens(policy)
     one = await caller(tokens, first.token(tid=TENANT))
     other = await caller(
         tokens, second.token(tid=OTHER_TENANT, key=rsa_key("second"), kid="second")
@@ -242,7 +244,7 @@ def test_a_scope_of_an_app_or_of_this_server_has_a_short_name(
     | st.just(base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.AA")
 )
 def test_whatever_else_is_sent_is_refused_without_a_question_to_the_issuer(text: str) -> None:
-    tokens = IssuedTokens(Trust("http://127.0.0.1:9/nobody", AUDIENCE))
+    tokens = IssuedTokens(IssuerPolicy("http://127.0.0.1:9/nobody", AUDIENCE))
 
     async def check() -> None:
         with pytest.raises(RefusedError):

@@ -11,7 +11,7 @@ import anyio
 import httpx
 from mcp import Client
 
-from aca_mcp.listening import HttpServer, Listener
+from aca_mcp.listening.server import HttpServer, Listener
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions

@@ -51,8 +51,9 @@ def test_a_server_for_a_team_says_who_called_and_what_it_took() -> None:
         anyio.run(use)
         assert httpx.post(f"{url}/mcp", json={}).status_code == 401
         assert httpx.get(f"{url}/healthz").text == "alive\n"
-        assert httpx.get(f"{url}/readyz").text == "ready\n"
-        metrics = httpx.get(f"{url}/metrics")
+        assert httpx.get(f"{url}/readyz", timeout=30).text == "ready\n"
+        assert httpx.get(f"{url}/metrics").status_code == 401
+        metrics = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {ALICE}"})
     assert metrics.headers["content-type"].startswith("text/plain")
     assert 'aca_mcp_executions_total{aca_mcp_execution_status="Succeeded"' in metrics.text
     assert CANARY not in metrics.text

@@ -1,18 +1,19 @@
-"""Serves an ASGI app on a socket until it is told to stop. The only module that imports uvicorn.
-
-Knows neither what is served nor when it should stop.
-"""
+"""An ASGI server on a socket, until it is told to stop."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.listening.connections import Connections
+from aca_mcp.listening.descriptors import BACKLOG
+from aca_mcp.listening.protocol import BoundedProtocol, Bounds
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +38,10 @@ class Listener:
     key: Path | None = None
     trusted_proxies: str = ""
     """Addresses whose ``X-Forwarded-For`` and ``-Proto`` hold, with commas between."""
+    max_connections: int = 1000
+    """That are served at once; further ones are answered 503, but for what is always served."""
+    request_seconds: float = 15
+    """For the head of a request to arrive; a body gets as long, and more as it comes."""
 
     @property
     def scheme(self) -> str:
@@ -48,7 +53,13 @@ class HttpServer(uvicorn.Server):
     """A server that leaves signals to its owner and says where it listens."""
 
     def __init__(
-        self, app: ASGIApp, listener: Listener, *, title: str, drain_seconds: float
+        self,
+        app: ASGIApp,
+        listener: Listener,
+        *,
+        title: str,
+        drain_seconds: float,
+        always_served: frozenset[str] = frozenset(),
     ) -> None:
         """Describe a server.
 
@@ -57,10 +68,18 @@ class HttpServer(uvicorn.Server):
             listener: where to listen.
             title: what is written to stderr before the URL, once it listens.
             drain_seconds: time for connections to end after ``should_exit`` was set.
+            always_served: paths, of probes, that are served however many connections there are.
         """
+        bounds = Bounds(
+            Connections(listener.max_connections), listener.request_seconds, always_served
+        )
         super().__init__(
             uvicorn.Config(
                 app,
+                # Called as a class would be, and h11's whatever else is installed.
+                http=cast("type[BoundedProtocol]", partial(BoundedProtocol, bounds=bounds)),
+                ws="none",
+                backlog=BACKLOG,
                 host=listener.host,
                 port=listener.port,
                 lifespan="off",

@@ -36,7 +36,6 @@ class NoTokenError(RefusedError):
     error = ""
 
     def __init__(self) -> None:
-        """Describe it."""
         super().__init__("A bearer token is needed.")
 
 
@@ -62,7 +61,6 @@ class IssuerUnavailableError(RefusedError):
     retry_after_seconds = 5
 
     def __init__(self) -> None:
-        """Describe it."""
         super().__init__("The keys of the token's issuer cannot be fetched. Try again later.")
 
 
