@@ -7,6 +7,7 @@ descriptors, environment) is made anew in the child, before any code runs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -23,8 +24,8 @@ from typing import TYPE_CHECKING, NoReturn
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, rehearse, serve
 from aca_mcp.local.messages import SessionRequest
-from aca_mcp.local.passing import receive
-from aca_mcp.sandbox import syscalls
+from aca_mcp.local.passing import receive, send_patiently
+from aca_mcp.sandbox import limits, syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
@@ -37,6 +38,8 @@ _CONTROL = 3
 _LAST_ORPHAN_SECONDS = 0.2
 """For which a session's end may keep the template; those that take longer are seen to later."""
 _FORK_DESCRIPTORS = 3
+_PATIENCE_SECONDS = 10
+"""For which something is sent again that the kernel had no room for."""
 
 
 class ForkServer:
@@ -71,8 +74,13 @@ class ForkServer:
             self._receive(wait=True)
 
     def send(self, message: dict[str, object], descriptors: tuple[int, ...] = ()) -> None:
-        """Send one message."""
-        socket.send_fds(self._connection, [json.dumps(message).encode()], descriptors)
+        """Send one message.
+
+        Raises:
+            OSError: the kernel has no room for it, and has had none for a while.
+        """
+        packet = json.dumps(message).encode()
+        send_patiently(self._connection, packet, descriptors, _PATIENCE_SECONDS)
 
     def _receive(self, *, wait: bool) -> bool:
         flags = 0 if wait else socket.MSG_DONTWAIT
@@ -93,38 +101,57 @@ class ForkServer:
 
     def _answer(self, request: dict[str, object], descriptors: list[int]) -> None:
         match request:
-            case {"op": "fork"}:
-                self._fork(SessionRequest.from_message(request), descriptors)
-            case {"op": "reap", "pid": int(pid)}:
-                self.send({"status": self._reap(pid)})
-            case {"op": "packages"}:
-                self.send({"packages": installed_packages()})
+            case {"op": "fork", "id": number}:
+                self._answer_fork(number, SessionRequest.from_message(request), descriptors)
+            case {"op": "reap", "id": number, "pid": int(pid)}:
+                self.send({"id": number, "status": self._reap(pid)})
+            case {"op": "packages", "id": number}:
+                self.send({"id": number, "packages": installed_packages()})
             case _:
                 raise ValueError(f"unknown request {request['op']!r}")
 
-    def _fork(self, request: SessionRequest, descriptors: list[int]) -> None:
-        # Frozen objects are never visited by a session's collector, so their pages stay shared.
-        gc.freeze()
-        in_namespaces = self._policy.isolation is Isolation.NAMESPACES
+    def _answer_fork(self, number: object, request: SessionRequest, descriptors: list[int]) -> None:
+        pid = 0
         try:
-            if in_namespaces:
-                syscalls.unshare(syscalls.CLONE_NEWPID)
+            if len(descriptors) != _FORK_DESCRIPTORS:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            pid = self._fork(request, descriptors)
+            process = os.pidfd_open(pid)
             try:
-                pid = os.fork()
-                if pid == 0:
-                    _become_session(self._policy, self._interpreter, request, descriptors)
+                self.send({"id": number, "pid": pid}, (process,))
             finally:
-                if in_namespaces:
-                    syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+                os.close(process)
         except OSError as error:
-            self.send({"failed": syscalls.words_of(error)})
-            return
+            if pid:
+                # Nobody would ever hear of it.
+                os.kill(pid, signal.SIGKILL)
+                self._reap(pid)
+            self.send({"id": number, "failed": syscalls.words_of(error)})
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        process = os.pidfd_open(pid)
-        self.send({"pid": pid}, (process,))
-        os.close(process)
+
+    def _fork(self, request: SessionRequest, descriptors: list[int]) -> int:
+        # Frozen objects are never visited by a session's collector, so their pages stay shared.
+        gc.freeze()
+        in_namespaces = self._policy.isolation is Isolation.NAMESPACES
+        if in_namespaces:
+            syscalls.unshare(syscalls.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become_session(self._policy, self._interpreter, request, descriptors)
+        finally:
+            if in_namespaces:
+                self._return_to_own_pids()
+        return pid
+
+    def _return_to_own_pids(self) -> None:
+        """Let what is forked next not be in the last session's PID namespace."""
+        try:
+            syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+        except OSError:
+            os._exit(1)  # no other session could be told apart from that one
 
     def _reap(self, pid: int) -> int:
         _, status = os.waitpid(pid, 0)
@@ -168,8 +195,10 @@ def _become_session(
             rehearse(interpreter)
         base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         ready = encode(Frame({"ready": work_directory}))
-        socket.send_fds(control, [ready], [base])
+        send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
         os.close(base)
+        # Now that it has sent its own, which the limit would count together with everybody's.
+        limits.restrict_descriptors()
     except BaseException as error:
         with contextlib.suppress(OSError):
             control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))

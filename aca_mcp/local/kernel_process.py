@@ -26,7 +26,7 @@ from aca_mcp.local.replies import INTERFERED
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from aca_mcp.local.cgroups import SessionGroup
@@ -41,6 +41,10 @@ _LAST_STEPS_SECONDS = 0.5
 """From the close of a connection to the end of the process that closes it by ending."""
 _INTERRUPT_AGAIN_SECONDS = 1.0
 """Code that went on after an interrupt (a shell command took it) gets another one."""
+
+
+TEMPLATE_ENDED = "the process that it was forked from ended, which ends its sessions"
+"""Why sessions end that did nothing wrong: a clause."""
 
 
 def describe_status(status: int | None) -> str:
@@ -107,6 +111,8 @@ class KernelProcess:
         """A descriptor of the directory that holds the session's ``data`` and ``incoming``."""
         self.kill_reason: str | None = None
         """Set by who is about to kill it: a clause."""
+        self.on_freed: Callable[[], None] | None = None
+        """Called when nothing of it is left."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None
@@ -263,6 +269,8 @@ class KernelProcess:
                         await wait_ended(self.process)
             seen = "" if self.has_ended else INTERFERED
         status = await self.kill(None)
+        if status is None and self._template.has_ended:
+            seen = TEMPLATE_ENDED
         return self.kill_reason or seen or describe_status(status)
 
     async def kill(self, why: str | None) -> int | None:
@@ -294,7 +302,7 @@ class KernelProcess:
 
     async def _wait_and_reap(self) -> None:
         with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
-            await anyio.wait_readable(self.process)
+            await wait_ended(self.process)
             self._status = await self._template.reap(self._template_pid)
 
     async def _free(self) -> None:
@@ -305,6 +313,8 @@ class KernelProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         await anyio.to_thread.run_sync(self._remove)
+        if self.on_freed is not None:
+            self.on_freed()
 
     def _remove(self) -> None:
         if self.storage.is_absolute():

@@ -45,7 +45,7 @@ class SessionRequest:
     storage: str
     """Its directory, where there are no namespaces."""
     identity: int | None
-    """The user that it becomes, where root has no namespaces to give."""
+    """The user that it becomes, as the template counts, where root started the server."""
     ahead: bool
     """Nobody waits for it: it may take the time to be quick later."""
 

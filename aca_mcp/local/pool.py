@@ -6,7 +6,6 @@ The registry decides; this module starts, asks and ends processes accordingly.
 from __future__ import annotations
 
 import os
-import resource
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -25,12 +24,13 @@ from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.executions import build_execution
 from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
 from aca_mcp.local.sessions import SessionInUse, Sessions
 from aca_mcp.local.spawn import Spawner
-from aca_mcp.local.template_process import TemplateProcess, open_template
+from aca_mcp.local.templates import Templates, open_templates
 from aca_mcp.local.watching import Watcher
 from aca_mcp.pool import (
     WORK_DIRECTORY,
@@ -44,6 +44,7 @@ from aca_mcp.pool import (
     SessionInfo,
     not_begun,
 )
+from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 2**20
 
 _PACKAGES_SECONDS = 60
-_DESCRIPTORS_A_SESSION = 12
-"""Six that it has, and as many again for files that are being moved."""
-_OTHER_DESCRIPTORS = 256
 
 
 class LocalSessionPool:
@@ -64,24 +62,26 @@ class LocalSessionPool:
     def __init__(
         self,
         configuration: LocalPoolConfiguration,
-        template: TemplateProcess,
+        templates: Templates,
+        identities: Identities | None,
         tasks: anyio.abc.TaskGroup,
     ) -> None:
         self._configuration = configuration
-        self._template = template
+        self._templates = templates
         files = configuration.disk_bytes + 2 * SCRATCH_BYTES  # in memory, so they count
         limits = GroupLimits(configuration.memory_bytes + files, configuration.max_processes)
-        spawner = Spawner(template, limits, tasks)
-        ready = ReadySessions(spawner, template, tasks, configuration.ready_sessions)
+        spawner = Spawner(templates, identities, limits, tasks)
+        ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         self._registry = Registry(
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
         )
         self._sessions = Sessions(self._registry, ready)
-        self._watcher = Watcher(self._sessions, template, configuration)
+        self._watcher = Watcher(self._sessions, configuration)
         self._packages: tuple[Package, ...] | None = None
         for task in (ready.keep, self._watcher.watch_running, self._watcher.keep_house):
             tasks.start_soon(task)
+        tasks.start_soon(templates.keep, ready.refill)
 
     async def execute(
         self,
@@ -243,14 +243,14 @@ class LocalSessionPool:
 
     async def metadata(self) -> PoolMetadata:
         """See ``SessionPool``."""
-        await self._template.wait_ready()
+        template = await self._templates.ready()
         if self._packages is None:
-            self._template.hurry()
-            self._packages = await self._template.packages()
-        isolation = self._template.isolation or Isolation.UNSAFE_NONE
+            template.hurry()
+            self._packages = await template.packages()
+        isolation = template.isolation or Isolation.UNSAFE_NONE
         return PoolMetadata(
             kind="local",
-            runtime=self._template.runtime,
+            runtime=template.runtime,
             packages=self._packages,
             work_directory=WORK_DIRECTORY if isolation is Isolation.NAMESPACES else ".",
             max_timeout_seconds=self._configuration.max_timeout_seconds,
@@ -317,22 +317,22 @@ async def open_local_pool(
         PoolUnavailableError: the interpreter cannot be started.
     """
     failure: Exception | None = None
-    _allow_descriptors(configuration)
-    async with (
-        open_template(configuration) as template,
-        AsyncExitStack() as stack,
-        anyio.create_task_group() as tasks,
-    ):
-        pool = LocalSessionPool(configuration, template, tasks)
-        # After the tasks have ended: one of them may be about to add a session.
-        stack.push_async_callback(_close, pool)
-        try:
-            yield pool
-        except Exception as error:
-            failure = error
-        finally:
-            tasks.cancel_scope.cancel()
-            template.hurry()  # a session that is being forked is waited for, to be ended
+    # Sessions are not affected: they have a limit of their own.
+    allow_descriptors()
+    async with AsyncExitStack() as stack:
+        identities = stack.enter_context(reserve_identities()) if os.geteuid() == 0 else None
+        users = identities and identities.block
+        templates = await stack.enter_async_context(open_templates(configuration, users))
+        async with anyio.create_task_group() as tasks:
+            pool = LocalSessionPool(configuration, templates, identities, tasks)
+            # After the tasks have ended: one of them may be about to add a session.
+            stack.push_async_callback(_close, pool)
+            try:
+                yield pool
+            except Exception as error:
+                failure = error
+            finally:
+                tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
@@ -340,16 +340,3 @@ async def open_local_pool(
 async def _close(pool: LocalSessionPool) -> None:
     with anyio.CancelScope(shield=True), anyio.move_on_after(5):
         await pool.close()
-
-
-def _allow_descriptors(configuration: LocalPoolConfiguration) -> None:
-    """Raise this process's soft limit of open files, which is low by custom, to what may be used.
-
-    Sessions are not affected: they have a limit of their own.
-    """
-    most = configuration.max_concurrent_sessions + configuration.ready_sessions
-    wanted = _OTHER_DESCRIPTORS + _DESCRIPTORS_A_SESSION * most
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

@@ -17,7 +17,7 @@ from aca_mcp.errors import PoolUnavailableError
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.spawn import Spawner
-    from aca_mcp.local.template_process import TemplateProcess
+    from aca_mcp.local.templates import Templates
 
 _REFILL_SECONDS = 0.03
 """Whoever took one is using it now; a fork at the same moment would make that slower."""
@@ -28,7 +28,7 @@ class ReadySessions:
 
     Args:
         spawner: starts sessions.
-        template: is told when somebody waits.
+        templates: are told when somebody waits.
         tasks: those that ended while they were ready are freed in here.
         target: how many to keep.
     """
@@ -36,12 +36,12 @@ class ReadySessions:
     def __init__(
         self,
         spawner: Spawner,
-        template: TemplateProcess,
+        templates: Templates,
         tasks: anyio.abc.TaskGroup,
         target: int,
     ) -> None:
         self._spawner = spawner
-        self._template = template
+        self._templates = templates
         self._tasks = tasks
         self._target = target
         self._ready: deque[KernelProcess] = deque()
@@ -57,7 +57,7 @@ class ReadySessions:
         try:
             if kernel := self._next():
                 return kernel
-            self._template.hurry()
+            self._templates.hurry()
             async with self._spawning:
                 # The one that was being started ahead may have come in the meantime.
                 return self._next() or await self._spawner.spawn(ahead=False)
@@ -69,6 +69,7 @@ class ReadySessions:
         early = await self._start_early() if self._target else None
         while True:
             self._wanted = anyio.Event()
+            self._forget_ended()
             while len(self._ready) < self._target or early in self._ready:
                 if await self._start() is None:
                     break
@@ -79,7 +80,7 @@ class ReadySessions:
             await anyio.sleep(_REFILL_SECONDS)
 
     async def _start_early(self) -> KernelProcess | None:
-        self._template.hurry()
+        self._templates.hurry()
         return await self._start()
 
     async def _start(self) -> KernelProcess | None:
@@ -92,11 +93,20 @@ class ReadySessions:
             self._ready.append(kernel)
         return kernel
 
+    def refill(self) -> None:
+        """Look again whether there are enough: those that were ready may have ended."""
+        self._wanted.set()
+
     def remove_all(self) -> list[KernelProcess]:
         """Hand over those that are ready, to be ended."""
         kernels = list(self._ready)
         self._ready.clear()
         return kernels
+
+    def _forget_ended(self) -> None:
+        for kernel in [kernel for kernel in self._ready if kernel.has_ended]:
+            self._ready.remove(kernel)
+            self._tasks.start_soon(kernel.kill, None)
 
     def _next(self) -> KernelProcess | None:
         while self._ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import socket
@@ -17,30 +18,38 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
-from aca_mcp.sandbox.namespaces import UNPRIVILEGED_ID
+from aca_mcp.local.template_process import TemplateEndedError
+from aca_mcp.sandbox.namespaces import SESSION_ID
 from aca_mcp.sandbox.policy import Isolation
+from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aca_mcp.local.identities import Identities
     from aca_mcp.local.template_process import TemplateProcess
-
-_FIRST_IDENTITY = 62_000
-_IDENTITIES = 2_900
-"""Users that root gives to sessions without namespaces: in no database, below the 65,536 that a
-container has, and each used again only when thousands of others have been."""
+    from aca_mcp.local.templates import Templates
 
 
 class Spawner:
-    """Starts session processes of one template."""
+    """Starts session processes of a pool's template.
+
+    Args:
+        templates: has the template.
+        identities: users for the sessions, where the server is root.
+        group_limits: of one session.
+        tasks: control groups are made in here.
+    """
 
     def __init__(
         self,
-        template: TemplateProcess,
+        templates: Templates,
+        identities: Identities | None,
         group_limits: GroupLimits,
         tasks: anyio.abc.TaskGroup,
     ) -> None:
-        self._template = template
+        self._templates = templates
+        self._identities = identities
         self._tasks = tasks
         self._group_limits = group_limits
         self._numbers = itertools.count()
@@ -57,40 +66,59 @@ class Spawner:
         Raises:
             PoolUnavailableError: it could not be started.
         """
-        await self._template.wait_ready()
         try:
-            kernel = await self._fork(ahead=ahead)
+            return await self._spawn_from(await self._templates.ready(), ahead=ahead)
+        except TemplateEndedError:
+            # No code has run, and another template may do.
+            return await self._spawn_from(await self._templates.ready(), ahead=ahead)
+
+    async def _spawn_from(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
+        try:
+            kernel = await self._fork(template, ahead=ahead)
         except OSError as error:
             raise PoolUnavailableError(
-                f"A local session could not be started: {error.strerror}. Stop sessions that are "
+                f"A local session could not be started: {words_of(error)}. Stop sessions that are "
                 "not needed, and try again."
             ) from error
         try:
             await kernel.start()
         except (PoolUnavailableError, OSError) as error:
             await kernel.kill("it could not be started")
-            raise PoolUnavailableError(str(error) or "A local session did not start.") from error
+            kind = TemplateEndedError if template.has_ended else PoolUnavailableError
+            raise kind(str(error) or "A local session did not start. Try again.") from error
         except anyio.get_cancelled_exc_class():
             await kernel.kill("it is not wanted any more")
             raise
         return kernel
 
-    async def _fork(self, *, ahead: bool) -> KernelProcess:
-        storage, identity = await self._storage(next(self._numbers))
+    async def _fork(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
         with ExitStack() as ours, ExitStack() as theirs:
+            identity = None
+            if self._identities and template.isolation is not Isolation.UNSAFE_NONE:
+                identity = self._identities.take()
+                ours.callback(self._identities.give_back, identity)
+            user = identity and identity.user
             control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             ours.enter_context(control)
             theirs.enter_context(control_theirs)
-            owner = self._owner_of_streams(identity)
-            stdout, stdout_theirs = _pipe(ours, theirs, owner)
-            stderr, stderr_theirs = _pipe(ours, theirs, owner)
+            stdout, stdout_theirs = _pipe(ours, theirs, user)
+            stderr, stderr_theirs = _pipe(ours, theirs, user)
             control.setblocking(False)
-            pid, process = await self._template.fork(
-                SessionRequest(str(storage), identity, ahead),
+            storage = template.scratch / f"session-{next(self._numbers)}"
+            becomes = user
+            if template.isolation is not Isolation.NAMESPACES:
+                await anyio.to_thread.run_sync(_make_storage, storage, user)
+            elif identity:
+                becomes = SESSION_ID + identity.number
+            pid, process = await template.fork(
+                SessionRequest(str(storage), becomes, ahead),
                 (control_theirs.fileno(), stdout_theirs, stderr_theirs),
             )
-            kernel = KernelProcess(self._template, storage, pid, process, control, stdout, stderr)
+            ours.callback(os.close, process)
+            kernel = KernelProcess(template, storage, pid, process, control, stdout, stderr)
             ours.pop_all()
+        if self._identities and identity:
+            kernel.on_freed = functools.partial(self._identities.give_back, identity)
         self._tasks.start_soon(self._group, kernel)
         return kernel
 
@@ -109,21 +137,6 @@ class Spawner:
                 self._groups = find_groups()
                 self._looked_for_groups = True
         return self._groups.create(self._group_limits) if self._groups else None
-
-    def _owner_of_streams(self, identity: int | None) -> int | None:
-        if self._template.isolation is Isolation.NAMESPACES and os.geteuid() == 0:
-            return UNPRIVILEGED_ID
-        return identity
-
-    async def _storage(self, number: int) -> tuple[Path, int | None]:
-        storage = self._template.scratch / f"session-{number}"
-        if self._template.isolation is Isolation.NAMESPACES:
-            return storage, None
-        identity = None
-        if os.geteuid() == 0 and self._template.isolation is not Isolation.UNSAFE_NONE:
-            identity = _FIRST_IDENTITY + number % _IDENTITIES
-        await anyio.to_thread.run_sync(_make_storage, storage, identity)
-        return storage, identity
 
 
 def _make_storage(storage: Path, identity: int | None) -> None:

@@ -14,6 +14,8 @@ packet:
 * ``{"op": "packages"}``, answered with ``{"packages": [[name, version], ...]}``;
 * ``{"op": "hurry"}``, not answered: somebody waits, so answer before all imports are done.
 
+Each request but the last kind has a number, ``"id"``, which its answer repeats.
+
 Two processes: the outer one waits, and ends everything when the supervisor is gone. The inner one
 is the first of a PID namespace, so that its end, whatever the reason, ends every session.
 """
@@ -72,6 +74,7 @@ def main(descriptor: int) -> NoReturn:
     # Whatever runs below here is ended before the server, should the host run out of memory.
     Path("/proc/self/oom_score_adj").write_text(str(limits.OOM_SCORE_ADJUSTMENT), encoding="ascii")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    limits.allow_descriptors()
     # Nothing that imports make is garbage; sessions turn collection on again for themselves.
     gc.disable()
     scratch = ""

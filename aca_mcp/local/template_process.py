@@ -1,15 +1,19 @@
-"""The supervisor's side of the template process: start it, ask it, end it.
+"""The supervisor's side of one template process: start it, ask it, end it.
 
 The only module of the pool that starts a program. Everything else is a fork made by the template.
 """
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import select
+import signal
 import socket
 import tempfile
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,19 +25,29 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.messages import MAX_PACKET_BYTES, SessionRequest, TemplateConfiguration
-from aca_mcp.local.passing import receive
+from aca_mcp.local.passing import SHORTAGE_PAUSE_SECONDS, is_shortage, receive
 from aca_mcp.local.replies import parse_package_rows
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from aca_mcp.local.identities import Block
     from aca_mcp.pool import Package
 
 _ANSWER_SECONDS = 60
 """A template answers at once, or after its imports, which a cold disk can make slow."""
 
+_SHORTAGE_SECONDS = 5
+"""For which a request is tried again that the kernel had no room for."""
+
 _MAX_STDERR_BYTES = 4096
+_READY = 0
+"""The number of the first answer, which nobody asks for."""
+_NOBODY = -1
+"""The number of requests whose answers nobody waits for."""
+
+_NOTHING_SAID = (anyio.EndOfStream, anyio.ClosedResourceError, OSError)
 
 _BOOTSTRAP = """\
 import sys
@@ -46,21 +60,43 @@ main(%d)
 """
 
 
+class TemplateEndedError(PoolUnavailableError):
+    """The template has ended, and every session that was made from it."""
+
+
 class TemplateProcess:
-    """A running template. Made by ``open_template``."""
+    """A running template. Made by ``start_template``.
+
+    Its answers come in the order of the requests, each with the number of its own: one that comes
+    after its asker has given up is known by that, and dropped.
+    """
 
     def __init__(self, process: anyio.abc.Process, connection: socket.socket, python: str) -> None:
         self.scratch = Path()
         """The pool's directory, for sessions without namespaces; known as ``isolation`` is."""
-        self._process = process
-        self._connection = connection
-        self._python = python
-        self._turn = anyio.Lock()
-        self._failure: str | None = None
         self.isolation: Isolation | None = None
         """What separates sessions; known once ``wait_ready`` has returned."""
         self.runtime = ""
         """Such as ``Python 3.12.7``; known once ``wait_ready`` has returned."""
+        self._process = process
+        self._connection = connection
+        self._python = python
+        self._turn = anyio.Lock()
+        self._numbers = itertools.count(_READY + 1)
+        self._end: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone, with every session that was made from it."""
+        if self._connection.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._connection, 0)  # a hang-up is reported all the same
+        return bool(poll.poll(0))
+
+    async def wait_ended(self) -> None:
+        """Wait until it is gone."""
+        await self._process.wait()
 
     async def wait_ready(self) -> None:
         """Wait until the sandbox is set up and the interpreter made; imports may go on.
@@ -68,16 +104,17 @@ class TemplateProcess:
         Raises:
             PoolUnavailableError: it could not be. The message says why and what to do.
         """
-        async with self._turn:
-            await self._wait_ready()
+        if self.isolation is None:
+            async with self._turn:
+                await self._wait_ready()
 
     async def _wait_ready(self) -> None:
         if self.isolation is not None:
             return
-        answer, _ = await self._receive()
-        self.isolation = Isolation(str(answer["isolation"]))
-        self.runtime = str(answer["runtime"])
+        answer, _ = await self._answer_to(_READY)
         self.scratch = Path(str(answer["scratch"]))
+        self.runtime = str(answer["runtime"])
+        self.isolation = Isolation(str(answer["isolation"]))
 
     async def fork(self, request: SessionRequest, descriptors: Sequence[int]) -> tuple[int, int]:
         """Fork a session.
@@ -94,9 +131,11 @@ class TemplateProcess:
         """
         answer, received = await self._ask(request.to_message(), descriptors)
         if "failed" in answer or len(received) != 1:
+            await self._drop(answer, received)
+            why = answer.get("failed", os.strerror(errno.EMFILE))
             raise PoolUnavailableError(
-                f"A local session could not be started: {answer.get('failed')}. Try again when "
-                "other programs have ended, or stop sessions that are not needed."
+                f"A local session could not be started: {why}. Try again when other programs have "
+                "ended, or stop sessions that are not needed."
             )
         return cast("int", answer["pid"]), received[0]
 
@@ -128,81 +167,129 @@ class TemplateProcess:
         except OSError:
             return  # whoever waits for the answer hears of it
 
+    async def close(self) -> None:
+        """End it, and every session that was made from it. Again does no harm."""
+        # The outer process of the template ends all the others when this closes.
+        self._connection.close()
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(2):
+                await self._process.wait()
+            if self._process.returncode is None:
+                self._process.kill()
+                with anyio.move_on_after(2):
+                    await self._process.wait()
+            await self._process.aclose()
+
     async def _ask(
         self, request: Mapping[str, object], descriptors: Sequence[int] = ()
     ) -> tuple[dict[str, object], list[int]]:
-        # A question whose asker is cancelled still has its answer taken, or the next asker would
-        # be given it. The wait is bounded.
-        answer: tuple[dict[str, object], list[int]] = ({}, [])
         async with self._turn:
-            with anyio.CancelScope(shield=True):
-                await self._wait_ready()
-                await self._send(request, descriptors)
-                answer = await self._receive()
-        return answer
+            await self._wait_ready()
+            number = next(self._numbers)
+            await self._send({**request, "id": number}, descriptors)
+            return await self._answer_to(number)
 
     async def _send(self, request: Mapping[str, object], descriptors: Sequence[int]) -> None:
-        try:
-            await anyio.wait_writable(self._connection)
-            socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
-        except OSError:
-            raise await self._gone() from None
+        packet = json.dumps(request).encode()
+        end = anyio.current_time() + _SHORTAGE_SECONDS
+        while True:
+            try:
+                socket.send_fds(self._connection, [packet], descriptors)
+            except OSError as error:
+                if not is_shortage(error):
+                    raise await self._ended() from None
+                if anyio.current_time() > end:
+                    raise PoolUnavailableError(
+                        f"The local pool cannot reach its template process: {error.strerror}. "
+                        "Programs of this user keep that busy; try again when they have ended."
+                    ) from error
+                await anyio.sleep(SHORTAGE_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _answer_to(self, number: int) -> tuple[dict[str, object], list[int]]:
+        """The answer with a number. Those before it, whose askers gave up, are dropped."""
+        with anyio.move_on_after(_ANSWER_SECONDS):
+            while True:
+                answer, descriptors = await self._receive()
+                if answer.get("id", _READY) == number:
+                    return answer, descriptors
+                if self.isolation is None:
+                    raise PoolUnavailableError("The template process did not begin as it should.")
+                await self._drop(answer, descriptors)
+        raise PoolUnavailableError(
+            f"The template process of local sessions did not answer within {_ANSWER_SECONDS} "
+            "seconds: the machine is very busy, or was asleep. Nothing was executed; try again."
+        )
 
     async def _receive(self) -> tuple[dict[str, object], list[int]]:
-        if self._failure is not None:
-            raise PoolUnavailableError(self._failure)
-        packet: bytes = b""
-        descriptors: list[int] = []
-        with anyio.move_on_after(_ANSWER_SECONDS):
-            await anyio.wait_readable(self._connection)
-            try:
-                packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
-            except ConnectionResetError:
-                # It ended with something unread, which is told first: what it said comes now.
-                packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
+        if self._end is not None:
+            raise TemplateEndedError(self._end)
+        await anyio.wait_readable(self._connection)
+        try:
+            packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
+        except ConnectionResetError:
+            # It ended with something unread, which is told first: what it said comes now.
+            packet, descriptors = receive(self._connection, MAX_PACKET_BYTES, 1)
         if not packet:
-            raise await self._gone()
+            raise await self._ended()
         answer: dict[str, object] = json.loads(packet)
         if "refused" in answer:
-            self._failure = str(answer["refused"])
-            raise PoolUnavailableError(self._failure)
+            self._end = str(answer["refused"])
+            raise TemplateEndedError(self._end)
         return answer, descriptors
 
-    async def _gone(self) -> PoolUnavailableError:
-        said = b""
-        with anyio.move_on_after(1, shield=True), suppress(anyio.EndOfStream):
-            if self._process.stderr is not None:
-                said = await self._process.stderr.receive(_MAX_STDERR_BYTES)
-        lines = said.decode("utf-8", "replace").strip().splitlines()
-        last = lines[-1] if lines else "it ended without a word"
-        self._failure = (
-            f"The template process of local sessions ({self._python}) is gone: {last}. Every "
-            "session is lost; restart the server."
-        )
-        return PoolUnavailableError(self._failure)
+    async def _drop(self, answer: Mapping[str, object], descriptors: Sequence[int]) -> None:
+        """End what an answer tells of that nobody waits for: a session that was forked."""
+        for descriptor in descriptors:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            os.close(descriptor)
+        if descriptors and "pid" in answer:
+            await self._send({"op": "reap", "pid": answer["pid"], "id": _NOBODY}, ())
+
+    async def _ended(self) -> TemplateEndedError:
+        if self._end is None:
+            said = b""
+            with anyio.move_on_after(1, shield=True), suppress(*_NOTHING_SAID):
+                if self._process.stderr is not None:
+                    said = await self._process.stderr.receive(_MAX_STDERR_BYTES)
+            lines = said.decode("utf-8", "replace").strip().splitlines()
+            last = lines[-1] if lines else "it ended without a word"
+            lost = "its sessions are lost" if self.isolation else "no session was started"
+            self._end = (
+                f"The template process of local sessions ({self._python}) is gone: {last}; {lost}. "
+                "The next call starts another."
+            )
+        return TemplateEndedError(self._end)
 
 
-@asynccontextmanager
-async def open_template(configuration: LocalPoolConfiguration) -> AsyncGenerator[TemplateProcess]:
-    """Start a template, and end it with every session at the end. Does not wait for it.
+async def start_template(
+    configuration: LocalPoolConfiguration, users: Block | None
+) -> TemplateProcess:
+    """Start a template, to be closed by the caller. Does not wait until it is ready.
+
+    Args:
+        configuration: of the pool.
+        users: that it and its sessions are, where the server is root.
 
     Raises:
         PoolUnavailableError: the interpreter cannot be started.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    with ours:
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError as error:
+        raise _cannot_be_started(configuration.python, error) from error
+    try:
         with theirs:
             process = await _start(configuration.python, theirs.fileno())
-        try:
-            with suppress(OSError):  # it is gone already, as whoever asks first will hear
-                ours.send(_configuration_of(configuration).to_packet())
-            yield TemplateProcess(process, ours, configuration.python)
-        finally:
-            # The outer process of the template ends all the others when this closes.
-            ours.close()
-            with anyio.CancelScope(shield=True):
-                await _wait_or_kill(process)
+    except BaseException:
+        ours.close()
+        raise
+    ours.setblocking(False)
+    with suppress(OSError):  # it is gone already, as whoever asks first will hear
+        ours.send(_configuration_of(configuration, users).to_packet())
+    return TemplateProcess(process, ours, configuration.python)
 
 
 async def _start(python: str, descriptor: int) -> anyio.abc.Process:
@@ -217,10 +304,14 @@ async def _start(python: str, descriptor: int) -> anyio.abc.Process:
             start_new_session=True,  # a terminal's Ctrl-C is the server's, not its sessions'
         )
     except OSError as error:
-        raise PoolUnavailableError(
-            f"The interpreter of local sessions, {python}, cannot be started: {error.strerror}. "
-            "Set ACA_MCP_LOCAL_PYTHON to a Python 3.11 or newer that has IPython."
-        ) from error
+        raise _cannot_be_started(python, error) from error
+
+
+def _cannot_be_started(python: str, error: OSError) -> PoolUnavailableError:
+    return PoolUnavailableError(
+        f"The interpreter of local sessions, {python}, cannot be started: {error.strerror}. "
+        "Set ACA_MCP_LOCAL_PYTHON to a Python 3.11 or newer that has IPython."
+    )
 
 
 def _environment(python: str) -> dict[str, str]:
@@ -233,7 +324,9 @@ def _environment(python: str) -> dict[str, str]:
     }
 
 
-def _configuration_of(configuration: LocalPoolConfiguration) -> TemplateConfiguration:
+def _configuration_of(
+    configuration: LocalPoolConfiguration, users: Block | None
+) -> TemplateConfiguration:
     policy = SandboxPolicy(
         isolation=Isolation.NAMESPACES,
         network=configuration.network,
@@ -242,17 +335,8 @@ def _configuration_of(configuration: LocalPoolConfiguration) -> TemplateConfigur
         scratch_bytes=SCRATCH_BYTES,
         max_processes=configuration.max_processes,
         readable=(),
+        users=(users.first, users.count) if users else None,
     )
     return TemplateConfiguration(
         configuration.isolation, policy, configuration.preimport, tempfile.gettempdir()
     )
-
-
-async def _wait_or_kill(process: anyio.abc.Process) -> None:
-    with anyio.move_on_after(2):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
-        with anyio.move_on_after(2):
-            await process.wait()
-    await process.aclose()

@@ -8,13 +8,11 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp.local import memory, trees
-from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.sessions import Sessions
-    from aca_mcp.local.template_process import TemplateProcess
 
 _WATCH_SECONDS = 0.05
 """How often running sessions are measured: what one can take in between is its overshoot."""
@@ -26,11 +24,8 @@ _HOUSEKEEPING_SECONDS = 1.0
 class Watcher:
     """Ends sessions of a pool that use too much, or that nobody uses."""
 
-    def __init__(
-        self, sessions: Sessions, template: TemplateProcess, configuration: LocalPoolConfiguration
-    ) -> None:
+    def __init__(self, sessions: Sessions, configuration: LocalPoolConfiguration) -> None:
         self._sessions = sessions
-        self._template = template
         self._configuration = configuration
         self._running = anyio.Event()
 
@@ -70,7 +65,7 @@ class Watcher:
         limit = self._configuration.memory_bytes
         if memory.exceeds(kernel.pid, limit):
             return f"it used more than {limit // 2**20:,} MiB of memory"
-        if self._template.isolation is Isolation.NAMESPACES:
+        if not kernel.storage.is_absolute():
             return None  # its file systems have a size
         limit = self._configuration.disk_bytes
         if trees.size_of_tree(kernel.storage) > limit:

@@ -19,12 +19,13 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
         policy: what is allowed.
         storage: the session's own directory, where there are no namespaces; ``data``, ``tmp``
             and ``incoming`` are in it.
-        identity: the user and group to become, where root has no namespaces to give.
+        identity: the user and group to become, as the template's user namespace counts, where
+            root started the server.
     """
     # One signal reaches the whole group; without a PID namespace nothing else holds it together.
     os.setsid()
     if policy.isolation is Isolation.NAMESPACES:
-        namespaces.enter_session_namespaces(policy)
+        namespaces.enter_session_namespaces(policy, identity)
         writable = _WRITABLE_IN_NAMESPACES
     else:
         if identity is not None:

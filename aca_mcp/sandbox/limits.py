@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aca_mcp.sandbox.policy import SandboxPolicy
 
-MAX_OPEN_FILES = 1024
+MAX_OPEN_FILES = 640
+"""Of one process of a session.
+
+Lower than the server's and the template's, on purpose. Descriptors that lie unread in sockets are
+counted per user, and nobody may send more when there are more than the *sender's* limit
+(``too_many_unix_fds`` in the kernel). So sessions that share the server's user run into theirs
+while server and template still can send.
+"""
+
 NICENESS = 5
 """Sessions yield to the server, so that one that computes does not delay the others' calls."""
 
@@ -28,7 +36,6 @@ def limits_of(policy: SandboxPolicy) -> dict[int, int]:
         resource.RLIMIT_AS: 2 * policy.memory_bytes + 4 * 2**30,
         resource.RLIMIT_DATA: policy.memory_bytes,
         resource.RLIMIT_NPROC: policy.max_processes,
-        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
         resource.RLIMIT_FSIZE: policy.disk_bytes,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 64 * 1024,
@@ -41,7 +48,22 @@ def limits_of(policy: SandboxPolicy) -> dict[int, int]:
 def apply(policy: SandboxPolicy) -> None:
     """Put the limits in force. A lower hard limit of the host stays."""
     for kind, wanted in limits_of(policy).items():
-        _, hard = resource.getrlimit(kind)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(kind, (value, value))
+        _restrict(kind, wanted)
     os.nice(NICENESS)
+
+
+def restrict_descriptors() -> None:
+    """Put the limit of open files in force, apart from the others: see ``MAX_OPEN_FILES``."""
+    _restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+
+
+def allow_descriptors() -> None:
+    """Let this process have as many open files as it may. For those that hold sessions."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _restrict(kind: int, wanted: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(kind, (value, value))

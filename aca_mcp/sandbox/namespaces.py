@@ -6,25 +6,33 @@ The order of the steps carries the safety, and each raises ``OSError`` when the 
    them, by whoever can still see them (an interpreter may live where only root may look).
 2. They are attached below an empty tmpfs, which becomes the root; the old root is let go.
 3. Root gives its identity up for one that owns nothing on this machine.
-4. A user namespace with one identity in it is entered, with the others that a session must not
-   share; from here on every capability counts only inside.
-5. Each session gets a PID namespace and mounts, and then a user namespace of its own, which owns
-   none of the above: what it could do with capabilities in there would be nothing.
+4. A user namespace is entered, with the others that a session must not share; from here on every
+   capability counts only inside. In it are as many users as root's sessions need, or else only the
+   one who started the server.
+5. Each session gets a PID namespace and mounts, becomes a user of its own where there are several,
+   and then enters a user namespace of its own, which owns none of the above: what it could do with
+   capabilities in there would be nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aca_mcp.sandbox import syscalls
 from aca_mcp.sandbox.policy import DEVICES, SandboxPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 SESSION_ID = 1000
 """User and group inside a session's namespace."""
 
 UNPRIVILEGED_ID = 64_997
-"""User and group that root's sessions have outside: owner of nothing, in no user database.
+"""User and group of root's trials: owner of nothing, in no user database.
 
 Never 0: an owner of 0 could write ``/proc/sys`` with no capability at all.
 """
@@ -54,25 +62,35 @@ def enter_template_namespaces(policy: SandboxPolicy) -> None:
     The next child that it forks is the first process of their PID namespace.
     """
     if os.geteuid() == 0:
+        first, count = policy.users or (UNPRIVILEGED_ID, 1)
         syscalls.unshare(syscalls.CLONE_NEWNS)
         _build_root(policy)
-        become_unprivileged(UNPRIVILEGED_ID)
-        _enter_user_namespace(syscalls.CLONE_NEWNS)
+        with _mapped_from_outside(f"{SESSION_ID} {first} {count}"):
+            become_unprivileged(first)
+            syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     else:
         _enter_user_namespace(syscalls.CLONE_NEWNS)
         _build_root(policy)
     syscalls.unshare(_INSIDE & ~_shared_network(policy))
 
 
-def enter_session_namespaces(policy: SandboxPolicy) -> None:
-    """Give a forked session mounts and namespaces of its own. It is the first of its PIDs."""
+def enter_session_namespaces(policy: SandboxPolicy, identity: int | None) -> None:
+    """Give a forked session mounts and namespaces of its own. It is the first of its PIDs.
+
+    Args:
+        policy: what is allowed.
+        identity: the user to become, as the template's namespace counts; None for the same one.
+    """
     inside = _INSIDE & ~syscalls.CLONE_NEWPID & ~_shared_network(policy)
     syscalls.unshare(syscalls.CLONE_NEWNS | inside)
     syscalls.make_mounts_private()
     mount_proc()
-    _mount_tmpfs("/mnt", policy.disk_bytes, policy)
-    _mount_tmpfs("/tmp", policy.scratch_bytes, policy)
-    _mount_tmpfs("/dev/shm", policy.scratch_bytes, policy)
+    owner = SESSION_ID if identity is None else identity
+    _mount_tmpfs("/mnt", policy.disk_bytes, policy, owner)
+    _mount_tmpfs("/tmp", policy.scratch_bytes, policy, owner)
+    _mount_tmpfs("/dev/shm", policy.scratch_bytes, policy, owner)
+    if identity is not None:
+        _become(identity)
     _enter_user_namespace(0)
 
 
@@ -82,11 +100,16 @@ def mount_proc() -> None:
 
 
 def become_unprivileged(identity: int) -> None:
-    """Give up root for an identity without groups.
-
-    Changing it makes the kernel guard ``/proc/self`` as if a set-uid program ran, which is undone.
-    """
+    """Give up root for an identity without groups."""
     os.setgroups([])
+    _become(identity)
+
+
+def _become(identity: int) -> None:
+    """Change user and group.
+
+    That makes the kernel guard ``/proc/self`` as if a set-uid program ran, which is undone.
+    """
     os.setresgid(identity, identity, identity)
     os.setresuid(identity, identity, identity)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
@@ -99,6 +122,36 @@ def _enter_user_namespace(with_flags: int) -> None:
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{SESSION_ID} {uid} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{SESSION_ID} {gid} 1", encoding="ascii")
+
+
+@contextmanager
+def _mapped_from_outside(line: str) -> Generator[None]:
+    """Map users into the namespace that this process enters in the context.
+
+    More than one can be mapped only by a process that has not entered it: a child that waits.
+    """
+    reader, writer = os.pipe()
+    mapper = os.fork()
+    if mapper == 0:
+        os.close(writer)
+        inside = Path(f"/proc/{os.getppid()}")
+        try:
+            if os.read(reader, 1):
+                (inside / "setgroups").write_text("deny", encoding="ascii")
+                (inside / "uid_map").write_text(line, encoding="ascii")
+                (inside / "gid_map").write_text(line, encoding="ascii")
+                os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(reader)
+    try:
+        yield
+        os.write(writer, b".")
+    finally:
+        os.close(writer)
+        _, status = os.waitpid(mapper, 0)
+    if status != 0:
+        raise OSError(errno.EPERM, "the users of sessions could not be mapped")
 
 
 def _build_root(policy: SandboxPolicy) -> None:
@@ -162,7 +215,7 @@ def _below(root: Path, name: str) -> Path:
     return root / name.lstrip("/")
 
 
-def _mount_tmpfs(target: str, size: int, policy: SandboxPolicy) -> None:
+def _mount_tmpfs(target: str, size: int, policy: SandboxPolicy, owner: int) -> None:
     """Mount an empty directory that may be written, with what must stay readable put back in it.
 
     An interpreter may live below ``/tmp`` or ``/mnt``: a fresh clone does, or a drive of Windows.
@@ -170,7 +223,7 @@ def _mount_tmpfs(target: str, size: int, policy: SandboxPolicy) -> None:
     hidden = [name for name in policy.readable if name.startswith(f"{target}/")]
     trees = {name: syscalls.clone_tree(name) for name in sorted(hidden)}
     inodes = max(1024, size // 16384)
-    options = f"mode=700,size={size},nr_inodes={inodes},uid={SESSION_ID},gid={SESSION_ID}"
+    options = f"mode=700,size={size},nr_inodes={inodes},uid={owner},gid={owner}"
     syscalls.mount("tmpfs", target, syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
     for name, tree in trees.items():
         Path(name).mkdir(parents=True, exist_ok=True)
@@ -184,4 +237,4 @@ def _shared_network(policy: SandboxPolicy) -> int:
 
 def mount_template_scratch(policy: SandboxPolicy) -> None:
     """Give the template a ``/tmp`` to import with. Sessions cover it with theirs."""
-    _mount_tmpfs("/tmp", 64 * 2**20, policy)
+    _mount_tmpfs("/tmp", 64 * 2**20, policy, SESSION_ID)

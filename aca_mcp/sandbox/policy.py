@@ -37,6 +37,8 @@ class SandboxPolicy:
     """Processes and threads of one session."""
     readable: tuple[str, ...]
     """Absolute paths that sessions may read and execute from, all else does not exist."""
+    users: tuple[int, int] | None = None
+    """First and number of the users that root's template and its sessions are, one each."""
 
     def to_json(self) -> dict[str, object]:
         """As JSON values."""
@@ -48,6 +50,8 @@ class SandboxPolicy:
         values = dict(data)
         values["isolation"] = Isolation(str(values["isolation"]))
         values["readable"] = tuple(values["readable"])  # pyright: ignore[reportArgumentType] -- a JSON list, by the sentence above
+        if values["users"] is not None:
+            values["users"] = tuple(values["users"])  # pyright: ignore[reportArgumentType] -- likewise
         return cls(**values)  # pyright: ignore[reportArgumentType] -- likewise
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.pool import ExecutionStatus
+from aca_mcp.sandbox.limits import MAX_OPEN_FILES
 from tests.hostile.arena import DISK_MIB, MAX_PROCESSES, OUT_OF_DISK, OUT_OF_MEMORY
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ async def test_descriptors_run_out_for_the_session_alone(arena: Arena) -> None:
             "for descriptor in taken: os.close(descriptor)\n"
             "say([len(taken), name])"
         )
-        assert answer == [1020, "EMFILE"]
+        assert answer == [MAX_OPEN_FILES - 4, "EMFILE"]
         execution = await attacker.run(
             "taken = []\nwhile True: taken.append(os.open('/dev/null', os.O_RDONLY))"
         )

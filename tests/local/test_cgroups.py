@@ -13,7 +13,7 @@ import pytest
 from aca_mcp.local import cgroups
 from aca_mcp.local.cgroups import GroupLimits, SessionGroup, find_groups
 from aca_mcp.local.spawn import Spawner
-from aca_mcp.local.template_process import open_template
+from aca_mcp.local.templates import open_templates
 from tests.local.pools import configuration
 
 LIMITS = GroupLimits(memory=12_345_678, processes=17)
@@ -116,8 +116,8 @@ async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_pa
     """Also while the pool closes, when every wait is cancelled: nobody else knows of the group."""
     late = tmp_path / "late"
     late.mkdir()
-    async with open_template(configuration()) as template, anyio.create_task_group() as tasks:
-        kernel = await Spawner(template, LIMITS_OF_A_SESSION, tasks).spawn(ahead=False)
+    async with open_templates(configuration(), None) as found, anyio.create_task_group() as tasks:
+        kernel = await Spawner(found, None, LIMITS_OF_A_SESSION, tasks).spawn(ahead=False)
         await kernel.kill(None)
         with anyio.CancelScope() as closing:
             closing.cancel()

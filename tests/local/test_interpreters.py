@@ -94,8 +94,8 @@ async def test_a_template_that_ends_with_something_unread_is_heard(tmp_path: Pat
 
 async def test_what_is_no_interpreter_is_told_of() -> None:
     assert await refusal(python="/bin/false") == (
-        "The template process of local sessions (/bin/false) is gone: it ended without a word. "
-        "Every session is lost; restart the server."
+        "The template process of local sessions (/bin/false) is gone: it ended without a word; no "
+        "session was started. The next call starts another."
     )
 
 

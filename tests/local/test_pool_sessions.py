@@ -16,16 +16,18 @@ from aca_mcp.errors import (
     FileMissingError,
     FileTooLargeError,
     InvalidPathError,
-    PoolUnavailableError,
     StorageFullError,
 )
+from aca_mcp.local.kernel_process import TEMPLATE_ENDED
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (
     MEBIBYTE,
+    SLEEPING,
     configuration,
     content,
     descendants,
     download,
+    new_identifier,
     result_of,
     run,
     until,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.pool import OutputChunk
 
 
 # Life
@@ -114,17 +117,57 @@ async def test_a_ready_session_that_died_is_not_handed_out() -> None:
         assert execution.lost_before is None
 
 
-async def test_a_template_that_is_gone_is_said_so_with_what_to_do() -> None:
+async def kill_all(processes: set[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):  # the end of one is the end of others
+            os.kill(process, signal.SIGKILL)
+    await until(lambda: processes.isdisjoint(descendants()))
+
+
+async def test_a_template_that_ends_is_replaced_and_only_what_was_lost_is_said() -> None:
+    strangers = descendants()
+    async with open_local_pool(configuration(ready_sessions=1)) as pool:
+        for _ in range(2):
+            assert result_of(await run(pool, "first", "x = 1; x")) == "1"
+            await kill_all(descendants() - strangers)
+            first = await run(pool, "first", "'x' in globals()")
+            assert result_of(first) == "False"
+            assert first.started_session
+            assert first.lost_before == TEMPLATE_ENDED
+            newcomer = await run(pool, new_identifier(), "1")
+            assert newcomer.lost_before is None
+    assert descendants() <= strangers
+
+
+async def test_code_that_runs_when_the_template_ends_is_told_why_it_ended() -> None:
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
-        await run(pool, "first", "1")
-        for process in descendants() - strangers:
-            with suppress(ProcessLookupError):  # the end of one is the end of others
-                os.kill(process, signal.SIGKILL)
-        await until(lambda: descendants() <= strangers)
-        for _ in range(2):
-            with pytest.raises(PoolUnavailableError, match="Every session is lost; restart"):
-                await run(pool, "second", "1")
+        await pool.metadata()
+        (template,) = (
+            descendants("self")
+            - strangers
+            - {child for outer in descendants() - strangers for child in descendants(outer)}
+        )
+
+        def end_it(chunk: OutputChunk) -> None:
+            os.kill(template, signal.SIGKILL)
+
+        execution = await run(pool, "first", SLEEPING, on_output=end_it)
+        assert execution.session_lost == TEMPLATE_ENDED
+        assert result_of(await run(pool, "first", "1")) == "1"
+
+
+async def test_an_answer_that_came_too_late_is_not_taken_for_another() -> None:
+    """Whoever asked gave up; the session that was forked for it ends."""
+    strangers = descendants()
+    async with open_local_pool(configuration()) as pool:
+        await pool.metadata()
+        template = len(descendants() - strangers)
+        for milliseconds in (0, 1, 2, 4, 8, 16):
+            with anyio.move_on_after(milliseconds / 1000):
+                await run(pool, new_identifier(), "1")
+        assert result_of(await run(pool, "first", "1")) == "1"
+        await until(lambda: len(descendants() - strangers) <= template + 6)
 
 
 # Files

@@ -83,7 +83,7 @@ def test_requests_wait_for_the_imports_unless_somebody_is_in_a_hurry(
     """The hurry may come ahead of the request that it is for."""
     ours, theirs = connection
     server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
-    _request(ours, op="packages")
+    _request(ours, op="packages", id=1)
     server.answer_if_hurried()
     ours.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -122,7 +122,7 @@ def test_a_fork_that_the_system_refuses_is_told_of(
 
     monkeypatch.setattr(os, "fork", refuse)
     reader, writer = os.pipe()
-    message = SessionRequest("", None, ahead=False).to_message()
+    message = {**SessionRequest("", None, ahead=False).to_message(), "id": 1}
     socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
     _request(ours, op="hurry")
     os.close(writer)
@@ -145,11 +145,11 @@ def test_a_session_that_ended_is_let_go_with_its_status(
         time.sleep(60)
     os.kill(killed, signal.SIGKILL)
 
-    _request(ours, op="reap", pid=killed)
+    _request(ours, op="reap", id=1, pid=killed)
     _request(ours, op="hurry")
     server.answer_if_hurried()
 
-    assert _message(ours) == {"status": -signal.SIGKILL}
+    assert _message(ours) == {"id": 1, "status": -signal.SIGKILL}
 
 
 def test_a_template_imports_draws_and_ends_with_its_connection(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_template_imports_draws_and_ends_with_its_connection(tmp_path: Path) -
         heard: list[dict[str, object]] = []
 
         def supervise() -> None:
-            _request(ours, op="packages")  # answered when the imports are done
+            _request(ours, op="packages", id=1)  # answered when the imports are done
             heard.extend((_message(ours), _message(ours)))
             ours.shutdown(socket.SHUT_WR)
 

@@ -31,30 +31,44 @@ def test_what_the_policy_says_becomes_limits() -> None:
     assert found[resource.RLIMIT_NPROC] == 7
     assert found[resource.RLIMIT_FSIZE] == 12345
     assert found[resource.RLIMIT_CORE] == 0
-    assert found[resource.RLIMIT_NOFILE] == MAX_OPEN_FILES
 
 
 def test_limits_are_put_in_force_and_lower_ones_of_the_host_stay() -> None:
     program = """
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**22))
     policy = SandboxPolicy.from_json(arguments["policy"])
     nice = os.nice(0)
     limits.apply(policy)
     held = {
         name: resource.getrlimit(getattr(resource, name))
-        for name in ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_DATA", "RLIMIT_FSIZE")
+        for name in ("RLIMIT_CORE", "RLIMIT_DATA", "RLIMIT_FSIZE")
     }
     print(json.dumps([held, os.nice(0) - nice]))
     """
     assert run(program, policy=POLICY.to_json()) == [
         {
-            "RLIMIT_NOFILE": [200, 200],
             "RLIMIT_CORE": [0, 0],
             "RLIMIT_DATA": [2**30, 2**30],
-            "RLIMIT_FSIZE": [2**24, 2**24],
+            "RLIMIT_FSIZE": [2**22, 2**22],
         },
         NICENESS,
     ]
+
+
+def test_open_files_are_limited_apart_from_the_rest_and_the_holders_have_all_they_may() -> None:
+    """The frame that says that a session is ready carries one, which must not count as too many."""
+    program = """
+    limits.apply(SandboxPolicy.from_json(arguments["policy"]))
+    found = [resource.getrlimit(resource.RLIMIT_NOFILE)[1]]
+    limits.allow_descriptors()
+    found += resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits.restrict_descriptors()
+    found += resource.getrlimit(resource.RLIMIT_NOFILE)
+    print(json.dumps(found))
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    held = min(hard, MAX_OPEN_FILES)
+    assert run(program, policy=POLICY.to_json()) == [hard, hard, hard, held, held]
 
 
 def test_memory_past_the_limit_is_an_ordinary_error_of_the_code() -> None:
