@@ -56,7 +56,7 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.serve import serve
 
         return serve(settings)
-    if command == "exec":
+    if command in {"exec", "repl"}:
         from aca_mcp.cli.exec import execute, request_from
 
         return execute(settings, request_from(parsed))
