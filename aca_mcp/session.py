@@ -17,7 +17,7 @@ import dataclasses
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Self
 
@@ -71,7 +71,12 @@ class PythonSession:
     """
 
     def __init__(
-        self, pool: SessionPool, *, identifier: str | None = None, existing: bool = False
+        self,
+        pool: SessionPool,
+        *,
+        identifier: str | None = None,
+        existing: bool = False,
+        before_allocating: Callable[[], None] = lambda: None,
     ) -> None:
         """Describe a session; nothing is allocated yet.
 
@@ -81,6 +86,8 @@ class PythonSession:
                 an identifier can use its session.
             existing: the session was used before, elsewhere; if it turns out to be new, what was
                 in it is lost, and the result says so.
+            before_allocating: called before the pool is asked for a session that it does not have
+                yet. What it raises, a ``SessionPoolError``, leaves the operation undone.
 
         Raises:
             InvalidRequestError: the identifier is not one that pools take.
@@ -89,6 +96,7 @@ class PythonSession:
         self._identifier = check_identifier(identifier or _new_identifier())
         # The pool has been asked for the session: there may be one to stop.
         self._touched = existing
+        self._before_allocating = before_allocating
         self._used = existing  # the session has existed: if it is new again, state was lost
         self._released: str | None = None  # why it was ended while nobody used it
         self._running = 0
@@ -308,8 +316,9 @@ class PythonSession:
         The session gets a new identifier, and the old one is never used again. The new session
         is there even where stopping the old one fails.
         """
+        self._see_open()
         old, touched = self._identifier, self._touched
-        self._use()
+        self._used_at = time.monotonic()
         self._identifier = _new_identifier()
         self._touched = self._used = False
         self._released = None
@@ -343,9 +352,14 @@ class PythonSession:
             self._touched = False
             await self._stop(self._identifier, within_seconds)
 
-    def _use(self) -> str:
+    def _see_open(self) -> None:
         if self._closed:
             raise SessionLostError("This session was closed. Open a new one.")
+
+    def _use(self) -> str:
+        self._see_open()
+        if not self._touched:
+            self._before_allocating()
         self._touched = True
         self._used_at = time.monotonic()
         return self._identifier

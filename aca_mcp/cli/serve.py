@@ -35,6 +35,8 @@ _logger = logging.getLogger(__name__)
 _DESCRIPTORS = 128
 """Of the server itself: what it imports, reads and asks others."""
 _DESCRIPTORS_OF_A_SESSION = 12
+_SESSIONS_OF_AZURE = 100
+"""Of one principal, where nothing else was chosen."""
 
 
 def serve(settings: Settings) -> int:
@@ -119,6 +121,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
         allowed_origins=_names(settings.allowed_origins),
         max_connections=listener.max_connections,
         max_request_bytes=settings.max_request_mib << 20,
+        max_connections_per_principal=settings.max_connections_per_principal,
         max_concurrent_calls=settings.max_concurrent_calls,
         max_calls_per_minute=settings.max_calls_per_minute,
         public_url=settings.public_url,
@@ -141,6 +144,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
             audits=settings.audit_log,
             secret=secret or None,
             idle_seconds=settings.session_idle_seconds,
+            sessions_per_principal=_session_share(settings, is_alone=who is None),
             shutdown_seconds=settings.shutdown_seconds,
         )
 
@@ -162,6 +166,17 @@ def _max_connections(settings: Settings) -> int:
             settings.max_connections,
         )
     return possible
+
+
+def _session_share(settings: Settings, *, is_alone: bool) -> int | None:
+    from aca_mcp.server.http.limits import share_of
+
+    if is_alone:
+        return None
+    wanted = settings.max_sessions_per_principal
+    if settings.pool_kind == "azure":  # which does not tell how many there are
+        return wanted or _SESSIONS_OF_AZURE
+    return share_of(settings.local_max_concurrent_sessions, wanted)
 
 
 def _options(settings: Settings) -> ServerOptions:

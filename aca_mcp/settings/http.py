@@ -46,6 +46,17 @@ class HttpSettings(BaseSettings):
     max_connections: Annotated[
         int, Field(ge=1, le=100_000, description="Connections served at once, on HTTP.")
     ] = 1000
+    max_connections_per_principal: Annotated[
+        int | None,
+        Field(ge=1, description="On HTTP; unset for half of the connections."),
+    ] = None
+    max_sessions_per_principal: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="On HTTP; unset for half of the local pool, or 100 of an Azure pool.",
+        ),
+    ] = None
     request_seconds: Annotated[
         float,
         Field(gt=0, le=600, description="For a request to arrive, on HTTP; large ones get longer."),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from aca_mcp.server.auth.authentication import Authentication
+    from aca_mcp.server.sessions.client_sessions import Sessions
     from tests.http.clients import Era, Transport
     from tests.toy_pool import ToyPool
 
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 class Running:
     """A server of a test's own, in this process."""
 
-    def __init__(self, address: str, app: HttpApp, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, address: str, app: HttpApp, http: httpx.AsyncClient, sessions: Sessions
+    ) -> None:
         self.address = address
         self.app = app
         self.http = http
+        self.sessions = sessions
 
 
 @pytest.fixture(scope="session")
@@ -63,15 +67,21 @@ def serve(toy_pool: ToyPool) -> Serve:
         authentication: Authentication | None = None,
         secret: bytes | None = None,
         idle_seconds: float = 3600,
+        sessions_per_principal: int | None = None,
         **options: Any,
     ) -> AsyncGenerator[Running]:
         chosen = replace(HttpOptions(sse_path="/sse"), **options)
         async with (
-            open_sessions(toy_pool, secret=secret, idle_seconds=idle_seconds) as sessions,
+            open_sessions(
+                toy_pool,
+                secret=secret,
+                idle_seconds=idle_seconds,
+                per_principal=sessions_per_principal,
+            ) as sessions,
             open_http_app(sessions, ServerOptions(), chosen, authentication=authentication) as app,
             served(app) as address,
             httpx.AsyncClient(base_url=address, timeout=10) as http,
         ):
-            yield Running(address, app, http)
+            yield Running(address, app, http, sessions)
 
     return running

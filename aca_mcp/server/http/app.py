@@ -26,7 +26,7 @@ from aca_mcp.server.app import create_server
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
-from aca_mcp.server.http.limits import Limits, LimitsMiddleware
+from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.metrics import metrics_endpoint
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
@@ -71,6 +71,8 @@ class HttpOptions:
     allowed_origins: frozenset[str] = frozenset()
     max_connections: int = 1000
     max_request_bytes: int = 6 << 20
+    max_connections_per_principal: int | None = None
+    """None for half of them. Only where clients say who they are."""
     max_concurrent_calls: int = 100
     """Of one principal."""
     max_calls_per_minute: int = 6000
@@ -137,7 +139,10 @@ async def open_http_app(
         make_server: takes what ``create_server`` takes.
     """
     health, in_flight = Health(sessions.pool), InFlight()
-    limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute)
+    share = http.max_connections  # of whoever calls, where they are not told apart
+    if authentication is not None:
+        share = share_of(http.max_connections, http.max_connections_per_principal)
+    limits = Limits(http.max_concurrent_calls, http.max_calls_per_minute, share)
     links = Links(
         sessions.derive_key("transfer links"), lifetime_seconds=http.transfer_link_seconds
     )
@@ -145,14 +150,16 @@ async def open_http_app(
     routes: list[BaseRoute] = []
     async with AsyncExitStack() as stack:
         if http.http_path is not None:
+            connections = HttpConnections(sessions, principal)
             server = make_server(
                 sessions,
                 options,
                 principal=principal,
-                http=HttpConnections(sessions),
+                http=connections,
                 links=offer,
                 audit=audit,
             )
+            server.lowlevel.middleware.append(connections.begin)
             manager = StreamableHTTPSessionManager(
                 server.lowlevel,
                 session_idle_timeout=sessions.idle_seconds,
@@ -190,7 +197,14 @@ async def open_http_app(
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),
             *([authentication.middleware(open_paths=open_paths)] if authentication else []),
-            Middleware(LimitsMiddleware, limits, principal),
+            Middleware(
+                LimitsMiddleware,
+                limits,
+                principal,
+                connections=sessions.connections_of,
+                http_path=http.http_path,
+                sse_path=http.sse_path,
+            ),
         ]
         asgi = Starlette(
             routes=routes, middleware=middleware, exception_handlers={Exception: _failed}

@@ -1,4 +1,4 @@
-"""How much one principal may ask at once and in a minute.
+"""How much one principal may ask at once and in a minute, and hold of what all share.
 
 A principal without limits could take every session and every connection from the others.
 """
@@ -6,16 +6,20 @@ A principal without limits could take every session and every connection from th
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MINUTE = 60.0
 
@@ -23,8 +27,24 @@ _MINUTE = 60.0
 @dataclass(slots=True)
 class _Use:
     running: int = 0
+    streams: int = 0
+    opening: int = 0
+    """Connections that are not counted yet where they are kept."""
     empty_at: float = 0.0
     """When what was asked for will have been paid off, at the allowed pace (GCRA)."""
+
+
+def share_of(total: int, wanted: int | None) -> int:
+    """How much of something one of several principals may hold.
+
+    Args:
+        total: how much there is.
+        wanted: what a user chose; None for half.
+
+    Returns:
+        At least one, and otherwise less than all, so that others find something.
+    """
+    return max(1, min(total // 2 if wanted is None else wanted, total - 1))
 
 
 class TooMuchError(Exception):
@@ -42,6 +62,8 @@ class Limits:
 
     concurrent: int
     per_minute: int
+    connections: int
+    """That one may hold at once: streams, and connections of the handshake era, each."""
     clock: Callable[[], float] = time.monotonic
     _uses: dict[str, _Use] = field(default_factory=dict[str, _Use])
 
@@ -53,7 +75,7 @@ class Limits:
             TooMuchError: it is one too many.
         """
         now = self.clock()
-        use = self._uses.setdefault(principal, _Use())
+        use = self._use(principal)
         ahead = max(use.empty_at - now, 0.0)
         step = _MINUTE / self.per_minute
         if ahead + step > _MINUTE:
@@ -71,10 +93,57 @@ class Limits:
             use.running -= 1
             self._forget_idle()
 
+    @contextmanager
+    def one_stream(self, principal: str) -> Generator[None]:
+        """Count a response that stays open, for as long as the block lasts.
+
+        Raises:
+            TooMuchError: it is one too many.
+        """
+        use = self._use(principal)
+        self._see_share(use.streams)
+        use.streams += 1
+        try:
+            yield
+        finally:
+            use.streams -= 1
+            self._forget_idle()
+
+    @contextmanager
+    def one_opening(self, principal: str, held: int) -> Generator[None]:
+        """Count a connection that is being opened, until it is counted among those held.
+
+        Raises:
+            TooMuchError: it is one too many.
+        """
+        use = self._use(principal)
+        self._see_share(held + use.opening)
+        use.opening += 1
+        try:
+            yield
+        finally:
+            use.opening -= 1
+            self._forget_idle()
+
+    def _use(self, principal: str) -> _Use:
+        return self._uses.setdefault(principal, _Use())
+
+    def _see_share(self, held: int) -> None:
+        if held >= self.connections:
+            raise TooMuchError(
+                f"More than {self.connections} connections at once "
+                "(ACA_MCP_MAX_CONNECTIONS_PER_PRINCIPAL). End one of them.",
+                5,
+            )
+
     def _forget_idle(self) -> None:
         # Whoever is let in has an entry, and nobody is let in without limits: there are few.
         now = self.clock()
-        for principal in [name for name, use in self._uses.items() if not use.running]:
+        for principal in [
+            name
+            for name, use in self._uses.items()
+            if not (use.running or use.streams or use.opening)
+        ]:
             if self._uses[principal].empty_at <= now:
                 del self._uses[principal]
 
@@ -82,20 +151,41 @@ class Limits:
 class LimitsMiddleware:
     """Answers 429 for the app where a principal asks for too much."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, principal: Callable[[], str]) -> None:
-        """Limit an app; ``principal`` tells who makes the request that is being served."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        principal: Callable[[], str],
+        *,
+        connections: Callable[[str], int],
+        http_path: str | None,
+        sse_path: str | None,
+    ) -> None:
+        """Limit an app.
+
+        Args:
+            app: what is limited.
+            limits: what each principal may.
+            principal: who makes the request that is being served.
+            connections: how many of the handshake era a principal holds.
+            http_path: of streamable HTTP, where a client of that era opens them.
+            sse_path: of SSE.
+        """
         self._app = app
         self._limits = limits
         self._principal = principal
+        self._connections = connections
+        self._http_path = http_path
+        self._streams = {path for path in (http_path, sse_path) if path is not None}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Only what asks for work is counted, not streams that wait."""
-        if scope["type"] != "http" or scope["method"] not in {"POST", "PUT"}:
+        """Serve one request."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            with self._limits.one_more(self._principal()):
-                await self._app(scope, receive, send)
+            with ExitStack() as counted:
+                await self._app(scope, receive, self._counted(scope, send, counted))
         except TooMuchError as error:
             response = PlainTextResponse(
                 f"{error} Wait as long as Retry-After says, then try again.",
@@ -103,3 +193,29 @@ class LimitsMiddleware:
                 {"Retry-After": str(error.retry_after_seconds)},
             )
             await response(scope, receive, send)
+
+    def _counted(self, scope: Scope, send: Send, counted: ExitStack) -> Send:
+        method, path, principal = scope["method"], scope["path"], self._principal()
+        if method in {"POST", "PUT"}:
+            counted.enter_context(self._limits.one_more(principal))
+        elif method == "GET" and path in self._streams:
+            counted.enter_context(self._limits.one_stream(principal))
+        if method != "POST" or path != self._http_path or not _opens(Headers(scope=scope)):
+            return send
+        held = self._connections(principal)
+        opening = counted.enter_context(ExitStack())
+        opening.enter_context(self._limits.one_opening(principal, held))
+
+        async def send_and_see(message: Message) -> None:
+            opening.close()  # whatever the answer is: if it is a connection, that is held now
+            await send(message)
+
+        return send_and_see
+
+
+def _opens(headers: Headers) -> bool:
+    """Whether the SDK makes a connection for a request: what is not of a later era, and of none."""
+    version = headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    return MCP_SESSION_ID_HEADER not in headers and (
+        version is None or version in HANDSHAKE_PROTOCOL_VERSIONS
+    )

@@ -57,6 +57,7 @@ async def serve_http(
     audits: bool,
     secret: bytes | None,
     idle_seconds: float,
+    sessions_per_principal: int | None,
     shutdown_seconds: float,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Says on stderr where, once it listens.
@@ -72,6 +73,7 @@ async def serve_http(
         audits: each call of a tool is told to the audit log.
         secret: what handles are made with, shared among replicas; None for one of this process.
         idle_seconds: a session that nobody uses for so long is ended.
+        sessions_per_principal: of the pool, that one client may have at once; None for all.
         shutdown_seconds: for running calls to finish.
 
     Raises:
@@ -85,7 +87,12 @@ async def serve_http(
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             async with (
-                open_sessions(pool, secret=secret, idle_seconds=idle_seconds) as sessions,
+                open_sessions(
+                    pool,
+                    secret=secret,
+                    idle_seconds=idle_seconds,
+                    per_principal=sessions_per_principal,
+                ) as sessions,
                 open_http_app(
                     sessions,
                     options,

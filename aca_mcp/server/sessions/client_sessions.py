@@ -76,6 +76,7 @@ class Sessions:
         *,
         secret: bytes | None = None,
         idle_seconds: float = MAX_IDLE_SECONDS,
+        per_principal: int | None = None,
     ) -> None:
         """Describe them; nothing is allocated before it is used.
 
@@ -85,19 +86,23 @@ class Sessions:
             secret: what handles are made with. Servers that share it serve each other's handles;
                 None makes handles that are good in this process alone.
             idle_seconds: a session is ended when nobody has used it for so long.
+            per_principal: sessions of the pool that one client may have at once; None for as many
+                as there are.
         """
         self.pool = pool
         self.tasks = tasks
         self.idle_seconds = idle_seconds
         self.is_alone = secret is None
         """No other server can be using what is idle here."""
+        self._per_principal = per_principal
         self._secret = secret or secrets.token_bytes(32)
         self._own: set[OpenSession] = set()
         self._by_handle: dict[str, OpenSession] = {}
 
     def open_own(self, principal: str) -> OpenSession:
         """A session that belongs to a connection. Give it back with ``end``."""
-        session = OpenSession(PythonSession(self.pool), self.idle_seconds, principal)
+        python = PythonSession(self.pool, before_allocating=partial(self._see_share, principal))
+        session = OpenSession(python, self.idle_seconds, principal)
         self._own.add(session)
         return session
 
@@ -113,6 +118,10 @@ class Sessions:
                 "restart_session empties it."
             )
         return self._add(principal, new_handle(self._secret, principal))
+
+    def connections_of(self, principal: str) -> int:
+        """How many connections a client has."""
+        return sum(each.principal == principal for each in self._own)
 
     def by_handle(self, principal: str) -> list[OpenSession]:
         """A client's sessions by handle."""
@@ -210,10 +219,28 @@ class Sessions:
 
     def _add(self, principal: str, handle: str, *, existing: bool = False) -> OpenSession:
         identifier = derive_identifier(self._secret, principal, handle)
-        python = PythonSession(self.pool, identifier=identifier, existing=existing)
+        if existing:
+            self._see_share(principal)
+        python = PythonSession(
+            self.pool,
+            identifier=identifier,
+            existing=existing,
+            before_allocating=partial(self._see_share, principal),
+        )
         session = OpenSession(python, self.idle_seconds, principal, handle)
         self._by_handle[handle] = session
         return session
+
+    def _see_share(self, principal: str) -> None:
+        if self._per_principal is None:
+            return
+        held = sum(each.principal == principal and each.python.is_allocated for each in self._all())
+        if held >= self._per_principal:
+            raise PoolFullError(
+                f"This client has {held} sessions, as many as one may have "
+                "(ACA_MCP_MAX_SESSIONS_PER_PRINCIPAL). Use one of them, which restart_session "
+                "empties, or end a connection. Nothing was executed."
+            )
 
     async def _attend_to(self, session: OpenSession) -> None:
         if session.python.idle_seconds < session.idle_seconds:
@@ -231,11 +258,17 @@ class Sessions:
 
 @asynccontextmanager
 async def open_sessions(
-    pool: SessionPool, *, secret: bytes | None = None, idle_seconds: float = MAX_IDLE_SECONDS
+    pool: SessionPool,
+    *,
+    secret: bytes | None = None,
+    idle_seconds: float = MAX_IDLE_SECONDS,
+    per_principal: int | None = None,
 ) -> AsyncGenerator[Sessions]:
     """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
     async with anyio.create_task_group() as tasks:
-        sessions = Sessions(pool, tasks, secret=secret, idle_seconds=idle_seconds)
+        sessions = Sessions(
+            pool, tasks, secret=secret, idle_seconds=idle_seconds, per_principal=per_principal
+        )
         tasks.start_soon(sessions.keep)
         try:
             yield sessions

@@ -12,7 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp.server.connection import Connection
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp.server.mcpserver import Context
 
     from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
@@ -21,12 +24,26 @@ if TYPE_CHECKING:
 class HttpConnections:
     """Which session belongs to which connection."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        """Begin with no connection."""
+    def __init__(self, sessions: Sessions, principal: Callable[[], str]) -> None:
+        """Begin with no connection.
+
+        Args:
+            sessions: of all clients.
+            principal: who makes the request that is being served.
+        """
         self._sessions = sessions
+        self._principal = principal
         self._own: dict[str, OpenSession] = {}
 
-    def own_session(self, context: Context[Any], principal: str) -> OpenSession | None:
+    async def begin(self, ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        """Count a connection from its first message on; a middleware of the SDK."""
+        if ctx.method == "initialize":
+            self.own_session(ctx, self._principal())
+        return await call_next(ctx)
+
+    def own_session(
+        self, context: Context[Any] | ServerRequestContext[Any], principal: str
+    ) -> OpenSession | None:
         """The session of the connection that a call came by; None if it came by none."""
         # The SDK's public context does not lead to its public Connection, which alone tells when
         # a connection ends.

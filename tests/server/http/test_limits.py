@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.http.limits import Limits, TooMuchError
+from aca_mcp.server.http.limits import Limits, TooMuchError, share_of
 from aca_mcp.server.in_flight import InFlight
 
 
@@ -34,7 +34,7 @@ def ask(limits: Limits, principal: str = "ann") -> bool:
 
 def test_a_minute_has_its_allowance_and_no_more() -> None:
     clock = Clock()
-    limits = Limits(concurrent=5, per_minute=10, clock=clock)
+    limits = Limits(concurrent=5, per_minute=10, connections=1, clock=clock)
     assert [ask(limits) for _ in range(11)] == [True] * 10 + [False]
     clock.now += 6
     assert [ask(limits) for _ in range(2)] == [True, False]
@@ -43,14 +43,14 @@ def test_a_minute_has_its_allowance_and_no_more() -> None:
 
 
 def test_principals_do_not_pay_for_each_other() -> None:
-    limits = Limits(concurrent=1, per_minute=1, clock=Clock())
+    limits = Limits(concurrent=1, per_minute=1, connections=1, clock=Clock())
     assert ask(limits, "ann")
     assert not ask(limits, "ann")
     assert ask(limits, "bob")
 
 
 def test_at_once_there_are_so_many() -> None:
-    limits = Limits(concurrent=2, per_minute=1000, clock=Clock())
+    limits = Limits(concurrent=2, per_minute=1000, connections=1, clock=Clock())
     with ExitStack() as running:
         for _ in range(2):
             running.enter_context(limits.one_more("ann"))
@@ -63,7 +63,7 @@ def test_at_once_there_are_so_many() -> None:
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 20))
 def test_no_window_of_a_minute_has_twice_the_allowance(waits: list[float], per_minute: int) -> None:
     clock = Clock()
-    limits = Limits(concurrent=1, per_minute=per_minute, clock=clock)
+    limits = Limits(concurrent=1, per_minute=per_minute, connections=1, clock=clock)
     let_in: list[float] = []
     for wait in waits:
         clock.now += wait
@@ -73,9 +73,31 @@ def test_no_window_of_a_minute_has_twice_the_allowance(waits: list[float], per_m
         assert sum(begin <= time < begin + 60 for time in let_in) <= 2 * per_minute
 
 
+@pytest.mark.parametrize(
+    ("total", "wanted", "share"),
+    [(10, None, 5), (10, 3, 3), (10, 10, 9), (10, 1000, 9), (2, None, 1), (1, None, 1), (1, 5, 1)],
+)
+def test_a_share_leaves_something_for_others(total: int, wanted: int | None, share: int) -> None:
+    assert share_of(total, wanted) == share
+
+
+def test_streams_and_connections_are_held_to_the_share() -> None:
+    limits = Limits(concurrent=9, per_minute=1000, connections=2, clock=Clock())
+    with ExitStack() as held:
+        held.enter_context(limits.one_stream("ann"))
+        held.enter_context(limits.one_stream("ann"))
+        held.enter_context(limits.one_opening("ann", 1))
+        for one_more in (limits.one_stream("ann"), limits.one_opening("ann", 1)):
+            with pytest.raises(TooMuchError, match="MAX_CONNECTIONS_PER_PRINCIPAL"), one_more:
+                pass
+        held.enter_context(limits.one_stream("bob"))
+    with limits.one_stream("ann"), limits.one_opening("ann", 1):
+        pass
+
+
 def test_whoever_is_idle_is_forgotten() -> None:
     clock = Clock()
-    limits = Limits(concurrent=1, per_minute=60, clock=clock)
+    limits = Limits(concurrent=1, per_minute=60, connections=1, clock=clock)
     for number in range(100):
         ask(limits, f"principal {number}")
         clock.now += 2

@@ -215,7 +215,7 @@ async def moving(
     async with open_sessions(pool) as sessions:
         name = sessions.link_name(sessions.open_own("ann"))
         transfers = Transfers(
-            sessions, links, Limits(1, 60), in_flight, stall_seconds=stall_seconds
+            sessions, links, Limits(1, 60, 1), in_flight, stall_seconds=stall_seconds
         )
         async with served(TransfersMiddleware(Starlette(), transfers)) as address:
             yield f"{address}/files/{links.make(Link('ann', name, 'x', direction))}", in_flight
