@@ -66,7 +66,7 @@ _ERROR = "error.type"
 def observed(
     pool: SessionPool,
     *,
-    kind: Literal["local", "azure"],
+    kind: Literal["local", "wasm", "azure"],
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> SessionPool:

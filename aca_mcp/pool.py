@@ -219,7 +219,7 @@ class SessionInfo:
 class PoolMetadata:
     """What a pool's sessions are."""
 
-    kind: Literal["local", "azure"]
+    kind: Literal["local", "wasm", "azure"]
     runtime: str
     """Such as ``Python 3.12.7``, or ``Python`` where the pool does not tell."""
     packages: tuple[Package, ...]

@@ -1,4 +1,4 @@
-"""Opens the session pool that the settings choose: the only module that knows both kinds."""
+"""Opens the session pool that the settings choose: the only module that knows the kinds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import Settings
+    from aca_mcp.wasm.configuration import WasmPoolConfiguration
+    from aca_mcp.wasm.preparing import Preparation
 
 
 _log = logging.getLogger(__name__)
@@ -35,16 +37,52 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         async with open_azure_pool(azure_configuration(settings)) as pool:
             yield pool
         return
-    if not sys.platform.startswith("linux"):
+    if settings.pool_kind == "wasm":
+        async with _open_wasm_pool(settings) as pool:
+            yield pool
+        return
+    if sys.platform != "linux":
         raise PoolUnavailableError(
-            "The local pool needs Linux. Use Linux in a virtual machine (WSL on Windows) or in a "
-            "container."
+            "The local pool needs Linux. Use the wasm pool (ACA_MCP_POOL=wasm), or Linux in a "
+            "virtual machine (WSL on Windows) or in a container."
         )
     from aca_mcp.local.pool import open_local_pool
 
     _warn_of_openings(settings)
     async with open_local_pool(local_configuration(settings)) as pool:
         yield ErrorBoundary(pool)
+
+
+_NO_WASM = "The wasm pool needs the extra wasm. Install it with: pip install 'aca-mcp[wasm]'"
+
+
+@asynccontextmanager
+async def _open_wasm_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
+    try:
+        from aca_mcp.wasm.pool import open_wasm_pool
+
+        configuration = wasm_configuration(settings)
+    except ImportError as error:
+        raise PoolUnavailableError(_NO_WASM) from error
+    async with open_wasm_pool(configuration) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def open_wasm_preparation(settings: Settings) -> AsyncGenerator[Preparation]:
+    """Make what a wasm pool makes once on a machine, without the pool.
+
+    Raises:
+        PoolUnavailableError: this version does not have the pool.
+    """
+    try:
+        from aca_mcp.wasm.preparing import open_preparation
+
+        configuration = wasm_configuration(settings)
+    except ImportError as error:
+        raise PoolUnavailableError(_NO_WASM) from error
+    async with open_preparation(configuration) as preparation:
+        yield preparation
 
 
 def azure_configuration(settings: Settings) -> AzurePoolConfiguration:
@@ -93,6 +131,29 @@ def local_configuration(settings: Settings) -> LocalPoolConfiguration:
         memory_bytes=settings.local_memory_mib * mebibyte,
         disk_bytes=settings.local_disk_mib * mebibyte,
         max_processes=settings.local_max_processes,
+        max_output_bytes=settings.local_max_output_kib * 1024,
+        max_file_bytes=settings.local_max_file_mib * mebibyte,
+    )
+
+
+def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
+    """What a wasm pool is told of the settings: those of local sessions, as far as they apply."""
+    from platformdirs import user_cache_path
+
+    from aca_mcp.wasm.configuration import MAX_MEMORY_BYTES, WasmPoolConfiguration
+
+    mebibyte = 2**20
+    return WasmPoolConfiguration(
+        cache_directory=settings.wasm_cache_dir
+        or user_cache_path("aca-mcp", appauthor=False) / "wasm",
+        preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
+        ready_sessions=settings.local_ready_sessions,
+        max_concurrent_sessions=settings.local_max_concurrent_sessions,
+        cooldown_seconds=settings.local_cooldown_seconds,
+        max_timeout_seconds=settings.local_max_timeout_seconds,
+        interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
+        memory_bytes=min(settings.local_memory_mib * mebibyte, MAX_MEMORY_BYTES),
+        disk_bytes=settings.local_disk_mib * mebibyte,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,
     )

@@ -94,7 +94,7 @@ def test_an_interpreter_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
     [
         (
             {"pool": "lokal"},
-            "--pool must be 'auto', 'local' or 'azure'; without it the value is auto.",
+            "--pool must be 'auto', 'local', 'wasm' or 'azure'; without it the value is auto.",
         ),
         (
             {"local_memory_mib": "1"},

@@ -56,7 +56,7 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.serve import serve
 
         return serve(settings)
-    if command in {"exec", "repl"}:
+    if command == "exec":
         from aca_mcp.cli.exec import execute, request_from
 
         return execute(settings, request_from(parsed))
@@ -70,6 +70,10 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.install import request_from as install_request_from
 
         return install(settings, install_request_from(parsed))
+    if command == "warm":
+        from aca_mcp.cli.warm import warm
+
+        return warm(settings)
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)

@@ -71,7 +71,7 @@ class CommandLine:
             dest="command", required=True, metavar="command"
         )
         self._commands: dict[str, Parser] = {}
-        for add in (_serve, _exec, _repl, _emulator, _install, _uninstall, _doctor):
+        for add in (_serve, _exec, _emulator, _install, _uninstall, _warm, _doctor):
             add(self)
 
     def command(self, name: str, summary: str, *, takes: str = "") -> Parser:
@@ -199,27 +199,9 @@ def _exec(line: CommandLine) -> None:
     parser.add_argument(
         "code",
         metavar="CODE|SCRIPT",
-        nargs="?",
         help="Python, a script's path, or - for what stdin has.",
     )
-    parser.add_argument(
-        "--interactive",
-        "-i",
-        action="store_true",
-        help="Go on with the session at a prompt, as aca-mcp repl does.",
-    )
     _add_file_flags(parser)
-    line.add_settings(
-        parser,
-        without={*SERVING_FIELDS, *RESULT_FIELDS},
-        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
-    )
-
-
-def _repl(line: CommandLine) -> None:
-    parser = line.command("repl", "Work in one session at a prompt, with history and completion.")
-    _add_file_flags(parser)
-    parser.set_defaults(code=None, interactive=True)
     line.add_settings(
         parser,
         without={*SERVING_FIELDS, *RESULT_FIELDS},
@@ -241,12 +223,6 @@ def _add_file_flags(parser: Parser) -> None:
         default=[],
         metavar="PATH",
         help="Copy this file of the session to the current directory afterwards. May be repeated.",
-    )
-    parser.add_argument(
-        "--notebook",
-        type=Path,
-        metavar="FILE",
-        help="Write what ran, and what it showed, to this .ipynb file.",
     )
 
 
@@ -320,6 +296,13 @@ def _add_client_flags(parser: Parser) -> None:
     )
     parser.add_argument(
         "--project", action="store_true", help="For the project in the current directory alone."
+    )
+
+
+def _warm(line: CommandLine) -> None:
+    parser = line.command("warm", "Compile ahead what the wasm pool needs, once on a machine.")
+    line.add_settings(
+        parser, without=SERVING_FIELDS | RESULT_FIELDS | AzureSettings.model_fields.keys()
     )
 
 

@@ -27,7 +27,7 @@ def serve(control: socket.socket, interpreter: Interpreter) -> None:
     work_directory = os.getcwd()  # noqa: PTH109 -- code may go elsewhere
     while data := control.recv(_READ_BYTES):
         for frame in decoder.feed(data):
-            control.sendall(_encode(_answer(frame, interpreter, work_directory)))
+            control.sendall(answer(frame, interpreter, work_directory))
 
 
 def rehearse(interpreter: Interpreter) -> None:
@@ -38,8 +38,13 @@ def rehearse(interpreter: Interpreter) -> None:
     """
     request = encode(Frame({"op": "execute", "id": 0, "code": "import sys\nprint(end='')\n1"}))
     for frame in FrameDecoder().feed(request):
-        _encode(_answer(frame, interpreter, "."))
+        answer(frame, interpreter, ".")
     interpreter.forget()
+
+
+def answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> bytes:
+    """Do what a request asks for, and return the encoded reply."""
+    return _encode(_answer(frame, interpreter, work_directory))
 
 
 def _answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> Frame:

@@ -6,7 +6,7 @@ import os
 import traceback
 from pathlib import Path
 
-_OWN_DIRECTORY = str(Path(__file__).parent)
+_OWN_DIRECTORY = str(Path(__file__).parent.parent)
 _SHELL = f"{os.sep}IPython{os.sep}"
 _LIBRARY_FRAMES_KEPT = 3
 _MAX_CHAIN = 20

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.replies import INTERFERED, ExecutionReply, parse_execution
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, StreamText
 
 if TYPE_CHECKING:
-    from aca_mcp.local.kernel_process import KernelOutcome
+    from aca_mcp.kernel.frames import Frame
+
+
+class RequestOutcome(Protocol):
+    """How a request to a kernel ended, whichever pool it belongs to."""
+
+    @property
+    def reply(self) -> Frame | None:
+        """None when there is none."""
+        ...
+
+    @property
+    def stopped(self) -> Literal["timeout", "interrupt"] | None:
+        """Why it was interrupted, if it was."""
+        ...
+
+    @property
+    def died(self) -> str | None:
+        """Why the session is gone, if it is: a clause."""
+        ...
 
 
 def build_execution(
-    outcome: KernelOutcome,
+    outcome: RequestOutcome,
     stdout: StreamText,
     stderr: StreamText,
     *,
@@ -49,7 +68,7 @@ def build_execution(
     )
 
 
-def _status(outcome: KernelOutcome, reply: ExecutionReply, died: str | None) -> ExecutionStatus:
+def _status(outcome: RequestOutcome, reply: ExecutionReply, died: str | None) -> ExecutionStatus:
     if outcome.stopped == "timeout":
         return ExecutionStatus.TIMED_OUT
     if outcome.stopped == "interrupt" and (died or reply.error is not None):

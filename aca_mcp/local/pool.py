@@ -25,6 +25,7 @@ from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.executions import build_execution
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.identities import Identities, reserve_identities
+from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
@@ -76,7 +77,7 @@ class LocalSessionPool:
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
         )
-        self._sessions = Sessions(self._registry, ready)
+        self._sessions = Sessions[KernelProcess](self._registry, ready)
         self._watcher = Watcher(self._sessions, configuration)
         self._packages: tuple[Package, ...] | None = None
         for task in (ready.keep, self._watcher.watch_running, self._watcher.keep_house):
@@ -114,7 +115,7 @@ class LocalSessionPool:
     async def _execute(
         self,
         identifier: str,
-        use: SessionInUse,
+        use: SessionInUse[KernelProcess],
         code: str,
         deadline: float,
         timeout_seconds: float,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -19,50 +19,79 @@ from aca_mcp.pool import check_identifier
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aca_mcp.local.kernel_process import KernelProcess
-    from aca_mcp.local.ready import ReadySessions
+
+class SessionProcess(Protocol):
+    """What a session's process must be able to, whichever pool it belongs to."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone already."""
+        ...
+
+    async def why_ended(self) -> str:
+        """Free what it had, and say why it ended: a clause."""
+        ...
+
+    async def kill(self, why: str | None) -> object:
+        """End it; ``why`` is a clause for whoever used it, or None."""
+        ...
+
+
+Kernel = TypeVar("Kernel", bound=SessionProcess)
+
+
+class Ready(Protocol[Kernel]):
+    """Where processes come from."""
+
+    async def take(self) -> Kernel:
+        """One that is ready."""
+        ...
+
+    def remove_all(self) -> list[Kernel]:
+        """Those that nobody took, to be ended."""
+        ...
 
 
 @dataclass(slots=True)
-class Session:
+class Session(Generic[Kernel]):
     """A session that somebody asked for. ``kernel`` is there once ``started`` is set."""
 
     created_at: datetime
     started: anyio.Event = field(default_factory=anyio.Event)
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     """Held while code runs: a session runs one piece of code at a time."""
-    kernel: KernelProcess | None = None
+    kernel: Kernel | None = None
     failure: PoolUnavailableError | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SessionInUse:
+class SessionInUse(Generic[Kernel]):
     """A session for the time of one operation."""
 
-    session: Session
-    kernel: KernelProcess
+    session: Session[Kernel]
+    kernel: Kernel
     started: bool
     """This operation started it."""
 
 
-class Sessions:
+class Sessions(Generic[Kernel]):
     """The sessions of one pool."""
 
-    def __init__(self, registry: Registry, ready: ReadySessions) -> None:
+    def __init__(self, registry: Registry, ready: Ready[Kernel]) -> None:
         self.registry = registry
         self._ready = ready
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Session[Kernel]] = {}
 
-    def get(self, identifier: str) -> Session | None:
+    def get(self, identifier: str) -> Session[Kernel] | None:
         """The session of an identifier, if it has one."""
         return self._sessions.get(identifier)
 
-    def kernels(self) -> list[KernelProcess]:
+    def kernels(self) -> list[Kernel]:
         """The processes of all of them."""
         return [session.kernel for session in self._sessions.values() if session.kernel]
 
     @asynccontextmanager
-    async def use(self, identifier: str) -> AsyncGenerator[SessionInUse]:
+    async def use(self, identifier: str) -> AsyncGenerator[SessionInUse[Kernel]]:
         """The session of an identifier, started if need be, kept from expiring meanwhile.
 
         Raises:
@@ -84,7 +113,7 @@ class Sessions:
                 )
             case Admission.START:
                 started = True
-                session = self._sessions[identifier] = Session(datetime.now(UTC))
+                session = self._sessions[identifier] = Session[Kernel](datetime.now(UTC))
                 await self._start(identifier, session)
             case Admission.USE:
                 session = self._sessions[identifier]
@@ -97,7 +126,7 @@ class Sessions:
         finally:
             self.registry.leave(identifier, anyio.current_time())
 
-    async def _start(self, identifier: str, session: Session) -> None:
+    async def _start(self, identifier: str, session: Session[Kernel]) -> None:
         try:
             session.kernel = await self._ready.take()
             self.registry.started(identifier, anyio.current_time())
@@ -110,7 +139,9 @@ class Sessions:
                 del self._sessions[identifier]
             session.started.set()
 
-    async def end(self, identifier: str, why: str | None, session: Session | None = None) -> bool:
+    async def end(
+        self, identifier: str, why: str | None, session: Session[Kernel] | None = None
+    ) -> bool:
         """End the session of an identifier. True if there was one.
 
         Args:

@@ -24,7 +24,9 @@ _HOUSEKEEPING_SECONDS = 1.0
 class Watcher:
     """Ends sessions of a pool that use too much, or that nobody uses."""
 
-    def __init__(self, sessions: Sessions, configuration: LocalPoolConfiguration) -> None:
+    def __init__(
+        self, sessions: Sessions[KernelProcess], configuration: LocalPoolConfiguration
+    ) -> None:
         self._sessions = sessions
         self._configuration = configuration
         self._running = anyio.Event()

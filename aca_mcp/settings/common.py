@@ -12,8 +12,11 @@ class CommonSettings(BaseSettings):
     """What is executed, and what is shown of it."""
 
     pool: Annotated[
-        Literal["auto", "local", "azure"],
-        Field(description="Where sessions come from; `auto` is Azure when an endpoint is set."),
+        Literal["auto", "local", "wasm", "azure"],
+        Field(
+            description="Where sessions come from; `auto` is Azure when an endpoint is set, and "
+            "else `local` on Linux and `wasm` elsewhere."
+        ),
     ] = "auto"
     work_dir: Annotated[
         Path | None,

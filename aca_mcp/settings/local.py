@@ -57,6 +57,13 @@ class LocalSettings(BaseSettings):
     local_max_output_kib: Annotated[
         int, Field(ge=16, le=65_536, description="Output kept of each stream of one execution.")
     ] = 1024
+    wasm_cache_dir: Annotated[
+        Path | None,
+        Field(
+            description="Where the wasm pool keeps what it compiles once (about 450 MB); by "
+            "default a directory of this user's cache."
+        ),
+    ] = None
     local_max_file_mib: Annotated[
         int, Field(ge=1, le=65_536, description="The largest file moved to or from a session.")
     ] = 128

@@ -1,5 +1,6 @@
 """All settings in one class, and what they must agree on."""
 
+import sys
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -39,7 +40,7 @@ class Settings(
                 "too (or set the pool to local)"
             )
         if (
-            self.pool_kind == "local"
+            self.pool_kind != "azure"
             and self.execution_timeout_seconds > self.local_max_timeout_seconds
         ):
             raise ValueError(
@@ -63,8 +64,10 @@ class Settings(
         return self
 
     @property
-    def pool_kind(self) -> Literal["local", "azure"]:
+    def pool_kind(self) -> Literal["local", "wasm", "azure"]:
         """The pool that these settings choose."""
-        if self.pool == "auto":
-            return "azure" if self.pool_management_endpoint else "local"
-        return self.pool
+        if self.pool != "auto":
+            return self.pool
+        if self.pool_management_endpoint:
+            return "azure"
+        return "local" if sys.platform == "linux" else "wasm"

@@ -127,7 +127,8 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
 ) -> None:
     assert main(["serve", "--pool", "lokal"]) == 2
     assert capsys.readouterr().err == (
-        "aca-mcp: --pool must be 'auto', 'local' or 'azure'; without it the value is auto.\n"
+        "aca-mcp: --pool must be 'auto', 'local', 'wasm' or 'azure'; "
+        "without it the value is auto.\n"
     )
 
 
@@ -165,6 +166,7 @@ def test_a_setting_in_a_named_file_is_used(
         (["exec", "1", "--work-dir", "/"], "--work-dir is a flag of serve"),
         (["exec", "1", "2"], "'2' is one argument too many"),
         (["serve", "--auth-tokens", "a=hush"], "a secret and so no flag: set ACA_MCP_AUTH_TOKENS"),
+        (["exec"], "the following arguments are required: CODE|SCRIPT"),
     ],
 )
 def test_what_is_not_understood_is_answered_with_a_sentence(
@@ -182,12 +184,6 @@ def test_what_is_not_understood_is_answered_with_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["exec"], "exec needs code, a script's path, - for stdin, or --interactive."),
-        (["repl"], "A prompt needs a terminal. For code from a pipe there is exec -."),
-        (
-            ["exec", "1", "--notebook", "no/x.ipynb"],
-            "--notebook no/x.ipynb is in no directory that exists.",
-        ),
         (["exec", "nowhere.py"], "nowhere.py is not a script that can be read, in UTF-8."),
         (["exec", "1", "--upload", "none.csv"], "--upload none.csv is not a file of this machine."),
         (["exec", "1", "--download", ".."], "--download .. does not name a file."),

@@ -13,8 +13,10 @@ from aca_mcp.emulator.app import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import load_settings
+from aca_mcp.wasm.pool import open_wasm_pool
 from tests.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 from tests.local.pools import MEBIBYTE, configuration
+from tests.wasm.pools import WASM, wasm_configuration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,6 +30,7 @@ WAYS = (
     "azure-over-http",
     *(["azure-live"] if LIVE in os.environ else []),
 )
+"""The wasm pool needs what `scripts/wasm` compiles, which then runs this suite on it."""
 AS_BY_DEFAULT = configuration(
     max_timeout_seconds=600,
     max_output_bytes=MEBIBYTE,
@@ -42,6 +45,9 @@ async def pool_by(way: str) -> AsyncGenerator[SessionPool]:
     if way == "local":
         async with open_local_pool(AS_BY_DEFAULT) as local:
             yield local
+    elif way == "wasm":
+        async with open_wasm_pool(wasm_configuration()) as wasm:
+            yield wasm
     elif way == "azure-in-process":
         async with open_local_pool(AS_BY_DEFAULT) as local, open_emulator(local) as app:
             endpoint = f"http://127.0.0.1{POOL_PATH}"
@@ -56,7 +62,7 @@ async def pool_by(way: str) -> AsyncGenerator[SessionPool]:
             yield live
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=["wasm"] if WASM else WAYS)
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[SessionPool]:
     """A pool, reached in each way. Live Azure where its endpoint is in the environment."""
     way: str = request.param

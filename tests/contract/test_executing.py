@@ -13,6 +13,9 @@ from aca_mcp.pool import ExecutionStatus
 if TYPE_CHECKING:
     from aca_mcp.pool import Execution, SessionPool
 
+EXCLUDED = {"wasm": {"processes", "threads"}}
+"""What code cannot have in the sessions of a pool, by the pool's kind."""
+
 
 async def run(pool: SessionPool, identifier: str, code: str, seconds: float = 30) -> Execution:
     with anyio.fail_after(50):
@@ -119,12 +122,29 @@ async def test_code_that_cannot_run_is_a_failed_execution(
 
 
 async def test_the_interpreter_is_ipython(pool: SessionPool, identifier: str) -> None:
-    code = "import asyncio\nawait asyncio.sleep(0)\n!echo shell"
-    execution = await run(pool, identifier, code)
-    assert execution.error is None
-    assert execution.stdout.text.replace("\r", "") == "shell\n"
+    execution = await run(pool, identifier, "import asyncio\nawait asyncio.sleep(0, 'awaited')")
+    assert values(execution) == ["'awaited'"]
     assert values(await run(pool, identifier, "%%capture told\nprint(1)")) == []
     assert values(await run(pool, identifier, "told.stdout")) == ["'1\\n'"]
+
+
+@pytest.mark.parametrize(
+    ("capability", "code", "shown"),
+    [
+        ("processes", "!echo shown", "shown\n"),
+        ("threads", "import threading as t; t.Thread(target=print, args=[1]).start()", "1\n"),
+    ],
+)
+async def test_what_the_pool_excludes_is_said_in_a_sentence(
+    pool: SessionPool, identifier: str, capability: str, code: str, shown: str
+) -> None:
+    execution = await run(pool, identifier, code)
+    if capability in EXCLUDED.get((await pool.metadata()).kind, ()):
+        assert execution.error is not None
+        assert f"WebAssembly, which has no {capability}" in execution.error.message
+    else:
+        assert execution.error is None
+        assert execution.stdout.text.replace("\r", "") == shown
 
 
 @pytest.mark.parametrize(
@@ -252,7 +272,7 @@ async def test_interrupting_is_done_or_said_not_to_be_possible(
     pool: SessionPool, identifier: str
 ) -> None:
     kind = (await pool.metadata()).kind
-    if kind == "local":
+    if kind in ("local", "wasm"):
         assert await pool.interrupt(identifier) is False
     else:
         with pytest.raises(NotSupportedError):

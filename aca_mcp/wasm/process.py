@@ -1,0 +1,318 @@
+"""One session's process as the supervisor holds it: what it is asked, what it says, its end."""
+
+from __future__ import annotations
+
+import codecs
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from aca_mcp.local.output import BoundedOutput
+from aca_mcp.local.replies import INTERFERED
+from aca_mcp.pool import OutputChunk
+from aca_mcp.wasm.files import SessionFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aca_mcp.pool import OutputCallback
+    from aca_mcp.wasm.cache import Prepared
+    from aca_mcp.wasm.configuration import WasmPoolConfiguration
+
+_START_SECONDS = 60
+_DEATH_SECONDS = 10
+_INTERRUPT_AGAIN_SECONDS = 1.0
+"""The interpreter may have been about to overwrite the word that tells it of an interrupt."""
+_TRAP_SECONDS = 10
+"""From a trap to the session's being as before: its memory is written again."""
+
+Stop = Literal["timeout", "interrupt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended."""
+
+    reply: Frame | None
+    """None when there is none: the code was stopped by force, or the session ended."""
+    stopped: Stop | None
+    """Why it was interrupted, if it was."""
+    died: str | None = None
+    """Why the session is gone, if it is: a clause."""
+    restored: str | None = None
+    """Why its state is that before the request, if it is: a clause."""
+
+
+class _Dead(Exception):
+    """There will be no reply. The text is a clause that says why, or empty."""
+
+
+class Printed:
+    """What a request has printed so far."""
+
+    def __init__(self, max_output_bytes: int, on_output: OutputCallback | None) -> None:
+        self.stdout = BoundedOutput(max_output_bytes)
+        self.stderr = BoundedOutput(max_output_bytes)
+        self._on_output = on_output
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {"stdout": make("replace"), "stderr": make("replace")}
+
+    def take(self, stream: object, data: bytes) -> None:
+        """Take what was written to ``stdout`` or ``stderr``.
+
+        Raises:
+            FrameError: it is neither.
+        """
+        if stream not in ("stdout", "stderr"):
+            raise FrameError("output of a stream that there is not")
+        name: Literal["stdout", "stderr"] = "stdout" if stream == "stdout" else "stderr"
+        (self.stdout if name == "stdout" else self.stderr).write(data)
+        if self._on_output is not None and (text := self._decoders[name].decode(data)):
+            self._on_output(OutputChunk(name, text))
+
+
+class WasmProcess:
+    """A session's process, from ready to gone. Made by ``start_process``."""
+
+    def __init__(self, process: anyio.abc.Process, storage: Path, files: SessionFiles) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise PoolUnavailableError("A session's process has no pipes.")
+        self._process = process
+        self._requests, self._said = process.stdin, process.stdout
+        self._storage = storage
+        self.files = files
+        self._decoder = FrameDecoder()
+        self._frames: list[Frame] = []
+        self._number = 0
+        self._stop: Stop | None = None
+        self._request_over: anyio.Event | None = None
+        self._kill_reason: str | None = None
+        self._killing = anyio.Lock()
+        self._killed = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether code runs in it now."""
+        return self._request_over is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone already, for whatever reason."""
+        return self._killed or self._process.returncode is not None
+
+    async def start(self, header: dict[str, object]) -> None:
+        """Let it begin, and wait until it is ready.
+
+        Raises:
+            PoolUnavailableError: it is not.
+        """
+        try:
+            with anyio.fail_after(_START_SECONDS):
+                await self._send(header)
+                ready = await self._next()
+        except (TimeoutError, _Dead, FrameError) as error:
+            raise PoolUnavailableError("A session in WebAssembly did not start.") from error
+        if ready.header.get("ready") is not True:
+            raise PoolUnavailableError("A session in WebAssembly did not start as it should.")
+
+    async def request(
+        self, header: dict[str, object], *, deadline: float, grace_seconds: float, printed: Printed
+    ) -> Outcome:
+        """Send a request and wait for its reply, taking what is printed meanwhile.
+
+        At the deadline (of anyio's clock), and when the caller is cancelled, the code is
+        interrupted; if it goes on past the grace, its instance is stopped, and goes on from where
+        it was before; if that fails too, the process is killed. One request at a time.
+
+        Raises:
+            FrameError: the request is too long to be sent.
+        """
+        self._number += 1
+        data = encode(Frame({**header, "id": self._number}))
+        self._stop = None
+        self._request_over = anyio.Event()
+        try:
+            with anyio.CancelScope(deadline=deadline):
+                await self._write(data)
+                return await self._outcome(printed)
+            return await self._stop_code(printed, "timeout", grace_seconds)
+        except _Dead as death:
+            self._finish_request()
+            return Outcome(None, self._stop, await self.why_ended(str(death)))
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                try:
+                    outcome = await self._stop_code(printed, "interrupt", grace_seconds)
+                    why = outcome.died
+                except _Dead as death:
+                    why = str(death) or "it ended"
+                if why is not None:
+                    self._finish_request()
+                    await self.kill(why)
+            raise
+        finally:
+            self._finish_request()
+
+    async def interrupt(self) -> bool:
+        """Do what Ctrl-C does. False if no code runs."""
+        if self._request_over is None:
+            return False
+        self._stop = self._stop or "interrupt"
+        with suppress(_Dead):  # whoever waits for the reply sees that
+            await self._send({"op": "interrupt"})
+        return True
+
+    async def why_ended(self, seen: str = "") -> str:
+        """End it if it has not ended, and say why it did: a clause."""
+        if not seen and self._process.returncode is None:
+            with anyio.move_on_after(1):
+                await self._process.wait()
+        status = self._process.returncode
+        await self.kill(None)
+        return self._kill_reason or seen or _describe(status)
+
+    def condemn(self, why: str) -> None:
+        """End it now; whoever uses it, or will, hears why."""
+        self._kill_reason = self._kill_reason or why
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def kill(self, why: str | None) -> None:
+        """End its process, and free everything it had. Again does no harm."""
+        self._kill_reason = self._kill_reason or why
+        with anyio.CancelScope(shield=True):
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            if self._request_over is not None:
+                # Whoever waits for a reply sees the end, and reads what was printed before it.
+                with anyio.move_on_after(_DEATH_SECONDS):
+                    await self._request_over.wait()
+            async with self._killing:
+                if not self._killed:
+                    with anyio.move_on_after(_DEATH_SECONDS):
+                        await self._process.aclose()
+                    self._killed = True
+                    await anyio.to_thread.run_sync(self._free)
+
+    def _free(self) -> None:
+        self.files.close()
+        shutil.rmtree(self._storage, ignore_errors=True)
+
+    def _finish_request(self) -> None:
+        if self._request_over is not None:
+            self._request_over.set()
+            self._request_over = None
+
+    async def _stop_code(self, printed: Printed, why: Stop, grace_seconds: float) -> Outcome:
+        self._stop = self._stop or why
+        end = anyio.current_time() + grace_seconds
+        while anyio.current_time() < end:
+            again = min(end, anyio.current_time() + _INTERRUPT_AGAIN_SECONDS)
+            with anyio.CancelScope(deadline=again):
+                await self._send({"op": "interrupt"})
+                return await self._outcome(printed)
+        with anyio.CancelScope(deadline=anyio.current_time() + _TRAP_SECONDS):
+            await self._send({"op": "trap"})
+            return await self._outcome(printed)
+        raise _Dead("the code would not stop when it was interrupted")
+
+    async def _outcome(self, printed: Printed) -> Outcome:
+        frame = await self._reply(printed)
+        match frame.header:
+            case {"trapped": str(trap), "restored": True}:
+                return Outcome(None, self._stop, restored=trap)
+            case {"trapped": str()} if self._stop is not None:
+                raise _Dead("the code would not stop when it was interrupted")
+            case {"trapped": str(trap)}:
+                raise _Dead(f"its code crashed the interpreter ({trap})")
+            case {"exited": str(code)}:
+                raise _Dead(f"its process ended itself (exit code {code[:20]})")
+            case {"interfered": True}:
+                raise _Dead(INTERFERED)
+            case _:
+                return Outcome(frame, self._stop)
+
+    async def _reply(self, printed: Printed) -> Frame:
+        try:
+            while True:
+                frame = await self._next()
+                if frame.header.get("id") == self._number:
+                    return frame
+                for data in frame.blobs:
+                    printed.take(frame.header.get("output"), data)
+        except FrameError:
+            raise _Dead(INTERFERED) from None
+
+    async def _next(self) -> Frame:
+        while not self._frames:
+            try:
+                self._frames += self._decoder.feed(await self._said.receive())
+            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                raise _Dead("") from None
+        return self._frames.pop(0)
+
+    async def _send(self, header: dict[str, object]) -> None:
+        await self._write(encode(Frame(header)))
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            await self._requests.send(data)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
+            raise _Dead("") from None
+
+
+def _describe(status: int | None) -> str:
+    return "its process ended" if status is None else f"its process ended (status {status})"
+
+
+async def start_process(
+    prepared: Prepared, configuration: WasmPoolConfiguration, storage: Path
+) -> WasmProcess:
+    """Start a session's process, and return it ready to run code.
+
+    Raises:
+        PoolUnavailableError: it could not be started.
+    """
+
+    def make_storage() -> SessionFiles:
+        for name in ("data", "tmp", "incoming"):
+            (storage / name).mkdir(parents=True)
+        return SessionFiles(storage, configuration.max_file_bytes, configuration.disk_bytes)
+
+    try:
+        files = await anyio.to_thread.run_sync(make_storage)
+        process = await anyio.open_process(
+            [sys.executable, "-m", "aca_mcp.wasm.worker"], stderr=_NOWHERE
+        )
+    except OSError as error:
+        raise PoolUnavailableError(
+            f"A session in WebAssembly could not be started: {error.strerror}."
+        ) from error
+    session = WasmProcess(process, storage, files)
+    header: dict[str, object] = {
+        "op": "start",
+        "module": str(prepared.module),
+        "image": str(prepared.image),
+        "library": prepared.library_name,
+        "storage": str(storage),
+        "memory_bytes": configuration.memory_bytes,
+        "disk_bytes": configuration.disk_bytes,
+    }
+    try:
+        await session.start(header)
+    except BaseException:
+        await session.kill("it could not be started")
+        raise
+    return session
+
+
+_NOWHERE = -3
+"""``subprocess.DEVNULL``: what the process says there is of no use, and must not fill a pipe."""

@@ -1,0 +1,52 @@
+"""Holds sessions to the disk that they may have, and to their time, from outside.
+
+Their memory has a limit of its own, in the instance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from aca_mcp.local.sessions import Sessions
+    from aca_mcp.wasm.configuration import WasmPoolConfiguration
+    from aca_mcp.wasm.process import WasmProcess
+
+_WATCH_SECONDS = 0.2
+"""How often running sessions are measured: what one can write in between is its overshoot."""
+_HOUSEKEEPING_SECONDS = 1.0
+
+
+class Watcher:
+    """Ends sessions of a pool that use too much, or that nobody uses."""
+
+    def __init__(
+        self, sessions: Sessions[WasmProcess], configuration: WasmPoolConfiguration
+    ) -> None:
+        self._sessions = sessions
+        self._disk_bytes = configuration.disk_bytes
+
+    async def watch_running(self) -> None:
+        """Measure sessions in which code runs, until cancelled."""
+        while True:
+            await anyio.sleep(_WATCH_SECONDS)
+            for process in self._sessions.kernels():
+                if process.is_running and not process.has_ended:
+                    used = await anyio.to_thread.run_sync(process.files.used_bytes)
+                    if used > self._disk_bytes:
+                        limit = f"{self._disk_bytes // 2**20:,} MiB"
+                        process.condemn(
+                            f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"
+                        )
+
+    async def keep_house(self) -> None:
+        """End sessions whose cooldown is over, until cancelled."""
+        registry = self._sessions.registry
+        while True:
+            await anyio.sleep(_HOUSEKEEPING_SECONDS)
+            for identifier in registry.expired(anyio.current_time()):
+                idle = f"nobody used it for {registry.cooldown_seconds:g} seconds"
+                await self._sessions.end(identifier, idle)
