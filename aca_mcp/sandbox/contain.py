@@ -45,7 +45,8 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
         landlock.restrict(
             readable=("/",) if in_namespaces else (*policy.readable, *_READABLE_EVERYWHERE),
             writable=(*writable, *DEVICES),
-            network=policy.network,
+            # Its own network has loopback, and nothing else to reach.
+            network=policy.network or in_namespaces,
         )
     rules = seccomp.rules_for(
         namespaces=in_namespaces, network=policy.network, shares_identity=identity is None

@@ -17,7 +17,11 @@ The order of the steps carries the safety, and each raises ``OSError`` when the 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import socket
+import stat
+import struct
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +41,13 @@ UNPRIVILEGED_ID = 64_997
 Never 0: an owner of 0 could write ``/proc/sys`` with no capability at all.
 """
 
+_SIOCSIFFLAGS = 0x8914  # linux/sockios.h
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40  # linux/if.h
+
 _EMPTY_ROOT = "/tmp"
+_NOTHING_IN = "/var/empty"
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID
-_DIRECTORIES = ("/mnt", "/tmp", "/proc", "/dev/shm", "/etc", "/var")
+_DIRECTORIES = ("/mnt", "/tmp", "/proc", "/dev/shm", "/etc", "/var", _NOTHING_IN)
 _LINKS = {
     "/var/tmp": "/tmp",
     "/dev/fd": "/proc/self/fd",
@@ -47,10 +55,26 @@ _LINKS = {
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
 }
+HOST_NAME = "session"
 _ACCOUNTS = {
     "/etc/passwd": f"user:x:{SESSION_ID}:{SESSION_ID}:user:/mnt/data:/bin/sh\n",
     "/etc/group": f"user:x:{SESSION_ID}:\n",
 }
+_LOOPBACK = {
+    "/etc/hosts": f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost {HOST_NAME}\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+"""Names, where there is nobody to ask for others."""
+_SOCKET_BUFFERS = "4096 65536 262144"
+"""Of a TCP socket: smallest, first and largest, in bytes. What lies in one is memory that no limit
+of a process counts, and by default it may be tens of megabytes."""
+
+_ABOUT_THE_MACHINE = (
+    # What /proc tells of the machine and no library asks for.
+    *("acpi", "buddyinfo", "bus", "cmdline", "config.gz", "devices", "diskstats", "driver", "fs"),
+    *("interrupts", "iomem", "ioports", "irq", "kallsyms", "key-users", "mdstat", "modules"),
+    *("partitions", "pressure", "schedstat", "scsi", "softirqs", "swaps", "tty", "zoneinfo"),
+)
 _INSIDE = (
     syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
 )
@@ -85,6 +109,10 @@ def enter_session_namespaces(policy: SandboxPolicy, identity: int | None) -> Non
     syscalls.unshare(syscalls.CLONE_NEWNS | inside)
     syscalls.make_mounts_private()
     mount_proc()
+    _hide_the_machine()
+    if inside & syscalls.CLONE_NEWNET:
+        _bring_loopback_up()
+    socket.sethostname(HOST_NAME)
     owner = SESSION_ID if identity is None else identity
     _mount_tmpfs("/mnt", policy.disk_bytes, policy, owner)
     _mount_tmpfs("/tmp", policy.scratch_bytes, policy, owner)
@@ -97,6 +125,28 @@ def enter_session_namespaces(policy: SandboxPolicy, identity: int | None) -> Non
 def mount_proc() -> None:
     """Show the processes of this PID namespace, and no others, at ``/proc``."""
     syscalls.mount("proc", "/proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+
+
+def _hide_the_machine() -> None:
+    """Cover what ``/proc`` tells of the machine with nothing."""
+    for name in _ABOUT_THE_MACHINE:
+        path = f"/proc/{name}"
+        try:
+            is_directory = stat.S_ISDIR(os.lstat(path).st_mode)
+        except OSError:
+            continue  # this kernel does not have it
+        tree = syscalls.clone_tree(_NOTHING_IN if is_directory else "/dev/null")
+        syscalls.attach_tree(tree, path)
+        os.close(tree)
+
+
+def _bring_loopback_up() -> None:
+    """Let the network of a session, which nobody else is in, have its own addresses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sH14x", b"lo", _IFF_UP | _IFF_RUNNING)
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
+    for name in ("tcp_rmem", "tcp_wmem"):
+        Path("/proc/sys/net/ipv4", name).write_text(_SOCKET_BUFFERS, encoding="ascii")
 
 
 def become_unprivileged(identity: int) -> None:
@@ -173,7 +223,7 @@ def _build_root(policy: SandboxPolicy) -> None:
     root = Path(_EMPTY_ROOT)
     for name in _DIRECTORIES:
         _below(root, name).mkdir(mode=0o755, parents=True, exist_ok=True)
-    for name, text in _ACCOUNTS.items():
+    for name, text in {**_ACCOUNTS, **({} if policy.network else _LOOPBACK)}.items():
         _below(root, name).write_text(text, encoding="ascii")
     # Parents before what lies in them, so that an inner tree is not hidden by an outer one.
     for name, tree in sorted({**trees, **devices}.items()):

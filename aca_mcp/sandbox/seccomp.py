@@ -11,12 +11,27 @@ not exist for a session, so that a new kernel adds nothing to what it can do.
 from __future__ import annotations
 
 import ctypes
+import enum
 import errno
 import socket
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aca_mcp.sandbox.syscalls import MACHINE, PR_SET_SECCOMP, prctl
+from aca_mcp.sandbox.system_calls import (
+    ABSENT,
+    BY_ARGUMENT,
+    DONE,
+    NEWEST_KNOWN_CALL,
+    OWNER_ATTRIBUTES,
+    OWNER_CHANGES,
+    PROCESS_FIRST,
+    REFUSED,
+)
+
+if TYPE_CHECKING:
+    from aca_mcp.sandbox.system_calls import Numbers
 
 _SECCOMP_MODE_FILTER = 2
 _RET_KILL_PROCESS = 0x80000000
@@ -27,6 +42,7 @@ _LOAD_WORD = 0x20
 _JUMP_EQUAL = 0x15
 _JUMP_GREATER_EQUAL = 0x35
 _JUMP_ANY_BIT = 0x45
+_AND = 0x54
 _RETURN = 0x06
 
 _OFFSET_NUMBER = 0
@@ -35,163 +51,36 @@ _OFFSET_FIRST_ARGUMENT = 16  # its lower word; the others follow at 8 bytes each
 
 _AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
-_NEWEST_KNOWN_CALL = 467
 
+_SOL_SOCKET = 1
 _BUFFER_OPTIONS = (7, 8, 32, 33)
 """``SO_SNDBUF``, ``SO_RCVBUF`` and their ``FORCE`` kin: what lies in a socket is memory that no
-limit of a process counts."""
+limit of a process counts. They are hints, which the kernel cuts anyway, so nothing happens."""
+
+_FILE_COMMANDS = (1024, 1026, 1031)
+"""``F_SETLEASE`` makes whoever opens a file wait, ``F_NOTIFY`` tells what happens in a directory,
+and ``F_SETPIPE_SZ`` takes pages of which all of a user's pipes have so many (fcntl(2))."""
+
+_SOCKET_TYPE_BITS = 0xF  # the others are SOCK_CLOEXEC and SOCK_NONBLOCK
+_PAIR_TYPES = (int(socket.SOCK_STREAM), int(socket.SOCK_SEQPACKET))
+_INTERNET_TYPES = (int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM))
+_INTERNET_PROTOCOLS = (0, int(socket.IPPROTO_TCP), int(socket.IPPROTO_UDP))
+"""Others (raw, SCTP, MPTCP …) make the kernel load what nobody needs."""
 
 _NAMESPACE_FLAGS = 0x7E020080
 """Every ``CLONE_NEW*``: CLONE_NEWTIME is 0x80, the others lie in the upper bits."""
 
 _CLONE_PARENT = 0x00008000
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
-
-_NUMBERS: dict[str, tuple[int, int]] = {
-    # name: (x86_64, aarch64); -1 where there is none
-    "socket": (41, 198),
-    "socketpair": (53, 199),
-    "setsockopt": (54, 208),
-    "clone": (56, 220),
-    "setpgid": (109, 154),
-    "setsid": (112, 157),
-    "prctl": (157, 167),
-    "acct": (163, 89),
-    "add_key": (248, 217),
-    "adjtimex": (159, 171),
-    "bpf": (321, 280),
-    "chroot": (161, 51),
-    "clock_adjtime": (305, 266),
-    "clock_settime": (227, 112),
-    "clone3": (435, 435),
-    "delete_module": (176, 106),
-    "fanotify_init": (300, 262),
-    "finit_module": (313, 273),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fsopen": (430, 430),
-    "fspick": (433, 433),
-    "init_module": (175, 105),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "io_uring_setup": (425, 425),
-    "ioperm": (173, -1),
-    "iopl": (172, -1),
-    "kcmp": (312, 272),
-    "kexec_file_load": (320, 294),
-    "kexec_load": (246, 104),
-    "keyctl": (250, 219),
-    "lookup_dcookie": (212, 18),
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "mknod": (133, -1),
-    "mknodat": (259, 33),
-    "modify_ldt": (154, -1),
-    "mount": (165, 40),
-    "mount_setattr": (442, 442),
-    "move_mount": (429, 429),
-    "move_pages": (279, 239),
-    "mq_open": (240, 180),
-    "msgget": (68, 186),
-    "name_to_handle_at": (303, 264),
-    "nfsservctl": (180, 42),
-    "open_by_handle_at": (304, 265),
-    "open_tree": (428, 428),
-    "open_tree_attr": (467, 467),
-    "perf_event_open": (298, 241),
-    "personality": (135, 92),
-    "pidfd_getfd": (438, 438),
-    "pivot_root": (155, 41),
-    "process_madvise": (440, 440),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "ptrace": (101, 117),
-    "quotactl": (179, 60),
-    "quotactl_fd": (443, 443),
-    "reboot": (169, 142),
-    "request_key": (249, 218),
-    "semget": (64, 190),
-    "setdomainname": (171, 162),
-    "sethostname": (170, 161),
-    "setns": (308, 268),
-    "settimeofday": (164, 170),
-    "shmget": (29, 194),
-    "swapoff": (168, 225),
-    "swapon": (167, 224),
-    "syslog": (103, 116),
-    "umount2": (166, 39),
-    "unshare": (272, 97),
-    "uselib": (134, -1),
-    "userfaultfd": (323, 282),
-    "vhangup": (153, 58),
-}
-
-_HANDLED_APART = frozenset(
-    {
-        "socket",
-        "socketpair",
-        "setsockopt",
-        "clone",
-        "setpgid",
-        "setsid",
-        "mknod",
-        "mknodat",
-        "prctl",
-    }
-)
-_AS_IF_ABSENT = frozenset(
-    # Answered "no such call", so that libraries take the other way that they have.
-    {"clone3", "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open"}
-    | {"io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd"}
-)
-
-_PROCESS_FIRST: dict[str, tuple[int, int]] = {
-    # Calls whose first argument names a process, which a user's processes may do to one another.
-    "migrate_pages": (256, 238),
-    "prlimit64": (302, 261),
-    "process_mrelease": (448, 448),
-    "sched_setaffinity": (203, 122),
-    "sched_setattr": (314, 274),
-    "sched_setparam": (142, 118),
-    "sched_setscheduler": (144, 119),
-    "setpriority": (141, 140),  # the kind of what the second names; 0 is a process
-}
 _SETPRIORITY_WHO = 1
-_IOPRIO_SET = (251, 30)
-
-_OWNER_CHANGES: dict[str, tuple[int, int]] = {
-    # What the owner of a file may do by its path alone, which Landlock does not govern.
-    "chmod": (90, -1),
-    "fchmod": (91, 52),
-    "fchmodat": (268, 53),
-    "fchmodat2": (452, 452),
-    "futimesat": (261, -1),
-    "utime": (132, -1),
-    "utimensat": (280, 88),
-    "utimes": (235, -1),
-}
-_OWNER_ATTRIBUTES: dict[str, tuple[int, int]] = {
-    "chown": (92, -1),
-    "fchown": (93, 55),
-    "fchownat": (260, 54),
-    "fremovexattr": (199, 16),
-    "fsetxattr": (190, 7),
-    "lchown": (94, -1),
-    "lremovexattr": (198, 15),
-    "lsetxattr": (189, 6),
-    "removexattr": (197, 14),
-    "removexattrat": (466, 466),
-    "setxattr": (188, 5),
-    "setxattrat": (463, 463),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class SystemCallRules:
     """What differs between sandboxes."""
 
-    allowed_socket_families: tuple[int, ...] | None
-    """Families that ``socket()`` may make; None for all. Others get ``ENETUNREACH``."""
+    sockets: Sockets
     among_strangers: bool
     """There is no PID namespace, so other processes of the machine are in reach.
 
@@ -204,24 +93,34 @@ class SystemCallRules:
     times and attributes. It may not, not even those of its own: modes and times are left as they
     are without a word, for too much code takes a refusal to mean failure.
     """
-
-
-def rules_for(*, namespaces: bool, network: bool, shares_identity: bool = False) -> SystemCallRules:
-    """The rules of a session.
-
-    Without a network namespace even a Unix socket reaches out: Landlock does not govern
-    connecting to one by its path (a container daemon's, a desktop bus's), so there are none.
+    one_share: bool = False
+    """The kernel divides processor time among terminal sessions (sched(7), "autogroup"), so code
+    that makes many would have as many shares: ``setsid`` does nothing.
     """
-    if network:
-        families = None
-    elif namespaces:
-        families = (int(socket.AF_UNIX),)
-    else:
-        families = ()
+
+
+class Sockets(enum.Enum):
+    """What ``socket()`` may make."""
+
+    ALL = enum.auto()
+    LOOPBACK = enum.auto()
+    """In a network of the session's own: Unix sockets, TCP and UDP."""
+    NONE = enum.auto()
+    """Landlock does not govern connecting to a Unix socket by its path (a container daemon's, a
+    desktop bus's), so without a network namespace there are none. Pairs there are, of the types
+    that cannot send to a path."""
+
+
+def rules_for(
+    *, namespaces: bool, network: bool, shares_identity: bool = False, one_share: bool = False
+) -> SystemCallRules:
+    """The rules of a session."""
+    sockets = Sockets.LOOPBACK if namespaces else Sockets.NONE
     return SystemCallRules(
-        allowed_socket_families=families,
+        sockets=Sockets.ALL if network else sockets,
         among_strangers=not namespaces,
         shares_identity=shares_identity and not namespaces,
+        one_share=one_share,
     )
 
 
@@ -240,52 +139,104 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
     ]
     if machine == "x86_64":
         program += [_jump(_JUMP_ANY_BIT, _X32_BIT, 0, 1), _fail(errno.ENOSYS)]
-    program += [_jump(_JUMP_GREATER_EQUAL, _NEWEST_KNOWN_CALL + 1, 0, 1), _fail(errno.ENOSYS)]
+    program += [_jump(_JUMP_GREATER_EQUAL, NEWEST_KNOWN_CALL + 1, 0, 1), _fail(errno.ENOSYS)]
+    program += _answer_all(REFUSED, column, errno.EPERM)
+    program += _answer_all(ABSENT, column, errno.ENOSYS)
+    program += _answer_all(DONE, column, 0)
 
-    for name, numbers in sorted(_NUMBERS.items()):
-        number = numbers[column]
-        if number < 0 or name in _HANDLED_APART:
-            continue
-        number_of = errno.ENOSYS if name in _AS_IF_ABSENT else errno.EPERM
-        program += [_jump(_JUMP_EQUAL, number, 0, 1), _fail(number_of)]
-
+    number = {name: numbers[column] for name, numbers in BY_ARGUMENT.items()}
     forbidden_flags = _NAMESPACE_FLAGS | (_CLONE_PARENT if rules.among_strangers else 0)
-    program += _refuse_if(_NUMBERS["clone"][column], 0, _JUMP_ANY_BIT, forbidden_flags)
+    program += _refuse_if(number["clone"], 0, _JUMP_ANY_BIT, forbidden_flags)
     # Of a device; of a FIFO, a socket or a file it is not refused.
     device_bit = 0x2000  # in S_IFCHR and S_IFBLK, and in no other type that mknod makes
-    program += _refuse_if(_NUMBERS["mknod"][column], 1, _JUMP_ANY_BIT, device_bit)
-    program += _refuse_if(_NUMBERS["mknodat"][column], 2, _JUMP_ANY_BIT, device_bit)
+    program += _refuse_if(number["mknod"], 1, _JUMP_ANY_BIT, device_bit)
+    program += _refuse_if(number["mknodat"], 2, _JUMP_ANY_BIT, device_bit)
+    for command in _FILE_COMMANDS:
+        program += _refuse_if(number["fcntl"], 1, _JUMP_EQUAL, command, decides=False)
+    if rules.one_share:
+        program += _answer(number["setsid"], 0)
     if rules.among_strangers:
-        program += _rules_among_strangers(column)
+        program += _rules_among_strangers(number, column)
     if rules.shares_identity:
-        for numbers in _OWNER_CHANGES.values():
-            program += _answer(numbers[column], 0)
-        for numbers in _OWNER_ATTRIBUTES.values():
-            program += _answer(numbers[column], errno.EPERM)
-    if rules.allowed_socket_families is not None:
-        program += _only_families(
-            _NUMBERS["socket"][column], rules.allowed_socket_families, errno.ENETUNREACH
-        )
-        program += _only_families(
-            _NUMBERS["socketpair"][column], (int(socket.AF_UNIX),), errno.EAFNOSUPPORT
-        )
-        for option in _BUFFER_OPTIONS:
-            number = _NUMBERS["setsockopt"][column]
-            program += _refuse_if(number, 2, _JUMP_EQUAL, option, decides=False)
+        program += _answer_all(OWNER_CHANGES, column, 0)
+        program += _answer_all(OWNER_ATTRIBUTES, column, errno.EPERM)
+    if rules.sockets is not Sockets.ALL:
+        program += _rules_of_sockets(number, loopback=rules.sockets is Sockets.LOOPBACK)
     program.append(_statement(_RETURN, _RET_ALLOW))
     return b"".join(program)
 
 
-def _rules_among_strangers(column: int) -> list[bytes]:
+def _rules_among_strangers(number: dict[str, int], column: int) -> list[bytes]:
     program: list[bytes] = []
     for name in ("setsid", "setpgid"):
-        program += _answer(_NUMBERS[name][column], 0)
-    program += _refuse_if(_NUMBERS["prctl"][column], 0, _JUMP_EQUAL, _PR_SET_CHILD_SUBREAPER)
-    who = _PROCESS_FIRST["setpriority"][column]
+        program += _answer(number[name], 0)
+    # A process that is not dumpable hides what it has from a server of the same user.
+    for option in (_PR_SET_CHILD_SUBREAPER, _PR_SET_DUMPABLE):
+        program += _refuse_if(number["prctl"], 0, _JUMP_EQUAL, option, decides=False)
+    who = PROCESS_FIRST["setpriority"][column]
     program += _refuse_if(who, _SETPRIORITY_WHO, _JUMP_GREATER_EQUAL, 1, decides=False)
-    for numbers in _PROCESS_FIRST.values():
+    for numbers in PROCESS_FIRST.values():
         program += _refuse_if(numbers[column], 0, _JUMP_GREATER_EQUAL, 1)
-    program += _answer(_IOPRIO_SET[column], errno.EPERM)
+    program += _answer(number["ioprio_set"], errno.EPERM)
+    return program
+
+
+def _rules_of_sockets(number: dict[str, int], *, loopback: bool) -> list[bytes]:
+    pair = _only(0, (int(socket.AF_UNIX),), errno.EAFNOSUPPORT)
+    if not loopback:
+        pair += _only(1, _PAIR_TYPES, errno.EOPNOTSUPP, bits=_SOCKET_TYPE_BITS)
+    pair.append(_statement(_RETURN, _RET_ALLOW))
+    internet = [
+        *_only(1, _INTERNET_TYPES, errno.EPROTONOSUPPORT, bits=_SOCKET_TYPE_BITS),
+        *_only(2, _INTERNET_PROTOCOLS, errno.EPROTONOSUPPORT),
+        _statement(_RETURN, _RET_ALLOW),
+    ]
+    families = (int(socket.AF_INET), int(socket.AF_INET6))
+    made = [
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
+        _jump(_JUMP_EQUAL, int(socket.AF_UNIX), 0, 1),
+        _statement(_RETURN, _RET_ALLOW),
+        *_only(0, families, errno.EAFNOSUPPORT),
+        *internet,
+    ]
+    program = _of(number["socket"], made if loopback else [_fail(errno.ENETUNREACH)])
+    program += _of(number["socketpair"], pair)
+    for option in _BUFFER_OPTIONS:
+        body = [
+            _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8),
+            _jump(_JUMP_EQUAL, _SOL_SOCKET, 0, 3),
+            _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 16),
+            _jump(_JUMP_EQUAL, option, 0, 1),
+            _fail(0),
+            _statement(_LOAD_WORD, _OFFSET_NUMBER),
+        ]
+        program += _of(number["setsockopt"], body)
+    return program
+
+
+def _of(number: int, body: list[bytes]) -> list[bytes]:
+    """Instructions for one call alone."""
+    return [_jump(_JUMP_EQUAL, number, 0, len(body)), *body]
+
+
+def _only(
+    argument: int, values: tuple[int, ...], error: int, bits: int | None = None
+) -> list[bytes]:
+    """Refuse a call unless an argument, or some bits of it, is one of some values; else go on."""
+    program = [_statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8 * argument)]
+    if bits is not None:
+        program.append(_statement(_AND, bits))
+    program += [
+        _jump(_JUMP_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)
+    ]
+    program.append(_fail(error))
+    return program
+
+
+def _answer_all(calls: Numbers, column: int, error: int) -> list[bytes]:
+    program: list[bytes] = []
+    for numbers in calls.values():
+        program += _answer(numbers[column], error)
     return program
 
 
@@ -308,19 +259,6 @@ def _refuse_if(
         _fail(errno.EPERM),
         last,
     ]
-
-
-def _only_families(number: int, families: tuple[int, ...], error: int) -> list[bytes]:
-    body = [
-        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
-        *(
-            _jump(_JUMP_EQUAL, family, len(families) - place, 0)
-            for place, family in enumerate(families)
-        ),
-        _fail(error),
-        _statement(_RETURN, _RET_ALLOW),
-    ]
-    return [_jump(_JUMP_EQUAL, number, 0, len(body)), *body]
 
 
 def install(rules: SystemCallRules) -> None:

@@ -85,7 +85,7 @@ def test_with_a_network_connections_are_left_alone() -> None:
 def test_where_the_kernel_has_none_it_says_so_and_restricts_nothing() -> None:
     """Asked for real, with the calls made to fail by a filter."""
     program = """
-    seccomp._NEWEST_KNOWN_CALL = 443
+    seccomp.NEWEST_KNOWN_CALL = 443
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.install(seccomp.rules_for(namespaces=True, network=True))
     version = landlock.abi_version()

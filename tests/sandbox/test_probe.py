@@ -54,7 +54,7 @@ def test_where_namespaces_are_forbidden_landlock_takes_their_place() -> None:
 def test_where_there_is_neither_there_is_none() -> None:
     program = """
     from aca_mcp.sandbox.probe import probe_isolation
-    seccomp._NEWEST_KNOWN_CALL = 443
+    seccomp.NEWEST_KNOWN_CALL = 443
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.install(seccomp.rules_for(namespaces=True, network=True))
     report = probe_isolation()

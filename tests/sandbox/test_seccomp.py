@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+from aca_mcp.sandbox import system_calls
 from aca_mcp.sandbox.seccomp import SystemCallRules, assemble, rules_for
+from tests.sandbox.kernel_calls import KERNEL_CALLS
 
 KILL = "kill"
 ALLOW = "allow"
@@ -65,19 +67,31 @@ REFUSED = {
     "syslog": (103, 116),
 }
 ABSENT = {
-    "clone3": (435, 435),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "userfaultfd": (323, 282),
-    "memfd_create": (319, 279),
-    "shmget": (29, 194),
-    "mq_open": (240, 180),
+    name: KERNEL_CALLS[name]
+    for name in (
+        *("clone3", "io_uring_setup", "io_uring_enter", "userfaultfd", "memfd_create"),
+        *("shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop"),
+        *("msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "mq_timedsend"),
+        *("inotify_init", "inotify_init1", "inotify_add_watch", "io_setup", "io_submit"),
+    )
 }
 CLONE = {"x86_64": 56, "aarch64": 220}
 SOCKET = {"x86_64": 41, "aarch64": 198}
+SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
+SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
+FCNTL = {"x86_64": 72, "aarch64": 25}
+SYNC = {"x86_64": (162, 306), "aarch64": (81, 267)}
 SETSID = {"x86_64": 112, "aarch64": 157}
 SETPGID = {"x86_64": 109, "aarch64": 154}
 MKNODAT = {"x86_64": 259, "aarch64": 33}
+
+
+def outcome(value: int) -> str | int:
+    """What a filter's return value means (seccomp(2))."""
+    kind = value & 0xFFFF0000
+    if kind == 0x00050000:  # SECCOMP_RET_ERRNO
+        return value & 0xFFFF
+    return {0x80000000: KILL, 0x7FFF0000: ALLOW}[kind]
 
 
 def answer(
@@ -106,16 +120,10 @@ def answer(
                 place += if_true if accumulator >= value else if_false
             case 0x45:  # BPF_JMP | BPF_JSET | BPF_K
                 place += if_true if accumulator & value else if_false
+            case 0x54:  # BPF_ALU | BPF_AND | BPF_K
+                accumulator &= value
             case 0x06:  # BPF_RET | BPF_K
-                match value & 0xFFFF0000:
-                    case 0x80000000:
-                        return KILL
-                    case 0x7FFF0000:
-                        return ALLOW
-                    case 0x00050000:
-                        return value & 0xFFFF
-                    case _:
-                        raise AssertionError(f"unknown return value {value:#x}")
+                return outcome(value)
             case _:
                 raise AssertionError(f"unknown instruction {code:#x}")
 
@@ -125,7 +133,20 @@ def each(table: dict[str, tuple[int, int]]) -> list[object]:
         pytest.param(machine, numbers[column], id=f"{name}-{machine}")
         for column, machine in enumerate(ARCHITECTURES)
         for name, numbers in table.items()
+        if numbers[column] >= 0
     ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("REFUSED", "ABSENT", "DONE", "BY_ARGUMENT"),
+        *("PROCESS_FIRST", "OWNER_CHANGES", "OWNER_ATTRIBUTES"),
+    ],
+)
+def test_numbers_are_the_kernels_own(table: str) -> None:
+    ours: system_calls.Numbers = getattr(system_calls, table)
+    assert ours == {name: KERNEL_CALLS[name] for name in ours}
 
 
 @pytest.mark.parametrize(("machine", "number"), each(ORDINARY))
@@ -197,16 +218,79 @@ def test_fifos_files_and_sockets_are_made(machine: str, kind: int) -> None:
 
 
 FAMILIES = {family.name: int(family) for family in socket.AddressFamily} | {"AF_INET": 2}
+INSIDE = {int(socket.AF_UNIX), int(socket.AF_INET), int(socket.AF_INET6)}
+STREAM, DATAGRAM, RAW, SEQUENTIAL = 1, 2, 3, 5
+CLOSE_ON_EXEC = 0x80000
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_only_sockets_that_stay_inside_are_made(machine: str, family: int) -> None:
-    number = SOCKET[machine]
-    unix = family == socket.AF_UNIX
-    assert answer(IN_NAMESPACES, machine, number, family) == (ALLOW if unix else errno.ENETUNREACH)
-    assert answer(ALONE, machine, number, family) == errno.ENETUNREACH
-    assert answer(WITH_NETWORK, machine, number, family) == ALLOW
+    """In a network namespace loopback is inside."""
+    call = (machine, SOCKET[machine], family, STREAM | CLOSE_ON_EXEC)
+    inside = ALLOW if family in INSIDE else errno.EAFNOSUPPORT
+    assert answer(IN_NAMESPACES, *call) == inside
+    assert answer(ALONE, *call) == errno.ENETUNREACH
+    assert answer(WITH_NETWORK, *call) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("family", [2, 10])
+def test_on_loopback_there_are_tcp_and_udp_and_nothing_else(machine: str, family: int) -> None:
+    def made(kind: int, protocol: int) -> str | int:
+        return answer(IN_NAMESPACES, machine, SOCKET[machine], family, kind, protocol)
+
+    for protocol in (0, 6, 17):
+        assert made(STREAM, protocol) == made(DATAGRAM | CLOSE_ON_EXEC, protocol) == ALLOW
+    for protocol in (1, 2, 33, 132, 136, 255, 262):
+        assert made(STREAM, protocol) == made(DATAGRAM, protocol) == errno.EPROTONOSUPPORT
+    for kind in (RAW, SEQUENTIAL, RAW | CLOSE_ON_EXEC, 4, 6, 10):
+        assert made(kind, 0) == errno.EPROTONOSUPPORT
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_without_namespaces_no_pair_of_sockets_can_send_to_a_path(machine: str) -> None:
+    number = SOCKETPAIR[machine]
+    for kind in (STREAM, SEQUENTIAL, STREAM | CLOSE_ON_EXEC):
+        assert answer(ALONE, machine, number, 1, kind) == ALLOW
+    for kind in (DATAGRAM, RAW, DATAGRAM | CLOSE_ON_EXEC):
+        assert answer(ALONE, machine, number, 1, kind) == errno.EOPNOTSUPP
+        assert answer(IN_NAMESPACES, machine, number, 1, kind) == ALLOW
+    for rules in (ALONE, IN_NAMESPACES):
+        assert answer(rules, machine, number, 30, STREAM) == errno.EAFNOSUPPORT
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_buffers_of_sockets_stay_as_they_are_without_a_word(machine: str) -> None:
+    number = SETSOCKOPT[machine]
+    for rules in (ALONE, IN_NAMESPACES):
+        for option in (7, 8, 32, 33):
+            assert answer(rules, machine, number, 3, 1, option) == 0
+            assert answer(rules, machine, number, 3, 6, option) == ALLOW
+        assert answer(rules, machine, number, 3, 1, 2) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_files_are_neither_leased_nor_watched_nor_pipes_made_larger(machine: str) -> None:
+    for rules in EVERY_RULES:
+        for command in (1024, 1026, 1031):
+            assert answer(rules, machine, FCNTL[machine], 3, command, 1) == errno.EPERM
+        for command in (0, 1, 2, 3, 4, 6, 1030, 1032):
+            assert answer(rules, machine, FCNTL[machine], 3, command, 1) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_writing_out_everybodys_files_is_only_said_to_be_done(machine: str) -> None:
+    for rules in EVERY_RULES:
+        for number in SYNC[machine]:
+            assert answer(rules, machine, number) == 0
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_where_shares_go_by_terminal_session_nobody_makes_another(machine: str) -> None:
+    one_share = rules_for(namespaces=True, network=False, one_share=True)
+    assert answer(one_share, machine, SETSID[machine]) == 0
+    assert answer(one_share, machine, SETPGID[machine]) == ALLOW
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
@@ -236,7 +320,7 @@ def error_of(action):
 syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
 seccomp.install(seccomp.rules_for(namespaces=True, network=False))
 print(error_of(lambda: syscalls.unshare(syscalls.CLONE_NEWUSER)))
-print(error_of(lambda: socket.socket(socket.AF_INET)))
+print(error_of(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW)))
 print(error_of(lambda: socket.socket(socket.AF_UNIX).close()))
 print(error_of(lambda: os.memfd_create("x")))
 print(error_of(lambda: syscalls.syscall(10_000, what="newer")))
@@ -245,4 +329,6 @@ print(error_of(lambda: os.waitpid(os.fork() or os._exit(0), 0)))
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["EPERM", "ENETUNREACH", "None", "ENOSYS", "ENOSYS", "None"]
+    assert done.stdout.split() == [
+        *("EPERM", "EPROTONOSUPPORT", "None", "ENOSYS", "ENOSYS", "None")
+    ]
