@@ -38,7 +38,7 @@ class Feature(enum.Enum):
 _SINCE: dict[Feature, ApiVersion] = {
     Feature.SESSIONS: "2025-02-02-preview",
     Feature.METADATA: "2025-02-02-preview",
-    Feature.STOP_SESSION: "2025-10-02-preview",
+    Feature.STOP_SESSION: "2025-02-02-preview",
     Feature.RECURSIVE_LISTING: "2025-10-02-preview",
     Feature.OUTPUT_LENGTH: "2025-10-02-preview",
 }

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from aca_mcp.azure.endings import Ending, find_ending, seconds_in, stderr_before
 from aca_mcp.azure.wrapping import ABSENT
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
 
@@ -25,6 +26,23 @@ _TRACEBACK = re.compile(
 )
 _LAST_LINE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?")
 _FORMAT = re.compile(r"[a-z0-9.+-]{1,20}")
+
+_ENDED = {
+    Ending.INTERPRETER_DIED: (
+        "KernelRestarted",
+        (
+            "the interpreter died, probably because it ran out of memory. Its variables are gone; "
+            "files may still be there. Do less at a time, or with less data"
+        ),
+    ),
+    Ending.ABORTED: (
+        "ExecutionAborted",
+        (
+            "the service dropped the code, probably because earlier code of this session had run "
+            "out of time. It probably did not run: try it again"
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +68,21 @@ def build_execution(
         about: the rest.
     """
     stderr = answer.stderr
+    ending = find_ending(answer) if report is None else None
     if report is not None:
         outputs, error = report.port_outputs(), report.port_error()
         stderr = _said_once(stderr, answer.fault)
     else:
         outputs, error = _outputs_of(answer.value), None
-    if error is None and answer.has_failed:
+    if ending is not None:
+        error, stderr = _ended_by_service(ending), stderr_before(answer)
+    elif error is None and answer.has_failed:
         error, stderr = _error_of(answer)
     status = _status(answer, error, about)
-    if status is ExecutionStatus.TIMED_OUT:
-        error = _timed_out(error, about.timeout_seconds)
+    if ending is Ending.TIMED_OUT or status is ExecutionStatus.TIMED_OUT:
+        status = ExecutionStatus.TIMED_OUT
+        seconds = seconds_in(answer) if ending is not None else None
+        error = _timed_out(error, seconds or about.timeout_seconds)
     return Execution(
         execution_id=answer.id or uuid.uuid4().hex,
         status=status,
@@ -85,6 +108,13 @@ def stream_text(text: str, kept_characters: int) -> StreamText:
     # Whether characters or bytes are counted is not documented; a character has up to four bytes.
     cut = len(text) >= kept_characters or 0 <= kept_characters - size < 4
     return StreamText(head=text, total_bytes=size, cut=cut)
+
+
+def _ended_by_service(ending: Ending) -> ExecutionError | None:
+    if ending is Ending.TIMED_OUT:
+        return None
+    name, message = _ENDED[ending]
+    return ExecutionError(name, message, f"{name}: {message}")
 
 
 def _seconds(answer: ExecutionAnswer, report: Report | None, about: Circumstances) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -11,6 +11,7 @@ from aca_mcp.cli.logs import configure_logging
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.app import EmulatorOptions
 from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.host_names import parse_host
 from aca_mcp.emulator.serve import check_listener, serve_emulator
 from aca_mcp.errors import SettingsError
 from aca_mcp.listening.server import Listener
@@ -30,6 +31,9 @@ class EmulatorRequest:
 
     listener: Listener
     faults: Faults
+    allowed_hosts: frozenset[str] = frozenset()
+    """Without ports and brackets, in small letters."""
+    pool_type: Literal["python", "shell"] = "python"
 
 
 def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
@@ -48,7 +52,19 @@ def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
     for text in arguments.fault:
         faults.add(text)
     listener = Listener(arguments.host, int(port), arguments.certificate, arguments.key)
-    return EmulatorRequest(listener, faults)
+    return EmulatorRequest(
+        listener, faults, _host_names(arguments.allowed_hosts), arguments.pool_type
+    )
+
+
+def _host_names(text: str) -> frozenset[str]:
+    given = [name.strip() for name in text.split(",") if name.strip()]
+    names = frozenset(map(parse_host, given))
+    if "" in names or any("*" in name for name in names):
+        raise SettingsError(
+            "--allowed-hosts must be names as they stand in URLs, with commas between."
+        )
+    return names
 
 
 def emulate(settings: Settings, request: EmulatorRequest) -> int:
@@ -65,9 +81,10 @@ def emulate(settings: Settings, request: EmulatorRequest) -> int:
             "ACA_MCP_POOL for it."
         )
     options = EmulatorOptions(
-        access=Access(settings.emulator_token.get_secret_value()),
+        access=Access(settings.emulator_token.get_secret_value(), request.allowed_hosts),
         faults=request.faults,
         max_concurrent_sessions=settings.local_max_concurrent_sessions,
+        pool_type=request.pool_type,
     )
     check_listener(request.listener, options)
     anyio.run(_emulate, settings, request.listener, options)

@@ -241,6 +241,19 @@ def _emulator(line: CommandLine) -> None:
         metavar="KIND:N",
         help="For tests: make requests fail, such as 503:2 or latency:0.5. May be repeated.",
     )
+    parser.add_argument(
+        "--pool",
+        dest="pool_type",
+        choices=("python", "shell"),
+        default="python",
+        help="What the sessions of the emulated pool run. [python]",
+    )
+    parser.add_argument(
+        "--allowed-hosts",
+        default="",
+        metavar="NAMES",
+        help="Further Host names to answer for without a token of its own, with commas between.",
+    )
     of_azure = AzureSettings.model_fields.keys() - {"emulator_token"}
     line.add_settings(
         parser,

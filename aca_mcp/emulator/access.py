@@ -10,14 +10,15 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.emulator.catalogue import ServiceError, forbidden, unauthorized
-from aca_mcp.loopback import LOOPBACK_IN_URLS
+from aca_mcp.emulator.host_names import is_of_this_machine, parse_host
+from aca_mcp.emulator.service_errors import ServiceError, forbidden, unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WITHOUT_ROLE = "-without-role"
 """A token that ends so is known, and its owner lacks the role."""
+_MAX_QUOTED_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Access:
 
     token: str = ""
     """The one token that is good; empty for any."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names, in small letters, that a request may be for beside this machine's own."""
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Let a request in.
@@ -37,15 +40,23 @@ class Access:
         if scheme.lower() != "bearer" or not given.strip():
             raise unauthorized()
         if not self.token:
-            host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
-            if host not in LOOPBACK_IN_URLS:
-                raise ServiceError(
-                    403, "Forbidden", "Without a token of its own the emulator serves loopback."
-                )
+            self._check_host(headers.get("host", ""))
         elif _same(given, self.token + WITHOUT_ROLE):
             raise forbidden()
         elif not _same(given, self.token):
             raise unauthorized()
+
+    def _check_host(self, header: str) -> None:
+        name = parse_host(header)
+        if not is_of_this_machine(name, self.allowed_hosts):
+            shown = (name or header)[:_MAX_QUOTED_CHARACTERS].encode("ascii", "replace").decode()
+            raise ServiceError(
+                403,
+                "HostNotAllowed",
+                f"The emulator does not answer for the Host '{shown}': without a token of its own "
+                "it serves names of this machine alone. Start it with --allowed-hosts and that "
+                "name, or set ACA_MCP_EMULATOR_TOKEN.",
+            )
 
 
 def _same(given: str, wanted: str) -> bool:

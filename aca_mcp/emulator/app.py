@@ -10,29 +10,38 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from aca_mcp.emulator import catalogue
+from aca_mcp.emulator import service_errors, shell
 from aca_mcp.emulator.access import Access
+from aca_mcp.emulator.emulated_sessions import POOL_SCOPE, PREPARATION, EmulatedSessions
+from aca_mcp.emulator.execution_requests import read_fields
 from aca_mcp.emulator.faults import ConnectionDroppedError, Faults
-from aca_mcp.emulator.operations import OperationRequest, Operations
+from aca_mcp.emulator.operation_request import OperationRequest, query_of
+from aca_mcp.emulator.operations import Operations
 from aca_mcp.emulator.page import page
 from aca_mcp.emulator.routes import LEGACY_VERSIONS, SINCE, VERSIONS, Operation, find_route
-from aca_mcp.emulator.sessions import POOL_SCOPE, EmulatedSessions
+from aca_mcp.emulator.session_operations import PAGE_SESSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from aca_mcp.emulator.routes import Dialect, Route
     from aca_mcp.pool import SessionPool
 
 _logger = logging.getLogger(__name__)
+
+_MAX_REQUEST_BYTES = 32 * 2**20
+_ON_THE_POOL = frozenset(
+    {Operation.LIST_SESSIONS, Operation.MANAGE_LIST_SESSIONS, Operation.METADATA}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,10 @@ class EmulatorOptions:
     faults: Faults = field(default_factory=Faults)
     max_concurrent_sessions: int = 20
     """As the pool has it; said when it is full."""
+    pool_type: Literal["python", "shell"] = "python"
+    """What sessions of the emulated pool run."""
+    page_sessions: int = PAGE_SESSIONS
+    """How many sessions a list has at once."""
 
 
 class Emulator:
@@ -71,14 +84,14 @@ class Emulator:
             return PlainTextResponse("ok\n")
         try:
             return await self._serve(request, path)
-        except catalogue.ServiceError as error:
-            return catalogue.respond(error)
+        except service_errors.ServiceError as error:
+            return service_errors.respond(error)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except ConnectionDroppedError:
             raise
         except Exception as error:
-            return catalogue.respond(catalogue.internal_error(error))
+            return service_errors.respond(service_errors.internal_error(error))
 
     async def _serve(self, request: Request, path: str) -> Response:
         started = time.perf_counter()
@@ -86,10 +99,10 @@ class Emulator:
             await anyio.sleep(self._faults.latency_seconds)
         self._options.access.check(request.headers)
         if self._faults.take("expired-token"):
-            raise catalogue.unauthorized()
-        asked = self._understand(request, path)
+            raise service_errors.unauthorized()
+        asked = await self._understand(request, path)
         if kind := self._faults.take("429", "500", "503"):
-            raise catalogue.ServiceError(int(kind), "Injected", "A fault that was asked for.")
+            raise service_errors.ServiceError(int(kind), "Injected", "A fault that was asked for.")
         if self._faults.take("session-loss"):
             await self._sessions.lose_all()
         if self._faults.take("drop-before"):
@@ -107,22 +120,45 @@ class Emulator:
         response.headers["mise-correlation-id"] = str(uuid.uuid4())
         return response
 
-    def _understand(self, request: Request, path: str) -> OperationRequest:
+    async def _understand(self, request: Request, path: str) -> OperationRequest:
         route = find_route(request.method, path)
         if route is None:
-            _logger.warning("The emulator has no %s %s", request.method, path[-100:])
-            raise catalogue.not_here(f"The emulator has no operation {request.method} {path}.")
-        version = request.query_params.get("api-version", "")
-        if version not in VERSIONS:
-            raise catalogue.invalid_api_version(version, VERSIONS)
+            _logger.warning("The emulator has no operation %s of that path", request.method[:10])
+            raise service_errors.not_supported(f"There is no operation {request.method} {path}.")
+        query = query_of(request)
+        version = query.get("api-version", "").lower()
+        if version not in VERSIONS and not route.is_earliest:
+            raise service_errors.invalid_api_version(version, VERSIONS)
         since = SINCE.get(route.operation, VERSIONS[0])
-        if version < since:
-            raise catalogue.not_here(f"This operation is there since api-version {since}.")
+        if version < since and not route.is_earliest:
+            raise service_errors.not_supported(
+                f"This operation is there since api-version {since}."
+            )
+        dialect = _dialect(route, version)
+        fields: Mapping[str, object] = {}
+        if route.operation is Operation.EXECUTE:
+            fields = read_fields(await _read_body(request), dialect)
         session = POOL_SCOPE
-        if route.operation not in (Operation.LIST_SESSIONS, Operation.METADATA):
-            session = self._sessions.find(request.query_params.get("identifier", ""))
+        if route.operation not in _ON_THE_POOL:
+            given = query.get("identifier") or (dialect != "flat" and fields.get("identifier"))
+            session = self._sessions.find(given if isinstance(given, str) else "")
         base = str(request.base_url).rstrip("/") + route.prefix
-        return OperationRequest(request, route, version, version in LEGACY_VERSIONS, session, base)
+        return OperationRequest(request, route, version, dialect, session, base, query, fields)
+
+
+def _dialect(route: Route, version: str) -> Dialect:
+    if route.is_earliest:
+        return "python"
+    return "legacy" if version in LEGACY_VERSIONS else "flat"
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_REQUEST_BYTES:
+            raise service_errors.too_large("The request is larger than 32 MB.")
+    return bytes(body)
 
 
 async def _unheard(_: Message) -> None:
@@ -139,9 +175,17 @@ async def open_emulator(
     pool: SessionPool, options: EmulatorOptions | None = None
 ) -> AsyncGenerator[ASGIApp]:
     """An emulator over a pool, as an ASGI application for as long as the context lasts."""
-    sessions = EmulatedSessions(pool)
+    options = options or EmulatorOptions()
+    is_shell = options.pool_type == "shell"
+    sessions = EmulatedSessions(pool, shell.PREPARATION if is_shell else PREPARATION)
     async with anyio.create_task_group() as tasks:
-        options = options or EmulatorOptions()
-        operations = Operations(pool, sessions, tasks, options.max_concurrent_sessions)
+        operations = Operations(
+            pool,
+            sessions,
+            tasks,
+            options.max_concurrent_sessions,
+            is_shell=is_shell,
+            page_sessions=options.page_sessions,
+        )
         yield Emulator(sessions, operations, options)
         tasks.cancel_scope.cancel()

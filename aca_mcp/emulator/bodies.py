@@ -8,22 +8,31 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from aca_mcp.pool import Execution, ExecutionStatus, FileEntry
+from aca_mcp.pool import Execution, ExecutionStatus, FileEntry, SessionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from aca_mcp.pool import Output, PoolMetadata, SessionInfo
+    from aca_mcp.pool import Output, PoolMetadata
 
 Json = dict[str, object]
+NamedSession = tuple[str, SessionInfo, str]
+"""Identifier, what is known, etag."""
+
+DEFAULT_STREAM_CHARACTERS = 4096
+"""What is kept of each stream where a request does not say."""
+TIMED_OUT = "Request timed out waiting for code execution to complete"
+INTERPRETER_DIED = "Kernel restarted"
+ABORTED = "Execution aborted"
+_EXCEPTION_CODE = "ExecutionFailed"
 
 
 @dataclass(frozen=True, slots=True)
 class ResultForm:
     """How an execution wants its result."""
 
-    stream_characters: int = 4096
+    stream_characters: int = DEFAULT_STREAM_CHARACTERS
     jupyter: bool = False
     """Scalars as their representations."""
 
@@ -40,8 +49,9 @@ def execution_body(
     if execution is None:
         return {**body, "status": "Running"}
     body["status"] = _status(execution, "Succeeded", "Failed")
-    if execution.status is not ExecutionStatus.SUCCEEDED:
-        body["error"] = {"error": _error(execution)}
+    if execution.error is not None and not _service_words(execution):
+        message = f"{execution.error.name}: {execution.error.message}"
+        body["error"] = {"error": {"code": _EXCEPTION_CODE, "message": message}}
     body["result"] = {**_streams(execution, form), "executionResult": result_value(execution, form)}
     return body
 
@@ -55,8 +65,31 @@ def legacy_execution_body(execution: Execution, form: ResultForm) -> Json:
     return {"$id": "1", "properties": inner}
 
 
+def earliest_execution_body(execution: Execution, form: ResultForm) -> Json:
+    """An execution as it was before the first documented API version: without a wrapper."""
+    status = _status(execution, "Success", "Failure")
+    streams = _streams(execution, form)
+    return {"status": status, **streams, "result": result_value(execution, form)}
+
+
+def shell_execution_body(
+    execution_id: str, identifier: str, execution: Execution, form: ResultForm, timeout_seconds: int
+) -> Json:
+    """What a shell pool answers: the exit code as the status, ``-1`` for one whose time was up."""
+    streams = _streams(execution, form)
+    if execution.status is ExecutionStatus.TIMED_OUT:
+        status = "-1"
+        streams["executionTimeInMilliseconds"] = timeout_seconds * 1000
+    else:
+        code = result_value(execution, form)
+        status = str(code) if isinstance(code, int) else "1"
+    return {"id": execution_id, "identifier": identifier, "status": status, "result": streams}
+
+
 def result_value(execution: Execution, form: ResultForm) -> object:
     """The one value of an execution: the last image, or what the code's last expression is."""
+    if _service_words(execution):
+        return ""
     for output in reversed(execution.outputs):
         for mime, content in output.data.items():
             if mime.startswith("image/") and isinstance(content, bytes):
@@ -94,28 +127,28 @@ def _streams(execution: Execution, form: ResultForm) -> Json:
         and not any(mime.startswith("image/") for mime in output.data)
     ]
     stdout = "".join([execution.stdout.text, *(f"{text}\n" for text in shown)])
-    stderr = execution.stderr.text
-    if execution.error is not None:
-        stderr += f"{execution.error.traceback}\n"
-    if execution.session_lost is not None:
-        stderr += f"The session ended: {execution.session_lost}.\n"
     return {
         "stdout": stdout[: form.stream_characters],
-        "stderr": stderr[: form.stream_characters],
+        "stderr": _stderr(execution)[: form.stream_characters],
         "executionTimeInMilliseconds": round(execution.duration_seconds * 1000),
     }
 
 
-def _error(execution: Execution) -> Json:
+def _stderr(execution: Execution) -> str:
+    if words := _service_words(execution):
+        return words
+    if execution.error is None:
+        return execution.stderr.text
+    return f"{execution.stderr.text}{execution.error.traceback}\n"
+
+
+def _service_words(execution: Execution) -> str:
+    """What the service itself says of an execution that did not end by the code's own doing."""
     if execution.status is ExecutionStatus.TIMED_OUT:
-        code = "ExecutionTimeout"
-    elif execution.session_lost is not None:
-        code = "SessionTerminated"
-    else:
-        code = "ExecutionFailed"
-    error = execution.error
-    message = f"{error.name}: {error.message}" if error else (execution.session_lost or "It ended.")
-    return {"code": code, "message": message}
+        return TIMED_OUT
+    if execution.status is ExecutionStatus.CANCELED:
+        return ABORTED
+    return INTERPRETER_DIED if execution.session_lost is not None else ""
 
 
 def file_body(entry: FileEntry, directory: str | None = None) -> Json:
@@ -123,21 +156,20 @@ def file_body(entry: FileEntry, directory: str | None = None) -> Json:
     path = PurePosixPath(entry.path)
     body: Json = {
         "name": path.name,
-        "type": "Directory" if entry.kind == "directory" else "File",
+        "type": "directory" if entry.kind == "directory" else "file",
         "contentType": "application/octet-stream",
         "sizeInBytes": entry.size_bytes,
         "lastModifiedAt": _time(entry.modified_at),
     }
     if directory is not None:
-        below = path.parent.relative_to(directory).as_posix()
-        body["directory"] = "" if below == "." else below
+        body["directory"] = path.parent.relative_to(directory).as_posix()
     return body
 
 
 def file_list_body(entries: Iterable[FileEntry], directory: str) -> Json:
     """A directory in the newer dialect. What is neither a file nor a directory is not listed."""
     known = [entry for entry in entries if entry.kind != "other"]
-    return {"value": [file_body(entry, directory) for entry in known], "nextLink": None}
+    return {"value": [file_body(entry, directory) for entry in known]}
 
 
 def legacy_file_body(entry: FileEntry, first_id: int = 1) -> Json:
@@ -171,8 +203,22 @@ def session_body(identifier: str, info: SessionInfo, etag: str) -> Json:
     }
 
 
-def metadata_body(metadata: PoolMetadata, started_at: datetime) -> Json:
+def managed_session_body(identifier: str, info: SessionInfo, etag: str) -> Json:
+    """A session as the management operations tell it, which name one time otherwise."""
+    body = session_body(identifier, info, etag)
+    body["expiresAt"] = body.pop("expireAt")
+    return body
+
+
+def metadata_body(metadata: PoolMetadata, started_at: datetime, *, is_shell: bool = False) -> Json:
     """What the sessions of the pool have."""
+    if is_shell:
+        return {
+            "runtimes": [{"name": "Shell", "version": "bash"}],
+            "preInstalledPackages": [],
+            "createdAt": _time(started_at),
+            "lastUpdatedAt": _time(started_at),
+        }
     _, _, version = metadata.runtime.partition(" ")
     packages = [{"name": each.name, "version": each.version} for each in metadata.packages]
     return {

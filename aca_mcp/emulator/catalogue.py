@@ -1,189 +1,137 @@
-"""The errors of the service: status, code and words of each, and how they look on the wire."""
+"""What the emulator does as the service does it, and how that is known.
+
+``seen``: measured on the service by somebody, or recorded from it. ``spec``: published by Microsoft
+as specification or documentation. ``inferred``: neither; what clients bear best. The table in
+``docs/emulator.md`` is this catalogue, and ``aca-mcp azure verify`` asks a real pool about it.
+"""
 
 from __future__ import annotations
 
-import logging
-import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from starlette.responses import JSONResponse, Response
+Evidence = Literal["seen", "spec", "inferred"]
 
-from aca_mcp.errors import (
-    FileMissingError,
-    FileTooLargeError,
-    InvalidPathError,
-    InvalidRequestError,
-    NotSupportedError,
-    PoolFullError,
-    SessionLostError,
-    SessionPoolError,
-    StorageFullError,
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One thing that the service does."""
+
+    name: str
+    evidence: Evidence
+    what: str
+
+
+CATALOGUE = (
+    Behaviour("routes", "spec", "Routes, parameters, bodies and status words of both families."),
+    Behaviour(
+        "case",
+        "inferred",
+        "The case of paths and of parameters' names does not matter; that of file names does.",
+    ),
+    Behaviour(
+        "unknown-route", "seen", "An unknown method or route: 400 SessionRequestNotSupported."
+    ),
+    Behaviour("unknown-version", "seen", "An unknown api-version: 400 InvalidApiVersion."),
+    Behaviour("nulls", "inferred", "A field that is null is one that is not there."),
+    Behaviour(
+        "wrapped-body",
+        "seen",
+        "Since 2024-10-02 a body wrapped in `properties`, or without code: "
+        "400 SessionPropertiesMissing.",
+    ),
+    Behaviour("invalid-body", "seen", "Fields that do not fit: 400 with a problem report."),
+    Behaviour(
+        "python-execute",
+        "seen",
+        "`POST python/execute` with `pythonCode`, the identifier in the query or the body, and a "
+        "flat answer: clients that are still published send it.",
+    ),
+    Behaviour("values", "spec", "Values keep their JSON type; NaN is null; None is empty text."),
+    Behaviour("figures", "spec", "A figure is the value, as `type`, `format` and `base64_data`."),
+    Behaviour("several-figures", "inferred", "Of several figures the last is the value."),
+    Behaviour("displayed-text", "inferred", "Text that `display()` shows is in stdout."),
+    Behaviour(
+        "exception",
+        "seen",
+        "An exception of the code: 200, `Failed` or `Failure`, the traceback in stderr.",
+    ),
+    Behaviour(
+        "exception-error", "inferred", "And `error.error.code` of ExecutionFailed, in the newer."
+    ),
+    Behaviour(
+        "timeout",
+        "seen",
+        "Code over its time: 200, `Failed`, stderr 'Request timed out waiting for code execution "
+        "to complete'.",
+    ),
+    Behaviour("default-timeout", "seen", "Without `timeoutInSeconds`, 220 seconds."),
+    Behaviour("longest-timeout", "spec", "At most 220 seconds, asynchronous executions too."),
+    Behaviour("interpreter-died", "seen", "The interpreter dies: `Failed`, 'Kernel restarted'."),
+    Behaviour(
+        "aborted",
+        "seen",
+        "Code that waited while other code ran out of time: `Failed`, 'Execution aborted'.",
+    ),
+    Behaviour(
+        "output-length",
+        "spec",
+        "Each stream is cut, without a word, at `outputStreamsMaxLength`, or at 4,096 characters.",
+    ),
+    Behaviour(
+        "asynchronous",
+        "spec",
+        "`Running` at once, `operation-id` and `Operation-Location`; the result when asked for.",
+    ),
+    Behaviour(
+        "file-types",
+        "seen",
+        "`type` is `file` or `directory`; `directory` is `.` at the top of what is listed.",
+    ),
+    Behaviour("last-page", "seen", "The last page of a list has no `nextLink`."),
+    Behaviour(
+        "file-names", "spec", "File names have the documented characters, judged as they were sent."
+    ),
+    Behaviour("base-name", "seen", "An upload is kept under the base name of what a client names."),
+    Behaviour("paths", "spec", "`path` has no dot in it: 400 FilePathInvalid."),
+    Behaviour("made-directories", "inferred", "An upload makes the directories of its `path`."),
+    Behaviour("missing-directory", "inferred", "Listing a directory that is not there: 404."),
+    Behaviour("missing-file", "seen", "A file that is not there: 404 FileNotFound."),
+    Behaviour("file-size", "spec", "Uploads have at most 128 MiB; more is answered 413."),
+    Behaviour("full-disk", "inferred", "A full disk is answered 507."),
+    Behaviour(
+        "identifiers", "spec", "Identifiers have 4 to 128 characters, of those that are specified."
+    ),
+    Behaviour("session", "seen", "`GET` and `DELETE session` of a missing one: 404."),
+    Behaviour(
+        "managed-session",
+        "seen",
+        "`.management/getSession` and `stopSession` of a missing one: "
+        "400 SessionWithIdentifierNotFound.",
+    ),
+    Behaviour(
+        "managed-shapes",
+        "spec",
+        "The `.management` operations say `expiresAt`, `value` and `count`, 300 sessions a page.",
+    ),
+    Behaviour("stop-session", "spec", "`.management/stopSession` since 2025-02-02: 200 with text."),
+    Behaviour("new-allocation", "seen", "`x-ms-new-allocation` and `x-ms-session-etag`."),
+    Behaviour("refused-allocation", "inferred", "Refusals have `x-ms-new-allocation` too."),
+    Behaviour("full-pool", "seen", "A full pool: a flat 429 of SessionsCountExceedsLimit."),
+    Behaviour("directory", "seen", "Code begins in a directory that is not `/mnt/data`."),
+    Behaviour("token", "seen", "No token or a wrong one: 401; one without the role: 403."),
+    Behaviour("error-shape", "seen", "`error.code`, `error.traceId` and `x-ms-error-code`."),
+    Behaviour(
+        "shell",
+        "seen",
+        "Shell pools: the exit code is the status, -1 for a timeout; code and its options are "
+        "refused.",
+    ),
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-_logger = logging.getLogger(__name__)
-
-MAX_FILE_BYTES = 128 * 2**20
-MAX_TIMEOUT_SECONDS = 220
-
-
-@dataclass(eq=False)
-class ServiceError(Exception):
-    """An answer that is not a success."""
-
-    status: int
-    code: str
-    message: str
-    flat: bool = False
-    """Without the ``error`` object around it, as the service answers when a pool is full."""
-    invalid_fields: Mapping[str, str] | None = None
-    """What is wrong with a body, by field: answered as a problem report."""
-
-
-def unauthorized() -> ServiceError:
-    """No token, or one that is not accepted."""
-    return ServiceError(401, "Unauthorized", "The access token is missing, expired or not valid.")
-
-
-def forbidden() -> ServiceError:
-    """A token whose owner lacks the role."""
-    return ServiceError(
-        403, "Forbidden", "The caller lacks the role 'Azure ContainerApps Session Executor'."
-    )
-
-
-def invalid_api_version(given: str, known: tuple[str, ...]) -> ServiceError:
-    """An API version that is missing or unknown."""
-    return ServiceError(
-        400,
-        "InvalidApiVersion",
-        f"The api-version '{given}' is invalid. The supported versions are {', '.join(known)}.",
-    )
-
-
-def invalid_identifier_length() -> ServiceError:
-    """An identifier that is missing, too short or too long."""
-    return ServiceError(
-        400,
-        "InvalidLengthOfSessionIdentifier",
-        "The length of the session identifier must be between 4 and 128 characters.",
-    )
-
-
-def invalid_identifier() -> ServiceError:
-    """An identifier with a character that is not allowed."""
-    return ServiceError(
-        400, "InvalidSessionIdentifier", "The session identifier has invalid characters."
-    )
-
-
-def no_session(identifier: str) -> ServiceError:
-    """A session that is not there."""
-    return ServiceError(
-        404, "NoSessionFoundError", f"Could not find session with name '{identifier}'."
-    )
-
-
-def no_execution(execution_id: str) -> ServiceError:
-    """An execution that is not there."""
-    return ServiceError(
-        404, "ExecutionNotFound", f"Could not find execution with id '{execution_id}'."
-    )
-
-
-def invalid_file_name(name: str) -> ServiceError:
-    """A file name that the service does not take."""
-    return ServiceError(400, "FileNameInvalid", f"File name '{name}' is invalid.")
-
-
-def invalid_file_path(path: str) -> ServiceError:
-    """A directory that the service does not take."""
-    return ServiceError(
-        400,
-        "FilePathInvalid",
-        f"File Path '{path}' is invalid because 'path cannot contain any reserved file path "
-        "characters'.",
-    )
-
-
-def too_large(what: str = "The file is larger than 128 MB.") -> ServiceError:
-    """A file or a request beyond the limit."""
-    return ServiceError(413, "RequestEntityTooLarge", what)
-
-
-def invalid_body(**fields: str) -> ServiceError:
-    """A body that does not fit its contract."""
-    return ServiceError(400, "", "", invalid_fields=fields)
-
-
-def not_here(what: str) -> ServiceError:
-    """Something that the service has and the emulator, or the API version, has not."""
-    return ServiceError(501, "NotImplemented", what)
-
-
-def internal_error(error: Exception) -> ServiceError:
-    """A fault of the emulator or of what is below it; logged by its kind alone."""
-    kind = type(error).__name__
-    _logger.error("The emulator met an error of an unexpected kind: %s", kind)
-    return ServiceError(
-        500,
-        "InternalServerError",
-        f"An error of an unexpected kind occurred in the emulator: {kind}.",
-    )
-
-
-def of_pool(error: SessionPoolError, active: int, most: int) -> ServiceError:
-    """What the service would say for an error of the pool.
-
-    Args:
-        error: the pool's.
-        active: how many sessions there are.
-        most: how many there may be.
-    """
-    match error:
-        case PoolFullError():
-            return ServiceError(
-                429,
-                "SessionsCountExceedsLimit",
-                f"The request sessions count is '1'. There are already '{active}' active sessions "
-                f"and the maximum active sessions count is '{most}'.",
-                flat=True,
-            )
-        case FileMissingError():
-            return ServiceError(404, "FileNotFound", "Could not find the file.")
-        case InvalidPathError():
-            return ServiceError(400, "FilePathInvalid", str(error))
-        case FileTooLargeError():
-            return too_large()
-        case StorageFullError():
-            return ServiceError(507, "InsufficientStorage", str(error))
-        case InvalidRequestError():
-            return ServiceError(400, "BadRequest", str(error))
-        case SessionLostError():
-            return ServiceError(404, "NoSessionFoundError", str(error))
-        case NotSupportedError():
-            return not_here(str(error))
-        case _:
-            return ServiceError(503, "ServiceUnavailable", str(error))
-
-
-def respond(error: ServiceError) -> Response:
-    """An error on the wire."""
-    trace_id = secrets.token_hex(16)
-    headers = {"x-ms-error-code": error.code} if error.code else {}
-    if error.invalid_fields is not None:
-        body: dict[str, object] = {
-            "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1",
-            "title": "One or more validation errors occurred.",
-            "status": error.status,
-            "errors": {name: [text] for name, text in error.invalid_fields.items()},
-            "traceId": trace_id,
-        }
-        return JSONResponse(body, error.status, media_type="application/problem+json")
-    told: dict[str, object] = {"code": error.code, "message": error.message}
-    if error.flat:
-        return JSONResponse(told, error.status, headers)
-    return JSONResponse({"error": {**told, "traceId": trace_id}}, error.status, headers)
+def table() -> str:
+    """The catalogue as Markdown."""
+    lines = ["| What | Known by |", "| --- | --- |"]
+    lines += [f"| {each.what} | {each.evidence} |" for each in CATALOGUE]
+    return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from aca_mcp.emulator.catalogue import invalid_body
+from aca_mcp.emulator.service_errors import invalid_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

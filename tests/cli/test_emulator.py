@@ -30,7 +30,8 @@ COMMAND = [sys.executable, "-m", "aca_mcp", "emulator"]
         (["--fault", "rain:1"], "drop-before"),
         (["--fault", "503:0.5"], "COUNT"),
         (["--fault", "503"], "--fault"),
-        (["--pool-management-endpoint", "http://127.0.0.1:1"], "local pool"),
+        (["--allowed-hosts", "a/b"], "--allowed-hosts must be names"),
+        (["--allowed-hosts", "*.example.com"], "--allowed-hosts must be names"),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_a_sentence(
@@ -40,6 +41,14 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(
     shown = capsys.readouterr().err
     assert says in shown
     assert shown.count("\n") == 1
+
+
+def test_settings_that_choose_another_pool_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACA_MCP_POOL_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1")
+    assert main(["emulator"]) == 2
+    assert "local pool" in capsys.readouterr().err
 
 
 def test_a_certificate_without_its_key_is_refused(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.emulator.catalogue import ServiceError
 from aca_mcp.emulator.multipart import read_uploaded_file
+from aca_mcp.emulator.service_errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

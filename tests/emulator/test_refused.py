@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,17 +13,21 @@ import pytest
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.app import EmulatorOptions, open_emulator
 from aca_mcp.local.pool import open_local_pool
-from tests.emulator.caller import LEGACY, MIDDLE, Caller
+from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller
 from tests.local.pools import configuration
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from aca_mcp.local.pool import LocalSessionPool
+
+OLD = "2024-10-02-preview"
+MANAGED = "SessionWithIdentifierNotFound"
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "code"),
         ([], "body"),
         ({"code": 1}, "code"),
         ({"code": "1", "timeoutInSeconds": 221}, "timeoutInSeconds"),
@@ -50,10 +55,22 @@ async def test_a_body_that_does_not_fit_is_a_problem_report(
         ("GET", "files", {"api-version": ""}, 400, "InvalidApiVersion"),
         ("GET", "files", {"identifier": "abc"}, 400, "InvalidLengthOfSessionIdentifier"),
         ("GET", "files", {"identifier": "ab\nc"}, 400, "InvalidSessionIdentifier"),
-        ("PUT", "files", {}, 501, "NotImplemented"),
-        ("GET", "nothing", {}, 501, "NotImplemented"),
-        ("DELETE", "session", {"api-version": LEGACY}, 501, "NotImplemented"),
-        ("POST", ".management/stopSession", {"api-version": MIDDLE}, 501, "NotImplemented"),
+        ("PUT", "files", {}, 400, "SessionRequestNotSupported"),
+        ("GET", "nothing", {}, 400, "SessionRequestNotSupported"),
+        ("DELETE", "session", {"api-version": LEGACY}, 400, "SessionRequestNotSupported"),
+        (
+            "GET",
+            "session",
+            {"api-version": "2024-10-02-preview"},
+            400,
+            "SessionRequestNotSupported",
+        ),
+        ("POST", ".management/stopSession", {"api-version": MIDDLE}, 400, MANAGED),
+        ("POST", ".management/getSession", {}, 400, MANAGED),
+        ("GET", "files", {"path": "v1.2"}, 400, "FilePathInvalid"),
+        ("GET", "files", {"path": "/mnt/datax"}, 400, "FilePathInvalid"),
+        ("GET", "files", {"path": "/etc"}, 400, "FilePathInvalid"),
+        ("GET", "files/%2Fmnt%2Fdatax%2Fa", {}, 400, "FileNameInvalid"),
         ("GET", "files/a%2Fb", {}, 400, "FileNameInvalid"),
         ("GET", "files/nothing/content", {}, 404, "FileNotFound"),
     ],
@@ -99,7 +116,7 @@ async def test_a_body_that_is_no_json_is_a_problem_report(call: Caller) -> None:
 async def test_a_file_that_is_too_large_is_refused(
     call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.catalogue.MAX_FILE_BYTES", 2)
+    monkeypatch.setattr("aca_mcp.emulator.service_errors.MAX_FILE_BYTES", 2)
     refused = await call("POST", "files", files={"file": ("a", b"abc")})
     assert refused.status_code == 413
     assert (await call("GET", "files")).json()["value"] == []
@@ -107,7 +124,7 @@ async def test_a_file_that_is_too_large_is_refused(
 
 async def test_an_empty_kernel_is_refused_loudly(call: Caller) -> None:
     refused = await call("POST", "executions", json={"code": "1", "useEmptyKernel": True})
-    assert refused.status_code == 501
+    assert refused.json()["error"]["code"] == "SessionRequestNotSupported"
 
 
 @pytest.mark.parametrize(
@@ -136,39 +153,106 @@ async def test_an_upload_without_a_whole_file_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    "body",
+    [{}, {"code": None}, {"properties": {"code": "1"}}, {"properties": {"code": "1"}, "x": 1}],
+)
+@pytest.mark.parametrize("version", ["2024-10-02-preview", MIDDLE, NEWEST])
+async def test_a_body_without_code_where_the_version_has_it_is_refused(
+    call: Caller, version: str, body: object
+) -> None:
+    refused = await call("POST", "executions", version, json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (
+        400,
+        "SessionPropertiesMissing",
+    )
+    assert refused.json()["error"]["message"] == "Property 'code' is required but not provided."
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [("", 401), ("Bearer ", 401), ("Basic x", 401), ("Bearer x", 400), ("bearer x", 400)],
+)
+async def test_a_token_is_needed(local: LocalSessionPool, authorization: str, status: int) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    async with asking(local, EmulatorOptions()) as http:
+        assert (await http.get("/files", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "host",
     [
-        ({}, 401),
-        ({"Authorization": "Bearer "}, 401),
-        ({"Authorization": "Basic x"}, 401),
-        ({"Authorization": "Bearer x"}, 400),
-        ({"Authorization": "bearer x", "Host": "localhost:1"}, 400),
-        ({"Authorization": "Bearer x", "Host": "[::1]:1"}, 400),
-        ({"Authorization": "Bearer x", "Host": "rebound.example"}, 403),
+        "localhost:1",
+        "LOCALHOST",
+        "[::1]",
+        "[::1]:8080",
+        "127.0.0.2",
+        "aca.localhost",
+        "Aca.LOCAL:1",
+        "pool.test",
+        "pool.internal",
+        "pool.internal.",
+        "mine.example.com",
+        "MINE.example.com:1",
     ],
 )
-async def test_who_may_ask(local: LocalSessionPool, headers: dict[str, str], status: int) -> None:
-    async with (
-        open_emulator(local) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http,
-    ):
-        assert (await http.get("/files", headers=headers)).status_code == status
+async def test_names_that_no_web_page_can_have_are_answered(
+    local: LocalSessionPool, host: str
+) -> None:
+    options = EmulatorOptions(Access(allowed_hosts=frozenset({"mine.example.com"})))
+    async with asking(local, options) as http:
+        headers = {"Authorization": "Bearer x", "Host": host}
+        assert (await http.get("/files", headers=headers)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("rebound.example", "'rebound.example'"),
+        ("Rebound.Example:80", "'rebound.example'"),
+        ("localhost.example.com", "'localhost.example.com'"),
+        ("notlocalhost", "'notlocalhost'"),
+        ("93.184.216.34", "'93.184.216.34'"),
+        ("user@localhost", "'user@localhost'"),
+        ("localhost/x", "'localhost/x'"),
+        ("[::1", "'[::1'"),
+        ("", "''"),
+    ],
+)
+async def test_another_host_is_refused_by_its_name_and_with_the_remedy(
+    local: LocalSessionPool, host: str, shown: str
+) -> None:
+    async with asking(local, EmulatorOptions()) as http:
+        headers = {"Authorization": "Bearer x", "Host": host}
+        refused = await http.get("/files", headers=headers)
+        assert refused.status_code == 403
+        assert shown in refused.json()["error"]["message"]
+        assert "--allowed-hosts" in refused.json()["error"]["message"]
 
 
 async def test_a_token_that_is_set_is_the_only_one(local: LocalSessionPool) -> None:
     options = EmulatorOptions(Access("good"))
-    async with (
-        open_emulator(local, options) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://any.host") as http,
-    ):
+    async with asking(local, options) as http:
         for token, status in (("bad", 401), ("good-without-role", 403), ("good", 400)):
-            asked = await http.get("/files", headers={"Authorization": f"Bearer {token}"})
+            asked = await http.get(
+                "/files", headers={"Authorization": f"Bearer {token}", "Host": "any"}
+            )
             assert asked.status_code == status
 
 
 async def test_what_is_no_request_is_left_alone(local: LocalSessionPool) -> None:
     async with open_emulator(local) as app:
         assert json.dumps(await app({"type": "lifespan"}, _never, _never)) == "null"  # pyright: ignore[reportArgumentType, reportFunctionMemberAccess] -- not called
+
+
+@asynccontextmanager
+async def asking(
+    local: LocalSessionPool, options: EmulatorOptions
+) -> AsyncGenerator[httpx.AsyncClient]:
+    async with (
+        open_emulator(local, options) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http,
+    ):
+        yield http
 
 
 async def _never(*_: object) -> Any:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulated_sessions import EmulatedSessions
 from aca_mcp.emulator.faults import Faults
-from aca_mcp.emulator.sessions import EmulatedSessions
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import NEWEST, Caller
 from tests.emulators import InProcess
@@ -110,7 +110,7 @@ async def test_sessions_that_ended_are_forgotten(local: LocalSessionPool) -> Non
 async def test_of_very_many_executions_the_last_can_be_asked_for(
     local: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.sessions._MAX_EXECUTIONS", 2)
+    monkeypatch.setattr("aca_mcp.emulator.emulated_sessions._MAX_EXECUTIONS", 2)
     async with calling(local) as call:
         made = [(await call.run(f"{number}"))["id"] for number in range(3)]
         found = [(await call("GET", f"executions/{each}")).status_code for each in made]
@@ -136,7 +136,7 @@ async def test_a_file_whose_answer_is_lost_is_closed(local: LocalSessionPool, fa
 async def test_code_without_end_is_too_large(
     local: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.operations._MAX_REQUEST_BYTES", 100)
+    monkeypatch.setattr("aca_mcp.emulator.app._MAX_REQUEST_BYTES", 100)
     async with calling(local) as call:
         refused = await call("POST", "executions", json={"code": "1" * 200})
         assert refused.status_code == 413

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aca_mcp.emulator.catalogue import of_pool, respond
+from aca_mcp.emulator.service_errors import of_pool, respond
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     FileMissingError,
@@ -32,7 +32,7 @@ from aca_mcp.errors import (
         (StorageFullError, 507, "InsufficientStorage"),
         (InvalidRequestError, 400, "BadRequest"),
         (SessionLostError, 404, "NoSessionFoundError"),
-        (NotSupportedError, 501, "NotImplemented"),
+        (NotSupportedError, 400, "SessionRequestNotSupported"),
         (PoolUnavailableError, 503, "ServiceUnavailable"),
         (ExecutionOutcomeUnknownError, 503, "ServiceUnavailable"),
     ],

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.emulator.catalogue import invalid_identifier, invalid_identifier_length
+from aca_mcp.emulator.service_errors import invalid_identifier, invalid_identifier_length
 from aca_mcp.errors import SessionPoolError
 
 if TYPE_CHECKING:
-    from aca_mcp.emulator.catalogue import ServiceError
-    from aca_mcp.emulator.requests import ExecutionRequest
+    from aca_mcp.emulator.execution_requests import ExecutionRequest
+    from aca_mcp.emulator.service_errors import ServiceError
     from aca_mcp.pool import Execution, SessionInfo, SessionPool
 
 _IDENTIFIER = re.compile(r"""[a-zA-Z0-9_|}{\[\]:"';<>?/.,@#$%^&*()\-+=!~`]{4,128}""")
@@ -63,6 +63,10 @@ class EmulatedSession:
     """The pool takes fewer characters, so it has another."""
     etag: str = ""
     allocating: anyio.Lock = field(default_factory=anyio.Lock)
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while code runs: what comes meanwhile waits."""
+    timed_out: int = 0
+    """How many executions had no time left. Each aborts those that waited for its end."""
     executions: OrderedDict[str, StoredExecution] = field(
         default_factory=OrderedDict[str, StoredExecution]
     )
@@ -82,9 +86,15 @@ POOL_SCOPE = EmulatedSession("", "")
 class EmulatedSessions:
     """All sessions that clients have named."""
 
-    def __init__(self, pool: SessionPool) -> None:
-        """Describe them; nothing is allocated yet."""
+    def __init__(self, pool: SessionPool, preparation: str = PREPARATION) -> None:
+        """Describe them; nothing is allocated yet.
+
+        Args:
+            pool: what has them.
+            preparation: the code that makes a new session what clients find on Azure.
+        """
         self._pool = pool
+        self._preparation = preparation
         self._sessions: dict[str, EmulatedSession] = {}
         # Other users of the pool cannot guess the identifiers that it gets.
         self._secret = secrets.token_hex(16)
@@ -114,7 +124,7 @@ class EmulatedSessions:
             session.etag = ""
             try:
                 await self._pool.execute(
-                    session.pool_identifier, PREPARATION, timeout_seconds=_PREPARATION_SECONDS
+                    session.pool_identifier, self._preparation, timeout_seconds=_PREPARATION_SECONDS
                 )
             except SessionPoolError:
                 self._sessions.pop(session.identifier, None)
