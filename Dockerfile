@@ -15,9 +15,11 @@ COPY pyproject.toml README.md LICENSE ./
 RUN mkdir aca_mcp && touch aca_mcp/__init__.py && \
     /opt/aca-mcp/bin/python -m pip install --no-cache-dir '.[local]'
 COPY aca_mcp ./aca_mcp
-# pip has done its work then, and a session has no network to use it in.
 RUN /opt/aca-mcp/bin/python -m pip install --no-cache-dir --no-deps --force-reinstall . && \
     /opt/aca-mcp/bin/python -m pip uninstall --yes pip setuptools
+# What sessions import, apart from what the server does: minimal, or data, which is larger.
+ARG ENVIRONMENT=minimal
+RUN /opt/aca-mcp/bin/aca-mcp env create "$ENVIRONMENT" --data-dir /opt/aca-mcp-data
 
 FROM python:3.11-slim-bookworm
 LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
@@ -27,7 +29,8 @@ LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /opt/aca-mcp /opt/aca-mcp
-ENV PATH="/opt/aca-mcp/bin:$PATH"
+COPY --from=build /opt/aca-mcp-data /opt/aca-mcp-data
+ENV PATH="/opt/aca-mcp/bin:$PATH" ACA_MCP_DATA_DIR=/opt/aca-mcp-data
 # Numbered, so that Kubernetes can see that it is not root.
 RUN ["useradd", "--uid", "10001", "--create-home", "--shell", "/usr/sbin/nologin", "aca-mcp"]
 USER 10001:10001

@@ -3,6 +3,7 @@
     AcaMcpError
     ├── SettingsError                 a setting has a wrong value; start-up stops
     ├── HostPathRefusedError          a file of this machine may not be read or written
+    ├── EnvironmentFailedError        an environment is not there, or cannot be made
     └── SessionPoolError              whatever a session pool can say no with
         ├── PoolUnavailableError      the pool cannot be reached or cannot start
         ├── PoolFullError             no more sessions at the moment
@@ -43,6 +44,10 @@ class SettingsError(AcaMcpError):
 
 class HostPathRefusedError(AcaMcpError):
     """A file of the machine that the server runs on may not be read or written."""
+
+
+class EnvironmentFailedError(AcaMcpError):
+    """A named environment is not there or could not be made. One that was there is unchanged."""
 
 
 class SessionPoolError(AcaMcpError):

@@ -43,6 +43,23 @@ def check_identifier(identifier: str) -> str:
     return identifier
 
 
+_ENVIRONMENT = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\|.+")
+
+
+def identifier_in(environment: str, identifier: str) -> str:
+    """An identifier whose session is of an environment; of the pool's default one where empty.
+
+    Only pools that have several environments know the difference.
+    """
+    return f"{environment}|{identifier}" if environment else identifier
+
+
+def environment_of(identifier: str) -> str:
+    """The environment that an identifier names, or an empty string."""
+    match = _ENVIRONMENT.fullmatch(identifier)
+    return match.group(1) if match else ""
+
+
 class ExecutionStatus(enum.StrEnum):
     """How an execution ended."""
 
@@ -216,6 +233,15 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentSummary:
+    """An interpreter with packages that a session can be started with."""
+
+    name: str
+    contents: str
+    """What it has, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolMetadata:
     """What a pool's sessions are."""
 
@@ -236,6 +262,8 @@ class PoolMetadata:
     """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
     can_interrupt: bool = True
     """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
+    environments: tuple[EnvironmentSummary, ...] = ()
+    """What ``identifier_in`` can name, the default first; empty where the pool has but one."""
 
 
 class SessionPool(Protocol):

@@ -7,14 +7,20 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import PoolUnavailableError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
+    from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import Settings
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
@@ -49,8 +55,63 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     from aca_mcp.local.pool import open_local_pool
 
     _warn_of_openings(settings)
-    async with open_local_pool(local_configuration(settings)) as pool:
-        yield ErrorBoundary(pool)
+    if settings.local_python is not None:
+        async with open_local_pool(
+            local_configuration(settings, str(settings.local_python))
+        ) as pool:
+            yield ErrorBoundary(pool)
+        return
+    async with _open_environments(settings) as pools:
+        yield ErrorBoundary(pools)
+
+
+@asynccontextmanager
+async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
+    from aca_mcp.environments.definitions import FIRST, PREFERRED, summary_of
+    from aca_mcp.environments.store import EnvironmentStore
+    from aca_mcp.local.environment_pools import EnvironmentPools
+    from aca_mcp.local.pool import open_local_pool
+
+    store = EnvironmentStore(environments_directory(settings))
+    names = (settings.local_environment,) if settings.local_environment else PREFERRED
+    found = next(filter(None, map(store.find, names)), None)
+    if found is None and settings.local_environment:
+        store.get(settings.local_environment)  # raises, with what to do
+
+    def open_pool(environment: Environment) -> AbstractAsyncContextManager[LocalSessionPool]:
+        return open_local_pool(local_configuration(settings, str(environment.python)))
+
+    async def make_first() -> Environment:
+        from aca_mcp.environments.building import ensure
+
+        _log.warning("There is no environment for local sessions yet: making %r.", FIRST)
+        return await ensure(store, FIRST, say=_log.info, index=settings.package_index or None)
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        pools = EnvironmentPools(
+            store,
+            found.name if found is not None else FIRST,
+            make_first,
+            open_pool,
+            summarize=lambda each: summary_of(each.name, each.record.requirements),
+            max_sessions=settings.local_max_concurrent_sessions,
+            tasks=tasks,
+        )
+        await pools.serve_default()
+        try:
+            yield pools
+        except Exception as error:
+            failure = error  # as it is, not in a group
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def environments_directory(settings: Settings) -> Path:
+    """Where named environments are."""
+    return settings.data_directory / "environments"
 
 
 _NO_WASM = "The wasm pool needs the extra wasm. Install it with: pip install 'aca-mcp[wasm]'"
@@ -113,13 +174,13 @@ def azure_configuration(settings: Settings) -> AzurePoolConfiguration:
     )
 
 
-def local_configuration(settings: Settings) -> LocalPoolConfiguration:
-    """What a local pool is told of the settings."""
+def local_configuration(settings: Settings, python: str) -> LocalPoolConfiguration:
+    """What the local pool of an interpreter is told of the settings."""
     from aca_mcp.local.configuration import LocalPoolConfiguration
 
     mebibyte = 2**20
     return LocalPoolConfiguration(
-        python=str(settings.local_python or sys.executable),
+        python=python,
         preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
         isolation=settings.local_isolation,
         network=settings.local_network == "host",

@@ -64,14 +64,16 @@ prepare() { # demo | dev
     "$PYTHON" -m pip install --quiet --upgrade 'pip>=25.1'
     case $profile in
         demo)
-            say "installing aca-mcp with IPython, numpy, pandas and matplotlib into .venv"
-            "$PYTHON" -m pip install --quiet --editable '.[local]'
+            say "installing aca-mcp into .venv"
+            "$PYTHON" -m pip install --quiet --editable '.[cli,local]'
             ;;
         dev)
-            say "installing aca-mcp, what its sessions import, and the development tools into .venv"
+            say "installing aca-mcp and the development tools into .venv"
             "$PYTHON" -m pip install --quiet --editable '.[cli,local,otel]' --group dev
             ;;
         *) die "no such profile: $profile" ;;
     esac
+    # What sessions import is apart from what the server does, and made once for all clones.
+    .venv/bin/aca-mcp env create minimal --if-missing
     fingerprint "$profile" >".venv/.prepared-$profile"
 }

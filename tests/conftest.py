@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import pytest
 
 from tests.toy_pool import ToyPool
+
+# Sessions of all tests have what the development environment has, also where a server of its own
+# process is started; the tests of environments name others.
+os.environ.setdefault("ACA_MCP_LOCAL_PYTHON", sys.executable)
 
 
 @pytest.fixture(scope="session", autouse=True)

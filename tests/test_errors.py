@@ -59,4 +59,5 @@ def test_what_a_pool_says_no_with_is_one_kind() -> None:
         "AcaMcpError",
         "SettingsError",
         "HostPathRefusedError",
+        "EnvironmentFailedError",
     }

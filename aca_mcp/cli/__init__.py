@@ -56,7 +56,7 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.serve import serve
 
         return serve(settings)
-    if command == "exec":
+    if command in {"exec", "repl"}:
         from aca_mcp.cli.exec import execute, request_from
 
         return execute(settings, request_from(parsed))
@@ -74,6 +74,11 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.warm import warm
 
         return warm(settings)
+    if command == "env":
+        from aca_mcp.cli.env import manage
+        from aca_mcp.cli.env import request_from as env_request_from
+
+        return manage(settings, env_request_from(parsed))
     from aca_mcp.cli.doctor import diagnose
 
     return diagnose(settings)

@@ -128,7 +128,7 @@ def check_packages(metadata: PoolMetadata) -> Check:
         "Packages",
         State.NOTE,
         f"sessions have no {', '.join(absent)}",
-        "Install aca-mcp[local], or name an interpreter that has them: ACA_MCP_LOCAL_PYTHON.",
+        "Make an environment that has them: aca-mcp env create data.",
     )
 
 

@@ -1,45 +1,39 @@
-"""``aca-mcp exec``: Python in a fresh session, with its output as it appears.
-
-What the code prints, shows and names is hostile: it reaches a terminal without control characters,
-and never chooses a file name of this machine.
-"""
+"""``aca-mcp exec`` and ``repl``: Python in a fresh session, with its output as it appears."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
+from aca_mcp.cli.figures import shower
+from aca_mcp.cli.interrupts import INTERRUPTED, Interrupts, open_interrupts
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.patience import say_if_it_takes_long
+from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload
 from aca_mcp.errors import SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool
-from aca_mcp.session import PythonSession
+from aca_mcp.server.results.notebook import notebook
+from aca_mcp.server.sessions.executions import Record
+from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:
     import argparse
 
-    from aca_mcp.pool import Execution, Output, OutputChunk
+    from aca_mcp.pool import Execution, SessionPool
     from aca_mcp.settings import Settings
 
-_IMAGE_SUFFIXES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "image/svg+xml": ".svg",
-}
-_CONTROL = {
-    code: "\N{REPLACEMENT CHARACTER}"
-    for code in (*range(32), *range(127, 160))
-    if chr(code) not in "\t\n\r"
-}
-"""The control characters that could drive a terminal."""
+_FAILED = 1
+_MAX_EXIT_CODE = 255
+_HURRIED_SECONDS = 2
+"""For ending the session after a person has pressed Ctrl-C twice."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,16 +42,20 @@ class ExecRequest:
 
     uploads: tuple[Path, ...]
     """Files of this machine; each is copied to the work directory under its own name."""
-    code: str
+    code: str | None
+    interactive: bool
+    """Go on at a prompt."""
     downloads: tuple[str, ...]
     """Paths in the session; each is copied to the current directory under its own name."""
+    notebook: Path | None
+    """Where to write what ran."""
 
 
 def request_from(arguments: argparse.Namespace) -> ExecRequest:
     """Read the code, and see that the files to upload are there before anything is started.
 
     Raises:
-        SettingsError: a script or a file to upload is not there.
+        SettingsError: a script or a file to upload is not there, or there is nothing to run.
     """
     uploads = tuple(Path(name) for name in arguments.upload)
     for path in uploads:
@@ -66,7 +64,21 @@ def request_from(arguments: argparse.Namespace) -> ExecRequest:
     for path in arguments.download:
         if Path(path).name in {"", ".."}:
             raise SettingsError(f"--download {path} does not name a file.")
-    return ExecRequest(uploads, _code(arguments.code), tuple(arguments.download))
+    notebook: Path | None = arguments.notebook
+    if notebook is not None and not notebook.absolute().parent.is_dir():
+        raise SettingsError(f"--notebook {notebook} is in no directory that exists.")
+    code: str | None = arguments.code
+    if arguments.interactive and not (code != "-" and sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError("A prompt needs a terminal. For code from a pipe there is exec -.")
+    if code is None and not arguments.interactive:
+        raise SettingsError("exec needs code, a script's path, - for stdin, or --interactive.")
+    return ExecRequest(
+        uploads,
+        None if code is None else _code(code),
+        arguments.interactive,
+        tuple(arguments.download),
+        notebook,
+    )
 
 
 def _code(argument: str) -> str:
@@ -82,7 +94,11 @@ def _code(argument: str) -> str:
 
 
 def execute(settings: Settings, request: ExecRequest) -> int:
-    """Run a request in a fresh session; returns 0 if the code succeeded, else 1.
+    """Run a request in a fresh session.
+
+    Returns:
+        0 if the code succeeded, what it exited with if it did that, 130 if it was interrupted,
+        and else 1.
 
     Raises:
         SessionPoolError: the pool, not the code, is in the way.
@@ -92,79 +108,92 @@ def execute(settings: Settings, request: ExecRequest) -> int:
 
 
 async def _execute(settings: Settings, request: ExecRequest) -> int:
-    async with open_session_pool(settings) as pool, PythonSession(pool) as session:
+    # Before a prompt or a signal handler is there: it asks the terminal, and reads its answer.
+    show_figure = shower(sys.stdin, sys.stdout)
+    screen = Screen(
+        sys.stdout, sys.stderr, keeps_session=request.interactive, show_figure=show_figure
+    )
+    code = INTERRUPTED
+    async with open_interrupts(screen.note) as interrupts, open_session_pool(settings) as pool:
+        session = PythonSession(pool)
+        try:
+            code = await Run(settings, request, screen, interrupts).run(pool, session)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await session.close(
+                    within_seconds=_HURRIED_SECONDS if interrupts.ended else STOP_SECONDS
+                )
+    return INTERRUPTED if interrupts.ended else code
+
+
+class Run:
+    """One request on its way."""
+
+    def __init__(
+        self, settings: Settings, request: ExecRequest, screen: Screen, interrupts: Interrupts
+    ) -> None:
+        """Describe it; nothing has run."""
+        self._settings = settings
+        self._request = request
+        self._screen = screen
+        self._interrupts = interrupts
+        self._records: list[Record] = []
+
+    async def run(self, pool: SessionPool, session: PythonSession) -> int:
+        """Do it all, and return the exit code."""
+        request = self._request
+        if self._settings.pool_kind == "azure":
+            async with say_if_it_takes_long(self._settings, self._screen.note):
+                await pool.metadata()
         for path in request.uploads:
             await upload(session, path)
-        screen = Screen(sys.stdout, sys.stderr)
-        execution = await session.execute(
-            request.code,
-            timeout_seconds=settings.execution_timeout_seconds,
-            on_output=screen.show_chunk,
-        )
-        screen.show_rest(execution)
-        if execution.status is not ExecutionStatus.SUCCEEDED:
-            return 1
-        for path in request.downloads:
-            screen.note(f"saved {await download(session, path)}")
+        code = 0
+        try:
+            if request.code is not None:
+                code = _exit_code(await self.execute(session, request.code))
+            if request.interactive:
+                from aca_mcp.cli.prompt import prompt_for_code
+
+                code = 0
+                await prompt_for_code(session, functools.partial(self.execute, session))
+        finally:
+            if request.notebook is not None:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_write_notebook, request.notebook, self._records)
+                self._screen.note(f"saved {request.notebook}")
+        if code == 0:
+            for path in request.downloads:
+                self._screen.note(f"saved {await download(session, path)}")
+        return code
+
+    async def execute(self, session: PythonSession, code: str) -> Execution:
+        """Run code and show it; Ctrl-C interrupts it and nothing else."""
+        self._screen.begin()
+        with self._interrupts.of(session.interrupt):
+            execution = await session.execute(
+                code,
+                timeout_seconds=self._settings.execution_timeout_seconds,
+                on_output=self._screen.show_chunk,
+            )
+        self._records.append(Record(f"execution-{len(self._records) + 1}", code, execution))
+        self._screen.show_rest(execution)
+        return execution
+
+
+def _write_notebook(path: Path, records: list[Record]) -> None:
+    with host_file(path):
+        path.write_text(notebook(records), encoding="utf-8")
+
+
+def _exit_code(execution: Execution) -> int:
+    if execution.status is ExecutionStatus.SUCCEEDED:
         return 0
-
-
-class Screen:
-    """Where a person reads: two streams, each perhaps a terminal."""
-
-    def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
-        """Show on these streams."""
-        self._streams = {"stdout": stdout, "stderr": stderr}
-        self._shown: set[str] = set()
-
-    def show_chunk(self, chunk: OutputChunk) -> None:
-        """Show output of running code."""
-        self._shown.add(chunk.stream)
-        self._write(chunk.stream, chunk.text)
-
-    def show_rest(self, execution: Execution) -> None:
-        """Show what appears at the end: values, figures, and how it went if not well."""
-        # Not every pool tells what is printed while it is.
-        for name, stream in (("stdout", execution.stdout), ("stderr", execution.stderr)):
-            if name not in self._shown:
-                self._write(name, stream.text)
-        for output in execution.outputs:
-            self._show_output(output)
-        if execution.error is not None:
-            self._write("stderr", _line(execution.error.traceback))
-        elif execution.status is ExecutionStatus.TIMED_OUT:
-            self.note("time is up; --execution-timeout-seconds gives more")
-        if execution.session_lost is not None:
-            self.note(f"the session ended, with its files: {execution.session_lost}")
-
-    def note(self, text: str) -> None:
-        """Say something of our own."""
-        self._write("stderr", f"aca-mcp: {text}\n")
-
-    def _show_output(self, output: Output) -> None:
-        for mime_type, suffix in _IMAGE_SUFFIXES.items():
-            if (image := output.data.get(mime_type)) is not None:
-                self.note(f"saved {_save_image(image, suffix)}")
-                return
-        text = output.data.get("text/plain")
-        if isinstance(text, str):
-            self._write("stdout", _line(text))
-
-    def _write(self, name: str, text: str) -> None:
-        stream = self._streams[name]
-        stream.write(text.translate(_CONTROL) if stream.isatty() else text)
-        stream.flush()
-
-
-def _save_image(image: str | bytes, suffix: str) -> Path:
-    number = 1
-    while os.path.lexists(path := Path(f"figure-{number}{suffix}")):
-        number += 1
-    # "x": not even a link that was made in this moment is followed.
-    with host_file(path), path.open("xb") as file:
-        file.write(image if isinstance(image, bytes) else image.encode())
-    return path
-
-
-def _line(text: str) -> str:
-    return text if text.endswith("\n") else f"{text}\n"
+    if execution.status is ExecutionStatus.CANCELED:
+        return INTERRUPTED
+    error = execution.error
+    if error is None or error.name == "KeyboardInterrupt":
+        return _FAILED if error is None else INTERRUPTED
+    if error.name == "SystemExit" and error.message.lstrip("-").isdigit():
+        # As a process' exit code: what a shell sees of sys.exit(-1) is 255.
+        return int(error.message) & _MAX_EXIT_CODE
+    return _FAILED

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from aca_mcp import __version__
 from aca_mcp.cli.flags import RESULT_FIELDS, SERVING_FIELDS, add_setting_flags
-from aca_mcp.settings import AzureSettings, Settings, flag_name, variable_name
+from aca_mcp.settings import AzureSettings, EnvironmentSettings, Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +38,14 @@ Start with: aca-mcp doctor      A command's flags: aca-mcp serve --help, --help-
 """
 _ANALYST = ("work_dir", "local_memory_mib", "execution_timeout_seconds", "local_python")
 """The settings that a person who analyses data reaches for."""
+
+
+ENV_ACTIONS = ("create", "update", "show", "remove", "list")
+_ACTIONS_HELP = (
+    "create it, or create it anew; update it to the newest of what was asked for; show what it "
+    "has; remove it; list them all"
+)
+_NAME_HELP = "minimal, data, or one of your own"
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,7 +79,7 @@ class CommandLine:
             dest="command", required=True, metavar="command"
         )
         self._commands: dict[str, Parser] = {}
-        for add in (_serve, _exec, _emulator, _install, _uninstall, _warm, _doctor):
+        for add in (_serve, _exec, _repl, _emulator, _env, _install, _uninstall, _warm, _doctor):
             add(self)
 
     def command(self, name: str, summary: str, *, takes: str = "") -> Parser:
@@ -113,6 +121,8 @@ class CommandLine:
             near = _nearest(ordered[0], self._commands)
             hint = f"did you mean {near}?" if near else f"commands: {', '.join(self._commands)}"
             self._main.error(f"there is no command {ordered[0]!r}; {hint}")
+        if ordered[0] in self._commands:
+            ordered[1:] = _words_first(self._commands[ordered[0]], ordered[1:])
         parsed, unknown = self._main.parse_known_args(ordered)
         if unknown:
             self._refuse(self._commands[parsed.command], unknown[0])
@@ -180,6 +190,23 @@ def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     return parser._option_string_actions  # pyright: ignore[reportPrivateUsage] -- argparse tells it in no other way
 
 
+def _words_first(parser: Parser, arguments: list[str]) -> list[str]:
+    """The same, with flags behind all else: argparse leaves words unread that stand behind one."""
+    words: list[str] = []
+    flags: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        is_flag = argument.startswith("-") and argument != "-"
+        (flags if is_flag else words).append(argument)
+        action = _actions(parser).get(argument)
+        # A flag that nobody knows is refused with what stands behind it, which is its value.
+        takes_value = action.nargs is None if action is not None else "=" not in argument
+        if is_flag and takes_value and left:
+            flags.append(left.pop(0))
+    return [*words, *flags]
+
+
 def _nearest(word: str, known: Iterable[str]) -> str | None:
     import difflib  # only here: the import is slow, and a client that is started right needs none
 
@@ -199,9 +226,27 @@ def _exec(line: CommandLine) -> None:
     parser.add_argument(
         "code",
         metavar="CODE|SCRIPT",
+        nargs="?",
         help="Python, a script's path, or - for what stdin has.",
     )
+    parser.add_argument(
+        "--interactive",
+        "-i",
+        action="store_true",
+        help="Go on with the session at a prompt, as aca-mcp repl does.",
+    )
     _add_file_flags(parser)
+    line.add_settings(
+        parser,
+        without={*SERVING_FIELDS, *RESULT_FIELDS},
+        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
+    )
+
+
+def _repl(line: CommandLine) -> None:
+    parser = line.command("repl", "Work in one session at a prompt, with history and completion.")
+    _add_file_flags(parser)
+    parser.set_defaults(code=None, interactive=True)
     line.add_settings(
         parser,
         without={*SERVING_FIELDS, *RESULT_FIELDS},
@@ -223,6 +268,12 @@ def _add_file_flags(parser: Parser) -> None:
         default=[],
         metavar="PATH",
         help="Copy this file of the session to the current directory afterwards. May be repeated.",
+    )
+    parser.add_argument(
+        "--notebook",
+        type=Path,
+        metavar="FILE",
+        help="Write what ran, and what it showed, to this .ipynb file.",
     )
 
 
@@ -266,6 +317,28 @@ def _emulator(line: CommandLine) -> None:
         },
         first=("local_max_concurrent_sessions", "local_python", "local_memory_mib"),
     )
+
+
+def _env(line: CommandLine) -> None:
+    parser = line.command(
+        "env",
+        "Make, show and remove the environments of local sessions.",
+        takes="create|update|show|remove|list [NAME] [PACKAGE ...]",
+    )
+    parser.add_argument("action", choices=ENV_ACTIONS, metavar="ACTION", help=_ACTIONS_HELP)
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=_NAME_HELP)
+    parser.add_argument(
+        "packages", nargs="*", default=[], metavar="PACKAGE", help="What it is to have."
+    )
+    parser.add_argument(
+        "--requirements", type=Path, metavar="FILE", help="More of what it is to have, a line each."
+    )
+    parser.add_argument("--python", default="", metavar="VERSION", help="Such as 3.12, or a path.")
+    parser.add_argument(
+        "--if-missing", action="store_true", help="Leave one that is there as it is."
+    )
+    others = Settings.model_fields.keys() - EnvironmentSettings.model_fields.keys()
+    line.add_settings(parser, without=others, first=tuple(EnvironmentSettings.model_fields))
 
 
 def _install(line: CommandLine) -> None:

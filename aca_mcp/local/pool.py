@@ -84,6 +84,15 @@ class LocalSessionPool:
             tasks.start_soon(task)
         tasks.start_soon(templates.keep, ready.refill)
 
+    @property
+    def session_count(self) -> int:
+        """How many sessions there are, those that are starting included."""
+        return len(self._registry)
+
+    def has_session(self, identifier: str) -> bool:
+        """Whether there is a session of that identifier, or one is starting."""
+        return self._registry.get(identifier) is not None
+
     async def execute(
         self,
         identifier: str,

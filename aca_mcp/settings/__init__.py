@@ -9,6 +9,7 @@ switch the isolation off, or name the interpreter to run.
 """
 
 from aca_mcp.settings.azure import ApiVersion, AzureSettings, CredentialChoice
+from aca_mcp.settings.environments import EnvironmentSettings
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.loading import describe_default, flag_name, load_settings, variable_name
@@ -21,6 +22,7 @@ __all__ = [
     "AuthSettings",
     "AzureSettings",
     "CredentialChoice",
+    "EnvironmentSettings",
     "HttpSettings",
     "ObservingSettings",
     "Settings",

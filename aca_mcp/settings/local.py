@@ -11,9 +11,13 @@ from pydantic_settings import BaseSettings
 class LocalSettings(BaseSettings):
     """What a local session is, and how many there may be."""
 
+    local_environment: Annotated[
+        str,
+        Field(description="The environment of local sessions; unset, `data` or else `minimal`."),
+    ] = ""
     local_python: Annotated[
         Path | None,
-        Field(description="The interpreter of local sessions; by default the server's own."),
+        Field(description="An interpreter for local sessions, in the place of environments."),
     ] = None
     local_preimport: Annotated[
         str,

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from aca_mcp.settings.azure import AzureSettings
 from aca_mcp.settings.common import CommonSettings
+from aca_mcp.settings.environments import EnvironmentSettings
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
 from aca_mcp.settings.local import LocalSettings
@@ -19,7 +20,13 @@ _AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
 class Settings(
-    LocalSettings, AzureSettings, HttpSettings, AuthSettings, ObservingSettings, CommonSettings
+    LocalSettings,
+    EnvironmentSettings,
+    AzureSettings,
+    HttpSettings,
+    AuthSettings,
+    ObservingSettings,
+    CommonSettings,
 ):
     """All settings. Each is also an environment variable, ``ACA_MCP_`` and its name in capitals."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -14,6 +15,7 @@ import venv
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import pytest
 
 WHAT_IPYTHON_NEEDS = [
@@ -124,9 +126,9 @@ def test_packages_are_there_wherever_the_interpreter_lives(place: str) -> None:
 
 
 def test_time_that_is_up_is_said(tmp_path: Path) -> None:
-    done = run("while True: pass", "--execution-timeout-seconds", "0.5", cwd=tmp_path)
+    done = run("while True: pass", "--timeout", "0.5", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr != ""
+    assert done.stderr.endswith("KeyboardInterrupt\naca-mcp: time is up; --timeout gives more\n")
     assert 'Traceback (most recent call last):\n  File "/' not in done.stderr
 
 
@@ -149,6 +151,77 @@ async def test_output_appears_while_the_code_runs(tmp_path: Path) -> None:
             assert process.returncode is None
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 130
+            assert process.stderr is not None
+            told = b"".join([piece async for piece in process.stderr]).decode()
+            assert told.startswith("aca-mcp: interrupting the code; Ctrl-C again ends this\n")
+            assert told.endswith("\nKeyboardInterrupt\n")
+
+
+async def test_a_second_ctrl_c_ends_code_that_does_not_heed_the_first_without_a_traceback(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import signal, time\n_ = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\nwhile True: time.sleep(1)"
+    )
+    with anyio.fail_after(30):
+        async with await anyio.open_process(
+            [*COMMAND, code], cwd=tmp_path, stdin=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert await process.stdout.receive() == b"deaf\n"
+            process.send_signal(signal.SIGINT)
+            assert b"interrupting the code" in await process.stderr.receive()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+            assert b"Traceback" not in b"".join([piece async for piece in process.stderr])
+
+
+async def test_a_pool_that_does_not_answer_is_named_within_three_seconds(tmp_path: Path) -> None:
+    """The listener's queue takes the connection, and nobody reads what is asked."""
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        environment = {
+            **os.environ,
+            "ACA_MCP_AZURE_CREDENTIAL": "emulator",
+            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": (
+                f"http://127.0.0.1:{port}/subscriptions/s/resourceGroups/g/sessionPools/p"
+            ),
+        }
+        with anyio.fail_after(30):
+            async with await anyio.open_process(
+                [*COMMAND, "1"], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL
+            ) as process:
+                assert process.stderr is not None
+                assert b"no answer from 127.0.0.1 yet; trying" in await process.stderr.receive()
+                process.send_signal(signal.SIGINT)
+                assert await process.wait() == 130
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "said"),
+    [
+        ("import sys; sys.exit(3)", 3, ""),
+        ("raise SystemExit", 0, ""),
+        ("import sys; sys.exit('no data')", 1, "no data\n"),
+        ("import sys; sys.exit(-1)", 255, ""),
+    ],
+)
+def test_what_code_exits_with_is_the_exit_code(
+    code: str, exit_code: int, said: str, tmp_path: Path
+) -> None:
+    done = run(code, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (exit_code, "", said)
+
+
+def test_what_ran_can_be_had_as_a_notebook_also_where_it_failed(tmp_path: Path) -> None:
+    done = run("print(1)\n1 / 0", "--notebook", "out.ipynb", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "1\n")
+    assert done.stderr.endswith("aca-mcp: saved out.ipynb\n")
+    (cell,) = json.loads((tmp_path / "out.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert cell["source"] == "print(1)\n1 / 0"
+    assert [output["output_type"] for output in cell["outputs"]] == ["stream", "error"]
 
 
 @pytest.mark.parametrize("bytes_sent", [24 * 2**20])

@@ -166,7 +166,6 @@ def test_a_setting_in_a_named_file_is_used(
         (["exec", "1", "--work-dir", "/"], "--work-dir is a flag of serve"),
         (["exec", "1", "2"], "'2' is one argument too many"),
         (["serve", "--auth-tokens", "a=hush"], "a secret and so no flag: set ACA_MCP_AUTH_TOKENS"),
-        (["exec"], "the following arguments are required: CODE|SCRIPT"),
     ],
 )
 def test_what_is_not_understood_is_answered_with_a_sentence(
@@ -184,6 +183,12 @@ def test_what_is_not_understood_is_answered_with_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["exec"], "exec needs code, a script's path, - for stdin, or --interactive."),
+        (["repl"], "A prompt needs a terminal. For code from a pipe there is exec -."),
+        (
+            ["exec", "1", "--notebook", "no/x.ipynb"],
+            "--notebook no/x.ipynb is in no directory that exists.",
+        ),
         (["exec", "nowhere.py"], "nowhere.py is not a script that can be read, in UTF-8."),
         (["exec", "1", "--upload", "none.csv"], "--upload none.csv is not a file of this machine."),
         (["exec", "1", "--download", ".."], "--download .. does not name a file."),

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import io
+import resource
+import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.cli.exec import Screen
-from aca_mcp.pool import Execution, ExecutionStatus, Output, OutputChunk, StreamText
+from aca_mcp.cli.screen import Screen
+from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.pool import (
+    Execution,
+    ExecutionError,
+    ExecutionStatus,
+    Output,
+    OutputChunk,
+    StreamText,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -20,6 +34,8 @@ def execution(
     *outputs: Output,
     stdout: str = "",
     stderr: str = "",
+    error: ExecutionError | None = None,
+    session_lost: str | None = None,
 ) -> Execution:
     return Execution(
         execution_id="1",
@@ -27,9 +43,10 @@ def execution(
         stdout=StreamText(stdout, total_bytes=len(stdout)),
         stderr=StreamText(stderr, total_bytes=len(stderr)),
         outputs=outputs,
-        error=None,
+        error=error,
         duration_seconds=0,
         started_session=True,
+        session_lost=session_lost,
     )
 
 
@@ -49,11 +66,84 @@ def test_what_was_shown_meanwhile_is_not_shown_again(
     assert [stream.getvalue() for stream in streams] == ["out", "err"]
 
 
-def test_time_that_is_up_has_its_flag(streams: tuple[io.StringIO, io.StringIO]) -> None:
-    Screen(*streams).show_rest(execution(ExecutionStatus.TIMED_OUT))
-    assert streams[1].getvalue() == (
-        "aca-mcp: time is up; --execution-timeout-seconds gives more\n"
-    )
+TIME_IS_UP = ExecutionError(
+    "TimeoutError", "x", "KeyboardInterrupt\nTimeoutError: interrupted; the session is kept"
+)
+
+
+@pytest.mark.parametrize(
+    ("keeps_session", "lost", "told"),
+    [
+        (False, None, "time is up; --timeout gives more"),
+        (True, None, "time is up; the session is kept; --timeout gives more"),
+        (True, "it would not stop", "time is up; --timeout gives more"),
+    ],
+)
+def test_time_that_is_up_has_its_flag_and_no_session_is_kept_that_is_gone(
+    keeps_session: bool, lost: str | None, told: str, streams: tuple[io.StringIO, io.StringIO]
+) -> None:
+    screen = Screen(*streams, keeps_session=keeps_session)
+    screen.show_rest(execution(ExecutionStatus.TIMED_OUT, error=TIME_IS_UP, session_lost=lost))
+    assert streams[1].getvalue().startswith(f"KeyboardInterrupt\naca-mcp: {told}\n")
+    assert ("it would not stop" in streams[1].getvalue()) == (lost is not None)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_nothing_reaches_a_terminal_that_drives_it_or_turns_text_around() -> None:
+    marks = "\x1b\x07\x9b\u061c\u200e\u200f\u202a\u202e\u2066\u2069"
+    replaced = "\ufffd" * len(marks)
+    terminal, errors, piped = Terminal(), Terminal(), io.StringIO()
+    Screen(terminal, errors).show_rest(execution(stdout=f"a{marks}b\n", stderr=marks))
+    assert (terminal.getvalue(), errors.getvalue()) == (f"a{replaced}b\n", replaced)
+    Screen(piped, errors).show_rest(execution(stdout=marks))
+    assert piped.getvalue() == marks
+
+
+PNG = b"\x89PNG\r\n\x1a\n not really"
+
+
+def test_one_image_named_many_times_is_saved_once(
+    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = Output("display", {"image/png": PNG, "text/plain": "<Figure>"})
+    shown: list[bytes] = []
+    screen = Screen(*streams, show_figure=shown.append)
+    screen.show_rest(execution(ExecutionStatus.SUCCEEDED, *[output] * 300))
+    assert [path.name for path in tmp_path.iterdir()] == ["figure-1.png"]
+    assert shown == [PNG]
+    assert streams[1].getvalue().count("the same figure as figure-1.png") == 299
+
+
+def test_how_many_figures_are_saved_is_bounded_and_said_once(
+    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = [Output("display", {"image/png": PNG + b"%d" % number}) for number in range(130)]
+    Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, *outputs))
+    assert len(list(tmp_path.iterdir())) == 100
+    assert streams[1].getvalue().count("further figures are not saved: 100 of them") == 1
+
+
+def test_a_figure_that_does_not_fit_leaves_no_half_file(
+    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        output = Output("display", {"image/png": PNG * 1000})
+        with pytest.raises(HostPathRefusedError, match="cannot be used"):
+            Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, output))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_without_text_is_left_out(streams: tuple[io.StringIO, io.StringIO]) -> None:

@@ -1,0 +1,119 @@
+"""What a person sees of executions: two streams, each perhaps a terminal.
+
+What code prints, shows and names is hostile: it reaches a terminal without what could drive it or
+make text read as something else, and it never chooses a file name of this machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from aca_mcp.cli.figures import Figures
+from aca_mcp.pool import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aca_mcp.pool import Execution, Output, OutputChunk
+
+_HARMFUL = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (
+        *range(32),
+        *range(127, 160),
+        # Marks that change the direction of what follows, so that it reads as something else.
+        0x061C,
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+    if chr(code) not in "\t\n\r"
+}
+_TIME_IS_UP = "TimeoutError: "
+
+
+class Screen:
+    """Where a person reads."""
+
+    def __init__(
+        self,
+        stdout: TextIO,
+        stderr: TextIO,
+        *,
+        keeps_session: bool = False,
+        show_figure: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Show on these streams.
+
+        Args:
+            stdout: for what the code prints and its values.
+            stderr: for its errors, and what we say.
+            keeps_session: the session goes on after an execution.
+            show_figure: shows a PNG beside saying where it was saved.
+        """
+        self._streams = {"stdout": stdout, "stderr": stderr}
+        self._keeps_session = keeps_session
+        self._show_figure = show_figure
+        self._figures = Figures()
+        self._shown: set[str] = set()
+
+    def begin(self) -> None:
+        """An execution begins."""
+        self._shown.clear()
+
+    def show_chunk(self, chunk: OutputChunk) -> None:
+        """Show output of running code."""
+        self._shown.add(chunk.stream)
+        self._write(chunk.stream, chunk.text)
+
+    def show_rest(self, execution: Execution) -> None:
+        """Show what appears at the end: values, figures, and how it went if not well."""
+        # Not every pool tells what is printed while it is.
+        for name, stream in (("stdout", execution.stdout), ("stderr", execution.stderr)):
+            if name not in self._shown:
+                self._write(name, stream.text)
+        for output in execution.outputs:
+            self._show_output(output)
+        timed_out = execution.status is ExecutionStatus.TIMED_OUT
+        if (error := execution.error) is not None and error.name != "SystemExit":
+            self._write("stderr", _line(_shortened(error.traceback, timed_out=timed_out)))
+        elif error is not None and error.message and not error.message.lstrip("-").isdigit():
+            # As the interpreter does with a text that a program exits with.
+            self._write("stderr", _line(error.message))
+        if timed_out:
+            kept = "; the session is kept" if self._keeps_session else ""
+            lost = execution.session_lost is not None
+            self.note(f"time is up{'' if lost else kept}; --timeout gives more")
+        if execution.session_lost is not None:
+            self.note(f"the session ended, with its files: {execution.session_lost}")
+
+    def note(self, text: str) -> None:
+        """Say something of our own."""
+        self._write("stderr", f"aca-mcp: {text}\n")
+
+    def _show_output(self, output: Output) -> None:
+        if (saved := self._figures.save(output.data)) is not None:
+            told, image = saved
+            self.note(told)
+            if image is not None and self._show_figure is not None:
+                self._show_figure(image)
+            return
+        text = output.data.get("text/plain")
+        if isinstance(text, str):
+            self._write("stdout", _line(text))
+
+    def _write(self, name: str, text: str) -> None:
+        stream = self._streams[name]
+        stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
+        stream.flush()
+
+
+def _shortened(traceback: str, *, timed_out: bool) -> str:
+    """Without what a pool says of time and session, which is said better by who set the time."""
+    head, _, last = traceback.rstrip("\n").rpartition("\n")
+    return head if timed_out and head and last.startswith(_TIME_IS_UP) else traceback
+
+
+def _line(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"

@@ -1,0 +1,1 @@
+"""Named environments: an interpreter and packages that local sessions have, apart from ours."""

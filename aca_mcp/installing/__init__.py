@@ -1,0 +1,1 @@
+"""uv or pip as a command: finds wheels for requirements, and installs exactly those."""

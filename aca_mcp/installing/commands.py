@@ -1,0 +1,142 @@
+"""Which installer this machine has, and running it with bounds.
+
+The only module outside ``local`` that starts a program. What it starts is the user's own uv or pip,
+with the user's own configuration of both; nothing of a package is run by it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import anyio.abc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MAX_STDOUT_BYTES = 32 * 2**20
+_MAX_STDERR_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
+
+
+class InstallerError(Exception):
+    """The installer did not do what it was asked; the text is what it said."""
+
+
+class InstallerMissingError(InstallerError):
+    """This machine has neither uv nor pip."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "neither uv nor pip is there; install uv beside aca-mcp (pip install 'aca-mcp[local]')"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """A command that installs packages."""
+
+    name: Literal["uv", "pip"]
+    command: tuple[str, ...]
+
+
+def find_installer() -> Installer:
+    """Find uv beside this package or on the PATH, else pip.
+
+    Raises:
+        InstallerMissingError: there is none.
+    """
+    if importlib.util.find_spec("uv") is not None:
+        from uv import find_uv_bin
+
+        with suppress(FileNotFoundError):
+            return Installer("uv", (find_uv_bin(),))
+    if (uv := shutil.which("uv")) is not None:
+        return Installer("uv", (uv,))
+    if importlib.util.find_spec("pip") is not None:
+        return Installer("pip", (sys.executable, "-m", "pip"))
+    if (pip := shutil.which("pip3") or shutil.which("pip")) is not None:
+        return Installer("pip", (pip,))
+    raise InstallerMissingError
+
+
+async def run(
+    command: Sequence[str],
+    *,
+    timeout_seconds: float,
+    max_file_bytes: int | None = None,
+    shows_progress: bool = False,
+) -> str:
+    """Run a command to its end and return what it printed.
+
+    Args:
+        command: the program and its arguments.
+        timeout_seconds: it is killed after that, with what it started.
+        max_file_bytes: no file that it writes may be larger.
+        shows_progress: its stderr goes to this process's, with the bars that it draws there.
+
+    Raises:
+        InstallerError: it failed, could not be started or took too long.
+    """
+    try:
+        process = await anyio.open_process(
+            command,
+            stdin=-3,  # /dev/null
+            stderr=None if shows_progress else -1,
+            start_new_session=not shows_progress,  # a person's Ctrl-C is for it, too
+            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
+        )
+    except OSError as error:
+        raise InstallerError(f"{command[0]} cannot be started: {error.strerror}") from error
+    stdout, stderr = bytearray(), bytearray()
+    try:
+        with anyio.fail_after(timeout_seconds):
+            if max_file_bytes is not None:
+                with suppress(ProcessLookupError):
+                    limit = (max_file_bytes, max_file_bytes)
+                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_collect, process.stderr, stderr, _MAX_STDERR_BYTES)
+                await _collect(process.stdout, stdout, _MAX_STDOUT_BYTES)
+            await process.wait()
+    except TimeoutError:
+        raise InstallerError(f"it took longer than {timeout_seconds:g} seconds") from None
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end(process, whole_group=not shows_progress)
+    if process.returncode == -signal.SIGXFSZ:
+        raise InstallerError("File too large")
+    if process.returncode != 0:
+        said = (stderr or stdout).decode("utf-8", "replace").strip()
+        raise InstallerError(said or f"it ended with exit code {process.returncode}")
+    return stdout.decode("utf-8", "replace")
+
+
+async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, most: int) -> None:
+    """Read a stream to its end; of what is too much, the beginning is dropped."""
+    if stream is None:
+        return
+    with suppress(anyio.EndOfStream):
+        while True:
+            kept += await stream.receive(_READ_BYTES)
+            del kept[:-most]
+
+
+async def _end(process: anyio.abc.Process, *, whole_group: bool) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            if whole_group:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        with anyio.move_on_after(5):
+            await process.wait()
+    await process.aclose()

@@ -1,0 +1,219 @@
+"""Requirements to pins, and pins to files: what uv and pip are asked, and what they answer.
+
+Wheels only: no source distribution is built, so that nothing of a package runs on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from aca_mcp.installing.commands import Installer, InstallerError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)")
+_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+_SEPARATORS = re.compile(r"[-_.]+")
+_OLDER_GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
+"""Of manylinux platforms that pip must be told one by one, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The interpreter that packages are for."""
+
+    python: str | None = None
+    """The path of an interpreter of this machine; else the two below are known."""
+    python_version: str = ""
+    """Such as ``3.12``."""
+    machine: str = ""
+    """Such as ``x86_64``: of a Linux with glibc 2.28 or newer."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pin:
+    """One distribution in one version."""
+
+    name: str
+    """Normalized, as package indexes do."""
+    version: str
+    hashes: tuple[str, ...] = ()
+    """``sha256:...`` of each wheel that it may be."""
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as indexes compare names (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+async def resolve(
+    installer: Installer,
+    requirements: Iterable[str],
+    target: Target,
+    *,
+    constraints: Iterable[str] = (),
+    index: str | None = None,
+    timeout_seconds: float,
+) -> tuple[Pin, ...]:
+    """Find the distributions that fulfil requirements together, sorted by name.
+
+    Args:
+        installer: what asks the index.
+        requirements: as PEP 508 writes them; they must have been checked.
+        target: what they are for.
+        constraints: what else must hold, of those that are needed.
+        index: the index's URL, where it is not the one that the installer is configured for.
+        timeout_seconds: the longest that it may take.
+
+    Raises:
+        InstallerError: there are none, or the index cannot be asked.
+    """
+    with tempfile.TemporaryDirectory(prefix="aca-mcp-resolve-") as scratch:
+        wanted = _write(scratch, "requirements.txt", requirements)
+        limits = _write(scratch, "constraints.txt", constraints)
+        if installer.name == "uv":
+            command = (
+                *installer.command,
+                *("pip", "compile", wanted, "--constraint", limits),
+                *("--quiet", "--no-header", "--no-annotate", "--generate-hashes"),
+                *("--only-binary", ":all:", "--no-progress"),
+                *_uv_target(target),
+                *(("--default-index", index) if index else ()),
+            )
+            return _pins_of(await run(command, timeout_seconds=timeout_seconds))
+        report = Path(scratch, "report.json")
+        command = (
+            *_pip(installer, target),
+            *("install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"),
+            *("--report", str(report), "-r", wanted, "-c", limits),
+            *_pip_target(target, scratch),
+            *(("--index-url", index) if index else ()),
+        )
+        await run(command, timeout_seconds=timeout_seconds)
+        return _pins_of_report(report)
+
+
+async def install(
+    installer: Installer,
+    pins: Sequence[Pin],
+    target: Target,
+    *,
+    into: Path | None = None,
+    index: str | None = None,
+    max_file_bytes: int | None = None,
+    shows_progress: bool = False,
+    timeout_seconds: float,
+) -> None:
+    """Fetch the wheels of pins, see that they are those, and unpack them.
+
+    Args:
+        installer: what does it.
+        pins: all of them with hashes; what they depend on is not looked for.
+        target: the interpreter.
+        into: an empty directory, by default the interpreter's own site-packages.
+        index: as for ``resolve``.
+        max_file_bytes: the largest file that may be written.
+        shows_progress: on this process's stderr.
+        timeout_seconds: the longest that it may take.
+
+    Raises:
+        InstallerError: one could not be fetched, is not what its hash says, or is no wheel.
+    """
+    with tempfile.TemporaryDirectory(prefix="aca-mcp-install-") as scratch:
+        lock = _write(scratch, "lock.txt", map(_line, pins))
+        common = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", lock)
+        if installer.name == "uv":
+            command = (
+                *installer.command,
+                *("pip", "install", *common),
+                *(() if shows_progress else ("--quiet", "--no-progress")),
+                # Only an interpreter of this machine can compile for itself.
+                *(("--compile-bytecode",) if target.python else ()),
+                *_uv_target(target),
+                *(("--target", str(into)) if into else ()),
+                *(("--default-index", index) if index else ()),
+            )
+        else:
+            command = (
+                *_pip(installer, target),
+                *("install", *common),
+                *(() if shows_progress else ("--quiet",)),
+                *(("--target", str(into)) if into else ()),
+                *_pip_target(target, None),
+                *(("--index-url", index) if index else ()),
+            )
+        await run(
+            command,
+            timeout_seconds=timeout_seconds,
+            max_file_bytes=max_file_bytes,
+            shows_progress=shows_progress,
+        )
+
+
+def _uv_target(target: Target) -> tuple[str, ...]:
+    if target.python:
+        return ("--python", target.python)
+    platform = f"{target.machine}-manylinux_2_28"
+    return ("--python-version", target.python_version, "--python-platform", platform)
+
+
+def _pip(installer: Installer, target: Target) -> tuple[str, ...]:
+    return (*installer.command, *(("--python", target.python) if target.python else ()))
+
+
+def _pip_target(target: Target, into: str | None) -> tuple[str, ...]:
+    if target.python:
+        return ()
+    platforms = (f"manylinux_{glibc}_{target.machine}" for glibc in _OLDER_GLIBC)
+    legacy = (f"manylinux2014_{target.machine}", f"manylinux2010_{target.machine}")
+    named = (part for name in (*platforms, *legacy) for part in ("--platform", name))
+    return (
+        *("--python-version", target.python_version, "--implementation", "cp", *named),
+        *(("--target", into) if into else ()),
+    )
+
+
+def _write(directory: str, name: str, lines: Iterable[str]) -> str:
+    path = Path(directory, name)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def _line(pin: Pin) -> str:
+    return " ".join((str(pin), *(f"--hash={value}" for value in pin.hashes)))
+
+
+def _pins_of(compiled: str) -> tuple[Pin, ...]:
+    """Read what ``uv pip compile`` printed: a pin begins a line, its hashes follow."""
+    found: list[Pin] = []
+    for entry in compiled.replace("\\\n", " ").splitlines():
+        if (match := _PIN.match(entry)) is not None:
+            name, version = match.groups()
+            found.append(Pin(normalized(name), version, tuple(sorted(_HASH.findall(entry)))))
+    return tuple(sorted(found))
+
+
+def _pins_of_report(report: Path) -> tuple[Pin, ...]:
+    """Read pip's installation report."""
+    try:
+        entries: list[dict[str, dict[str, object]]] = json.loads(
+            report.read_text(encoding="utf-8")
+        )["install"]
+        return tuple(sorted(map(_pin_of_entry, entries)))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InstallerError("pip's report cannot be read") from error
+
+
+def _pin_of_entry(entry: dict[str, dict[str, object]]) -> Pin:
+    metadata, archive = entry["metadata"], entry["download_info"]["archive_info"]
+    digest = cast("dict[str, dict[str, str]]", archive)["hashes"]["sha256"]
+    return Pin(normalized(str(metadata["name"])), str(metadata["version"]), (f"sha256:{digest}",))

@@ -1,0 +1,30 @@
+"""Settings of the packages that local sessions have."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class EnvironmentSettings(BaseSettings):
+    """Where environments are kept, and where packages come from."""
+
+    data_dir: Annotated[
+        Path | None,
+        Field(description="Where environments are kept; unset, where a user's programs keep data."),
+    ] = None
+    package_index: Annotated[
+        str,
+        Field(description="Where packages come from; unset, what uv or pip is configured for."),
+    ] = ""
+
+    @property
+    def data_directory(self) -> Path:
+        """Where environments are kept. Root's sessions have other identities: not its home."""
+        if self.data_dir is not None:
+            return self.data_dir.expanduser().absolute()
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            return Path("/var/lib/aca-mcp")
+        return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "aca-mcp").expanduser()
