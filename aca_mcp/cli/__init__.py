@@ -81,4 +81,4 @@ def _run(parsed: argparse.Namespace) -> int:
         return manage(settings, env_request_from(parsed))
     from aca_mcp.cli.doctor import diagnose
 
-    return diagnose(settings)
+    return diagnose(settings, as_json=parsed.json)

@@ -5,17 +5,37 @@ Nothing here looks at the machine, so every conclusion can be tested on every ma
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aca_mcp.cli.parser import CLIENT_NAMES
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from aca_mcp.pool import Execution, PoolMetadata
     from aca_mcp.sandbox.probe import IsolationReport
     from aca_mcp.settings import Settings
 
+_FIRST = ("numpy", "pandas", "matplotlib")
+"""What models reach for first."""
+_OF_A_DAY = (
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "seaborn",
+    "openpyxl",
+    "pyarrow",
+    "polars",
+    "duckdb",
+    "plotly",
+)
+"""What a day of an analyst needs besides."""
 _LINUX_FIX = "Run aca-mcp in a Linux container or virtual machine, or on Windows under WSL."
 _ISOLATION_FIX = (
     "Allow one of them: Landlock needs Linux 6.12 or newer; namespaces need a system that lets "
@@ -57,6 +77,13 @@ def render(checks: list[Check]) -> str:
     lines.append("")
     lines.append(f"{broken} of {len(checks)} checks failed." if broken else "Ready.")
     return "\n".join(lines) + "\n"
+
+
+def as_json(checks: list[Check]) -> str:
+    """The report for programs."""
+    ready = all(check.state is not State.BROKEN for check in checks)
+    found = [dataclasses.asdict(check) for check in checks]
+    return json.dumps({"ready": ready, "checks": found}, indent=2) + "\n"
 
 
 def check_pool(settings: Settings) -> Check:
@@ -116,20 +143,68 @@ def check_session(metadata: PoolMetadata, execution: Execution, seconds: float) 
     return Check("Session", State.OK, finding)
 
 
-def check_packages(metadata: PoolMetadata) -> Check:
-    """Whether sessions have what models reach for first."""
+def check_packages(metadata: PoolMetadata, interpreter: str) -> Check:
+    """Whether sessions have what models reach for first, and what a day of analysis needs.
+
+    Args:
+        metadata: what they have.
+        interpreter: theirs, if the settings name one in the place of an environment.
+    """
     found = {package.name.lower(): package.version for package in metadata.packages}
-    usual = ("numpy", "pandas", "matplotlib")
-    present = ", ".join(f"{name} {found[name]}" for name in usual if name in found)
-    absent = [name for name in usual if name not in found]
+    present = ", ".join(f"{name} {found[name]}" for name in _FIRST if name in found)
+    absent = [name for name in (*_FIRST, *_OF_A_DAY) if name not in found]
     if not absent:
-        return Check("Packages", State.OK, f"{present} and {len(found) - len(usual)} more")
+        return Check("Packages", State.OK, f"{present} and {len(found) - len(_FIRST)} more")
     return Check(
         "Packages",
         State.NOTE,
         f"sessions have no {', '.join(absent)}",
-        "Make an environment that has them: aca-mcp env create data.",
+        f"{shlex.quote(interpreter)} -m pip install {' '.join(absent)}"
+        if interpreter
+        else "Make an environment that has them: aca-mcp env create data.",
     )
+
+
+def check_limits(settings: Settings, *, machine_bytes: int) -> Check:
+    """What one local session may use: the figures, and what they are of.
+
+    Args:
+        settings: the limits.
+        machine_bytes: the machine's memory.
+    """
+    return Check(
+        "Limits",
+        State.OK,
+        f"{settings.local_memory_mib:,} MiB of this machine's {machine_bytes >> 20:,} MiB memory, "
+        f"{settings.local_disk_mib:,} MiB of disk and {settings.local_max_processes} processes a "
+        f"session; {settings.execution_timeout_seconds:g} s an execution, at most "
+        f"{settings.local_max_timeout_seconds:g} s; "
+        f"{settings.local_max_concurrent_sessions} sessions at once",
+    )
+
+
+def check_network(settings: Settings) -> Check:
+    """Whether code in a local session reaches a network."""
+    if settings.local_network == "none":
+        return Check("Network", State.OK, "code reaches none")
+    return Check("Network", State.NOTE, "code reaches all that this machine reaches")
+
+
+def check_clients(found: Mapping[str, Sequence[str]]) -> Check:
+    """Which clients of this user start this server.
+
+    Args:
+        found: the names of its entries, by the client's title.
+    """
+    if not found:
+        return Check(
+            "Clients",
+            State.NOTE,
+            "no client of this user has an entry for this server",
+            f"aca-mcp install CLIENT, where CLIENT is {', '.join(CLIENT_NAMES)}.",
+        )
+    shown = [f"{title} ({', '.join(names)})" for title, names in found.items()]
+    return Check("Clients", State.OK, ", ".join(shown))
 
 
 def check_work_dir(settings: Settings, *, writable: bool) -> Check:

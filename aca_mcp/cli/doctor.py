@@ -10,30 +10,42 @@ import platform
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from aca_mcp import __version__
-from aca_mcp.cli import checks
+from aca_mcp.cli import checks, config_files
 from aca_mcp.cli.azure_doctor import try_azure
 from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli.client_configs import CLIENTS, config_file
+from aca_mcp.cli.client_entries import is_ours
+from aca_mcp.cli.config_documents import DocumentError, servers_in
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.errors import AcaMcpError
+from aca_mcp.cli.patience import say_if_it_takes_long
+from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.pools import open_session_pool
 from aca_mcp.sandbox.probe import host_note, probe_isolation
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aca_mcp.settings import Settings
 
 _TRIAL_SECONDS = 60
 """How long a first result may take before the pool counts as broken."""
 
 
-def diagnose(settings: Settings) -> int:
-    """Print the report; returns 1 if something that the settings ask for is broken, else 0."""
+def diagnose(settings: Settings, *, as_json: bool = False) -> int:
+    """Print the report; returns 1 if something that the settings ask for is broken, else 0.
+
+    Args:
+        settings: what would be served.
+        as_json: print it for programs.
+    """
     configure_logging(settings.log_level)
     found = [_versions(), checks.check_pool(settings)]
     if settings.pool_kind == "local":
@@ -41,11 +53,27 @@ def diagnose(settings: Settings) -> int:
         if found[-1].state is State.OK:
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
     if all(check.state is not State.BROKEN for check in found):
-        trial = try_azure if settings.pool_kind == "azure" else _try_pool
-        found.extend(anyio.run(trial, settings))
+        found.extend(anyio.run(_try_pool, settings))
     found.append(_work_dir(settings))
-    sys.stdout.write(checks.render(found))
+    found.append(checks.check_clients(installed_in()))
+    sys.stdout.write(checks.as_json(found) if as_json else checks.render(found))
     return 1 if any(check.state is State.BROKEN for check in found) else 0
+
+
+def installed_in() -> Mapping[str, list[str]]:
+    """The clients of this user that have an entry for this server, with the entries' names."""
+    found: dict[str, list[str]] = {}
+    for client in CLIENTS.values():
+        path = config_file(
+            client, project=None, platform=sys.platform, home=Path.home(), env=os.environ
+        )
+        try:
+            servers = servers_in(client, config_files.read(config_files.find(path, project=None)))
+        except (SettingsError, *DocumentError):
+            continue  # what a client makes of such a file is not known; `install` would say why
+        if names := [name for name, entry in servers.items() if is_ours(entry)]:
+            found[client.title] = names
+    return found
 
 
 def _versions() -> Check:
@@ -56,6 +84,17 @@ def _versions() -> Check:
 
 
 async def _try_pool(settings: Settings) -> list[Check]:
+    if settings.pool_kind == "azure":
+        async with say_if_it_takes_long(settings, _note):
+            return await try_azure(settings)
+    return await _try_local(settings)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"aca-mcp: {text}\n")
+
+
+async def _try_local(settings: Settings) -> list[Check]:
     try:
         with anyio.fail_after(_TRIAL_SECONDS):
             started = time.perf_counter()
@@ -68,7 +107,13 @@ async def _try_pool(settings: Settings) -> list[Check]:
         return [Check("Session", State.BROKEN, finding, "Look at what was logged above.")]
     except (AcaMcpError, ExceptionGroup) as error:
         return [Check("Session", State.BROKEN, error_in(error).message)]
-    return [checks.check_session(metadata, execution, seconds), checks.check_packages(metadata)]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return [
+        checks.check_session(metadata, execution, seconds),
+        checks.check_packages(metadata, str(settings.local_python or "")),
+        checks.check_limits(settings, machine_bytes=machine),
+        checks.check_network(settings),
+    ]
 
 
 def _work_dir(settings: Settings) -> Check:

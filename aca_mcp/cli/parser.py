@@ -394,4 +394,5 @@ def _warm(line: CommandLine) -> None:
 
 def _doctor(line: CommandLine) -> None:
     parser = line.command("doctor", "Say what would run here, what is missing and the fix.")
+    parser.add_argument("--json", action="store_true", help="The report as JSON, for programs.")
     line.add_settings(parser, without=SERVING_FIELDS, first=_ANALYST)

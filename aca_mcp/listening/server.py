@@ -17,7 +17,7 @@ from aca_mcp.listening.protocol import BoundedProtocol, Bounds
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -60,6 +60,7 @@ class HttpServer(uvicorn.Server):
         title: str,
         drain_seconds: float,
         always_served: frozenset[str] = frozenset(),
+        paths: Sequence[str] = ("",),
     ) -> None:
         """Describe a server.
 
@@ -69,6 +70,7 @@ class HttpServer(uvicorn.Server):
             title: what is written to stderr before the URL, once it listens.
             drain_seconds: time for connections to end after ``should_exit`` was set.
             always_served: paths, of probes, that are served however many connections there are.
+            paths: that clients are given; a URL is written for each.
         """
         bounds = Bounds(
             Connections(listener.max_connections), listener.request_seconds, always_served
@@ -97,6 +99,7 @@ class HttpServer(uvicorn.Server):
         )
         self._listener = listener
         self._title = title
+        self._paths = paths
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -109,10 +112,13 @@ class HttpServer(uvicorn.Server):
         if not self.started:
             return
         port: int = self.servers[0].sockets[0].getsockname()[1]
-        host = f"[{self._listener.host}]" if ":" in self._listener.host else self._listener.host
-        sys.stderr.write(
-            f"{self._title} {self._listener.scheme}://{host}:{port} (Ctrl-C ends it)\n"
-        )
+        wanted = self._listener.host
+        # What stands for every address is none that a client can be given.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(wanted, wanted)  # noqa: S104 -- compared
+        origin = f"{self._listener.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        urls = " and ".join(origin + path for path in self._paths)
+        everywhere = "" if host == wanted else ", and by this machine's other names"
+        sys.stderr.write(f"{self._title} {urls}{everywhere} (Ctrl-C ends it)\n")
         sys.stderr.flush()
 
     def stop_accepting(self) -> None:

@@ -20,6 +20,11 @@ class InFlight:
         self._none: anyio.Event | None = None
         """There once somebody waits for the end of all of them."""
 
+    @property
+    def running(self) -> int:
+        """How many there are."""
+        return self._running
+
     @contextmanager
     def track(self) -> Generator[None]:
         """Count one for as long as the block lasts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,16 +135,48 @@ def test_a_session_that_does_not_compute_is_broken(found: Execution, why: str) -
     assert check.finding == f"1+1 did not give 2: {why}"
 
 
-def test_missing_packages_are_named() -> None:
-    check = checks.check_packages(metadata(Package("NumPy", "2.0")))
+def test_missing_packages_are_named_with_the_command_that_installs_them() -> None:
+    check = checks.check_packages(metadata(Package("NumPy", "2.0")), "/opt/my python")
     assert check.state is State.NOTE
-    assert check.finding == "sessions have no pandas, matplotlib"
+    assert check.finding.startswith("sessions have no pandas, matplotlib, scipy, ")
+    assert check.fix.startswith("'/opt/my python' -m pip install pandas matplotlib scipy ")
 
 
 def test_packages_that_are_there_are_named_with_versions() -> None:
-    names = ("numpy", "pandas", "matplotlib", "pip")
-    check = checks.check_packages(metadata(*(Package(name, "1.0") for name in names)))
-    assert check.finding == "numpy 1.0, pandas 1.0, matplotlib 1.0 and 1 more"
+    text = checks.check_packages(metadata(), "python").finding.removeprefix("sessions have no ")
+    names = [*text.split(", "), "pip"]
+    check = checks.check_packages(metadata(*(Package(name, "1.0") for name in names)), "python")
+    assert check == Check(
+        "Packages",
+        State.OK,
+        f"numpy 1.0, pandas 1.0, matplotlib 1.0 and {len(names) - 3} more",
+    )
+
+
+def test_limits_are_told_with_what_they_are_of() -> None:
+    settings = load_settings({"local_memory_mib": "4096", "local_disk_mib": "100"})
+    finding = checks.check_limits(settings, machine_bytes=16 << 30).finding
+    assert "4,096 MiB of this machine's 16,384 MiB memory, 100 MiB of disk" in finding
+    assert "60 s an execution, at most 600 s" in finding
+
+
+def test_a_network_is_worth_a_note() -> None:
+    assert checks.check_network(load_settings()).state is State.OK
+    assert checks.check_network(load_settings({"local_network": "host"})).state is State.NOTE
+
+
+def test_clients_that_start_the_server_are_named() -> None:
+    found = {"Cursor": ["aca-mcp"], "Zed": ["py", "aca-mcp"]}
+    assert checks.check_clients(found).finding == "Cursor (aca-mcp), Zed (py, aca-mcp)"
+    assert "aca-mcp install CLIENT" in checks.check_clients({}).fix
+
+
+def test_programs_get_the_report_as_json() -> None:
+    found = json.loads(checks.as_json([Check("One", State.BROKEN, "bad", "Do this.")]))
+    assert found == {
+        "ready": False,
+        "checks": [{"name": "One", "state": "broken", "finding": "bad", "fix": "Do this."}],
+    }
 
 
 @pytest.mark.parametrize(("writable", "state"), [(True, State.OK), (False, State.NOTE)])

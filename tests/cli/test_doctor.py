@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from aca_mcp.cli.doctor import installed_in
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,10 +29,31 @@ def test_a_machine_that_is_ready_is_told_so(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "local, because no pool management endpoint is set" in done.stdout
     assert "1+1 = 2 after" in done.stdout
-    assert "numpy" in done.stdout
+    assert "Packages" in done.stdout
     assert str(tmp_path) in done.stdout
     assert done.stdout.endswith("\nReady.\n")
+    assert len(done.stdout.splitlines()) <= 24
     assert done.stderr == ""
+
+
+def test_clients_that_have_an_entry_are_found_whatever_else_they_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / ".claude.json").write_text("not JSON", encoding="utf-8")
+    (tmp_path / ".gemini").mkdir()
+    os.mkfifo(tmp_path / ".gemini" / "settings.json")
+    (tmp_path / ".cursor").mkdir()
+    (tmp_path / ".cursor" / "mcp.json").write_text(
+        '{"mcpServers": {"py": {"command": "/opt/aca-mcp"}, "x": {"command": "x"}}}',
+        encoding="utf-8",
+    )
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "config.toml").write_text(
+        '[mcp_servers.aca-mcp]\ncommand = "/opt/aca-mcp"\n', encoding="utf-8"
+    )
+    assert installed_in() == {"Codex": ["aca-mcp"], "Cursor": ["py"]}
 
 
 def test_an_interpreter_without_ipython_is_broken_and_has_the_command(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.metrics import metrics_endpoint
+from aca_mcp.server.http.page import Page
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
@@ -85,6 +86,11 @@ class HttpOptions:
     metrics_token: str = field(default="", repr=False)
     """What a scraper must send; empty for whoever may call."""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of the endpoints that clients are given."""
+        return tuple(path for path in (self.http_path, self.sse_path) if path is not None)
+
 
 class HttpApp:
     """The ASGI app, and how it is wound down."""
@@ -111,6 +117,11 @@ class HttpApp:
                 await self._asgi(scope, receive, send)
         else:
             await self._asgi(scope, receive, send)
+
+    @property
+    def running(self) -> int:
+        """How many calls and requests are being served."""
+        return self._in_flight.running
 
     async def drain(self, *, within_seconds: float) -> bool:
         """Take no more work, and let what runs finish. False if that took too long."""
@@ -186,12 +197,13 @@ async def open_http_app(
         routes += [
             Route(_HEALTH, health.alive),
             Route(_READINESS, health.ready),
+            Route("/", Page(http.paths, is_authenticated=authentication is not None).answer),
             *(authentication.routes if authentication else ()),
             *_metrics_routes(http),
         ]
         guard = Guard(http.allowed_hosts, http.allowed_origins)
         has_token_of_its_own = frozenset({_METRICS} if http.metrics_token else ())
-        open_paths = PROBES | has_token_of_its_own
+        open_paths = PROBES | {"/"} | has_token_of_its_own
         middleware = [
             Middleware(GuardMiddleware, guard, unguarded=PROBES),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),

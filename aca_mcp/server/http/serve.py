@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,11 +18,13 @@ from aca_mcp.server.http.app import PROBES, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from aca_mcp.listening.server import Listener
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.auth.authentication import Authentication
-    from aca_mcp.server.http.app import HttpOptions
+    from aca_mcp.server.http.app import HttpApp, HttpOptions
 
 _logger = logging.getLogger(__name__)
 
@@ -107,6 +110,7 @@ async def serve_http(
                     title="aca-mcp: serving MCP at",
                     drain_seconds=_CONNECTIONS_SECONDS,
                     always_served=PROBES,
+                    paths=http.paths,
                 )
                 tasks.start_soon(server.serve_until_told)
                 if authentication is not None:
@@ -114,6 +118,28 @@ async def serve_http(
                 async for _ in signals:
                     break
                 server.stop_accepting()
-                if not await app.drain(within_seconds=shutdown_seconds):
+                if not await _drained(app, signals, within_seconds=shutdown_seconds):
                     _logger.warning("Calls that were still running are ended with their sessions.")
             server.should_exit = True
+
+
+async def _drained(app: HttpApp, signals: AsyncIterator[object], *, within_seconds: float) -> bool:
+    """Let running calls finish, unless the person or the supervisor asks again. False if not."""
+    if app.running:
+        calls = "1 call" if app.running == 1 else f"{app.running} calls"
+        sys.stderr.write(
+            f"aca-mcp: waiting up to {within_seconds:g} s for {calls} to finish; Ctrl-C again "
+            "ends at once\n"
+        )
+        sys.stderr.flush()
+    finished = False
+    async with anyio.create_task_group() as tasks:
+
+        async def hurry() -> None:
+            async for _ in signals:
+                tasks.cancel_scope.cancel()
+
+        tasks.start_soon(hurry)
+        finished = await app.drain(within_seconds=within_seconds)
+        tasks.cancel_scope.cancel()
+    return finished
