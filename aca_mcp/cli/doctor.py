@@ -107,13 +107,14 @@ async def _try_local(settings: Settings) -> list[Check]:
         return [Check("Session", State.BROKEN, finding, "Look at what was logged above.")]
     except (AcaMcpError, ExceptionGroup) as error:
         return [Check("Session", State.BROKEN, error_in(error).message)]
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return [
-        checks.check_session(metadata, execution, seconds),
-        checks.check_packages(metadata, str(settings.local_python or "")),
-        checks.check_limits(settings, machine_bytes=machine),
-        checks.check_network(settings),
-    ]
+    found = [checks.check_session(metadata, execution, seconds)]
+    interpreter = str(settings.local_python or "")
+    found.append(checks.check_packages(metadata, interpreter))
+    if settings.pool_kind == "local":
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        found.append(checks.check_limits(settings, machine_bytes=machine))
+        found.append(checks.check_network(settings))
+    return found
 
 
 def _work_dir(settings: Settings) -> Check:
