@@ -186,6 +186,7 @@ def _options(settings: Settings) -> ServerOptions:
         execution_timeout_seconds=settings.execution_timeout_seconds,
         max_result_tokens=settings.max_result_tokens,
         work_dir=settings.work_dir,
+        work_dir_max_bytes=settings.work_dir_max_mib << 20,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.sessions.client_sessions import Sessions
     from aca_mcp.server.sessions.connections import HttpConnections
     from aca_mcp.server.tools.transfer_link import LinkOffer
+    from aca_mcp.server.transfers.host_directory import WorkDir
     from aca_mcp.server.types import Ctx
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -46,6 +47,8 @@ class ServerOptions:
     """Text of one result, in tokens of about 4 bytes."""
     work_dir: Path | None = None
     """The host directory whose files a model may copy, or None for none."""
+    work_dir_max_bytes: int = 1 << 30
+    """How much may be copied there while the server runs."""
 
 
 def create_server(
@@ -78,15 +81,17 @@ def create_server(
     async def caller(context: Ctx) -> Caller:
         return await server.caller(context)
 
+    work_dir = _opened(options)
     executing = ExecutionTools(
         caller,
+        work_dir=work_dir,
         timeout_seconds=options.execution_timeout_seconds,
         max_text_bytes=max_text_bytes,
     )
     server = PythonServer(
         sessions,
         timeout_seconds=options.execution_timeout_seconds,
-        has_work_dir=options.work_dir is not None,
+        work_dir=work_dir,
         principal=principal,
         http=http,
         in_flight=in_flight,
@@ -97,12 +102,11 @@ def create_server(
     server.offer(executing.execute_python, _EXECUTE)
     server.offer(executing.get_execution, _READ)
     server.offer(executing.cancel_execution, _WRITE)
-    has_work_dir = options.work_dir is not None
     files = FileTools(
         sessions.pool,
         server.caller,
         max_text_bytes=max_text_bytes,
-        way_out="download_to_work_dir" if has_work_dir else "create_transfer_link" if links else "",
+        way_out="download_to_work_dir" if work_dir else "create_transfer_link" if links else "",
     )
     server.offer(files.upload_file, _WRITE)
     server.offer(files.download_file, _READ)
@@ -112,12 +116,13 @@ def create_server(
     server.offer(session_tools.list_packages, _READ)
     server.offer(session_tools.restart_session, _WRITE)
     server.offer(session_tools.start_session, _ADD)
-    if options.work_dir is not None:
-        from aca_mcp.server.tools.work_dir import Transfer  # only where it was asked for
+    if work_dir is not None:
+        from aca_mcp.server.tools.work_dir import WorkDirTools  # only where it was asked for
 
-        transfer = Transfer(options.work_dir, server.caller)
-        server.offer(transfer.upload_from_work_dir, _WRITE)
-        server.offer(transfer.download_to_work_dir, _WRITE)
+        work_dir_tools = WorkDirTools(work_dir, server.caller)
+        server.offer(work_dir_tools.list_work_dir, _READ)
+        server.offer(work_dir_tools.upload_from_work_dir, _WRITE)
+        server.offer(work_dir_tools.download_to_work_dir, _WRITE)
     if links is not None:
         from aca_mcp.server.tools.transfer_link import (
             TransferLinks,  # its cipher is not needed on stdio
@@ -126,3 +131,11 @@ def create_server(
         transfers = TransferLinks(links, sessions.pool, server.caller)
         server.offer(transfers.create_transfer_link, _ADD)
     return server
+
+
+def _opened(options: ServerOptions) -> WorkDir | None:
+    if options.work_dir is None:
+        return None
+    from aca_mcp.server.transfers.host_directory import WorkDir
+
+    return WorkDir(options.work_dir, max_written_bytes=options.work_dir_max_bytes)

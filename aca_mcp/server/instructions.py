@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aca_mcp.server.sessions.client_sessions import Sessions
 
+_LONGEST_PATH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -47,23 +49,32 @@ def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
     )
 
 
-def instructions(
-    facts: Facts, *, timeout_seconds: float, has_work_dir: bool, has_links: bool
-) -> str:
-    """What a client gives its model before the first call. At most 2,048 characters."""
-    work_dir = (
-        "\n- upload_from_work_dir and download_to_work_dir copy files between the user's work "
-        "directory and the session without passing them through you. Prefer them for anything "
-        "large, and to hand results to the user."
-        if has_work_dir
-        else ""
-    )
-    links = (
-        "\n- create_transfer_link gives the user a link by which to send a large file to the "
-        "session, or to get one, without passing it through you."
-        if has_links
-        else ""
-    )
+def instructions(facts: Facts, *, timeout_seconds: float, work_dir: str, has_links: bool) -> str:
+    """What a client gives its model before the first call. At most 2,048 characters.
+
+    Args:
+        facts: of how the server is served.
+        timeout_seconds: of an execution whose call says nothing else.
+        work_dir: the path of the user's directory; empty where there is none.
+        has_links: the user can be given links to files.
+    """
+    if work_dir:
+        shown = work_dir if len(work_dir) <= _LONGEST_PATH else f"...{work_dir[-_LONGEST_PATH:]}"
+        files = (
+            f"The user's own files are in their work directory, {shown}: list_work_dir shows them, "
+            "upload_from_work_dir copies them into the session, and download_to_work_dir hands "
+            "results back."
+        )
+    elif has_links:
+        files = (
+            "create_transfer_link gives the user a link by which to send a file to the session, or "
+            "to get one, without passing it through you."
+        )
+    else:
+        files = (
+            "The user's files are not here: what they paste, upload_file writes, and download_file "
+            "reads small ones. For a folder, the user starts this server with --work-dir FOLDER."
+        )
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
 - {facts.sessions}
@@ -74,10 +85,11 @@ and top-level await work. Every matplotlib figure is returned as an image; plt.s
 paths, such as data/sales.csv, to the file tools and to code alike.
 - Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
 list_packages tells what can be imported.
+- {files}
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.
 - Long output is cut in its middle; the whole is left as a file that the result names. \
-Print what you need, not everything.{work_dir}{links}
+Print what you need, not everything.
 - For several independent sessions, call start_session and pass its handle as `session`."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 from pydantic import Field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp.server import MCPServer
 
-Path = Annotated[str, Field(description="A file of the session, such as sales.csv.")]
+_P = ParamSpec("_P")
+Path = Annotated[str, Field(description="A file, such as sales.csv.")]
 
 
 def analyse_file(path: Path, question: str = "") -> str:
@@ -57,8 +61,13 @@ def write_report(path: Path) -> str:
     )
 
 
-def add_prompts(server: MCPServer[object]) -> None:
-    """Give a server all of them."""
+def add_prompts(server: MCPServer[object], *, has_work_dir: bool) -> None:
+    """Give a server all of them.
+
+    Args:
+        server: the server.
+        has_work_dir: a file that is named may be the user's own.
+    """
     titles = {
         analyse_file: "Analyse a file",
         plot_file: "Plot a file",
@@ -66,4 +75,18 @@ def add_prompts(server: MCPServer[object]) -> None:
         write_report: "Write a report",
     }
     for prompt, title in titles.items():
-        server.prompt(title=title)(prompt)
+        server.prompt(title=title)(_with_copies(prompt) if has_work_dir else prompt)
+
+
+def _with_copies(prompt: Callable[_P, str]) -> Callable[_P, str]:
+    """The prompt with what to do about the user's directory before and after it."""
+
+    @functools.wraps(prompt)
+    def asked(*arguments: _P.args, **named: _P.kwargs) -> str:
+        return (
+            f"{prompt(*arguments, **named)}\n"
+            "If the session does not have the file, upload_from_work_dir copies it from the user's "
+            "work directory; at the end, download_to_work_dir copies there what you wrote."
+        )
+
+    return asked

@@ -20,6 +20,7 @@ from mcp_types import (
     CompleteResult,
     ListResourcesResult,
     PaginatedRequestParams,
+    PromptReference,
     ToolAnnotations,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.sessions.connections import HttpConnections
+    from aca_mcp.server.transfers.host_directory import WorkDir
 
 _NOT_THERE = (InvalidRequestError, SessionLostError, SessionFileError)
 _SAME_FOR_ALL = CacheHint(ttl_ms=3_600_000, scope="public")
@@ -81,7 +83,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         sessions: Sessions,
         *,
         timeout_seconds: float,
-        has_work_dir: bool,
+        work_dir: WorkDir | None,
         principal: Callable[[], str],
         http: HttpConnections | None,
         in_flight: InFlight | None,
@@ -95,6 +97,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._http = http
         self._in_flight = in_flight
         self._audit = audit
+        self._work_dir = work_dir
         self._facts = facts(sessions, has_connections=http is None)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
@@ -117,7 +120,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                 instructions=instructions(
                     self._facts,
                     timeout_seconds=timeout_seconds,
-                    has_work_dir=has_work_dir,
+                    work_dir=work_dir.path if work_dir else "",
                     has_links=has_links,
                 ),
                 lifespan=lifespan,
@@ -133,7 +136,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._lowlevel_server.add_request_handler(
             "completion/complete", CompleteRequestParams, self._complete
         )
-        add_prompts(cast("MCPServer[object]", self))
+        add_prompts(cast("MCPServer[object]", self), has_work_dir=work_dir is not None)
 
     def offer(self, tool: Callable[..., Any], annotations: ToolAnnotations) -> None:
         """Add a tool. Its docstring, with the server's facts filled in, is what a model reads."""
@@ -217,7 +220,12 @@ class PythonServer(MCPServer[OpenSession | None]):
         argument = params.argument
         return CompleteResult(
             completion=await complete(
-                caller, argument.name, argument.value, given.get("session", "")
+                caller,
+                argument.name,
+                argument.value,
+                given.get("session", ""),
+                # A prompt's file may be the user's, a resource's is a session's.
+                work_dir=self._work_dir if isinstance(params.ref, PromptReference) else None,
             )
         )
 

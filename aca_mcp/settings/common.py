@@ -22,6 +22,10 @@ class CommonSettings(BaseSettings):
         Path | None,
         Field(description="A directory whose files a model may copy to and from its session."),
     ] = None
+    work_dir_max_mib: Annotated[
+        int,
+        Field(ge=1, description="How much a model may copy there while the server runs."),
+    ] = 1024
     execution_timeout_seconds: Annotated[
         float, Field(gt=0, le=86_400, description="Time for one execution unless the call says.")
     ] = 60

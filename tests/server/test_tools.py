@@ -332,6 +332,7 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
         ]
         listing = await more.client.list_tools()
         assert [tool.name for tool in listing.tools[10:]] == [
+            "list_work_dir",
             "upload_from_work_dir",
             "download_to_work_dir",
         ]
@@ -356,42 +357,10 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert len(instructions) < 2048
         assert "after 90 s" in instructions
         assert "upload_from_work_dir" in instructions
+        assert str(tmp_path) in instructions
         assert client.server_info is not None
         assert client.server_info.version == __version__
     async with open_sessions(toy_pool) as sessions:
-        assert "work_dir" not in (create_server(sessions, ServerOptions()).instructions or "")
-
-
-async def test_files_are_copied_from_and_to_the_work_directory(
-    connect: Connect, tmp_path: Path
-) -> None:
-    (tmp_path / "sales.csv").write_bytes(b"\x00\xff")
-    (tmp_path / ".env").touch()
-    async with connect(options=ServerOptions(work_dir=tmp_path)) as call:
-        assert await call("upload_from_work_dir", paths=["sales.csv"]) == (
-            "sales.csv: copied, 2 bytes"
-        )
-        assert await call("execute_python", code="files['sales.csv']") == r"b'\x00\xff'"
-        await call("execute_python", code="files['out/plot.png'] = b'plot'")
-        text = await call.refusal(
-            "download_to_work_dir", paths=["out/plot.png", ".git/config", "sales.csv", "none"]
-        )
-        copied, hidden, there, none = text.splitlines()
-        assert copied == "out/plot.png: copied, 4 bytes"
-        assert hidden.startswith("not copied: .git/config: names that begin with a dot")
-        assert "overwrite=true" in there
-        assert none.startswith("not copied: ")
-        assert (tmp_path / "out" / "plot.png").read_bytes() == b"plot"
-        assert await call("download_to_work_dir", paths=["sales.csv"], overwrite=True)
-        assert "there already" in await call.refusal("upload_from_work_dir", paths=["sales.csv"])
-        assert await call("upload_from_work_dir", paths=["sales.csv"], overwrite=True)
-        assert "dot" in await call.refusal("upload_from_work_dir", paths=[".env"])
-        assert await call.refusal("upload_from_work_dir", paths=[])
-
-
-async def test_paths_that_come_as_json_text_are_understood(
-    connect: Connect, tmp_path: Path
-) -> None:
-    (tmp_path / "a").touch()
-    async with connect(options=ServerOptions(work_dir=tmp_path)) as call:
-        assert await call("upload_from_work_dir", paths='["a"]') == "a: copied, 0 bytes"
+        alone = create_server(sessions, ServerOptions()).instructions or ""
+        assert "work_dir" not in alone
+        assert "the user starts this server with --work-dir FOLDER" in alone

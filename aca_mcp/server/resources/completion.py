@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aca_mcp.server.callers import Caller
+    from aca_mcp.server.transfers.host_directory import WorkDir
 
 _MOST = 100
 """The protocol's bound (server/utilities/completion)."""
 
 
-async def complete(caller: Caller, argument: str, typed: str, session: str) -> Completion:
+async def complete(
+    caller: Caller,
+    argument: str,
+    typed: str,
+    session: str,
+    *,
+    work_dir: WorkDir | None = None,
+) -> Completion:
     """What an argument can be, beginning with what was typed; nothing where that is not known.
 
     Args:
@@ -26,18 +34,24 @@ async def complete(caller: Caller, argument: str, typed: str, session: str) -> C
         argument: its name, as templates and prompts have it.
         typed: so far.
         session: the one that was given before; empty for the connection's own.
+        work_dir: the user's, where a path may also be one of theirs.
     """
     if argument == "session":
         return _completion([CURRENT] if caller.own is not None else [], typed)
     try:
+        theirs: list[str] = []
+        if argument == "path" and work_dir is not None:
+            found = await work_dir.list(pattern="*")
+            theirs = [file.path for file in found.entries]
         target = await caller.session("" if session == CURRENT else session)
         if argument == "execution":
             return _completion((record.id for record in target.log), typed)
         if not target.python.is_allocated:
-            return _completion((), typed)
+            return _completion(theirs, typed)
         if argument == "path":
             files = await target.python.list_files(recursive=True)
-            return _completion((file.path for file in files.entries if file.kind == "file"), typed)
+            names = {file.path for file in files.entries if file.kind == "file"}
+            return _completion(sorted(names.union(theirs)), typed)
         if argument == "package":
             return _completion((found.name for found in await target.python.list_packages()), typed)
     except SessionPoolError:

@@ -21,6 +21,8 @@ from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.executions import Record
 from aca_mcp.server.sessions.runs import Run
 from aca_mcp.server.tasks import TASK_AFTER_SECONDS, TaskBegun, takes_tasks
+from aca_mcp.server.transfers.host_directory import WorkDir
+from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, SessionHandle
 
 _FIRST_WITH_LINKS = "2025-06-18"
@@ -39,6 +41,7 @@ class ExecutionTools:
         *,
         timeout_seconds: float,
         max_text_bytes: int,
+        work_dir: WorkDir | None = None,
     ) -> None:
         """Describe the tools.
 
@@ -46,8 +49,10 @@ class ExecutionTools:
             caller: tells whose sessions a call may use.
             timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
+            work_dir: where a file may be that code did not find.
         """
         self._caller = caller
+        self._work_dir = work_dir
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 
@@ -65,9 +70,9 @@ class ExecutionTools:
 
         {retention} Returns what was printed, the value of the last expression, errors with their
         traceback, and every figure as an image. IPython: %magics, !shell commands, display() and
-        top-level await work; input() does not. Code does not see the user's files and may have no
-        network. At the timeout it is interrupted, and state is kept. For what takes minutes,
-        run_in_background returns an id at once; ask with get_execution.
+        top-level await work; input() does not. At the timeout code is interrupted, and state is
+        kept. For what takes minutes, run_in_background returns an id at once; ask with
+        get_execution.
         """
         caller = await self._caller(ctx)
         seconds = timeout_seconds or self._timeout_seconds
@@ -98,10 +103,7 @@ class ExecutionTools:
         wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 0,
         session: SessionHandle = "",
     ) -> CallToolResult:
-        """Tell how a background execution goes: its result, or its output so far.
-
-        Waits for its end if told to. Shows results of earlier executions again, too.
-        """
+        """A background execution's result, or its output so far; earlier results again, too."""
         target = await (await self._caller(ctx)).session(session)
         run = target.runs.get(execution)
         if run is not None and not run.done.is_set():
@@ -157,9 +159,10 @@ class ExecutionTools:
     async def _answer(
         self, ctx: Ctx, session: OpenSession, record: Record, remark: str = ""
     ) -> CallToolResult:
+        hint = await hint_about_files(record.execution.error, self._work_dir)
         result = await answer(
             None if record.execution.session_lost else session.python,
-            report(record.execution, remark),
+            report(record.execution, join(remark, hint)),
             name=f"outputs/{record.id}",
             max_text_bytes=self._max_text_bytes,
         )

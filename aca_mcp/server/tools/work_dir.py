@@ -1,91 +1,159 @@
-"""The tools that copy files between the host's work directory and a session."""
+"""The tools over the host's work directory: what it has, and copies between it and a session."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Annotated
 
+import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from aca_mcp.errors import AcaMcpError
+from aca_mcp.errors import AcaMcpError, FileMissingError, InvalidPathError
 from aca_mcp.server.callers import Caller
+from aca_mcp.server.results.files import show_listing
 from aca_mcp.server.results.fitting import text_result
+from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.results.text import show_name
-from aca_mcp.server.transfers.host_directory import WorkDir, host_parts
+from aca_mcp.server.sessions.client_sessions import OpenSession
+from aca_mcp.server.transfers.host_directory import MAX_LISTED, WorkDir
+from aca_mcp.server.transfers.host_names import host_parts, refuse
+from aca_mcp.server.transfers.matching import closest, is_pattern, matches
 from aca_mcp.server.types import Ctx, SessionHandle
+from aca_mcp.session import PythonSession
 
 Paths = Annotated[
     list[str],
     Field(
         min_length=1,
         max_length=100,
-        description="Relative to the work directory, and the same on both sides.",
+        description="Files, directories, patterns.",
     ),
 ]
+NOTEBOOK = "session.ipynb"
+"""What ran in the session, where no file of that name is in it."""
 
 
-class Transfer:
+class WorkDirTools:
     """Copies files without passing them through the model."""
 
-    def __init__(self, directory: Path, caller: Callable[[Ctx], Awaitable[Caller]]) -> None:
-        """Open the host's work directory.
+    def __init__(self, work_dir: WorkDir, caller: Callable[[Ctx], Awaitable[Caller]]) -> None:
+        """Describe the tools.
 
         Args:
-            directory: its path.
+            work_dir: the host's directory. It stays open.
             caller: tells whose sessions a call may use.
-
-        Raises:
-            OSError: it cannot be opened.
         """
-        self._work_dir = WorkDir(directory)
+        self._work_dir = work_dir
         self._caller = caller
+
+    async def list_work_dir(
+        self, ctx: Ctx, directory: str = "", pattern: str = ""
+    ) -> CallToolResult:
+        """List the user's work directory; with a pattern (*.csv), all that matches below it."""
+        del ctx  # every caller has the same directory
+        return text_result(show_listing(await self._work_dir.list(directory, pattern)))
 
     async def upload_from_work_dir(
         self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
     ) -> CallToolResult:
-        """Copy files from the user's work directory into the session, to the same paths.
-
-        Only plain files below that directory, no links, and no name that begins with a dot.
-        """
+        """Copy files from the user's work directory into the session, to the same paths."""
         target = (await (await self._caller(ctx)).session(session)).python
 
         async def copy(path: str) -> int:
             async with aclosing(self._work_dir.read(path)) as content:
-                entry = await target.upload(_same(path), content, overwrite=overwrite)
+                entry = await target.upload(path, content, overwrite=overwrite)
             return entry.size_bytes
 
-        return await _each(paths, copy)
+        return await _each(paths, self._work_dir.find, copy)
 
     async def download_to_work_dir(
-        self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
+        self,
+        ctx: Ctx,
+        paths: Paths,
+        overwrite: bool = False,
+        trusted_names: list[str] = [],  # noqa: B006 -- read, and part of the schema
+        session: SessionHandle = "",
     ) -> CallToolResult:
-        """Copy files from the session into the user's work directory, to the same paths.
+        """Copy files of the session to the user's work directory; session.ipynb is what ran."""
+        opened = await (await self._caller(ctx)).session(session)
 
-        The user can open them there. Missing directories are made. No name may begin with a dot.
-        """
-        target = (await (await self._caller(ctx)).session(session)).python
+        async def write(path: str, chunks: AsyncIterator[bytes]) -> int:
+            return await self._work_dir.write(
+                path, chunks, overwrite=overwrite, trusted_names=trusted_names
+            )
 
         async def copy(path: str) -> int:
-            host_parts(path)
-            async with target.open_file(_same(path)) as file:
-                return await self._work_dir.write(path, file.chunks, overwrite=overwrite)
+            try:
+                async with opened.python.open_file(path) as file:
+                    return await write(path, file.chunks)
+            except FileMissingError:
+                if path != NOTEBOOK:
+                    raise
+            return await write(path, _notebook_of(opened))
 
-        return await _each(paths, copy)
+        async def find(path: str) -> tuple[str, ...]:
+            return await _find_in_session(opened.python, path, self._work_dir.path)
+
+        return await _each(paths, find, copy)
 
 
-def _same(path: str) -> str:
-    return "/".join(host_parts(path))
+async def _notebook_of(session: OpenSession) -> AsyncIterator[bytes]:
+    text = await anyio.to_thread.run_sync(notebook, list(session.log))
+    yield text.encode()
 
 
-async def _each(paths: Sequence[str], copy: Callable[[str], Awaitable[int]]) -> CallToolResult:
+async def _find_in_session(session: PythonSession, path: str, root: str) -> tuple[str, ...]:
+    """The files of a session that a path stands for: itself, a directory's, or a pattern's."""
+    if is_pattern(path):
+        wanted = path.removeprefix("/mnt/data/")
+        listing = await session.list_files(recursive=True)
+        found = [entry.path for entry in listing.entries if matches(entry.path, wanted)]
+    else:
+        relative = "/".join(host_parts(path, root))
+        try:
+            listing = await session.list_files(relative, recursive=True)
+        except (FileMissingError, InvalidPathError):
+            return (await _existing(session, relative),)
+        found = [entry.path for entry in listing.entries]
+    kinds = {entry.path: entry.kind for entry in listing.entries}
+    files = tuple(name for name in found if kinds[name] == "file")
+    if not files:
+        refuse(path, "the session has no such file")
+    if listing.truncated or len(files) > MAX_LISTED:
+        refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
+    return files
+
+
+async def _existing(session: PythonSession, path: str) -> str:
+    """The path, if a file can be there; else a refusal with the names that are close to it."""
+    listing = await session.list_files(recursive=True)
+    files = [entry.path for entry in listing.entries if entry.kind == "file"]
+    if not (path in files or path == NOTEBOOK or listing.truncated):
+        near = await anyio.to_thread.run_sync(closest, path, files)
+        hint = f". Close to it: {', '.join(map(show_name, near))}" if near else ""
+        refuse(path, f"the session has no such file{hint}")
+    return path
+
+
+async def _each(
+    paths: list[str],
+    find: Callable[[str], Awaitable[tuple[str, ...]]],
+    copy: Callable[[str], Awaitable[int]],
+) -> CallToolResult:
     """Copy one after the other; one that fails does not keep the others from being copied."""
     lines: list[str] = []
     failed = False
     for path in paths:
         try:
-            lines.append(f"{show_name(path)}: copied, {await copy(path):,} bytes")
+            files = await find(path)
         except AcaMcpError as error:
             failed = True
             lines.append(f"not copied: {error}")
+            continue
+        for file in files:
+            try:
+                lines.append(f"{show_name(file)}: copied, {await copy(file):,} bytes")
+            except AcaMcpError as error:
+                failed = True
+                lines.append(f"not copied: {error}")
     return text_result("\n".join(lines), is_error=failed)

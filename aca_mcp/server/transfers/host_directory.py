@@ -1,9 +1,7 @@
 """The one host directory whose files a model may copy, confined whatever path the model gives.
 
-The model chooses the paths, and code in the session chooses what they will hold, so both are
-hostile. Nothing outside the directory is reached, no link is followed, nothing but plain files
-is read or replaced, and no name is touched that tools on the host execute or trust: a name that
-begins with a dot, such as ``.git`` or ``.mcp.json``, in any part of the path.
+Nothing outside the directory is reached, no link is followed, nothing but plain files is read or
+replaced, and how much is written there is bounded.
 """
 
 from __future__ import annotations
@@ -11,65 +9,137 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
 import stat
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from aca_mcp.beneath import LOOK, make_directories_beneath, open_beneath
 from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.pool import FileEntry, FileListing
 from aca_mcp.server.results.text import show_name
+from aca_mcp.server.transfers.host_names import (
+    check_untrusted,
+    directory_parts,
+    host_parts,
+    refuse,
+    why_refused,
+)
+from aca_mcp.server.transfers.matching import closest, is_pattern, matches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
     from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
-_MAX_NAMES = 30
 _EXISTS = "it is there already. Pass overwrite=true to replace it"
-_SHORT_NAME = re.compile(r"~\d")
-"""How Windows abbreviates names: ``GIT~1`` is ``.git`` on its file systems."""
+MAX_LISTED = 500
+"""Entries of one listing, and files of one directory or pattern that are copied at once."""
+_MAX_LOOKED_AT = 20_000
+"""Names that one search passes before it gives up: directories of people can be deep."""
+_MAX_DEPTH = 20
+_MAX_FILES_WRITTEN = 10_000
 
 
-def host_parts(path: str) -> tuple[str, ...]:
-    """The names that a path consists of, if it may be one of the work directory.
+@dataclass(slots=True)
+class _Budget:
+    """What may still be written there while this server runs."""
 
-    Raises:
-        HostPathRefusedError: it may not.
-    """
-    if path.startswith("/"):
-        _refuse(path, "paths are relative to the work directory")
-    parts = tuple(part for part in path.split("/") if part not in ("", "."))
-    if not parts:
-        _refuse(path, "it names no file")
-    for part in parts:
-        if part == "..":
-            _refuse(path, "it may not leave the work directory")
-        if part.startswith(".") or _SHORT_NAME.search(part):
-            _refuse(path, "names that begin with a dot may hold what tools on the host trust")
-        if not part.isprintable() or part != part.strip() or set(part) & set('\\:*?"<>|'):
-            _refuse(path, "it has characters that not every system allows in names")
-        if part.endswith(".") or len(os.fsencode(part)) > 200:
-            _refuse(path, "it has a name that not every system allows")
-    return parts
+    bytes_left: int
+    max_bytes: int
+    files_left: int = _MAX_FILES_WRITTEN
+
+    def take(self, path: str, amount: int) -> None:
+        self.bytes_left -= amount
+        if self.bytes_left < 0:
+            refuse(
+                path,
+                f"more than {self.max_bytes >> 20:,} MiB would have been copied into the work "
+                "directory since this server started. The user can raise "
+                "ACA_MCP_WORK_DIR_MAX_MIB, or restart the server",
+            )
+
+    def take_file(self, path: str) -> None:
+        self.files_left -= 1
+        if self.files_left < 0:
+            refuse(
+                path,
+                f"{_MAX_FILES_WRITTEN:,} files have been copied into the work directory since this "
+                "server started, which is the most. Pack many files into one archive",
+            )
 
 
 class WorkDir:
     """An open directory of the host. Blocking calls are made in worker threads."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, max_written_bytes: int) -> None:
         """Open the directory; it stays this one, even if it is moved.
+
+        Args:
+            directory: its path.
+            max_written_bytes: how much may be written there while this object lives.
 
         Raises:
             OSError: it cannot be opened.
         """
+        self.path = str(directory)
+        self._budget = _Budget(max_written_bytes, max_written_bytes)
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
         """Close the directory."""
         os.close(self._root)
+
+    async def list(self, directory: str = "", pattern: str = "") -> FileListing:
+        """What is there that may be copied, sorted by path.
+
+        Args:
+            directory: a subdirectory; empty for all.
+            pattern: looked for below it, at any depth; empty for what lies directly in it.
+
+        Raises:
+            HostPathRefusedError: there is no such directory, or it may not be read.
+        """
+        parts = directory_parts(directory, self.path)
+        with _explained(directory):
+            try:
+                found, whole = await anyio.to_thread.run_sync(self._list, parts, pattern)
+            except FileNotFoundError:
+                refuse(directory, f"there is no such directory. {await self._near(parts)}")
+        entries = sorted(found, key=lambda entry: entry.path)
+        return FileListing(tuple(entries[:MAX_LISTED]), not whole or len(entries) > MAX_LISTED)
+
+    async def find(self, path: str) -> tuple[str, ...]:
+        """The files that a path stands for: itself, those of a directory, or those of a pattern.
+
+        Raises:
+            HostPathRefusedError: there are none, or more than are copied at once.
+        """
+        if is_pattern(path):
+            return await self._of(path, "", self._relative(path))
+        parts = host_parts(path, self.path)
+        relative = "/".join(parts)
+        with _explained(path):
+            try:
+                mode = await anyio.to_thread.run_sync(self._mode, parts)
+            except FileNotFoundError:
+                refuse(path, f"there is no such file. {await self._near(parts)}")
+        return await self._of(path, relative, "*") if stat.S_ISDIR(mode) else (relative,)
+
+    async def suggest(self, path: str) -> str | None:
+        """A file that somebody means who names it so, where there is exactly one; else None."""
+        with contextlib.suppress(HostPathRefusedError, OSError):
+            parts = host_parts(path, self.path)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if stat.S_ISREG(await anyio.to_thread.run_sync(self._mode, parts)):
+                    return "/".join(parts)
+        name = path.replace("\\", "/").rpartition("/")[2]
+        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
+        same = [each.path for each in found if each.path.rpartition("/")[2] == name]
+        return same[0] if len(same) == 1 else None
 
     async def read(self, path: str) -> AsyncGenerator[bytes]:
         """The content of a file, in chunks.
@@ -77,18 +147,23 @@ class WorkDir:
         Raises:
             HostPathRefusedError: the path may not be read, or there is no such file.
         """
-        parts = host_parts(path)
+        parts = host_parts(path, self.path)
         with _explained(path):
             try:
                 descriptor = await anyio.to_thread.run_sync(self._open_to_read, path, parts)
             except FileNotFoundError:
-                _refuse(path, f"there is no such file. {await self._names()}")
+                refuse(path, f"there is no such file. {await self._near(parts)}")
             with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)) as file:
                 while chunk := await anyio.to_thread.run_sync(file.read, _CHUNK_BYTES):
                     yield chunk
 
     async def write(
-        self, path: str, content: AsyncIterator[bytes], *, overwrite: bool = False
+        self,
+        path: str,
+        content: AsyncIterator[bytes],
+        *,
+        overwrite: bool = False,
+        trusted_names: Collection[str] = (),
     ) -> int:
         """Write a file, which appears whole or not at all. Missing directories are made.
 
@@ -96,14 +171,18 @@ class WorkDir:
             path: where, relative to the work directory.
             content: what.
             overwrite: replace a plain file that is there.
+            trusted_names: names that tools trust and that may be written all the same.
 
         Returns:
             How many bytes it has.
 
         Raises:
-            HostPathRefusedError: the path may not be written, or something is there.
+            HostPathRefusedError: the path may not be written, something is there, or more has
+                been written than may be.
         """
-        parts = host_parts(path)
+        parts = host_parts(path, self.path)
+        check_untrusted(path, parts, trusted_names)
+        self._budget.take_file(path)
         run = anyio.to_thread.run_sync
         with _explained(path):
             parent = await run(make_directories_beneath, self._root, parts[:-1])
@@ -112,7 +191,7 @@ class WorkDir:
                 # A dot keeps watchers and patterns away from the unfinished file.
                 unfinished = f".{secrets.token_hex(8)}.part"
                 try:
-                    size = await _write_all(parent, unfinished, content)
+                    size = await self._write_all(path, parent, unfinished, content)
                     await run(_put_in_place, path, parent, unfinished, parts[-1], overwrite)
                 finally:
                     with contextlib.suppress(FileNotFoundError):
@@ -120,6 +199,88 @@ class WorkDir:
             finally:
                 os.close(parent)
         return size
+
+    async def _write_all(
+        self, path: str, parent: int, name: str, content: AsyncIterator[bytes]
+    ) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = await anyio.to_thread.run_sync(open_beneath, parent, (name,), flags, 0o666)
+        size = 0
+        with contextlib.closing(os.fdopen(descriptor, "wb", buffering=0)) as file:
+            async for chunk in content:
+                size += len(chunk)
+                self._budget.take(path, len(chunk))
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[await anyio.to_thread.run_sync(file.write, rest) :]
+        return size
+
+    def _relative(self, path: str) -> str:
+        for base in (self.path.rstrip("/"), "/mnt/data"):
+            if path.startswith(f"{base}/"):
+                return path[len(base) + 1 :]
+        return path
+
+    async def _of(self, path: str, directory: str, pattern: str) -> tuple[str, ...]:
+        parts = tuple(filter(None, directory.split("/")))
+        with _explained(path):
+            found, whole = await anyio.to_thread.run_sync(self._list, parts, pattern)
+        files = sorted(entry.path for entry in found if entry.kind == "file")
+        if len(files) > MAX_LISTED or not whole:
+            refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
+        if not files:
+            refuse(path, f"no file is there that may be copied. {await self._near(parts)}")
+        return tuple(files)
+
+    def _mode(self, parts: tuple[str, ...]) -> int:
+        seen = open_beneath(self._root, parts, LOOK)
+        try:
+            return os.fstat(seen).st_mode
+        finally:
+            os.close(seen)
+
+    def _list(self, parts: tuple[str, ...], pattern: str) -> tuple[list[FileEntry], bool]:
+        """Entries, and whether those are all."""
+        found: list[FileEntry] = []
+        for looked_at, entry in enumerate(self._walk(parts, deep=bool(pattern))):
+            if looked_at == _MAX_LOOKED_AT:
+                return found, False
+            below = entry.path[len("/".join(parts)) :].lstrip("/")
+            if not pattern or (entry.kind == "file" and matches(below, pattern)):
+                found.append(entry)
+        return found, True
+
+    def _walk(self, start: tuple[str, ...], *, deep: bool) -> Iterator[FileEntry]:
+        """What may be named, nearest first; a directory that cannot be read has nothing."""
+        waiting = [start]
+        while waiting:
+            parts = waiting.pop(0)
+            try:
+                here = open_beneath(self._root, parts, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                if parts == start:
+                    raise
+                continue
+            try:
+                with os.scandir(here) as entries:
+                    for entry in entries:
+                        if why_refused(entry.name) is None and (found := _look(parts, entry)):
+                            yield found
+                            if deep and found.kind == "directory" and len(parts) < _MAX_DEPTH:
+                                waiting.append((*parts, entry.name))
+            finally:
+                os.close(here)
+
+    async def _near(self, parts: tuple[str, ...]) -> str:
+        """What there is instead of something that is not: the closest names first."""
+        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
+        paths = [entry.path for entry in found]
+        near = await anyio.to_thread.run_sync(closest, "/".join(parts), paths)
+        if near:
+            return f"Close to it: {', '.join(map(show_name, near))}"
+        if not paths:
+            return "The work directory has no files"
+        return f"list_work_dir shows the {len(paths):,} files that there are"
 
     def _open_to_read(self, path: str, parts: tuple[str, ...]) -> int:
         # Looked at before it is opened, since opening a device may already do something, and
@@ -138,26 +299,20 @@ class WorkDir:
             raise
         return descriptor
 
-    async def _names(self) -> str:
-        names = sorted(await anyio.to_thread.run_sync(os.listdir, self._root))
-        shown = [show_name(name) for name in names if not name.startswith(".")]
-        more = f" and {len(shown) - _MAX_NAMES} more" if len(shown) > _MAX_NAMES else ""
-        if not shown:
-            return "The work directory is empty"
-        return f"The work directory has {', '.join(shown[:_MAX_NAMES])}{more}"
 
-
-async def _write_all(parent: int, name: str, content: AsyncIterator[bytes]) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    descriptor = await anyio.to_thread.run_sync(open_beneath, parent, (name,), flags, 0o666)
-    size = 0
-    with contextlib.closing(os.fdopen(descriptor, "wb", buffering=0)) as file:
-        async for chunk in content:
-            size += len(chunk)
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[await anyio.to_thread.run_sync(file.write, rest) :]
-    return size
+def _look(parts: tuple[str, ...], entry: os.DirEntry[str]) -> FileEntry | None:
+    try:
+        seen = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    if stat.S_ISDIR(seen.st_mode):
+        kind = "directory"
+    elif stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1:
+        kind = "file"
+    else:
+        return None
+    modified_at = datetime.fromtimestamp(seen.st_mtime, UTC)
+    return FileEntry("/".join((*parts, entry.name)), kind, seen.st_size, modified_at)
 
 
 def _put_in_place(path: str, parent: int, unfinished: str, name: str, overwrite: bool) -> None:
@@ -175,18 +330,18 @@ def _check_target(path: str, parent: int, name: str, overwrite: bool) -> None:
         return
     _check_plain(path, found)
     if not overwrite:
-        _refuse(path, _EXISTS)
+        refuse(path, _EXISTS)
 
 
 def _check_plain(path: str, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
-        _refuse(path, "it is a directory. Name the files in it")
+        refuse(path, "it is a directory")
     if stat.S_ISLNK(found.st_mode):
-        _refuse(path, "it is a link")
+        refuse(path, "it is a link")
     if not stat.S_ISREG(found.st_mode):
-        _refuse(path, "it is not a regular file")
+        refuse(path, "it is not a regular file")
     if found.st_nlink > 1:
-        _refuse(path, "it has several names (hard links), so it may belong elsewhere")
+        refuse(path, "it has several names (hard links), so it may belong elsewhere")
 
 
 @contextlib.contextmanager
@@ -194,13 +349,11 @@ def _explained(path: str) -> Generator[None]:
     """Turn what the operating system says into the sentence to show."""
     try:
         yield
+    except FileNotFoundError:
+        refuse(path, "there is no such file")
     except OSError as error:
         if error.errno == errno.EEXIST:
-            _refuse(path, _EXISTS)
+            refuse(path, _EXISTS)
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            _refuse(path, "a link or a file is on its way")
-        _refuse(path, f"the system says: {os.strerror(error.errno or errno.EIO).lower()}")
-
-
-def _refuse(path: str, reason: str) -> NoReturn:
-    raise HostPathRefusedError(f"{show_name(path)}: {reason}.")
+            refuse(path, "a link or a file is on its way")
+        refuse(path, f"the system says: {os.strerror(error.errno or errno.EIO).lower()}")

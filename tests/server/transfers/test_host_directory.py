@@ -11,7 +11,8 @@ import pytest
 
 from aca_mcp import beneath
 from aca_mcp.errors import HostPathRefusedError
-from aca_mcp.server.transfers.host_directory import WorkDir, host_parts
+from aca_mcp.server.transfers.host_directory import WorkDir
+from aca_mcp.server.transfers.host_names import host_parts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,7 +34,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture
 def work_dir(host: Path) -> Iterator[WorkDir]:
     """The same, opened."""
-    opened = WorkDir(host)
+    opened = WorkDir(host, max_written_bytes=8 << 20)
     yield opened
     opened.close()
 
@@ -124,24 +125,23 @@ async def test_large_and_empty_files_are_read_and_written_whole(
     assert (host / "none").read_bytes() == b""
 
 
-async def test_a_missing_file_is_answered_with_the_names_there_are(
+async def test_a_missing_file_is_answered_with_the_names_that_are_close(
     work_dir: WorkDir, host: Path
 ) -> None:
-    (host / ".hidden").touch()
-    (host / "odd\nname").touch()
-    refused = await refusal_to_read(work_dir, "b.csv")
-    assert refused == ("b.csv: there is no such file. The work directory has data, 'odd\\nname'.")
+    (host / ".a.csv").touch()
+    for number in range(60):
+        (host / f"other {number:02}.txt").touch()
+    (host / "data" / "Umsätze 2024.csv").touch()
+    for typed in ("umsaetze2024.csv", "UMSÄTZE 2024.CSV", "data/Umsatze-2024.csv"):
+        refused = await refusal_to_read(work_dir, typed)
+        assert "there is no such file. Close to it: data/Umsätze 2024.csv" in refused
+    refused = await refusal_to_read(work_dir, "zzz")
+    assert refused == "zzz: there is no such file. list_work_dir shows the 62 files that there are."
 
 
 async def test_an_empty_work_directory_is_said_to_be_empty(tmp_path: Path) -> None:
-    refused = await refusal_to_read(WorkDir(tmp_path), "b.csv")
-    assert refused == "b.csv: there is no such file. The work directory is empty."
-
-
-async def test_of_many_names_only_some_are_told(work_dir: WorkDir, host: Path) -> None:
-    for number in range(40):
-        (host / f"{number:02}").touch()
-    assert (await refusal_to_read(work_dir, "b.csv")).endswith("28, 29 and 11 more.")
+    refused = await refusal_to_read(WorkDir(tmp_path, max_written_bytes=1), "b.csv")
+    assert refused == "b.csv: there is no such file. The work directory has no files."
 
 
 async def test_links_are_not_followed(work_dir: WorkDir, host: Path) -> None:
@@ -248,3 +248,88 @@ async def test_the_directory_stays_the_one_that_was_opened(work_dir: WorkDir, ho
     _exchange_for_a_link(host)
     assert await read(work_dir, "data/a.csv") == b"1,2\n"
     assert "no such file" in await refusal_to_read(work_dir, "secret")
+
+
+async def paths(work_dir: WorkDir, directory: str = "", pattern: str = "") -> list[str]:
+    return [entry.path for entry in (await work_dir.list(directory, pattern)).entries]
+
+
+async def test_a_listing_has_what_may_be_copied_and_nothing_else(
+    work_dir: WorkDir, host: Path
+) -> None:
+    (host / "b.csv").touch()
+    (host / ".secret").touch()
+    (host / "link").symlink_to("../secret")
+    (host / "odd\nname").touch()
+    (host / "hard").hardlink_to(host.parent / "secret")
+    os.mkfifo(host / "fifo")
+    assert await paths(work_dir) == ["b.csv", "data"]
+    assert await paths(work_dir, "data") == ["data/a.csv"]
+    assert await paths(work_dir, str(host / "data")) == ["data/a.csv"]
+    assert await paths(work_dir, pattern="*.csv") == ["b.csv", "data/a.csv"]
+    assert await paths(work_dir, pattern="data/*.csv") == ["data/a.csv"]
+    with pytest.raises(HostPathRefusedError, match="no such directory"):
+        await work_dir.list("date")
+    with pytest.raises(HostPathRefusedError, match="may not leave"):
+        await work_dir.list("..")
+
+
+async def test_a_long_listing_is_cut_and_says_so(work_dir: WorkDir, host: Path) -> None:
+    for number in range(600):
+        (host / f"{number:03}").touch()
+    listing = await work_dir.list()
+    assert (len(listing.entries), listing.truncated) == (500, True)
+    with pytest.raises(HostPathRefusedError, match="more than 500 files"):
+        await work_dir.find("*")
+
+
+async def test_a_path_stands_for_a_file_a_directory_or_a_pattern(
+    work_dir: WorkDir, host: Path
+) -> None:
+    (host / "data" / "deep").mkdir()
+    (host / "data" / "deep" / "b.csv").touch()
+    (host / "data" / "deep" / "c.txt").touch()
+    everything = ("data/a.csv", "data/deep/b.csv", "data/deep/c.txt")
+    assert await work_dir.find("data/a.csv") == ("data/a.csv",)
+    assert await work_dir.find(f"{host}/data/a.csv") == ("data/a.csv",)
+    assert await work_dir.find("/mnt/data/data/a.csv") == ("data/a.csv",)
+    assert await work_dir.find("data") == await work_dir.find("data/") == everything
+    assert await work_dir.find("data/**") == everything
+    assert await work_dir.find("data/**/*.csv") == everything[:2]
+    assert await work_dir.find(f"{host}/data/*.csv") == everything[:1]
+    with pytest.raises(HostPathRefusedError, match="no file is there that may be copied"):
+        await work_dir.find("*.xlsx")
+
+
+async def test_a_file_is_suggested_by_its_path_or_by_a_name_that_only_one_has(
+    work_dir: WorkDir, host: Path
+) -> None:
+    for named in ("data/a.csv", str(host / "data" / "a.csv"), "a.csv", "C:\\Users\\me\\a.csv"):
+        assert await work_dir.suggest(named) == "data/a.csv"
+    (host / "a.csv").touch()
+    assert await work_dir.suggest("a.csv") == "a.csv"
+    assert await work_dir.suggest("elsewhere/a.csv") is None
+    for named in ("b.csv", "../secret", "/etc/passwd", "", "x" * 5000, "a\0b"):
+        assert await work_dir.suggest(named) is None
+
+
+@pytest.mark.parametrize("name", ["CLAUDE.md", "docs/AGENTS.md", "claude.MD", "Makefile"])
+async def test_what_tools_trust_by_its_name_is_written_only_where_the_user_asked(
+    work_dir: WorkDir, host: Path, name: str
+) -> None:
+    for overwrite in (False, True):
+        refused = await refusal_to_write(work_dir, name, overwrite=overwrite)
+        assert "trusted_names" in refused
+    with pytest.raises(HostPathRefusedError, match="trust a file of that name"):
+        await work_dir.write(name, content(b"x"), trusted_names=["README.md"])
+    await work_dir.write(name, content(b"x"), trusted_names=[name.rpartition("/")[2]])
+    assert (host / name).read_bytes() == b"x"
+
+
+async def test_how_much_is_written_is_bounded_and_the_limit_has_its_name(
+    work_dir: WorkDir, host: Path
+) -> None:
+    await work_dir.write("first", content(bytes(5 << 20)))
+    with pytest.raises(HostPathRefusedError, match=r"more than 8 MiB .* ACA_MCP_WORK_DIR_MAX_MIB"):
+        await work_dir.write("second", content(*[bytes(1 << 20)] * 5))
+    assert names(host) == ["data/a.csv", "first"]

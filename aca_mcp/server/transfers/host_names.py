@@ -1,0 +1,144 @@
+"""Which names of the host's work directory a model may use. Pure.
+
+The model chooses the paths, and code in the session what will stand there, so both are hostile.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.server.results.text import show_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_SHORT_NAME = re.compile(r"~\d")
+"""How Windows abbreviates names: ``GIT~1`` is ``.git`` on its file systems."""
+_MAX_NAME_BYTES = 200
+_TRUSTED = frozenset(
+    name.casefold()
+    for name in (
+        # What agents take for their user's words.
+        "AGENTS.md",
+        "AGENTS.override.md",
+        "CLAUDE.md",
+        "CLAUDE.local.md",
+        "GEMINI.md",
+        "QWEN.md",
+        "WARP.md",
+        "SKILL.md",
+        "copilot-instructions.md",
+        # What other programs run, or take their orders from, because it has this name.
+        "autorun.inf",
+        "desktop.ini",
+        "conftest.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "tox.ini",
+        "noxfile.py",
+        "tasks.py",
+        "package.json",
+        "Makefile",
+        "GNUmakefile",
+        "justfile",
+        "Taskfile.yml",
+        "Dockerfile",
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yaml",
+        "docker-compose.yml",
+        "Jenkinsfile",
+        "Vagrantfile",
+        "Rakefile",
+        "Gemfile",
+        "CMakeLists.txt",
+        "build.gradle",
+        "build.rs",
+    )
+)
+
+
+def host_parts(path: str, root: str = "") -> tuple[str, ...]:
+    """The names that a path consists of, if it may be one of the work directory.
+
+    Args:
+        path: relative to the work directory, or absolute below it, or below a session's own
+            ``/mnt/data``, which has the same files by the same names.
+        root: the work directory's own path; empty where absolute ones are refused.
+
+    Raises:
+        HostPathRefusedError: it may not, or names the directory itself.
+    """
+    parts = directory_parts(path, root)
+    if not parts:
+        refuse(path, "it names no file")
+    return parts
+
+
+def directory_parts(path: str, root: str = "") -> tuple[str, ...]:
+    """The same for a directory, which may be the work directory itself: no parts.
+
+    Raises:
+        HostPathRefusedError: it may not be reached.
+    """
+    relative = path
+    if path.startswith("/"):
+        for base in (root.rstrip("/"), "/mnt/data"):
+            if base and (path == base or path.startswith(f"{base}/")):
+                relative = path[len(base) + 1 :]
+                break
+        else:
+            refuse(path, "it is not below the work directory")
+    parts = tuple(part for part in relative.split("/") if part not in ("", "."))
+    for part in parts:
+        if (reason := why_refused(part)) is not None:
+            refuse(path, reason)
+    return parts
+
+
+def why_refused(name: str) -> str | None:
+    """Why a name may be neither read nor written, or None if it may."""
+    if name == "..":
+        return "it may not leave the work directory"
+    if name.startswith(".") or _SHORT_NAME.search(name):
+        return "names that begin with a dot may hold what tools on the host trust"
+    if not name.isprintable() or name != name.strip() or set(name) & set('\\:*?"<>|'):
+        return "it has characters that not every system allows in names"
+    if name.endswith(".") or len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        return "it has a name that not every system allows"
+    return None
+
+
+def check_untrusted(path: str, parts: tuple[str, ...], allowed: Collection[str]) -> None:
+    """See that a file to be written is none that tools on the host trust by its name.
+
+    Args:
+        path: as it was given, for the refusal.
+        parts: its names.
+        allowed: names, or paths, that the user asked for.
+
+    Raises:
+        HostPathRefusedError: it is, and is not allowed.
+    """
+    name = parts[-1]
+    if name.casefold() in _TRUSTED and not {name, "/".join(parts)} & set(allowed):
+        refuse(
+            path,
+            f"tools on the host trust a file of that name. If the user asked for it, pass "
+            f'trusted_names=["{name}"]',
+        )
+
+
+def refuse(path: str, reason: str) -> NoReturn:
+    """Say why a path is not used.
+
+    Raises:
+        HostPathRefusedError: always.
+    """
+    raise HostPathRefusedError(f"{show_name(path)}: {reason}.")

@@ -1,0 +1,93 @@
+"""Patterns over paths, and which names are close to one that is not there. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_SIGNS = frozenset("*?[")
+_CLOSEST = 5
+_CUTOFF = 0.6
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for several by ``*``, ``?`` or ``[``."""
+    return bool(_SIGNS & set(path))
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a relative path has a pattern's form.
+
+    A pattern without ``/`` is about the name alone, wherever it is; ``**`` stands for any number
+    of directories. Letters with marks are the same however they are encoded.
+    """
+    parts, wanted = _plain(path).split("/"), _plain(pattern).split("/")
+    if len(wanted) == 1:
+        return fnmatch.fnmatchcase(parts[-1], wanted[0])
+    return _matches(parts, wanted)
+
+
+def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    # Which positions of the pattern are reached after each name: linear in both, whatever the
+    # pattern, where backtracking is not.
+    reached = _past_stars({0}, wanted)
+    for part in parts:
+        reached = _past_stars(
+            {
+                position if wanted[position] == "**" else position + 1
+                for position in reached
+                if position < len(wanted)
+                and (wanted[position] == "**" or fnmatch.fnmatchcase(part, wanted[position]))
+            },
+            wanted,
+        )
+    return len(wanted) in reached
+
+
+def _past_stars(positions: set[int], wanted: Sequence[str]) -> set[int]:
+    found = set(positions)
+    for position in sorted(positions):
+        while position < len(wanted) and wanted[position] == "**":
+            position += 1
+            found.add(position)
+    return found
+
+
+def closest(path: str, known: Iterable[str]) -> list[str]:
+    """The paths that somebody may have meant, the likeliest first; none where nothing is close.
+
+    Case, accents, spaces and punctuation count for little, and so does the directory.
+    """
+    wanted, name = _key(path), _key(path.rpartition("/")[2])
+    scored: list[tuple[float, str]] = []
+    for candidate in known:
+        its_name = _key(candidate.rpartition("/")[2])
+        likeness = max(_likeness(wanted, _key(candidate)), 0.99 * _likeness(name, its_name))
+        if likeness >= _CUTOFF:
+            scored.append((-likeness, candidate))
+    return [candidate for _, candidate in sorted(scored)[:_CLOSEST]]
+
+
+def _likeness(one: str, other: str) -> float:
+    if one == other:
+        return 1
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    if matcher.real_quick_ratio() < _CUTOFF or matcher.quick_ratio() < _CUTOFF:
+        return 0
+    return matcher.ratio()
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _key(text: str) -> str:
+    # ß and ligatures fall apart too; ä is a with a mark, which goes, and is also written ae.
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    letters = (mark for mark in decomposed if not unicodedata.combining(mark))
+    return "".join(mark for mark in letters if mark.isalnum() or mark == "/")

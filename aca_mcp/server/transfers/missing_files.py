@@ -1,0 +1,48 @@
+"""What to do about an error of the code that is about files of the user."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aca_mcp.pool import ExecutionError
+    from aca_mcp.server.transfers.host_directory import WorkDir
+
+_ABOUT_FILES = frozenset({"FileNotFoundError", "IOException", "OSError", "NoSuchFile"})
+_QUOTED = re.compile(r"""["']([^"'\n]{1,4096})["']""")
+_LAST = re.compile(r": ([^:\n]{1,4096})$", re.MULTILINE)
+_MAX_CANDIDATES = 3
+_MAX_MESSAGE = 5_000
+
+
+async def hint_about_files(error: ExecutionError | None, work_dir: WorkDir | None) -> str:
+    """Which call copies the file that code did not find, if the work directory has it.
+
+    Args:
+        error: what the code ended with.
+        work_dir: the user's, if there is one.
+
+    Returns:
+        A line, or nothing.
+    """
+    if error is None or work_dir is None or error.name not in _ABOUT_FILES:
+        return ""
+    for number, named in enumerate(_paths_in(error.message[:_MAX_MESSAGE])):
+        if number == _MAX_CANDIDATES:
+            break
+        if (path := await work_dir.suggest(named)) is not None:
+            return (
+                f"[{path} is in the user's work directory, and not in the session: "
+                f'upload_from_work_dir(paths=["{path}"]) copies it.]'
+            )
+    return ""
+
+
+def _paths_in(message: str) -> Iterator[str]:
+    """What may be the path in a message: pandas, polars and duckdb each have their own."""
+    for pattern in (_QUOTED, _LAST):
+        for found in pattern.finditer(message):
+            yield found[1].strip()
