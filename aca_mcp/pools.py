@@ -189,12 +189,19 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
         cooldown_seconds=settings.local_cooldown_seconds,
         max_timeout_seconds=settings.local_max_timeout_seconds,
         interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
-        memory_bytes=settings.local_memory_mib * mebibyte,
+        memory_bytes=_memory_mib(settings) * mebibyte,
         disk_bytes=settings.local_disk_mib * mebibyte,
         max_processes=settings.local_max_processes,
+        max_threads=settings.local_max_threads,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,
     )
+
+
+def _memory_mib(settings: Settings) -> int:
+    from aca_mcp.local.machine import default_memory_mib
+
+    return settings.local_memory_mib or default_memory_mib()
 
 
 def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
@@ -213,7 +220,7 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
         cooldown_seconds=settings.local_cooldown_seconds,
         max_timeout_seconds=settings.local_max_timeout_seconds,
         interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
-        memory_bytes=min(settings.local_memory_mib * mebibyte, MAX_MEMORY_BYTES),
+        memory_bytes=min(_memory_mib(settings) * mebibyte, MAX_MEMORY_BYTES),
         disk_bytes=settings.local_disk_mib * mebibyte,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,

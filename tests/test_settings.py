@@ -100,14 +100,14 @@ def test_an_interpreter_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
             {"local_memory_mib": "1"},
             (
                 "--local-memory-mib must be greater than or equal to 128; without it the value is "
-                "2048."
+                "unset."
             ),
         ),
         (
             {"local_memory_mib": "much"},
             (
                 "--local-memory-mib must be a valid integer, unable to parse string as an integer; "
-                "without it the value is 2048."
+                "without it the value is unset."
             ),
         ),
         (

@@ -25,7 +25,7 @@ class _Controller:
 
     parent: Path
     limits: dict[str, str]
-    """File name to what it limits: ``memory`` or ``processes``."""
+    """File name to what it limits: ``memory``, ``processes`` or ``share``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,14 @@ class GroupLimits:
     memory: int
     """Bytes, files in memory included."""
     processes: int
+    """Threads included."""
+
+
+_SHARES = {"cpu.weight": 50, "cpu.shares": 512}
+"""Of processor time, by the file of each cgroup version: half of what a program of the user has.
+The same for all sessions, however many processes are in one."""
+_KILLS = {"memory.events": "oom_kill", "memory.oom_control": "oom_kill"}
+"""Where each version counts the processes that it killed for want of memory."""
 
 
 class SessionGroup:
@@ -52,6 +60,17 @@ class SessionGroup:
         for directory in self._directories:
             _write(directory / "cgroup.procs", str(pid))
 
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel has ended processes in it because they used more than they may."""
+        for directory in self._directories:
+            for file, field in _KILLS.items():
+                with suppress(OSError):
+                    for line in _read(directory / file).splitlines():
+                        name, _, count = line.partition(" ")
+                        if name == field and count.strip() != "0":
+                            return True
+        return False
+
     def remove(self) -> None:
         """Remove it, once its processes have ended."""
         for directory in self._directories:
@@ -64,6 +83,8 @@ class Groups:
 
     def __init__(self, controllers: tuple[_Controller, ...]) -> None:
         self._controllers = controllers
+        self.divide_time = any("share" in each.limits.values() for each in controllers)
+        """Whether each session has one share of processor time."""
 
     def create(self, limits: GroupLimits) -> SessionGroup:
         """Make a group.
@@ -81,8 +102,8 @@ class Groups:
                 made.append(directory)
                 group = SessionGroup(tuple(made))
                 for file, what in controller.limits.items():
-                    value = limits.memory if what == "memory" else limits.processes
-                    _write(directory / file, str(value))
+                    values = {"memory": limits.memory, "processes": limits.processes}
+                    _write(directory / file, str(values.get(what) or _SHARES[file]))
         except OSError:
             group.remove()
             raise
@@ -120,8 +141,13 @@ def _delegated() -> tuple[_Controller, ...]:
     with suppress(OSError):
         available = _read(parent / "cgroup.controllers").split()
         if {"memory", "pids"} <= set(available) and not _read(parent / "cgroup.procs").strip():
+            limits = {"memory.max": "memory", "pids.max": "processes"}
             _write(parent / "cgroup.subtree_control", "+memory +pids")
-            return (_Controller(parent, {"memory.max": "memory", "pids.max": "processes"}),)
+            with suppress(OSError):
+                if "cpu" in available:
+                    _write(parent / "cgroup.subtree_control", "+cpu")
+                    limits["cpu.weight"] = "share"
+            return (_Controller(parent, limits),)
     return ()
 
 
@@ -130,6 +156,7 @@ def _version_1() -> tuple[_Controller, ...]:
     for kind, file, what in (
         ("memory", "memory.limit_in_bytes", "memory"),
         ("pids", "pids.max", "processes"),
+        ("cpu", "cpu.shares", "share"),
     ):
         own = _own_path(kind)
         directory = _MOUNT / kind / str(own or "").lstrip("/")

@@ -26,6 +26,7 @@ class LocalPoolConfiguration:
     memory_bytes: int
     disk_bytes: int
     max_processes: int
+    max_threads: int
     max_output_bytes: int
     """Kept of each stream of one execution."""
     max_file_bytes: int

@@ -183,7 +183,7 @@ def _become_session(
     control = socket.socket(fileno=descriptors[0])
     try:
         control = socket.socket(fileno=_take_descriptors(descriptors))
-        contain_session(policy, request.storage, request.identity)
+        contain_session(policy, request.storage, request.identity, one_share=request.one_share)
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -89,6 +89,7 @@ class KernelProcess:
         control: socket.socket,
         stdout: int,
         stderr: int,
+        out_of_memory: str,
     ) -> None:
         """Take over the descriptors of a process that was just forked.
 
@@ -104,6 +105,7 @@ class KernelProcess:
         self.process = process
         """A pidfd."""
         self._group: SessionGroup | None = None
+        self._ran_out_of_memory = False
         self.pid = pid_behind(process)
         """In our PID namespace. Not used again before ``kill`` has returned."""
         self.work_directory = ""
@@ -113,6 +115,8 @@ class KernelProcess:
         """Set by who is about to kill it: a clause."""
         self.on_freed: Callable[[], None] | None = None
         """Called when nothing of it is left."""
+        self._out_of_memory = out_of_memory
+        """Why the system ended it, where it did for want of memory: a clause."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None
@@ -125,6 +129,11 @@ class KernelProcess:
     def is_running(self) -> bool:
         """Whether code runs in it now."""
         return self._request_over is not None
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether a control group holds it, which counts memory of the system's too."""
+        return self._group is not None
 
     @property
     def has_ended(self) -> bool:
@@ -161,8 +170,7 @@ class KernelProcess:
     async def join(self, group: SessionGroup) -> None:
         """Put the session under a control group, which is removed with it.
 
-        Takes the kernel some 10 ms, so it is done beside the start. Until then, and for what is
-        not in it, the resource limits and the pool's watcher hold.
+        Takes the kernel some 10 ms, so it is done beside the start; code runs only after both.
         """
         if self._freed:
             with anyio.CancelScope(shield=True):  # nobody else knows of the group
@@ -271,6 +279,8 @@ class KernelProcess:
         status = await self.kill(None)
         if status is None and self._template.has_ended:
             seen = TEMPLATE_ENDED
+        if status == -signal.SIGKILL and self._ran_out_of_memory:
+            return self.kill_reason or self._out_of_memory
         return self.kill_reason or seen or describe_status(status)
 
     async def kill(self, why: str | None) -> int | None:
@@ -320,4 +330,5 @@ class KernelProcess:
         if self.storage.is_absolute():
             trees.remove_tree(self.storage)
         if self._group is not None:
+            self._ran_out_of_memory = self._group.ran_out_of_memory()
             self._group.remove()

@@ -48,6 +48,8 @@ class SessionRequest:
     """The user that it becomes, as the template counts, where root started the server."""
     ahead: bool
     """Nobody waits for it: it may take the time to be quick later."""
+    one_share: bool = False
+    """It must not have more shares of processor time than one, by having terminal sessions."""
 
     def to_message(self) -> dict[str, object]:
         """As the request to the template."""
@@ -61,4 +63,5 @@ class SessionRequest:
             storage=str(message["storage"]),
             identity=identity if isinstance(identity, int) else None,
             ahead=message["ahead"] is True,
+            one_share=message["one_share"] is True,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from aca_mcp.errors import (
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
+from aca_mcp.local.excess import limits_of, with_hint
 from aca_mcp.local.executions import build_execution
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.identities import Identities, reserve_identities
@@ -70,17 +72,21 @@ class LocalSessionPool:
         self._configuration = configuration
         self._templates = templates
         files = configuration.disk_bytes + 2 * SCRATCH_BYTES  # in memory, so they count
-        limits = GroupLimits(configuration.memory_bytes + files, configuration.max_processes)
-        spawner = Spawner(templates, identities, limits, tasks)
+        self._limits = limits_of(configuration)
+        group_limits = GroupLimits(
+            configuration.memory_bytes + files,
+            configuration.max_processes + configuration.max_threads,
+        )
+        spawner = Spawner(templates, identities, group_limits, self._limits, tasks)
         ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         self._registry = Registry(
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
         )
         self._sessions = Sessions[KernelProcess](self._registry, ready)
-        self._watcher = Watcher(self._sessions, configuration)
+        self._watcher = Watcher(self._sessions, self._limits, tasks)
         self._packages: tuple[Package, ...] | None = None
-        for task in (ready.keep, self._watcher.watch_running, self._watcher.keep_house):
+        for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
             tasks.start_soon(task)
         tasks.start_soon(templates.keep, ready.refill)
 
@@ -131,7 +137,7 @@ class LocalSessionPool:
         on_output: OutputCallback | None,
     ) -> Execution:
         began = anyio.current_time()
-        self._watcher.code_begins()
+        self._watcher.code_begins(use.kernel)
         try:
             outcome, stdout, stderr = await use.kernel.request(
                 {"op": "execute", "code": code},
@@ -155,7 +161,9 @@ class LocalSessionPool:
         )
         if execution.session_lost is not None:
             await self._sessions.end(identifier, execution.session_lost, use.session)
-        return execution
+        if execution.error is None:
+            return execution
+        return replace(execution, error=with_hint(execution.error, self._limits))
 
     async def interrupt(self, identifier: str) -> bool:
         """See ``SessionPool``."""

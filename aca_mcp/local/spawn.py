@@ -6,8 +6,8 @@ import functools
 import itertools
 import os
 import socket
-import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,7 +15,7 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
+from aca_mcp.local.cgroups import GroupLimits, Groups, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.template_process import TemplateEndedError
@@ -24,11 +24,12 @@ from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.local.templates import Templates
+
+_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 class Spawner:
@@ -37,7 +38,8 @@ class Spawner:
     Args:
         templates: has the template.
         identities: users for the sessions, where the server is root.
-        group_limits: of one session.
+        group_limits: of one session's control group.
+        limits: of one session.
         tasks: control groups are made in here.
     """
 
@@ -46,16 +48,18 @@ class Spawner:
         templates: Templates,
         identities: Identities | None,
         group_limits: GroupLimits,
+        limits: Limits,
         tasks: anyio.abc.TaskGroup,
     ) -> None:
         self._templates = templates
         self._identities = identities
         self._tasks = tasks
         self._group_limits = group_limits
+        self._limits = limits
         self._numbers = itertools.count()
         self._groups: Groups | None = None
-        self._looked_for_groups = False
-        self._looking = threading.Lock()
+        self._looked_for_groups = anyio.Event()
+        tasks.start_soon(self._look_for_groups)
 
     async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
@@ -75,6 +79,8 @@ class Spawner:
     async def _spawn_from(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
         try:
             kernel = await self._fork(template, ahead=ahead)
+            grouped = anyio.Event()
+            self._tasks.start_soon(self._group, kernel, grouped)
         except OSError as error:
             raise PoolUnavailableError(
                 f"A local session could not be started: {words_of(error)}. Stop sessions that are "
@@ -82,6 +88,7 @@ class Spawner:
             ) from error
         try:
             await kernel.start()
+            await grouped.wait()
         except (PoolUnavailableError, OSError) as error:
             await kernel.kill("it could not be started")
             kind = TemplateEndedError if template.has_ended else PoolUnavailableError
@@ -92,6 +99,7 @@ class Spawner:
         return kernel
 
     async def _fork(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
+        await self._looked_for_groups.wait()
         with ExitStack() as ours, ExitStack() as theirs:
             identity = None
             if self._identities and template.isolation is not Isolation.UNSAFE_NONE:
@@ -111,32 +119,47 @@ class Spawner:
             elif identity:
                 becomes = SESSION_ID + identity.number
             pid, process = await template.fork(
-                SessionRequest(str(storage), becomes, ahead),
+                SessionRequest(str(storage), becomes, ahead, self._one_share),
                 (control_theirs.fileno(), stdout_theirs, stderr_theirs),
             )
             ours.callback(os.close, process)
-            kernel = KernelProcess(template, storage, pid, process, control, stdout, stderr)
+            kernel = KernelProcess(
+                *(template, storage, pid, process, control, stdout, stderr), self._limits.memory()
+            )
             ours.pop_all()
         if self._identities and identity:
             kernel.on_freed = functools.partial(self._identities.give_back, identity)
-        self._tasks.start_soon(self._group, kernel)
         return kernel
 
-    async def _group(self, kernel: KernelProcess) -> None:
+    async def _look_for_groups(self) -> None:
         try:
-            group = await anyio.to_thread.run_sync(self._make_group)
+            with suppress(OSError):  # the watcher holds sessions alone, then
+                self._groups = await anyio.to_thread.run_sync(find_groups)
+        finally:
+            self._looked_for_groups.set()
+
+    @property
+    def _one_share(self) -> bool:
+        """Whether sessions must be kept from having more shares of processor time than one."""
+        return not (self._groups and self._groups.divide_time) and _time_is_divided_by_session()
+
+    async def _group(self, kernel: KernelProcess, grouped: anyio.Event) -> None:
+        try:
+            if self._groups is not None:
+                group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
+                await kernel.join(group)
         except OSError:
             kernel.condemn("its limits could not be set up")
-            return
-        if group is not None:
-            await kernel.join(group)
+        finally:
+            grouped.set()
 
-    def _make_group(self) -> SessionGroup | None:
-        with self._looking:
-            if not self._looked_for_groups:
-                self._groups = find_groups()
-                self._looked_for_groups = True
-        return self._groups.create(self._group_limits) if self._groups else None
+
+def _time_is_divided_by_session() -> bool:
+    """Whether the kernel gives each terminal session one share (sched(7), "autogroup")."""
+    try:
+        return _AUTOGROUP.read_text(encoding="ascii").strip() != "0"
+    except OSError:
+        return False
 
 
 def _make_storage(storage: Path, identity: int | None) -> None:

@@ -333,7 +333,7 @@ def _configuration_of(
         memory_bytes=configuration.memory_bytes,
         disk_bytes=configuration.disk_bytes,
         scratch_bytes=SCRATCH_BYTES,
-        max_processes=configuration.max_processes,
+        max_tasks=configuration.max_processes + configuration.max_threads,
         readable=(),
         users=(users.first, users.count) if users else None,
     )

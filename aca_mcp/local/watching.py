@@ -1,75 +1,146 @@
-"""Holds sessions to what they may have and for how long, from outside."""
+"""Holds sessions to what they may have and for how long, from outside.
+
+Those that could take more at once are measured often: where code runs, and where processes or
+threads were left behind. All are measured quickly, one after the other in one thread. Only one that
+seems to have too much is measured exactly, apart, so that a session that is slow to measure delays
+nobody's measurement but its own.
+"""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.local import memory, trees
+from aca_mcp.local import trees, usage
+from aca_mcp.local.excess import Limits, excess_of
 
 if TYPE_CHECKING:
-    from aca_mcp.local.configuration import LocalPoolConfiguration
+    from collections.abc import Awaitable, Callable
+
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.sessions import Sessions
+    from aca_mcp.local.usage import Usage
+
+_logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.05
-"""How often running sessions are measured: what one can take in between is its overshoot."""
-
+"""How often busy sessions are measured: what one can take in between is its overshoot."""
 _HOUSEKEEPING_SECONDS = 1.0
 """How often idle sessions are measured, and those ended whose time is up."""
+_MEASURED_APART = 8
+"""At most so many sessions are measured exactly at the same time."""
 
 
 class Watcher:
-    """Ends sessions of a pool that use too much, or that nobody uses."""
+    """Ends sessions of a pool that use too much, or that nobody uses.
+
+    Args:
+        sessions: of the pool.
+        limits: of each of them.
+        tasks: slow measurements are made in here.
+    """
 
     def __init__(
-        self, sessions: Sessions[KernelProcess], configuration: LocalPoolConfiguration
+        self,
+        sessions: Sessions[KernelProcess],
+        limits: Limits,
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
         self._sessions = sessions
-        self._configuration = configuration
-        self._running = anyio.Event()
+        self._limits = limits
+        self._tasks = tasks
+        self._busy: set[KernelProcess] = set()
+        self._something_to_watch = anyio.Event()
+        self._apart: set[KernelProcess] = set()
+        self._threads = anyio.CapacityLimiter(_MEASURED_APART)
 
-    def code_begins(self) -> None:
+    def code_begins(self, kernel: KernelProcess) -> None:
         """Tell it that there is something to watch."""
-        self._running.set()
+        self._busy.add(kernel)
+        self._something_to_watch.set()
 
-    async def watch_running(self) -> None:
-        """Measure sessions in which code runs, often, until cancelled."""
+    async def watch_busy(self) -> None:
+        """Measure busy sessions, often, until cancelled."""
         while True:
-            await self._running.wait()
+            await self._something_to_watch.wait()
             await anyio.sleep(_WATCH_SECONDS)
-            running = [kernel for kernel in self._sessions.kernels() if kernel.is_running]
-            if not running:
-                self._running = anyio.Event()
-            await self._measure(running)
+            await self._guard(lambda: self._measure(list(self._busy)))
+            if not self._busy:
+                self._something_to_watch = anyio.Event()
 
     async def keep_house(self) -> None:
         """Measure all sessions, seldom, and end those whose cooldown is over, until cancelled."""
-        registry = self._sessions.registry
         while True:
             await anyio.sleep(_HOUSEKEEPING_SECONDS)
-            for identifier in registry.expired(anyio.current_time()):
-                idle = f"nobody used it for {registry.cooldown_seconds:g} seconds"
-                await self._sessions.end(identifier, idle)
-            await self._measure(self._sessions.kernels())
+            await self._guard(self._end_expired)
+            await self._guard(lambda: self._measure(self._sessions.kernels()))
+
+    async def _guard(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step; whatever is wrong with one session or one moment, the next one is taken."""
+        try:
+            await step()
+        except Exception as error:
+            _logger.error("Watching sessions met an error: %s", type(error).__name__)
+            await anyio.sleep(_WATCH_SECONDS)
+
+    async def _end_expired(self) -> None:
+        registry = self._sessions.registry
+        for identifier in registry.expired(anyio.current_time()):
+            idle = f"nobody used it for {registry.cooldown_seconds:g} seconds"
+            await self._sessions.end(identifier, idle)
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
-        for kernel in kernels:
-            if kernel.has_ended:
-                continue
-            why = await anyio.to_thread.run_sync(self._excess_of, kernel)
-            if why is not None:
+        there = [kernel for kernel in kernels if not kernel.has_ended]
+        self._busy -= {kernel for kernel in self._busy if kernel.has_ended}
+        for kernel, found in await anyio.to_thread.run_sync(_measure_quickly, there):
+            # Read before it is decided: code may have begun while it was measured.
+            if kernel.is_running or found.processes > 1 or found.threads > 1:
+                self._busy.add(kernel)
+                self._something_to_watch.set()
+            else:
+                self._busy.discard(kernel)
+            if found.memory > self._limits.memory_bytes:
+                self._measure_apart(kernel, found)
+            elif (why := excess_of(found, self._limits)) is not None:
                 kernel.condemn(why)
+            elif kernel.storage.is_absolute():
+                self._measure_apart(kernel, found)
 
-    def _excess_of(self, kernel: KernelProcess) -> str | None:
-        limit = self._configuration.memory_bytes
-        if memory.exceeds(kernel.pid, limit):
-            return f"it used more than {limit // 2**20:,} MiB of memory"
+    def _measure_apart(self, kernel: KernelProcess, found: Usage) -> None:
+        if kernel not in self._apart:
+            self._apart.add(kernel)
+            self._tasks.start_soon(self._guard, lambda: self._decide_apart(kernel, found))
+
+    async def _decide_apart(self, kernel: KernelProcess, found: Usage) -> None:
+        began = anyio.current_time()
+        try:
+            why = await anyio.to_thread.run_sync(
+                self._excess_of, kernel, found, limiter=self._threads
+            )
+            if why is not None and not kernel.has_ended:
+                kernel.condemn(why)
+            # So that a session that is slow to measure takes half a processor at most.
+            await anyio.sleep(anyio.current_time() - began)
+        finally:
+            self._apart.discard(kernel)
+
+    def _excess_of(self, kernel: KernelProcess, found: Usage) -> str | None:
+        if found.memory > self._limits.memory_bytes:
+            found = replace(found, memory=usage.measure_exactly(kernel.pid))
+        if (why := excess_of(found, self._limits)) is not None:
+            return why
         if not kernel.storage.is_absolute():
             return None  # its file systems have a size
-        limit = self._configuration.disk_bytes
-        if trees.size_of_tree(kernel.storage) > limit:
-            return f"it used more than {limit // 2**20:,} MiB of disk"
-        return None
+        used = trees.size_of_tree(kernel.storage)
+        return self._limits.disk(used) if used > self._limits.disk_bytes else None
+
+
+def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
+    return [
+        (kernel, usage.measure(kernel.pid, descriptors=not kernel.is_grouped)) for kernel in kernels
+    ]

@@ -12,7 +12,9 @@ _WRITABLE_IN_NAMESPACES = ("/mnt", "/tmp", "/dev/shm")
 _READABLE_EVERYWHERE = ("/proc", "/dev/fd")
 
 
-def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -> None:
+def contain_session(
+    policy: SandboxPolicy, storage: str, identity: int | None, *, one_share: bool = False
+) -> None:
     """Hold this process, and all that it will start, to the policy. There is no way back.
 
     Args:
@@ -21,6 +23,7 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
             and ``incoming`` are in it.
         identity: the user and group to become, as the template's user namespace counts, where
             root started the server.
+        one_share: make no terminal session but this one (``SystemCallRules``).
     """
     # One signal reaches the whole group; without a PID namespace nothing else holds it together.
     os.setsid()
@@ -49,7 +52,10 @@ def contain_session(policy: SandboxPolicy, storage: str, identity: int | None) -
             network=policy.network or in_namespaces,
         )
     rules = seccomp.rules_for(
-        namespaces=in_namespaces, network=policy.network, shares_identity=identity is None
+        namespaces=in_namespaces,
+        network=policy.network,
+        shares_identity=identity is None,
+        one_share=one_share,
     )
     seccomp.install(rules)
 

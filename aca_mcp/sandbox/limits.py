@@ -18,6 +18,9 @@ counted per user, and nobody may send more when there are more than the *sender'
 while server and template still can send.
 """
 
+_MAX_QUEUED_SIGNALS = 1024
+"""Timers included; they too are counted per user."""
+
 NICENESS = 5
 """Sessions yield to the server, so that one that computes does not delay the others' calls."""
 
@@ -28,14 +31,14 @@ OOM_SCORE_ADJUSTMENT = 800
 def limits_of(policy: SandboxPolicy) -> dict[int, int]:
     """Limit by ``RLIMIT_*``. Pure.
 
-    Memory has two: private memory makes ordinary growth a ``MemoryError``. Address space stops
-    what that does not count (shared mappings) well past it, since libraries reserve far more
-    address space than they use.
+    Of memory the pool measures what is used. The limit here is for what no session could have: it
+    makes an array that is too large by far a ``MemoryError``. It lies well above, since it counts
+    what allocators and threads reserve and never use.
     """
     return {
-        resource.RLIMIT_AS: 2 * policy.memory_bytes + 4 * 2**30,
-        resource.RLIMIT_DATA: policy.memory_bytes,
-        resource.RLIMIT_NPROC: policy.max_processes,
+        resource.RLIMIT_DATA: 4 * policy.memory_bytes + 16 * 2**30,
+        resource.RLIMIT_NPROC: policy.max_tasks,
+        resource.RLIMIT_SIGPENDING: _MAX_QUEUED_SIGNALS,
         resource.RLIMIT_FSIZE: policy.disk_bytes,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 64 * 1024,

@@ -28,13 +28,14 @@ class SandboxPolicy:
     network: bool
     """Leave the host's network in reach."""
     memory_bytes: int
-    """Private memory of one process; the pool holds a session's processes together to the same."""
+    """What the pool lets a session's processes use together. The limits of a single process lie
+    far above, for they count what is reserved and never used."""
     disk_bytes: int
     """Size of the work directory."""
     scratch_bytes: int
     """Size of ``/tmp``, and again of ``/dev/shm``."""
-    max_processes: int
-    """Processes and threads of one session."""
+    max_tasks: int
+    """Processes and threads of one session, or of one user where sessions share theirs."""
     readable: tuple[str, ...]
     """Absolute paths that sessions may read and execute from, all else does not exist."""
     users: tuple[int, int] | None = None

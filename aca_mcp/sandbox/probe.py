@@ -75,7 +75,7 @@ def _trial_policy(isolation: Isolation, policy: SandboxPolicy | None) -> Sandbox
         memory_bytes=2**30,
         disk_bytes=2**20,
         scratch_bytes=2**20,
-        max_processes=64,
+        max_tasks=64,
         readable=policy.readable if policy else readable_paths((), network=False),
     )
 

@@ -50,14 +50,22 @@ class LocalSettings(BaseSettings):
         ),
     ] = 3
     local_memory_mib: Annotated[
-        int, Field(ge=128, description="Memory of one local session, all its processes together.")
-    ] = 2048
+        int | None,
+        Field(
+            ge=128,
+            description="Memory that one local session may really use, all its processes together; "
+            "by default a quarter of the machine's, at most 8192.",
+        ),
+    ] = None
     local_disk_mib: Annotated[
         int, Field(ge=16, description="Size of a local session's work directory.")
     ] = 512
     local_max_processes: Annotated[
-        int, Field(ge=8, le=4096, description="Processes and threads of one local session.")
+        int, Field(ge=8, le=4096, description="Processes of one local session.")
     ] = 128
+    local_max_threads: Annotated[
+        int, Field(ge=8, le=32_768, description="Threads of one local session, all its processes'.")
+    ] = 2048
     local_max_output_kib: Annotated[
         int, Field(ge=16, le=65_536, description="Output kept of each stream of one execution.")
     ] = 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,11 +24,23 @@ if TYPE_CHECKING:
 MEMORY_MIB = 384
 DISK_MIB = 32
 MAX_PROCESSES = 64
+MAX_THREADS = 512
 GRACE_SECONDS = 0.5
 INTERFERED = "its code interfered with the interpreter's own connection"
 WOULD_NOT_STOP = "the code would not stop when it was interrupted"
-OUT_OF_MEMORY = f"it used more than {MEMORY_MIB} MiB of memory"
-OUT_OF_DISK = f"it used more than {DISK_MIB} MiB of disk"
+OUT_OF_MEMORY = re.compile(
+    rf"it used ([\d,]+) MiB of memory, more than its limit of {MEMORY_MIB} MiB "
+    r"\(ACA_MCP_LOCAL_MEMORY_MIB\)|"
+    rf"it used more than its limit of {MEMORY_MIB} MiB of memory \(ACA_MCP_LOCAL_MEMORY_MIB\)"
+)
+OUT_OF_DISK = re.compile(
+    rf"it used ([\d,]+ MiB of disk|too many files), more than its limit of {DISK_MIB} MiB of disk "
+    r"\(ACA_MCP_LOCAL_DISK_MIB\)"
+)
+TOO_MANY_PROCESSES = re.compile(
+    rf"it had ([\d,]+) processes at once, more than its limit of {MAX_PROCESSES} "
+    r"\(ACA_MCP_LOCAL_MAX_PROCESSES\)"
+)
 
 SECRET = f"secret-{uuid.uuid4().hex}"
 """What no session may ever see: in the server's environment, memory and files."""
@@ -66,9 +79,15 @@ def settings_for(tier: str) -> dict[str, str]:
         "local_memory_mib": str(MEMORY_MIB),
         "local_disk_mib": str(DISK_MIB),
         "local_max_processes": str(MAX_PROCESSES),
+        "local_max_threads": str(MAX_THREADS),
         "local_interrupt_grace_seconds": str(GRACE_SECONDS),
         "local_max_output_kib": "64",
     }
+
+
+def why(execution: Execution, kind: re.Pattern[str]) -> bool:
+    """Whether an execution ended its session for a reason of a kind."""
+    return bool(kind.fullmatch(execution.session_lost or ""))
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ QUICK = LocalPoolConfiguration(
     memory_bytes=1024 * MEBIBYTE,
     disk_bytes=16 * MEBIBYTE,
     max_processes=64,
+    max_threads=512,
     max_output_bytes=64 * 1024,
     max_file_bytes=32 * MEBIBYTE,
 )

@@ -12,6 +12,7 @@ import pytest
 
 from aca_mcp.local import cgroups
 from aca_mcp.local.cgroups import GroupLimits, SessionGroup, find_groups
+from aca_mcp.local.excess import limits_of
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import open_templates
 from tests.local.pools import configuration
@@ -40,13 +41,16 @@ def delegated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_delegated_group_is_divided(delegated: Path) -> None:
     groups = find_groups()
     assert groups is not None
-    assert (delegated / "cgroup.subtree_control").read_text() == "+memory +pids"
+    # A directory like the kernel's shows what was written last.
+    assert (delegated / "cgroup.subtree_control").read_text() == "+cpu"
     before = set(delegated.iterdir())
     groups.create(LIMITS).add(4711)
     (made,) = set(delegated.iterdir()) - before
     assert made.name.startswith(f"aca-mcp-{os.getpid()}-")
     assert (made / "memory.max").read_text() == "12345678"
     assert (made / "pids.max").read_text() == "17"
+    assert (made / "cpu.weight").read_text() == "50"
+    assert groups.divide_time
     assert (made / "cgroup.procs").read_text() == "4711"
 
 
@@ -61,15 +65,40 @@ def test_a_group_with_processes_or_without_controllers_is_not(delegated: Path) -
 def test_the_first_version_has_a_hierarchy_for_each_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("memory/ours", "pids", "unified"):
+    for name in ("memory/ours", "pids", "cpu/ours", "unified"):
         (tmp_path / name).mkdir(parents=True)
-    host(monkeypatch, tmp_path, {"": "/", "memory": "/ours", "pids": "/"})
+    host(monkeypatch, tmp_path, {"": "/", "memory": "/ours", "pids": "/", "cpu": "/ours"})
     groups = find_groups()
     assert groups is not None
     groups.create(LIMITS)
     limits = {path.read_text() for path in tmp_path.glob("*/**/*.limit_in_bytes")}
     assert "12345678" in limits
     assert "17" in {path.read_text() for path in tmp_path.glob("pids/*/pids.max")}
+    assert groups.divide_time
+    assert {path.read_text() for path in tmp_path.glob("cpu/ours/*/cpu.shares")} == {"512"}
+
+
+def test_where_time_is_not_delegated_the_rest_is_all_the_same(delegated: Path) -> None:
+    (delegated / "cgroup.controllers").write_text("memory pids\n")
+    groups = find_groups()
+    assert groups is not None
+    assert not groups.divide_time
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "ran_out"),
+    [
+        ("memory.events", "low 0\noom 0\noom_kill 0\n", False),
+        ("memory.events", "low 0\noom 3\noom_kill 2\n", True),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", True),
+        ("other", "oom_kill 1\n", False),
+    ],
+)
+def test_a_group_tells_whether_memory_ran_out_in_it(
+    tmp_path: Path, file: str, text: str, ran_out: bool
+) -> None:
+    (tmp_path / file).write_text(text)
+    assert SessionGroup((tmp_path,)).ran_out_of_memory() is ran_out
 
 
 def test_without_groups_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +146,9 @@ async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_pa
     late = tmp_path / "late"
     late.mkdir()
     async with open_templates(configuration(), None) as found, anyio.create_task_group() as tasks:
-        kernel = await Spawner(found, None, LIMITS_OF_A_SESSION, tasks).spawn(ahead=False)
+        kernel = await Spawner(
+            found, None, LIMITS_OF_A_SESSION, limits_of(configuration()), tasks
+        ).spawn(ahead=False)
         await kernel.kill(None)
         with anyio.CancelScope() as closing:
             closing.cancel()

@@ -39,7 +39,7 @@ _POLICY = SandboxPolicy(
     memory_bytes=2**32,
     disk_bytes=2**26,
     scratch_bytes=2**24,
-    max_processes=4096,
+    max_tasks=4096,
     readable=(),
 )
 _NO_INTERPRETER = cast("Interpreter", None)

@@ -22,7 +22,7 @@ POLICY = SandboxPolicy(
     memory_bytes=2**30,
     disk_bytes=2**24,
     scratch_bytes=2**23,
-    max_processes=64,
+    max_tasks=64,
     readable=("/usr", "/lib"),
 )
 

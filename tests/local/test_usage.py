@@ -1,4 +1,4 @@
-"""The memory of a process and of all that it started."""
+"""What a process and all that it started use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.local.memory import exceeds
+from aca_mcp.local.usage import measure, measure_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,13 @@ def holder() -> Iterator[int]:
         "threading.Thread(target=start, daemon=True).start()\n"
         "os.read(ready[0], 1)"
     )
+
+
+def exceeds(pid: int, limit: int) -> bool:
+    """Exactly, which the quick sum must never fall short of."""
+    exact = measure_exactly(pid)
+    assert measure(pid).memory >= exact * 0.9
+    return exact > limit
 
 
 def test_what_children_hold_counts(holder: int) -> None:
@@ -83,3 +90,30 @@ def test_a_process_that_has_ended_has_none() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert not exceeds(process.pid, 0)
+
+
+def test_processes_and_threads_are_counted_apart() -> None:
+    for pid in started(
+        "import os, threading\n"
+        "done = os.pipe()\n"
+        "for _ in range(3):\n"
+        "    if os.fork() == 0: os.close(done[1]); os.read(done[0], 1); os._exit(0)\n"
+        "for _ in range(4): threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    ):
+        found = measure(pid)
+        assert (found.processes, found.threads) == (4, 8)
+
+
+def test_sockets_pipes_and_event_queues_are_counted_each_once() -> None:
+    for pid in started(
+        "import os, select, socket\n"
+        "pairs = [socket.socketpair() for _ in range(100)]\n"
+        "pipes = [os.pipe() for _ in range(50)]\n"
+        "queues = [select.epoll() for _ in range(7)]\n"
+        "done = os.pipe()\n"
+        "if os.fork() == 0: os.close(done[1]); os.read(done[0], 1); os._exit(0)"
+    ):
+        found = measure(pid, descriptors=True)
+        assert 250 <= found.channels <= 256
+        assert found.event_queues == 14
+        assert measure(pid).channels == 0

@@ -1,0 +1,120 @@
+"""What a session may use, and the sentence for one that uses more. Pure.
+
+Each names the figure, the limit and the setting, as do the hints for code that met a limit as an
+ordinary error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from aca_mcp.sandbox.limits import MAX_OPEN_FILES
+
+if TYPE_CHECKING:
+    from aca_mcp.local.configuration import LocalPoolConfiguration
+    from aca_mcp.local.usage import Usage
+    from aca_mcp.pool import ExecutionError
+
+MAX_CHANNELS = 1024
+"""Sockets and pipes. What lies in them is memory that no process is said to have."""
+MAX_EVENT_QUEUES = 128
+"""What they watch is counted per user, and may be the server's user."""
+
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one session may use at once."""
+
+    memory_bytes: int
+    disk_bytes: int
+    processes: int
+    threads: int
+
+    def memory(self, used: int | None = None) -> str:
+        """A clause for a session that used more memory than it may."""
+        figure = "" if used is None else f"{-(-used // _MEBIBYTE):,} MiB of memory, "
+        return (
+            f"it used {figure}more than its limit of {self.memory_bytes // _MEBIBYTE:,} MiB "
+            f"{'' if figure else 'of memory '}(ACA_MCP_LOCAL_MEMORY_MIB)"
+        )
+
+    def disk(self, used: float) -> str:
+        """A clause for a session that used more of the host's disk than it may."""
+        figure = f"{used / _MEBIBYTE:,.0f} MiB of disk" if used < 2**62 else "too many files"
+        return (
+            f"it used {figure}, more than its limit of {self.disk_bytes // _MEBIBYTE:,} MiB of "
+            "disk (ACA_MCP_LOCAL_DISK_MIB)"
+        )
+
+
+def limits_of(configuration: LocalPoolConfiguration) -> Limits:
+    """The limits of a pool's sessions."""
+    return Limits(
+        configuration.memory_bytes,
+        configuration.disk_bytes,
+        configuration.max_processes,
+        configuration.max_threads,
+    )
+
+
+def excess_of(usage: Usage, limits: Limits) -> str | None:
+    """Why a session must end, as a clause; None if it may go on. Memory must be exact."""
+    if usage.memory > limits.memory_bytes:
+        return limits.memory(usage.memory)
+    if usage.processes > limits.processes:
+        return (
+            f"it had {usage.processes:,} processes at once, more than its limit of "
+            f"{limits.processes:,} (ACA_MCP_LOCAL_MAX_PROCESSES)"
+        )
+    if usage.channels > MAX_CHANNELS:
+        return (
+            f"it had {usage.channels:,} sockets and pipes open at once, more than the limit of "
+            f"{MAX_CHANNELS:,}"
+        )
+    if usage.event_queues > MAX_EVENT_QUEUES:
+        return (
+            f"it had {usage.event_queues:,} epoll instances at once, more than the limit of "
+            f"{MAX_EVENT_QUEUES:,}"
+        )
+    return None
+
+
+def with_hint(error: ExecutionError, limits: Limits) -> ExecutionError:
+    """An error of code, with the limit that it met if it met one."""
+    hint = _hint(error, limits)
+    if hint is None:
+        return error
+    return replace(
+        error, message=f"{error.message} [{hint}]", traceback=f"{error.traceback}\n[{hint}]"
+    )
+
+
+def _hint(error: ExecutionError, limits: Limits) -> str | None:
+    message = error.message
+    if error.name == "MemoryError" or "[Errno 12]" in message or "Unable to allocate" in message:
+        return (
+            f"The session may use {limits.memory_bytes // _MEBIBYTE:,} MiB of memory: "
+            "ACA_MCP_LOCAL_MEMORY_MIB."
+        )
+    if "[Errno 28]" in message or "[Errno 122]" in message:
+        return (
+            f"The session's work directory holds {limits.disk_bytes // _MEBIBYTE:,} MiB "
+            "(ACA_MCP_LOCAL_DISK_MIB), and its temporary directory 256 MiB: delete what is not "
+            "needed, as `!du -ah /mnt/data /tmp | sort -h | tail` shows it."
+        )
+    if "[Errno 27]" in message:
+        return (
+            f"A file of the session may have {limits.disk_bytes // _MEBIBYTE:,} MiB: "
+            "ACA_MCP_LOCAL_DISK_MIB."
+        )
+    if "can't start new thread" in message or "[Errno 11]" in message:
+        return (
+            f"The session may have {limits.processes:,} processes (ACA_MCP_LOCAL_MAX_PROCESSES) "
+            f"and {limits.threads:,} threads (ACA_MCP_LOCAL_MAX_THREADS)."
+        )
+    if "[Errno 24]" in message:
+        return f"A process of the session may have {MAX_OPEN_FILES} files open at once."
+    return None

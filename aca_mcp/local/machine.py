@@ -1,0 +1,44 @@
+"""What this machine has, where a default depends on it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+_MEBIBYTE = 2**20
+_SHARE = 4
+_MOST_MIB = 8192
+_LEAST_MIB = 512
+_ELSEWHERE_MIB = 2048
+"""On systems that do not tell."""
+_GROUP_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+"""Of a container, which sees its own group at the top: cgroup versions 2 and 1."""
+
+
+def default_memory_mib() -> int:
+    """Memory of one session where nobody has set it: a quarter of the machine's, at most 8 GiB."""
+    limits: list[str] = []
+    for path in _GROUP_LIMITS:
+        with suppress(OSError):
+            limits.append(Path(path).read_text(encoding="ascii"))
+    try:
+        meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return _ELSEWHERE_MIB
+    return share_of(meminfo, limits)
+
+
+def share_of(meminfo: str, group_limits: list[str]) -> int:
+    """MiB for one session, from ``/proc/meminfo`` and what limits a container. Pure."""
+    total = next(
+        int(line.split()[1]) // 1024
+        for line in meminfo.splitlines()
+        if line.startswith("MemTotal:")
+    )
+    for text in group_limits:
+        if text.strip().isdecimal():
+            total = min(total, int(text) // _MEBIBYTE)
+    return max(_LEAST_MIB, min(total // _SHARE, _MOST_MIB))

@@ -1,0 +1,146 @@
+"""What a session uses now, all its processes together, measured from outside.
+
+Memory is what it really uses: private pages, shared ones once, what was swapped out, and the page
+tables for it. Address space that libraries only reserve does not count, nor do files, nor what is
+shared unchanged with the template. Blocking; for worker threads.
+
+A quick sum, some reads of ``/proc`` for each process, counts shared pages as often as they are
+shared. Only where that is too much an exact one is made, which takes the kernel far longer.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAX_TASKS = 8192
+_QUICK = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
+_EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
+_THREADS = (b"Threads:",)
+
+_EXACT_SECONDS = 0.5
+"""For which a session is measured exactly. What is not measured by then counts in full, so that
+code gains nothing by being slow to measure."""
+
+_FEW_DESCRIPTORS = 256
+"""Of all processes together; so few are not looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a session uses."""
+
+    memory: int
+    """Bytes; never less than it really is."""
+    processes: int
+    threads: int
+    """Of all processes, the first of each included."""
+    channels: int = 0
+    """Sockets and pipes that are open, each once."""
+    event_queues: int = 0
+    """``epoll`` instances."""
+
+
+def measure(pid: int, *, descriptors: bool = False) -> Usage:
+    """Measure a process and all that came from it, quickly.
+
+    Args:
+        pid: of the session's first process.
+        descriptors: look at what its processes have open, too.
+    """
+    found = [(process, _fields(process, "status", _QUICK)) for process in _tree(pid)]
+    threads = sum(_fields(process, "status", _THREADS) or 0 for process, _ in found)
+    channels, queues = _open_in([process for process, _ in found]) if descriptors else (0, 0)
+    memory = sum(kilobytes or 0 for _, kilobytes in found) * 1024
+    return Usage(memory, len(found), threads, channels, queues)
+
+
+def measure_exactly(pid: int) -> int:
+    """Memory of a process and all that came from it in bytes, shared pages counted once."""
+    end = time.monotonic() + _EXACT_SECONDS
+    total = 0
+    for process in _tree(pid):
+        exact = _fields(process, "smaps_rollup", _EXACT) if time.monotonic() < end else None
+        if exact is None:
+            # Also of one that hides the exact figures from others of its user.
+            total += _fields(process, "status", _QUICK) or 0
+        else:
+            total += exact + (_fields(process, "status", (b"VmPTE:",)) or 0)
+    return total * 1024
+
+
+def _fields(pid: int, file: str, names: tuple[bytes, ...]) -> int | None:
+    """The sum of some fields; 0 if the process has ended, None if they may not be read."""
+    try:
+        text = _read(f"/proc/{pid}/{file}")
+    except PermissionError:
+        return None
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(names))
+
+
+def _read(path: str) -> bytes:
+    # Made of few calls, because it is done often.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 65_536)
+    finally:
+        os.close(descriptor)
+
+
+def _tree(pid: int) -> Iterator[int]:
+    pending = [pid]
+    seen = 0
+    while pending and seen < _MAX_TASKS:
+        current = pending.pop()
+        yield current
+        try:
+            threads = os.listdir(f"/proc/{current}/task")  # noqa: PTH208 -- polled, and quicker
+        except OSError:
+            continue
+        for thread in threads:
+            seen += 1
+            try:
+                pending += map(int, _read(f"/proc/{current}/task/{thread}/children").split())
+            except (OSError, ValueError):
+                continue
+
+
+def _open_in(processes: list[int]) -> tuple[int, int]:
+    """How many different sockets and pipes, and how many event queues, processes have open."""
+    if sum(map(_count_descriptors, processes)) <= _FEW_DESCRIPTORS:
+        return 0, 0
+    channels: set[str] = set()
+    queues = 0
+    for process in processes:
+        for name in _descriptors(process):
+            try:
+                what = os.readlink(f"/proc/{process}/fd/{name}")  # noqa: PTH115 -- polled
+            except OSError:
+                continue
+            if what.startswith(("socket:", "pipe:")):
+                channels.add(what)
+            elif what == "anon_inode:[eventpoll]":
+                queues += 1
+    return len(channels), queues
+
+
+def _count_descriptors(pid: int) -> int:
+    try:
+        # The directory's size is their number since Linux 6.2, and 0 before.
+        return os.stat(f"/proc/{pid}/fd").st_size or len(_descriptors(pid))  # noqa: PTH116 -- polled
+    except OSError:
+        return 0
+
+
+def _descriptors(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 -- polled
+    except OSError:
+        return []
