@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 if TYPE_CHECKING:
     from aca_mcp.settings import ApiVersion
@@ -28,6 +28,8 @@ class Feature(enum.Enum):
     """Reading and ending a session: ``/session``."""
     STOP_SESSION = enum.auto()
     """Ending a session of a custom-container pool: ``/.management/stopSession``."""
+    MANAGED_SESSIONS = enum.auto()
+    """Reading a session of a custom-container pool: ``/.management/getSession``."""
     METADATA = enum.auto()
     """What the pool's sessions have: ``/metadata``."""
     RECURSIVE_LISTING = enum.auto()
@@ -39,11 +41,12 @@ _SINCE: dict[Feature, ApiVersion] = {
     Feature.SESSIONS: "2025-02-02-preview",
     Feature.METADATA: "2025-02-02-preview",
     Feature.STOP_SESSION: "2025-02-02-preview",
+    Feature.MANAGED_SESSIONS: "2024-10-02-preview",
     Feature.RECURSIVE_LISTING: "2025-10-02-preview",
     Feature.OUTPUT_LENGTH: "2025-10-02-preview",
 }
 _BUILT_IN_ONLY = frozenset({Feature.SESSIONS, Feature.METADATA})
-_CUSTOM_ONLY = frozenset({Feature.STOP_SESSION})
+_CUSTOM_ONLY = frozenset({Feature.STOP_SESSION, Feature.MANAGED_SESSIONS})
 _CUSTOM_CONTAINER_DOMAIN = ".azurecontainerapps.io"
 _BUILT_IN_DOMAIN = ".dynamicsessions.io"
 
@@ -86,9 +89,36 @@ class Api:
         parameters.update((name, value) for name, value in query.items() if value)
         return f"{self.endpoint}{operation}?{urlencode(parameters, quote_via=quote, safe='')}"
 
-    def continues_at(self, link: str) -> bool:
-        """Whether a link to a next page stays at this endpoint, so that our token may go there."""
-        return link.startswith(f"{self.endpoint}/")
+    def next_page(self, link: str, page: str) -> str | None:
+        """The URL of a list's next page, or None if it is not below this endpoint.
+
+        Our token may go nowhere else.
+
+        Args:
+            link: as the service gives it: whole, or relative to the page, the host or the endpoint.
+            page: the URL of the page that has it.
+        """
+        try:
+            candidates = [urljoin(page, link)]
+        except ValueError:
+            return None
+        if link.startswith("/") and not link.startswith("//"):
+            candidates.append(f"{self.endpoint}{link}")
+        return next(filter(self._is_below, candidates), None)
+
+    def _is_below(self, url: str) -> bool:
+        try:
+            there, here = urlsplit(url), urlsplit(self.endpoint)
+            same_place = (there.scheme, there.hostname, there.port) == (
+                here.scheme,
+                here.hostname,
+                here.port,
+            )
+        except ValueError:
+            return False
+        below = there.path.lower().startswith(f"{here.path.lower()}/")
+        plain = "\\" not in there.path and ".." not in unquote(there.path).split("/")
+        return same_place and below and plain and there.username is None
 
 
 def file_path(name: str, suffix: str = "") -> str:

@@ -26,7 +26,7 @@ from aca_mcp.azure.connection_errors import (
     is_lasting,
     opening,
 )
-from aca_mcp.azure.refusals import (
+from aca_mcp.azure.service_errors import (
     POOL_FULL,
     Subject,
     describe_page,
@@ -272,13 +272,21 @@ async def _refused(call: Call, response: httpx.Response) -> Exception:
     except (*FOREIGN, AnswerTooLargeError):
         body = b""
     fault = find_fault(status, response.headers, body)
-    error = refusal(status, fault, call.subject, call.identifier)
+    wait = _retry_after(response.headers)
+    error = refusal(
+        status,
+        fault,
+        call.subject,
+        call.identifier,
+        retry_after_seconds=wait,
+        location=response.headers.get("location", ""),
+    )
     if fault.code.lower() == POOL_FULL:
         return error  # a session's place becomes free in minutes, not in seconds
     if (status in _LATER and isinstance(call.content, bytes)) or (
         status in _PERHAPS_DONE and call.repeatable
     ):
-        return _LaterError(error, _retry_after(response.headers))
+        return _LaterError(error, wait)
     if status in _PERHAPS_DONE:
         return AnswerLostError(describe_page(status, body, call.identifier))
     return error

@@ -15,8 +15,8 @@ import anyio
 
 from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
-from aca_mcp.azure.refusals import Subject, describe_page
-from aca_mcp.azure.sessions import is_new
+from aca_mcp.azure.known_sessions import is_new
+from aca_mcp.azure.service_errors import Subject, describe_page
 from aca_mcp.azure.wire import ExecutionAnswer, NotUnderstoodError
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,

@@ -11,7 +11,7 @@ from aca_mcp.azure.api import MAX_FILE_BYTES, Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
-from aca_mcp.azure.refusals import Subject
+from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.wire import FileAnswer, FileListAnswer, NotUnderstoodError
 from aca_mcp.errors import (
     FileExistsInSessionError,
@@ -78,12 +78,13 @@ class Files:
                 yield answer
             if not page.next_link:
                 return
-            if not self._api.continues_at(page.next_link):
+            following = self._api.next_page(page.next_link, url)
+            if following is None:
                 raise PoolUnavailableError(
                     "The session pool's list of files goes on at another address, where our token "
                     "must not go."
                 )
-            url = page.next_link
+            url = following
 
     async def upload(
         self, identifier: str, path: str, content: AsyncIterable[bytes], *, overwrite: bool
@@ -116,7 +117,7 @@ class Files:
             name=answer.name if is_plain_name(answer.name) else name,
             type="file",
             size_in_bytes=answer.size_in_bytes,
-            last_modified_at=answer.last_modified_at,
+            last_modified_at=answer.last_modified_at if answer.tells_time else datetime.now(UTC),
         )
         entry = _entry(directory, sent)
         assert entry is not None  # noqa: S101 -- its name is plain

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.azure.endings import Ending, find_ending
+from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
 from aca_mcp.azure.results import Circumstances, build_execution, is_absent
-from aca_mcp.azure.sessions import RECYCLED, RESTARTED
 from aca_mcp.azure.wrapping import (
     PREFIX,
     BadReportError,
@@ -26,7 +27,7 @@ from aca_mcp.pool import WORK_DIRECTORY, Execution
 
 if TYPE_CHECKING:
     from aca_mcp.azure.executions import Answered, Executions
-    from aca_mcp.azure.sessions import KnownSession
+    from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.azure.wrapping import Report
 
 OWN_CODE_SECONDS = 60
@@ -66,8 +67,12 @@ class Interpreter:
             report = None
         if report is not None:
             known.has_module = True
+            if was_used and not report.fresh and known.lost is not None:
+                known.is_the_same()  # its own word: the service's marks can mislead
+        elif find_ending(answered.answer) is Ending.INTERPRETER_DIED:
+            known.has_module = False
         started = answered.new_session
-        if started is None:
+        if started is None or (report is not None and not report.fresh):
             started = report is not None and report.fresh and not was_used
         about = Circumstances(
             timeout_seconds=timeout_seconds,

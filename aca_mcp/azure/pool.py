@@ -16,8 +16,9 @@ from aca_mcp.azure.client import Call, open_data_plane
 from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.interpreter import Interpreter
-from aca_mcp.azure.refusals import Subject
-from aca_mcp.azure.sessions import CANCELLED, KnownSessions
+from aca_mcp.azure.known_sessions import CANCELLED, KnownSessions
+from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
+from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.azure.wire import Answer, MetadataAnswer, SessionAnswer
 from aca_mcp.error_boundary import ErrorBoundary
@@ -26,11 +27,13 @@ from aca_mcp.errors import (
     InvalidRequestError,
     NotSupportedError,
     PoolUnavailableError,
+    SessionLostError,
     SessionPoolError,
 )
 from aca_mcp.pool import (
     WORK_DIRECTORY,
     Execution,
+    ExecutionStatus,
     FileDownload,
     FileEntry,
     FileListing,
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.azure.client import DataPlane
     from aca_mcp.azure.configuration import AzurePoolConfiguration
-    from aca_mcp.azure.sessions import KnownSession
+    from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.pool import SessionPool
 
 _AnswerT = TypeVar("_AnswerT", bound=Answer)
@@ -59,8 +62,8 @@ _LIST_PACKAGES = (
     'for d in __import__("importlib.metadata").metadata.distributions()}))'
 )
 _STOP_SECONDS = 10
-_NOT_THERE = frozenset({404})
-_UNKNOWN_OPERATION = frozenset({404, 405, 501})
+_RUNNING_PYTHON = frozenset({PoolKind.PYTHON, PoolKind.UNKNOWN})
+_UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
 
 
 class AzureSessionPool:
@@ -80,6 +83,8 @@ class AzureSessionPool:
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(executions, rich=configuration.rich_results)
         self._metadata: MetadataAnswer | None = None
+        self._rich = configuration.rich_results
+        self._ran_python = False
 
     async def execute(
         self,
@@ -105,12 +110,35 @@ class AzureSessionPool:
             return not_begun(timeout_seconds)
         try:
             left = max(deadline - anyio.current_time(), 0.001)
-            return await self._interpreter.run(identifier, known, code, left)
+            return await self._run(identifier, known, code, left)
         except anyio.get_cancelled_exc_class():
             await self._end_cancelled(identifier, known)
             raise
         finally:
             known.turn.release()
+
+    async def _run(
+        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+    ) -> Execution:
+        """Run code; what a first call fails with may be that the pool runs no Python at all."""
+        try:
+            execution = await self._interpreter.run(identifier, known, code, timeout_seconds)
+        except InvalidRequestError as error:
+            if self._ran_python or await self._kind() in _RUNNING_PYTHON:
+                raise
+            raise refuse(await self._kind()) from error
+        reported = self._rich and known.has_module
+        if execution.status is ExecutionStatus.FAILED and not (self._ran_python or reported):
+            kind = await self._kind()
+            if kind not in _RUNNING_PYTHON:
+                raise refuse(kind)
+        self._ran_python = True
+        return execution
+
+    async def _kind(self) -> PoolKind:
+        with suppress(SessionPoolError):
+            await self.metadata()
+        return kind_of(self._metadata or MetadataAnswer())
 
     async def interrupt(self, identifier: str) -> bool:
         """See ``SessionPool``. The service has no such operation."""
@@ -181,10 +209,13 @@ class AzureSessionPool:
         Where sessions cannot be asked for, the use alone, which allocates one if there is none.
         """
         known = self._sessions.get(check_identifier(identifier))
-        if self._api.has(Feature.SESSIONS) and await self._look_at(identifier) is None:
-            return False
-        with self._about_files(identifier):
+        with suppress(NotSupportedError):
+            if await self._look_at(identifier) is None:
+                return False
+        try:
             await self._files.list(identifier, "", recursive=False)
+        except SessionLostError:
+            return False
         return known.lost is None
 
     async def stop_session(self, identifier: str) -> bool:
@@ -196,16 +227,14 @@ class AzureSessionPool:
             method, operation = "POST", "/.management/stopSession"
         else:
             raise self._not_supported("end a session; its cooldown does")
-        call = Call(
-            method,
-            self._api.url(operation, identifier),
-            Subject.SESSION,
-            repeatable=True,
-            expected=_NOT_THERE,
-        )
-        reply = await self._plane.send(call)
+        try:
+            await self._plane.send(self._about_session(method, operation, identifier))
+        except SessionLostError:
+            was_there = False
+        else:
+            was_there = True
         self._sessions.forget(identifier)
-        return reply.status != 404
+        return was_there
 
     async def metadata(self) -> PoolMetadata:
         """See ``SessionPool``."""
@@ -253,22 +282,26 @@ class AzureSessionPool:
         return reply.read(MetadataAnswer)
 
     async def _look_at(self, identifier: str) -> SessionAnswer | None:
-        if not self._api.has(Feature.SESSIONS):
+        if self._api.has(Feature.SESSIONS):
+            method, operation = "GET", "/session"
+        elif self._api.has(Feature.MANAGED_SESSIONS):
+            method, operation = "POST", "/.management/getSession"
+        else:
             raise self._not_supported("say whether a session is there")
-        call = Call(
-            "GET",
-            self._api.url("/session", identifier),
-            Subject.SESSION,
-            # Without the identifier: an answer about a session is not a use of it.
-            repeatable=True,
-            expected=_NOT_THERE,
-        )
-        reply = await self._plane.send(call)
-        if reply.status == 404:
+        try:
+            reply = await self._plane.send(self._about_session(method, operation, identifier))
+        except SessionLostError:
             return None
         answer = reply.read(SessionAnswer)
         self._sessions.get(identifier).note_etag(answer.etag)
         return answer
+
+    def _about_session(self, method: str, operation: str, identifier: str) -> Call:
+        # Without the identifier: an answer about a session is not a use of it.
+        url = self._api.url(operation, identifier)
+        looks = operation == "/.management/getSession"
+        subject = Subject.MANAGED_SESSION if looks else Subject.SESSION
+        return Call(method, url, subject, repeatable=True)
 
     def _not_supported(self, what: str) -> NotSupportedError:
         kind = "A custom-container pool" if self._api.is_custom_container else "This pool"

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACEBACK = re.compile(
-    r"^(?:-{20,}$|Traceback \(most recent call last\)| {2}File \")", re.MULTILINE
+    # What the code wrote last may have no newline at its end.
+    r"^(?:-{20,}$| {2}File \")|-{70,}$|Traceback \(most recent call last\)",
+    re.MULTILINE,
 )
 _LAST_LINE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?")
 _FORMAT = re.compile(r"[a-z0-9.+-]{1,20}")

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self, cast
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NEVER = datetime.fromtimestamp(0, UTC)
+_MAX_DETAILS = 10
+_OPERATION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _RESULT_FIELDS = frozenset({"stdout", "stderr", "executionResult", "executionTimeInMilliseconds"})
 
 
@@ -41,6 +44,8 @@ def _number(value: object) -> float:
 
 
 def _time(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
     try:
         # The service writes seven decimals; Python 3.11 reads any number of them.
         moment = datetime.fromisoformat(cast("str", value))
@@ -83,13 +88,32 @@ def read_object(body: bytes) -> Mapping[str, object]:
     Raises:
         NotUnderstoodError: it is not one.
     """
+    value = _parsed(body)
+    if not isinstance(value, dict):
+        raise NotUnderstoodError
+    return cast("Mapping[str, object]", value)
+
+
+def read_list_or_object(body: bytes) -> Mapping[str, object]:
+    """Read a JSON object, or a list of objects as an object that has it as its ``value``.
+
+    Raises:
+        NotUnderstoodError: it is neither.
+    """
+    value = _parsed(body)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        if len(_objects(items)) == len(items):
+            return {"value": items}
+    return read_object(body)
+
+
+def _parsed(body: bytes) -> object:
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotUnderstoodError from error
-    if not isinstance(value, dict):
-        raise NotUnderstoodError
-    return cast("Mapping[str, object]", value)
+    return value
 
 
 def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
@@ -98,7 +122,7 @@ def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
 
 
 class Fault(Answer):
-    """An error as the service words it: nested, flat, a problem report, or nothing at all."""
+    """An error as the service words it: nested, flat, a problem report, a text, or nothing."""
 
     code: Text = ""
     message: Annotated[Text, Field(validation_alias=AliasChoices("message", "title", "detail"))] = (
@@ -109,15 +133,20 @@ class Fault(Answer):
     def find(cls, body: bytes) -> Fault:
         """Read what there is of an error in any body."""
         try:
-            return cls.of(read_object(body))
-        except (NotUnderstoodError, ValidationError):
+            value = _parsed(body)
+        except NotUnderstoodError:
             return cls()
+        if isinstance(value, str):  # containers with Microsoft's own image say no more
+            return cls(message=value)
+        return cls.of(cast("Mapping[str, object]", value)) if isinstance(value, dict) else cls()
 
     @classmethod
     def of(cls, body: Mapping[str, object]) -> Fault:
         """Read an error, however deep it is nested."""
         for _ in range(4):
             inner = body.get("error")
+            if isinstance(inner, str):
+                return cls(code=_text(body.get("code")), message=inner)
             if not isinstance(inner, dict):
                 break
             body = cast("Mapping[str, object]", inner)
@@ -125,7 +154,17 @@ class Fault(Answer):
             # Each name is a field of the request, so they say what is wrong with it.
             names = ", ".join(sorted(map(str, cast("dict[object, object]", body["errors"]))))
             return cls(code="ValidationFailed", message=f"{_text(body.get('title'))} ({names})")
-        return cls.model_validate(body)
+        fault = cls.model_validate(body)
+        targets = [_text(body.get("target")), *_targets(body.get("details"))]
+        if named := ", ".join(each for each in targets if each and each not in fault.message):
+            return cls(code=fault.code, message=f"{fault.message} ({named})".strip())
+        return fault
+
+
+def _targets(details: object) -> list[str]:
+    """The fields of a request that an error's details name."""
+    found = [cast("Mapping[str, object]", each) for each in _objects(details)[:_MAX_DETAILS]]
+    return [_text(each.get("target")) for each in found]
 
 
 class ExecutionAnswer(Answer):
@@ -153,9 +192,10 @@ class ExecutionAnswer(Answer):
         if not nested and not (_RESULT_FIELDS | {"status"}) & outer.keys():
             raise NotUnderstoodError
         value = result.get("executionResult", None if nested else outer.get("result"))
+        status = _text(outer.get("status"))
         return cls(
-            id=cast("str", outer.get("id")),
-            status=cast("str", outer.get("status")),
+            id=_execution_id(outer, status, _text(result.get("stdout"))),
+            status=status,
             fault=_execution_fault(outer),
             stdout=cast("str", result.get("stdout")),
             stderr=cast("str", result.get("stderr")),
@@ -166,7 +206,7 @@ class ExecutionAnswer(Answer):
     @property
     def is_pending(self) -> bool:
         """It has not ended yet."""
-        return self.status.lower() in {"notstarted", "running"}
+        return _is_pending(self.status)
 
     @property
     def has_failed(self) -> bool:
@@ -176,8 +216,25 @@ class ExecutionAnswer(Answer):
         return self.fault is not None or bad_exit or status in {"failed", "failure", "canceled"}
 
 
+def _is_pending(status: str) -> bool:
+    return status.lower() in {"notstarted", "running"}
+
+
+def _execution_id(body: Mapping[str, object], status: str, stdout: str) -> str:
+    """The execution's id, which containers with Microsoft's own image print when it is begun."""
+    raw = body.get("rawResult")
+    within = cast("dict[str, object]", raw) if isinstance(raw, dict) else dict[str, object]()
+    told = body.get("id") or body.get("operationId") or within.get("operationId")
+    printed = stdout.strip()
+    if not told and _is_pending(status) and _OPERATION_ID.fullmatch(printed):
+        return printed
+    return _text(told)
+
+
 def _execution_fault(body: Mapping[str, object]) -> Fault | None:
-    if isinstance(body.get("error"), dict):
+    if isinstance(body.get("error"), dict) or (
+        isinstance(body.get("error"), str) and body["error"]
+    ):
         return Fault.of(body)
     raw = body.get("rawResult")  # containers with Microsoft's own image add it
     if isinstance(raw, dict):
@@ -200,14 +257,19 @@ class FileAnswer(Answer):
     ] = _NEVER
     directory: Text = ""
 
+    @property
+    def tells_time(self) -> bool:
+        """The answer says when the file was last changed."""
+        return self.last_modified_at != _NEVER
+
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read one file; of the older dialect's list of uploaded files, the first.
+        """Read one file; of a list of uploaded files, the first.
 
         Raises:
-            NotUnderstoodError: it is not a JSON object.
+            NotUnderstoodError: it is neither.
         """
-        value = read_object(body)
+        value = read_list_or_object(body)
         if listed := _objects(value.get("value")):
             value = cast("Mapping[str, object]", listed[0])
         return cls.model_validate(_unwrapped(value))
@@ -219,6 +281,15 @@ class FileListAnswer(Answer):
     value: Annotated[list[FileAnswer], BeforeValidator(lambda items: _each_unwrapped(items))] = []
     next_link: Text = ""
 
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a page, or the bare list that containers with Microsoft's own image answer.
+
+        Raises:
+            NotUnderstoodError: it is neither.
+        """
+        return cls.model_validate(_unwrapped(read_list_or_object(body)))
+
 
 def _each_unwrapped(items: object) -> list[object]:
     return [_unwrapped(cast("Mapping[str, object]", item)) for item in _objects(items)]
@@ -229,7 +300,9 @@ class SessionAnswer(Answer):
 
     created_at: Time = _NEVER
     last_accessed_at: Time = _NEVER
-    expire_at: Time = _NEVER
+    expire_at: Annotated[Time, Field(validation_alias=AliasChoices("expireAt", "expiresAt"))] = (
+        _NEVER
+    )
     etag: Text = ""
 
 

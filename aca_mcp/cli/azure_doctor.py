@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.azure.refusals import ROLE
+from aca_mcp.azure.service_errors import ROLE
 from aca_mcp.cli import checks
 from aca_mcp.cli.checks import Check, State
 from aca_mcp.errors import (

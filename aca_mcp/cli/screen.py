@@ -57,6 +57,7 @@ class Screen:
         self._show_figure = show_figure
         self._figures = Figures()
         self._shown: set[str] = set()
+        self._within_line: set[str] = set()
 
     def begin(self) -> None:
         """An execution begins."""
@@ -77,10 +78,10 @@ class Screen:
             self._show_output(output)
         timed_out = execution.status is ExecutionStatus.TIMED_OUT
         if (error := execution.error) is not None and error.name != "SystemExit":
-            self._write("stderr", _line(_shortened(error.traceback, timed_out=timed_out)))
+            self._write_line(_line(_shortened(error.traceback, timed_out=timed_out)))
         elif error is not None and error.message and not error.message.lstrip("-").isdigit():
             # As the interpreter does with a text that a program exits with.
-            self._write("stderr", _line(error.message))
+            self._write_line(_line(error.message))
         if timed_out:
             kept = "; the session is kept" if self._keeps_session else ""
             lost = execution.session_lost is not None
@@ -90,7 +91,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something of our own."""
-        self._write("stderr", f"aca-mcp: {text}\n")
+        self._write_line(f"aca-mcp: {text}\n")
 
     def _show_output(self, output: Output) -> None:
         if (saved := self._figures.save(output.data)) is not None:
@@ -103,7 +104,13 @@ class Screen:
         if isinstance(text, str):
             self._write("stdout", _line(text))
 
+    def _write_line(self, text: str) -> None:
+        """Write to stderr from the beginning of a line: what the code wrote may end within one."""
+        self._write("stderr", f"\n{text}" if "stderr" in self._within_line else text)
+
     def _write(self, name: str, text: str) -> None:
+        if text:
+            (self._within_line.discard if text.endswith("\n") else self._within_line.add)(name)
         stream = self._streams[name]
         stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
         stream.flush()

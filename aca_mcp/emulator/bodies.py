@@ -139,7 +139,9 @@ def _stderr(execution: Execution) -> str:
         return words
     if execution.error is None:
         return execution.stderr.text
-    return f"{execution.stderr.text}{execution.error.traceback}\n"
+    written = execution.stderr.text
+    gap = "\n" if written and not written.endswith("\n") else ""
+    return f"{written}{gap}{execution.error.traceback}\n"
 
 
 def _service_words(execution: Execution) -> str:

@@ -269,13 +269,13 @@ async def test_a_refusal_whose_words_are_lost_is_one_all_the_same() -> None:
         yield b"{"
         raise LOST
 
-    service = Service(httpx.Response(400, content=broken()))
+    service = Service(httpx.Response(400, content=broken()), answer(404))
     async with service.pool() as pool:
         with pytest.raises(InvalidRequestError, match="400"):
             await run(pool)
 
 
-async def test_a_pool_that_is_none_of_python_still_answers() -> None:
+async def test_a_pool_that_does_not_tell_what_it_runs_still_answers() -> None:
     """Our module cannot run there, and the error is the service's own."""
     failed = {
         "id": "1",
@@ -283,13 +283,13 @@ async def test_a_pool_that_is_none_of_python_still_answers() -> None:
         "status": "Failed",
         "result": {"stderr": "SyntaxError: await\n"},
     }
-    service = Service(answer(200, failed))
+    service = Service(answer(200, failed), answer(404))
     async with service.pool(rich_results=True) as pool:
         assert (await run(pool)).status is ExecutionStatus.FAILED
 
 
 async def test_identifiers_are_never_in_an_error() -> None:
-    service = Service(fault(400, "X", f"Bad session '{IDENTIFIER}'."))
+    service = Service(fault(400, "X", f"Bad session '{IDENTIFIER}'."), answer(404))
     async with service.pool() as pool:
         with pytest.raises(InvalidRequestError) as raised:
             await run(pool)

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from aca_mcp.azure import client, executions, files, sessions, tokens
+from aca_mcp.azure import client, executions, files, known_sessions, tokens
 from aca_mcp.azure import pool as azure_pool
 from aca_mcp.azure.connection_errors import FOREIGN
 from aca_mcp.errors import ExecutionOutcomeUnknownError, PoolUnavailableError
@@ -84,8 +84,8 @@ async def test_an_error_of_httpx_is_mapped_where_it_enters(
         (client, "_read"),
         (executions.Executions, "run"),
         (files.Files, "list"),
-        (sessions.KnownSessions, "get"),
-        (sessions.KnownSessions, "note"),
+        (known_sessions.KnownSessions, "get"),
+        (known_sessions.KnownSessions, "note"),
         (azure_pool, "check_identifier"),
     ],
 )

@@ -217,7 +217,7 @@ def test_running_executions_are_pending() -> None:
         ),
         ({"title": "Bad", "status": 400}, "", "Bad"),
         ({"detail": "d"}, "", "d"),
-        ({"error": "text"}, "", ""),
+        ({"error": "text"}, "", "text"),
         ({"code": ["x"], "message": {}}, "", ""),
         ([], "", ""),
     ],

@@ -30,6 +30,8 @@ class KnownSession:
     used: bool = False
     """The service has answered about it: if it is new again, state was lost."""
     etag: str = ""
+    etag_changes: bool = False
+    """The service changes its etag though the session is the same, so it tells nothing."""
     lost: str | None = None
     """Why an earlier session of the identifier is gone, until an execution has told it."""
 
@@ -39,9 +41,14 @@ class KnownSession:
         if self.used and self.lost is None:
             self.lost = why
 
+    def is_the_same(self) -> None:
+        """Note that the interpreter is the one that was used before, whatever headers say."""
+        self.lost = None
+        self.etag_changes = True
+
     def note_etag(self, etag: str) -> None:
         """Compare the container's mark with the one before."""
-        if etag and self.etag and etag != self.etag:
+        if etag and self.etag and etag != self.etag and not self.etag_changes:
             self.replaced(RECYCLED)
         self.etag = etag or self.etag
 

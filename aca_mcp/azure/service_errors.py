@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.azure.wire import Fault
@@ -44,6 +44,8 @@ class Subject(enum.Enum):
     EXECUTION = enum.auto()
     FILE = enum.auto()
     SESSION = enum.auto()
+    MANAGED_SESSION = enum.auto()
+    """A session, by an operation that a container of the pool answers if the pool has it not."""
     POOL = enum.auto()
 
 
@@ -55,7 +57,15 @@ def find_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     return fault
 
 
-def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> SessionPoolError:
+def refusal(
+    status: int,
+    fault: Fault,
+    subject: Subject,
+    identifier: str,
+    *,
+    retry_after_seconds: float = 0,
+    location: str = "",
+) -> SessionPoolError:
     """The error for an answer that is not a success.
 
     Args:
@@ -63,9 +73,12 @@ def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> Ses
         fault: what the body says.
         subject: what the request was about.
         identifier: the session's, which never appears in a message.
+        retry_after_seconds: what the answer asks to wait; 0 if nothing.
+        location: where a redirection leads.
     """
     words = _quoted(fault.message, identifier)
     said = f" It says: {words}" if words else ""
+    when = f"in {retry_after_seconds:.0f} s" if retry_after_seconds else "later"
     if make := _BY_CODE.get(fault.code.lower()):
         return make(said)
     if status == 413 and subject is Subject.EXECUTION:
@@ -77,13 +90,25 @@ def refusal(status: int, fault: Fault, subject: Subject, identifier: str) -> Ses
         return make(said)
     if status == 404:
         return _not_found(subject, said)
+    if status == 429:
+        return PoolUnavailableError(
+            "The session pool has too many requests at the moment. Nothing was executed. Try again "
+            f"{when}.{said}"
+        )
+    if 300 <= status < 400:
+        return PoolUnavailableError(
+            f"The session pool's endpoint answered with a redirection (HTTP status {status}) to "
+            f"{_address(location)}, where our token must not go. Nothing was executed. Set "
+            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT to the pool's property poolManagementEndpoint; a "
+            f"proxy or a sign-in page can answer this too.{said}"
+        )
     if status < 500:
         return InvalidRequestError(
             f"The session pool refused the request with HTTP status {status}. Nothing was executed."
             f"{said}"
         )
     return PoolUnavailableError(
-        f"The session pool failed with HTTP status {status}. Try again later.{said}"
+        f"The session pool failed with HTTP status {status}. Try again {when}.{said}"
     )
 
 
@@ -116,11 +141,26 @@ def _quoted(text: str, identifier: str, most: int = _MAX_CHARACTERS) -> str:
     return f"{text[:most]}..." if len(text) > most else text
 
 
+def _address(location: str) -> str:
+    """Where a redirection leads, without its query, which may hold the identifier."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "another address"
+    return (
+        _quoted(f"{parts.scheme}://{parts.hostname}{parts.path}", "", _PAGE_CHARACTERS)
+        if (parts.hostname)
+        else _quoted(parts.path, "", _PAGE_CHARACTERS) or "another address"
+    )
+
+
 def _not_found(subject: Subject, said: str) -> SessionPoolError:
     if subject is Subject.FILE:
         return FileMissingError("There is no such file or directory in the session.")
     if subject is Subject.SESSION:
         return SessionLostError("There is no such session any more.")
+    if subject is Subject.MANAGED_SESSION:
+        return NotSupportedError(f"This session pool does not tell of its sessions.{said}")
     return PoolUnavailableError(
         "The session pool's endpoint answered that there is nothing there (HTTP status 404). "
         "Compare ACA_MCP_POOL_MANAGEMENT_ENDPOINT with the pool's property poolManagementEndpoint; "
@@ -143,6 +183,9 @@ _BY_CODE: dict[str, Callable[[str], SessionPoolError]] = {
         f"% ^ ( ).{said}"
     ),
     "nosessionfounderror": lambda _: SessionLostError("There is no such session any more."),
+    "sessionwithidentifiernotfound": lambda _: SessionLostError(
+        "There is no such session any more."
+    ),
     "invalidapiversion": lambda said: PoolUnavailableError(
         "The session pool does not know the API version. Set ACA_MCP_AZURE_API_VERSION to another "
         f"one.{said}"
@@ -160,7 +203,13 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
     401: lambda said: AuthenticationFailedError(
         "The session pool does not accept our token. Nothing was executed. It must be for the "
         "audience https://dynamicsessions.io and of the pool's tenant: see ACA_MCP_AZURE_SCOPE and "
-        f"ACA_MCP_AZURE_CREDENTIAL.{said}"
+        "ACA_MCP_AZURE_CREDENTIAL. "
+        + (
+            said.strip()
+            or "Without a word this can also mean that its owner lacks the role "
+            f"'{ROLE}' on the pool, that the role has not reached the pool yet, or that the pool "
+            "does not know the API version (ACA_MCP_AZURE_API_VERSION)."
+        )
     ),
     403: lambda said: AuthenticationFailedError(
         f"The token was accepted, but its owner may not use this session pool. Nothing was "
@@ -171,10 +220,6 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
     413: lambda _: FileTooLargeError(
         f"The file has more than {MAX_FILE_BYTES:,} bytes, the most that Azure takes. Compress or "
         "split it."
-    ),
-    429: lambda said: PoolUnavailableError(
-        f"The session pool has too many requests at the moment. Nothing was executed. Try again "
-        f"later.{said}"
     ),
     507: lambda _: StorageFullError(
         "The session has no room for the file. Delete files in it. What was there is unchanged."

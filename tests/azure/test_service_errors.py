@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aca_mcp.azure.refusals import Subject, find_fault, refusal
+from aca_mcp.azure.service_errors import Subject, find_fault, refusal
 from aca_mcp.azure.wire import Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
@@ -61,7 +61,7 @@ FULL = "The request sessions count is '1'. There are already '5' active sessions
         (413, "", Subject.FILE, FileTooLargeError, "134,217,728"),
         (507, "", Subject.FILE, StorageFullError, "no room"),
         (500, "", Subject.FILE, PoolUnavailableError, "500"),
-        (302, "", Subject.FILE, InvalidRequestError, "302"),
+        (302, "", Subject.FILE, PoolUnavailableError, "302"),
     ],
 )
 def test_each_refusal_is_its_error(
