@@ -1,4 +1,4 @@
-"""Prints the README's table of settings, made from ``Settings``; ``--write`` puts it there."""
+"""Prints the table of docs/settings.md, made from ``Settings``; ``--write`` puts it there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin
 
 from aca_mcp.settings import Settings, describe_default, variable_name
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
@@ -26,18 +26,18 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def table_in(readme: str) -> str:
-    """The table that a README has between its markers."""
-    return readme.partition(BEGIN)[2].partition(END)[0]
+def table_in(page: str) -> str:
+    """The table that the page has between its markers."""
+    return page.partition(BEGIN)[2].partition(END)[0]
 
 
 def main() -> None:
     if sys.argv[1:] != ["--write"]:
         print(settings_table(), end="")
         return
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(before + BEGIN + settings_table() + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + settings_table() + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

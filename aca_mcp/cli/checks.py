@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.cli.parser import CLIENT_NAMES
+from aca_mcp.cli.commands import CLIENT_NAMES
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
@@ -165,17 +165,18 @@ def check_packages(metadata: PoolMetadata, interpreter: str) -> Check:
     )
 
 
-def check_limits(settings: Settings, *, machine_bytes: int) -> Check:
+def check_limits(settings: Settings, *, memory_mib: int, machine_bytes: int) -> Check:
     """What one local session may use: the figures, and what they are of.
 
     Args:
         settings: the limits.
+        memory_mib: of one session, which may follow from the machine's.
         machine_bytes: the machine's memory.
     """
     return Check(
         "Limits",
         State.OK,
-        f"{settings.local_memory_mib:,} MiB of this machine's {machine_bytes >> 20:,} MiB memory, "
+        f"{memory_mib:,} MiB of this machine's {machine_bytes >> 20:,} MiB memory, "
         f"{settings.local_disk_mib:,} MiB of disk and {settings.local_max_processes} processes a "
         f"session; {settings.execution_timeout_seconds:g} s an execution, at most "
         f"{settings.local_max_timeout_seconds:g} s; "

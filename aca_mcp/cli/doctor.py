@@ -26,6 +26,7 @@ from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.errors import AcaMcpError, SettingsError
+from aca_mcp.local.machine import default_memory_mib
 from aca_mcp.pools import open_session_pool
 from aca_mcp.sandbox.probe import host_note, probe_isolation
 from aca_mcp.session import PythonSession
@@ -112,7 +113,8 @@ async def _try_local(settings: Settings) -> list[Check]:
     found.append(checks.check_packages(metadata, interpreter))
     if settings.pool_kind == "local":
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        found.append(checks.check_limits(settings, machine_bytes=machine))
+        memory = settings.local_memory_mib or default_memory_mib()
+        found.append(checks.check_limits(settings, memory_mib=memory, machine_bytes=machine))
         found.append(checks.check_network(settings))
     return found
 

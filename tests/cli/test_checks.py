@@ -154,8 +154,8 @@ def test_packages_that_are_there_are_named_with_versions() -> None:
 
 
 def test_limits_are_told_with_what_they_are_of() -> None:
-    settings = load_settings({"local_memory_mib": "4096", "local_disk_mib": "100"})
-    finding = checks.check_limits(settings, machine_bytes=16 << 30).finding
+    settings = load_settings({"local_disk_mib": "100"})
+    finding = checks.check_limits(settings, memory_mib=4096, machine_bytes=16 << 30).finding
     assert "4,096 MiB of this machine's 16,384 MiB memory, 100 MiB of disk" in finding
     assert "60 s an execution, at most 600 s" in finding
 
