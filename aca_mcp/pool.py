@@ -7,14 +7,20 @@ module knows nothing of HTTP, MCP, processes or settings.
 
 from __future__ import annotations
 
-import enum
 import re
-import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from aca_mcp.errors import InvalidRequestError
+from aca_mcp.execution import Execution as Execution  # noqa: TC001 -- for who imports it from here
+from aca_mcp.execution import ExecutionError as ExecutionError
+from aca_mcp.execution import ExecutionStatus as ExecutionStatus
+from aca_mcp.execution import Output as Output
+from aca_mcp.execution import Span as Span
+from aca_mcp.execution import StreamPart as StreamPart
+from aca_mcp.execution import StreamText as StreamText
+from aca_mcp.execution import not_begun as not_begun
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -58,116 +64,6 @@ def environment_of(identifier: str) -> str:
     """The environment that an identifier names, or an empty string."""
     match = _ENVIRONMENT.fullmatch(identifier)
     return match.group(1) if match else ""
-
-
-class ExecutionStatus(enum.StrEnum):
-    """How an execution ended."""
-
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    """The code raised, could not be compiled, or its session died."""
-    CANCELED = "Canceled"
-    """Interrupted on request."""
-    TIMED_OUT = "TimedOut"
-    """Interrupted because its time was up."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamText:
-    """What one stream (stdout or stderr) of an execution carried, decoded as UTF-8.
-
-    A pool keeps the beginning and the end up to a bound of bytes, and counts all of it.
-    """
-
-    head: str = ""
-    """All of it, or the beginning when ``omitted_bytes`` is not 0."""
-    tail: str = ""
-    """The end, when ``omitted_bytes`` is not 0."""
-    total_bytes: int = 0
-    """How many bytes the code wrote; if ``cut``, how many of them there are."""
-    omitted_bytes: int = 0
-    """How many of them, between head and tail, were not kept."""
-    cut: bool = False
-    """The pool dropped what came after ``head``, and does not tell how much that was."""
-
-    @property
-    def text(self) -> str:
-        """What there is of it, with a line where something is missing."""
-        if self.cut:
-            return f"{self.head}\n[... the session pool did not keep the rest ...]"
-        if not self.omitted_bytes:
-            return self.head
-        return f"{self.head}\n[... {self.omitted_bytes:,} bytes not kept ...]\n{self.tail}"
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One displayed value, as Jupyter's MIME bundle: several representations of the same thing."""
-
-    kind: Literal["display", "result"]
-    """``result`` is the value of the last expression; ``display`` is everything else shown."""
-    data: Mapping[str, str | bytes]
-    """MIME type to representation: text as ``str``, images and other binary types as ``bytes``.
-
-    ``application/json`` is there when the value is a JSON scalar (number, string, boolean).
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionError:
-    """The exception that ended the code."""
-
-    name: str
-    """The exception's class name, such as ``ZeroDivisionError``."""
-    message: str
-    traceback: str
-    """Ready to print, without terminal colours, trimmed to what the user's code did."""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One run of code in a session, finished."""
-
-    execution_id: str
-    status: ExecutionStatus
-    stdout: StreamText
-    stderr: StreamText
-    outputs: tuple[Output, ...]
-    """Displayed values, figures and the result, in the order in which they appeared."""
-    error: ExecutionError | None
-    duration_seconds: float
-    started_session: bool
-    """The session was new: the code began with no variables and no files."""
-    lost_before: str | None = None
-    """Why the session that this identifier had before is gone, where the pool knows: a clause."""
-    session_lost: str | None = None
-    """Why this execution ended its session, or None if the session is still there: a clause.
-
-    Variables and files are gone then; the next execution gets a new session.
-    """
-    files: tuple[str, ...] = ()
-    """Paths of files in the work directory that the code made or changed, where the pool tells.
-
-    Sorted, not all where there are many, and no more than what the session says.
-    """
-
-
-def not_begun(timeout_seconds: float) -> Execution:
-    """The result of code whose time was up before earlier code of its session had ended."""
-    message = (
-        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
-        "was not started"
-    )
-    return Execution(
-        execution_id=secrets.token_hex(16),
-        status=ExecutionStatus.TIMED_OUT,
-        stdout=StreamText(),
-        stderr=StreamText(),
-        outputs=(),
-        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
-        duration_seconds=timeout_seconds,
-        started_session=False,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from aca_mcp.azure.endings import Ending, find_ending
 from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
-from aca_mcp.azure.results import Circumstances, build_execution, is_absent
+from aca_mcp.azure.results import Circumstances, is_absent, read_execution
 from aca_mcp.azure.wrapping import (
     PREFIX,
     BadReportError,
@@ -28,10 +29,12 @@ from aca_mcp.pool import WORK_DIRECTORY, Execution
 if TYPE_CHECKING:
     from aca_mcp.azure.executions import Answered, Executions
     from aca_mcp.azure.known_sessions import KnownSession
-    from aca_mcp.azure.wrapping import Report
+    from aca_mcp.azure.wrapping import AzureReport
 
 OWN_CODE_SECONDS = 60
 """How long code of ours may take."""
+_READ_AT_ONCE = 100_000
+"""Characters of a report; a longer one is read by a thread, while others have their turn."""
 _ENTER = f"import os; os.chdir({WORK_DIRECTORY!r})"
 
 
@@ -81,7 +84,7 @@ class Interpreter:
             started_session=started or replaced,
             lost_before=known.take_lost(),
         )
-        return build_execution(answered.answer, report, about)
+        return read_execution(answered.answer, report, about)
 
     async def evaluate(self, identifier: str, expression: str) -> object:
         """The value of an expression that gives text."""
@@ -110,7 +113,7 @@ class Interpreter:
             entered_new = bool(entered.new_session)
         return await self._executions.run(identifier, code, timeout_seconds), entered_new
 
-    async def _report(self, identifier: str, answered: Answered) -> Report | None:
+    async def _report(self, identifier: str, answered: Answered) -> AzureReport | None:
         """The report that the answer's value is, fetched whole; None if the call itself failed."""
         text = _text_of(answered)
         if answered.answer.has_failed and not text.startswith(PREFIX):
@@ -126,7 +129,10 @@ class Interpreter:
                     raise BadReportError
                 packed.append(part.packed)
                 got += len(part.packed)
-            return read_report("".join(packed))
+            whole = "".join(packed)
+            if len(whole) < _READ_AT_ONCE:
+                return read_report(whole)
+            return await anyio.to_thread.run_sync(read_report, whole)
         except (BadReportError, SessionPoolError) as error:
             raise ExecutionOutcomeUnknownError(
                 "The code was run, and what it displayed could not be read; its variables and "

@@ -8,17 +8,20 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.azure.endings import Ending, find_ending, seconds_in, stderr_before
 from aca_mcp.azure.wrapping import ABSENT
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
+from aca_mcp.execution import Execution, ExecutionError, Output, StreamText
+from aca_mcp.reports.building import ExecutionContext, build_execution
+from aca_mcp.reports.counted import counted_pieces, in_order
+from aca_mcp.reports.events import Report, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aca_mcp.azure.wire import ExecutionAnswer, Fault
-    from aca_mcp.azure.wrapping import Report
+    from aca_mcp.azure.wrapping import AzureReport
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACEBACK = re.compile(
@@ -59,49 +62,37 @@ class Circumstances:
     lost_before: str | None
 
 
-def build_execution(
-    answer: ExecutionAnswer, report: Report | None, about: Circumstances
+def read_execution(
+    answer: ExecutionAnswer, told: AzureReport | None, about: Circumstances
 ) -> Execution:
     """Put together what a run of code came to.
 
     Args:
         answer: the service's.
-        report: what our module in the session told, where there was one.
+        told: what our module in the session told, where there was one.
         about: the rest.
     """
-    stderr = answer.stderr
-    ending = find_ending(answer) if report is None else None
-    if report is not None:
-        outputs, error = report.port_outputs(), report.port_error()
-        stderr = _said_once(stderr, answer.fault)
-    else:
-        outputs, error = _outputs_of(answer.value), None
+    stderr = _said_once(answer.stderr, answer.fault) if told is not None else answer.stderr
+    report = told or Report(shown=[Shown(each, None, "", 0) for each in _outputs_of(answer.value)])
+    ending = find_ending(answer) if told is None else None
     if ending is not None:
-        error, stderr = _ended_by_service(ending), stderr_before(answer)
-    elif error is None and answer.has_failed:
-        error, stderr = _error_of(answer)
-    status = _status(answer, error, about)
-    if ending is Ending.TIMED_OUT or status is ExecutionStatus.TIMED_OUT:
-        status = ExecutionStatus.TIMED_OUT
-        seconds = seconds_in(answer) if ending is not None else None
-        error = _timed_out(error, seconds or about.timeout_seconds)
-    return Execution(
+        report.error, stderr = _ended_by_service(ending), stderr_before(answer)
+    elif report.error is None and answer.has_failed:
+        report.error, stderr = _error_of(answer)
+    seconds = seconds_in(answer) if ending is not None else None
+    context = ExecutionContext(
         execution_id=answer.id or uuid.uuid4().hex,
-        status=status,
-        stdout=stream_text(answer.stdout, about.stream_characters),
-        stderr=stream_text(stderr, about.stream_characters),
-        outputs=outputs,
-        error=error,
-        duration_seconds=_seconds(answer, report, about),
+        timeout_seconds=seconds or about.timeout_seconds,
+        duration_seconds=_seconds(answer, told, about),
         started_session=about.started_session,
         lost_before=about.lost_before,
-        files=tuple(report.files) if report is not None else (),
+        stopped="timeout" if ending is Ending.TIMED_OUT else _stopped(answer, report.error, about),
     )
-
-
-def is_absent(answer: ExecutionAnswer) -> bool:
-    """The session does not have our module, so nothing of the code ran."""
-    return isinstance(answer.value, str) and answer.value.strip("'\"") == ABSENT
+    kept = about.stream_characters
+    streams = in_order(
+        stream_text(answer.stdout, kept), stream_text(stderr, kept), counted_pieces(report)
+    )
+    return build_execution(report, streams, context)
 
 
 def stream_text(text: str, kept_characters: int) -> StreamText:
@@ -112,6 +103,11 @@ def stream_text(text: str, kept_characters: int) -> StreamText:
     return StreamText(head=text, total_bytes=size, cut=cut)
 
 
+def is_absent(answer: ExecutionAnswer) -> bool:
+    """The session does not have our module, so nothing of the code ran."""
+    return isinstance(answer.value, str) and answer.value.strip("'\"") == ABSENT
+
+
 def _ended_by_service(ending: Ending) -> ExecutionError | None:
     if ending is Ending.TIMED_OUT:
         return None
@@ -119,34 +115,23 @@ def _ended_by_service(ending: Ending) -> ExecutionError | None:
     return ExecutionError(name, message, f"{name}: {message}")
 
 
-def _seconds(answer: ExecutionAnswer, report: Report | None, about: Circumstances) -> float:
-    if report is not None:
-        return report.seconds
+def _seconds(answer: ExecutionAnswer, told: AzureReport | None, about: Circumstances) -> float:
+    if told is not None and told.seconds:
+        return told.seconds
     return answer.milliseconds / 1000 or about.elapsed_seconds
 
 
-def _status(
+def _stopped(
     answer: ExecutionAnswer, error: ExecutionError | None, about: Circumstances
-) -> ExecutionStatus:
+) -> Literal["timeout", "interrupt"] | None:
     if error is None:
-        return ExecutionStatus.SUCCEEDED
+        return None
     code = answer.fault.code.lower() if answer.fault else ""
     time_was_up = about.elapsed_seconds >= about.timeout_seconds
     interrupted = error.name == "KeyboardInterrupt" or answer.status == "-1"
     if "timeout" in code or "timedout" in code or (interrupted and time_was_up):
-        return ExecutionStatus.TIMED_OUT
-    if answer.status.lower() == "canceled":
-        return ExecutionStatus.CANCELED
-    return ExecutionStatus.FAILED
-
-
-def _timed_out(error: ExecutionError | None, timeout_seconds: float) -> ExecutionError:
-    if error is not None and error.name == "TimeoutError":
-        return error
-    message = f"the code was interrupted after {round(timeout_seconds, 2):g} seconds"
-    told = error is not None and error.traceback.startswith("Traceback")
-    where = f"{error.traceback}\n" if error is not None and told else ""
-    return ExecutionError("TimeoutError", message, f"{where}TimeoutError: {message}")
+        return "timeout"
+    return "interrupt" if answer.status.lower() == "canceled" else None
 
 
 def _error_of(answer: ExecutionAnswer) -> tuple[ExecutionError, str]:

@@ -10,79 +10,66 @@ Pure. What a session reports is not believed: it is parsed with bounds.
 
 from __future__ import annotations
 
+import ast
 import base64
-import binascii
 import functools
 import hashlib
+import json
 import zlib
 from importlib import resources
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from aca_mcp.pool import ExecutionError, Output
+from aca_mcp.kernel.frames import FrameError
+from aca_mcp.kernel.images import MAX_SIDE
+from aca_mcp.reports.events import Report, read_events
 
 PREFIX = "aca-mcp:"
 ABSENT = "aca-mcp-absent"
 _MAX_REPORT_BYTES = 128 * 2**20
 _MAX_PACKED_CHARACTERS = 64 * 2**20
+_MAX_SECONDS = 10**6
 
-_FUTURE = "from __future__ import annotations\n"
-_IMPORT = "from aca_mcp.kernel.changes import changed, snapshot\n"
+_MODULES = (
+    "process",
+    "changes",
+    "frames",
+    "timeline",
+    "hints",
+    "tracebacks",
+    "images",
+    "html_text",
+    "originals",
+    "bundles",
+    "on_import",
+    "figures",
+    "defaults",
+    "capture",
+)
+"""Those of the kernel that a session is sent, each after those that it imports."""
+_PACKAGE = "aca_mcp.kernel"
 
 _LOADER = """\
-import base64, sys, types, zlib
+import base64, json, sys, types, zlib
 if name not in sys.modules:
-    module = types.ModuleType(name)
-    source = zlib.decompress(base64.b64decode(packed))
-    sys.modules[name] = module
-    exec(compile(source, name, "exec"), module.__dict__)
+    package = types.ModuleType(name)
+    package.__path__ = []
+    sys.modules[name] = package
+    try:
+        for part, source in json.loads(zlib.decompress(base64.b64decode(packed))):
+            module = types.ModuleType(f"{name}.{part}" if part else name)
+            module.__package__ = name
+            module.__file__ = f"<{name}>/{part}.py"
+            if part:
+                sys.modules[module.__name__] = module
+                setattr(package, part, module)
+            exec(compile(source, module.__file__, "exec"), vars(module if part else package))
+    except BaseException:
+        del sys.modules[name]
+        raise
 """
 
 
 class BadReportError(Exception):
     """A report is not one: the session's code, or the service, changed it."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
-
-class _Image(_Model):
-    base64: str
-
-
-class _Output(_Model):
-    kind: Literal["display", "result"]
-    data: dict[str, str | _Image]
-
-
-class _Error(_Model):
-    name: str
-    message: str
-    traceback: str
-
-
-class Report(_Model):
-    """What ``in_session.run`` tells of an execution."""
-
-    fresh: bool
-    """The module was loaded by this execution."""
-    seconds: Annotated[float, Field(ge=0)]
-    outputs: list[_Output]
-    error: _Error | None
-    files: list[Annotated[str, Field(max_length=4096)]] = Field(default=[], max_length=20)
-    """That the code made or changed."""
-
-    def port_outputs(self) -> tuple[Output, ...]:
-        """The outputs as the port has them. What is not what it says is left out."""
-        return tuple(Output(output.kind, _bundle(output.data)) for output in self.outputs)
-
-    def port_error(self) -> ExecutionError | None:
-        """The exception as the port has it."""
-        if self.error is None:
-            return None
-        return ExecutionError(self.error.name, self.error.message, self.error.traceback)
 
 
 class ReportPart:
@@ -102,17 +89,35 @@ class ReportPart:
             raise BadReportError
 
 
-def wrap(code: str, *, bring_module: bool) -> str:
+class AzureReport(Report):
+    """What ``in_session.run`` tells of an execution."""
+
+    @property
+    def fresh(self) -> bool:
+        """The module was loaded by this execution."""
+        return self.about.get("fresh") is True
+
+    @property
+    def seconds(self) -> float:
+        """How long the code ran, as the session says; 0 if it does not."""
+        seconds = self.about.get("seconds")
+        if isinstance(seconds, float) and 0 <= seconds < _MAX_SECONDS:
+            return seconds
+        return 0.0
+
+
+def wrap(code: str, *, bring_module: bool, max_side: int = MAX_SIDE) -> str:
     """The code to send.
 
     Args:
         code: what to run.
         bring_module: whether the session may not have the module yet.
+        max_side: pixels of a shown picture's longer side.
     """
     name, packed = _module()
     module = f'__import__("sys").modules["{name}"]'
     # ASCII, not repr: no character of the code can be one that IPython or the way changes.
-    call = f"await {module}.run({code!a})"
+    call = f"await {module}.run({code!a}, {max_side})"
     if not bring_module:
         return f'{call} if "{name}" in __import__("sys").modules else "{ABSENT}"'
     return f'exec({_LOADER!r}, {{"name": "{name}", "packed": "{packed}"}})\n{call}'
@@ -124,41 +129,46 @@ def ask_for_more(start: int) -> str:
     return f'__import__("sys").modules["{name}"].more({start})'
 
 
-def read_report(packed: str) -> Report:
-    """Read a whole report.
+def read_report(packed: str) -> AzureReport:
+    """Read a whole report. A long one takes its time.
 
     Raises:
         BadReportError: it is not one, or is too large.
     """
+    report = AzureReport()
     try:
         decompressor = zlib.decompressobj()
         data = decompressor.decompress(base64.b64decode(packed, validate=True), _MAX_REPORT_BYTES)
         if not decompressor.eof:
             raise BadReportError
-        return Report.model_validate_json(data)
-    except (binascii.Error, ValueError, zlib.error, ValidationError) as error:
+        read_events(data, report)
+    except (ValueError, zlib.error, FrameError) as error:
         raise BadReportError from error
+    if not report.is_done:
+        raise BadReportError
+    return report
 
 
 @functools.cache
 def _module() -> tuple[str, str]:
+    kernel = resources.files(_PACKAGE)
+    parts = [(name, kernel.joinpath(f"{name}.py").read_text("utf-8")) for name in _MODULES]
     own = resources.files("aca_mcp.azure").joinpath("in_session.py").read_text("utf-8")
-    imported = resources.files("aca_mcp.kernel").joinpath("changes.py").read_text("utf-8")
-    # A module has one such line, at its beginning.
-    source = own.replace(_IMPORT, imported.replace(_FUTURE, "")).encode()
-    # Two versions of the package may use one session in turn: each brings its own module.
+    # There they are modules of one package, whatever its name.
+    count = own.count(f"\nfrom {_PACKAGE}.")
+    if count != len(_imported(own)):
+        raise AssertionError("in_session imports the kernel in a way that cannot be sent")
+    parts.append(("", own.replace(f"\nfrom {_PACKAGE}.", "\nfrom .")))
+    source = json.dumps(parts).encode()
+    # Two versions of the package may use one session in turn: each brings its own modules.
     name = f"_aca_mcp_{hashlib.sha256(source).hexdigest()[:12]}"
     return name, base64.b64encode(zlib.compress(source, 9)).decode()
 
 
-def _bundle(data: dict[str, str | _Image]) -> dict[str, str | bytes]:
-    bundle: dict[str, str | bytes] = {}
-    for mime, content in data.items():
-        if isinstance(content, str):
-            bundle[mime] = content
-            continue
-        try:
-            bundle[mime] = base64.b64decode(content.base64)
-        except (binascii.Error, ValueError):
-            continue
-    return bundle
+def _imported(source: str) -> list[str]:
+    """The modules of this package that a module imports."""
+    return [
+        node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aca_mcp")
+    ]

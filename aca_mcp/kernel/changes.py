@@ -30,7 +30,7 @@ def snapshot(root: str) -> Snapshot | None:
                     seen += 1
                     if seen > MAX_ENTRIES:
                         return None
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or entry.name == "__pycache__":
                         continue
                     path = f"{directory}{entry.name}"
                     if entry.is_dir(follow_symlinks=False):

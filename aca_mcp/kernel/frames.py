@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MAX_HEADER_BYTES = 8 * 2**20
-MAX_BLOB_BYTES = 48 * 2**20
+"""Of a request: code is in it."""
+MAX_REPLY_HEADER_BYTES = 512 * 1024
+"""Of what comes out of a session: long texts are attachments, which cost little to read."""
+MAX_BLOB_BYTES = 16 * 2**20
+MAX_BLOBS = 64
 
-_JSON = json.JSONEncoder(separators=(",", ":"))
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _LENGTHS = struct.Struct(">II")
 
 
@@ -37,15 +41,16 @@ class Frame:
     blobs: Sequence[bytes] = field(default=())
 
 
-def encode(frame: Frame) -> bytes:
+def encode(frame: Frame, max_header_bytes: int = MAX_HEADER_BYTES) -> bytes:
     """Return the frame's bytes.
 
     Raises:
         FrameError: it is larger than the other end would take.
     """
     lengths = [len(blob) for blob in frame.blobs]
-    header = _JSON.encode({**frame.header, "blobs": lengths}).encode("ascii")
-    if len(header) > MAX_HEADER_BYTES or sum(lengths) > MAX_BLOB_BYTES:
+    # A lone surrogate becomes the escape that JSON has for it.
+    header = _JSON.encode({**frame.header, "blobs": lengths}).encode("utf-8", "backslashreplace")
+    if len(header) > max_header_bytes or sum(lengths) > MAX_BLOB_BYTES:
         raise FrameError("the frame is too large")
     return b"".join((_LENGTHS.pack(len(header), sum(lengths)), header, *frame.blobs))
 
@@ -53,8 +58,16 @@ def encode(frame: Frame) -> bytes:
 class FrameDecoder:
     """Bytes in, frames out, in whatever pieces the bytes arrive."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_header_bytes: int = MAX_HEADER_BYTES) -> None:
         self._buffer = bytearray()
+        self._max_header_bytes = max_header_bytes
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the frame that has begun to come still lacks; 0 if that is not known."""
+        if len(self._buffer) < _LENGTHS.size:
+            return 0
+        return max(0, _LENGTHS.size + sum(_LENGTHS.unpack_from(self._buffer)) - len(self._buffer))
 
     def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Take bytes, and yield each frame that they complete.
@@ -70,14 +83,15 @@ class FrameDecoder:
         if len(self._buffer) < _LENGTHS.size:
             return None
         header_length, blob_length = _LENGTHS.unpack_from(self._buffer)
-        if header_length > MAX_HEADER_BYTES or blob_length > MAX_BLOB_BYTES:
+        if header_length > self._max_header_bytes or blob_length > MAX_BLOB_BYTES:
             raise FrameError("a frame announces more than is allowed")
         end = _LENGTHS.size + header_length + blob_length
         if len(self._buffer) < end:
             return None
         start_of_blobs = _LENGTHS.size + header_length
-        header = _parse(bytes(self._buffer[_LENGTHS.size : start_of_blobs]))
-        blobs = tuple(_split(bytes(self._buffer[start_of_blobs:end]), header.pop("blobs", [])))
+        with memoryview(self._buffer) as view:
+            header = _parse(bytes(view[_LENGTHS.size : start_of_blobs]))
+            blobs = tuple(_split(view[start_of_blobs:end], header.pop("blobs", [])))
         del self._buffer[:end]
         return Frame(header, blobs)
 
@@ -92,14 +106,14 @@ def _parse(data: bytes) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _split(data: bytes, lengths: object) -> Iterator[bytes]:
-    if not isinstance(lengths, list):
-        raise FrameError("a frame's attachments have no lengths")
+def _split(data: memoryview, lengths: object) -> Iterator[bytes]:
+    if not isinstance(lengths, list) or len(cast("list[object]", lengths)) > MAX_BLOBS:
+        raise FrameError("a frame's attachments have no lengths, or are too many")
     start = 0
     for length in cast("list[object]", lengths):
         if not isinstance(length, int) or length < 0:
             raise FrameError("an attachment's length is not a number")
-        yield data[start : start + length]
+        yield bytes(data[start : start + length])
         start += length
     if start != len(data):
         raise FrameError("the attachments' lengths do not add up")

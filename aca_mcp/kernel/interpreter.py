@@ -1,4 +1,4 @@
-"""IPython as the interpreter of a session, with its displays collected instead of printed.
+"""IPython as the interpreter of a session, with what it shows told as events instead of printed.
 
 Made once, in the template, before any session is forked: sessions share its memory.
 """
@@ -8,53 +8,56 @@ Made once, in the template, before any session is forked: sessions share its mem
 
 from __future__ import annotations
 
+import bdb
 import builtins
 import getpass
 import os
+import pdb
 import re
 import signal
 import sys
-import time
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
-from IPython.core.displaypub import DisplayPublisher
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-from aca_mcp.kernel.outputs import OutputCollector
-from aca_mcp.kernel.tracebacks import cell_name, format_exception
+from .capture import Capture
+from .defaults import set_defaults
+from .hints import NO_DEBUGGER, NO_INPUT
+from .images import MAX_SIDE
+from .loops import Loops
+from .timeline import Recorder
+from .tracebacks import cell_name, describe, is_normal_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
     from types import FrameType
 
     from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
-    from matplotlib.backend_bases import FigureManagerBase
 
-_MAX_NAME_CHARACTERS = 1000
+    from .timeline import Sink
+
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 """Types whose values are text and nothing else."""
 _OWN_SYNTAX = re.compile(r"[%!?]|^\s*[,;/]")
 """What each line has that IPython would change."""
-_WIDE_TABLE = {"display.width": 200, "display.max_columns": 40}
 
 
-@dataclass(slots=True)
+@dataclass
 class CellResult:
     """How one piece of code ended."""
 
-    error_name: str | None = None
-    error_message: str = ""
-    traceback: str = ""
-    outputs: OutputCollector = field(default_factory=OutputCollector)
-    duration_seconds: float = 0.0
+    error: dict[str, str] | None = None
+    """As ``tracebacks.describe`` gives it."""
+    kept: list[str] = field(default_factory=list)
+    """Paths of files that keep what a result cannot show."""
 
 
 class _Compiler(CachingCompiler):
@@ -64,18 +67,11 @@ class _Compiler(CachingCompiler):
         return cell_name(number)
 
 
-class _CollectingDisplayHook(DisplayHook):
-    """Takes the value of a last expression."""
+class _DisplayHook(DisplayHook):
+    """Formats the value of a last expression; the capture takes it."""
 
-    collector: OutputCollector
     plain_formatter: PlainTextFormatter
     code: str
-    _value: object = None
-
-    def __call__(self, result: object = None) -> None:
-        self._value = result
-        super().__call__(result)
-        self._value = None
 
     def write_output_prompt(self) -> None:
         """Print nothing: the value is collected."""
@@ -94,23 +90,6 @@ class _CollectingDisplayHook(DisplayHook):
     def log_output(self, format_dict: object) -> None:
         """Keep no history of outputs: it would keep every figure for the session's life."""
 
-    def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
-        # A figure that is still open is shown with the others at the end, once.
-        if not any(manager.canvas.figure is self._value for manager in _open_figures()):
-            self.collector.add("result", format_dict, self._value)
-
-
-class _CollectingPublisher(DisplayPublisher):
-    """Takes what ``display()`` and figures publish."""
-
-    collector: OutputCollector
-
-    def publish(self, data: Mapping[str, object], *args: object, **kwargs: object) -> None:
-        self.collector.add("display", data)
-
-    def clear_output(self, wait: bool = False) -> None:
-        self.collector.clear()
-
 
 class Transformer(TransformerManager):
     """Reads code token by token only where there may be syntax that is IPython's own."""
@@ -127,31 +106,19 @@ class Transformer(TransformerManager):
 
 
 class _Shell(InteractiveShell):
-    """An InteractiveShell that reports to its caller and prints nothing of its own."""
+    """An InteractiveShell that prints nothing of its own."""
 
     compiler_class = Type(_Compiler)
-    displayhook_class = Type(_CollectingDisplayHook)
-    display_pub_class = Type(_CollectingPublisher)
-    errors_shown: list[BaseException]
+    displayhook_class = Type(_DisplayHook)
+    loops: Loops
 
     def ask_exit(self) -> NoReturn:
         """End the code, as ``exit()`` would a program. The session goes on."""
         raise SystemExit
 
-    def showtraceback(self, *args: object, **kwargs: object) -> None:
-        """Keep the error that is being handled: not all of them end ``run_cell``.
-
-        A value that cannot be shown, ``%%time`` and ``%run`` come here and go on.
-        """
-        error = sys.exc_info()[1]
-        if error is not None:
-            self.errors_shown.append(error)
-
-    def showsyntaxerror(self, *args: object, **kwargs: object) -> None:
-        """Print nothing: the error is in the result of ``run_cell``."""
-
-    def showindentationerror(self) -> None:
-        """Print nothing: the error is in the result of ``run_cell``."""
+    def should_run_async(self, raw_cell: str, **kwargs: object) -> bool:
+        """Whether the code needs a running event loop, which every cell of a notebook has."""
+        return self.loops.are_wanted(raw_cell) or bool(super().should_run_async(raw_cell, **kwargs))
 
     def _format_exception_for_storage(self, *args: object, **kwargs: object) -> dict[str, object]:
         """Keep no history of errors, which would run the code's own methods to describe them."""
@@ -164,8 +131,8 @@ class _Shell(InteractiveShell):
 
     def system(self, cmd: str) -> None:
         """Run a shell command with the session's own stdout and stderr."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush(sys.stdout)
+        _flush(sys.stderr)
         self.system_raw(cmd)
 
 
@@ -176,34 +143,32 @@ class Interpreter:
         config = Config()
         config.HistoryManager.enabled = False  # its thread could not be forked
         config.InteractiveShell.colors = "nocolor"
-        self._shell = _Shell.instance(config=config)
-        self._shell.input_transformer_manager = Transformer()
-        self._shell.events.print_on_error = False
+        self._shell = shell = _Shell.instance(config=config)
+        shell.loops = self.loops = Loops()
+        shell.input_transformer_manager = Transformer()
+        shell.events.print_on_error = False
         # IPython's own builtins stay: with each change of them Python forgets what it knows of
         # every function's globals, and all that runs next is slower.
-        self._shell.builtin_trap.__enter__()
-        self._hook = cast("_CollectingDisplayHook", self._shell.displayhook)
+        shell.builtin_trap.__enter__()
+        self._hook = cast("_DisplayHook", shell.displayhook)
         # There are no numbered prompts, and ``Out`` would keep every value for the session's life.
         self._hook.do_full_cache = False
-        self._publisher = cast("_CollectingPublisher", self._shell.display_pub)
-        self._process = os.getpid()
-        self._running = False
-        formatter = cast("DisplayFormatter", self._shell.display_formatter)
+        formatter = cast("DisplayFormatter", shell.display_formatter)
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         self._hook.plain_formatter = plain
-        plain.for_type_by_name("pandas", "DataFrame", _wide_table)
-        plain.for_type_by_name("pandas.core.frame", "DataFrame", _wide_table)
-        # The inline backend says this too, but code may choose another one before any is loaded.
-        formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _draw)
-        warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
-        builtins.input = _no_input
-        getpass.getpass = _no_input
+        self._capture = Capture(shell)
+        self._hooks = ExitStack()  # for as long as the process lives
+        self._hooks.enter_context(self._capture.hooked())
+        self._process = os.getpid()
+        self._running = False
+        set_defaults()
+        _leave_out_what_needs_a_person()
 
     def warm_up(self) -> None:
         """Run what every session will, in the template, so that no session has to load it."""
         handler = signal.getsignal(signal.SIGINT)
-        self.run("1")
-        self.run("1/0")
+        for code in ("1", "1/0"):
+            self.run(code, Recorder())
         self.forget()
         signal.signal(signal.SIGINT, handler)
 
@@ -215,36 +180,63 @@ class Interpreter:
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""
         self._shell.reset()
+        _mend_main(self._shell)
 
-    def run(self, code: str) -> CellResult:
-        """Run code to its end, whatever that is. SIGINT raises ``KeyboardInterrupt`` in it."""
-        result = CellResult()
-        self._hook.collector = self._publisher.collector = result.outputs
+    def run(
+        self,
+        code: str,
+        sink: Sink,
+        *,
+        work_directory: str = ".",
+        max_side: int = MAX_SIDE,
+        old_threads: frozenset[int] = frozenset(),
+    ) -> CellResult:
+        """Run code to its end, whatever that is. SIGINT raises ``KeyboardInterrupt`` in it.
+
+        Args:
+            code: Python, or IPython.
+            sink: takes what is shown.
+            work_directory: where originals of what is shown are kept.
+            max_side: pixels of a picture's longer side.
+            old_threads: identifiers of threads that earlier code has left.
+        """
+        capture, shell = self._capture, self._shell
         self._hook.code = code
-        self._shell.errors_shown = shown = list[BaseException]()
         # Code may have taken the signal for itself.
         signal.signal(signal.SIGINT, self._interrupt)
-        started = time.perf_counter()
-        error: BaseException | None
+        error: BaseException | None = None
         try:
             self._running = True
-            outcome = self._shell.run_cell(code, store_history=True)
+            capture.old_threads = old_threads
+            capture.begin(
+                sink,
+                work_directory=work_directory,
+                name=f"cell-{shell.execution_count}",
+                max_side=max_side,
+            )
+            outcome = shell.run_cell(code, store_history=True)
             error = outcome.error_before_exec or outcome.error_in_exec
-            _show_open_figures()
-            error = error or next(iter(shown), None)
+            capture.show_open_figures()
         except BaseException as stray:
             error = stray
-        finally:
-            self._running = False
         if os.getpid() != self._process:
             os._exit(0)  # a fork made by the code has come to the end of it: only one may answer
-        result.duration_seconds = time.perf_counter() - started
-        if error is not None and not _is_normal_exit(error):
-            result.error_name = type(error).__name__[:_MAX_NAME_CHARACTERS]
-            result.error_message = _text_of(error)
-            result.traceback = _traceback_of(error)
-        for name in ("stdout", "stderr"):
-            _flush(getattr(sys, name, None))
+        return self._end(error)
+
+    def _end(self, error: BaseException | None) -> CellResult:
+        """Tell what is left to tell. An interrupt ends what takes long of it, and no more."""
+        result = CellResult()
+        try:
+            errors, result.kept = self._capture.end()
+            error = error or next(iter(errors), None)
+        except BaseException as stray:
+            error = error or stray
+        if error is not None and not is_normal_exit(error):
+            try:
+                result.error = describe(error)
+            except BaseException:  # interrupted between two of its own guards
+                result.error = {"name": type(error).__name__[:1000], "message": "", "traceback": ""}
+        self._running = False
         return result
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -253,65 +245,28 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
-def _open_figures() -> list[FigureManagerBase]:
-    """The managers of pyplot's open figures, oldest first; imports nothing."""
-    helpers = sys.modules.get("matplotlib._pylab_helpers")
-    return helpers.Gcf.get_all_fig_managers() if helpers else []
+def _mend_main(shell: InteractiveShell) -> None:
+    """Give ``__main__`` what every module has: who starts processes looks for it."""
+    shell.user_ns.setdefault("__spec__", None)
+    shell.user_ns.setdefault("__loader__", None)
+    shell.user_ns.setdefault("__package__", None)
 
 
-def _show_open_figures() -> None:
-    """Display the figures that are still open, whichever backend the code chose, and close them."""
-    managers = _open_figures()
-    if not managers:
-        return
-    from IPython.display import display
-
-    try:
-        for manager in managers:
-            display(manager.canvas.figure)
-    finally:
-        sys.modules["matplotlib.pyplot"].close("all")
-
-
-def _draw(figure: object) -> bytes | None:
-    """A figure as PNG; None if there is nothing in it."""
-    from IPython.core.pylabtools import print_figure
-
-    return cast("bytes | None", print_figure(figure, "png"))
-
-
-def _wide_table(table: object, printer: object, cycle: bool) -> None:
-    """Print a DataFrame in fewer, longer lines than a terminal's."""
-    import pandas as pd  # pyright: ignore[reportMissingTypeStubs] -- untyped, and optional
-
-    options = [item for pair in _WIDE_TABLE.items() for item in pair]
-    with pd.option_context(*options):
-        printer.text(repr(table))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] -- IPython's RepresentationPrinter
+def _leave_out_what_needs_a_person() -> None:
+    warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
+    builtins.input = _no_input
+    getpass.getpass = _no_input
+    sys.breakpointhook = _no_debugger
+    pdb.Pdb.set_trace = bdb.Bdb.set_trace = _no_debugger
+    pdb.set_trace = pdb.post_mortem = pdb.pm = _no_debugger
 
 
 def _no_input(*args: object, **kwargs: object) -> NoReturn:
-    raise EOFError(
-        "input() is not available: nobody can type into this session. "
-        "Put the value into the code, or upload it as a file."
-    )
+    raise EOFError(NO_INPUT)
 
 
-def _is_normal_exit(error: BaseException) -> bool:
-    return isinstance(error, SystemExit) and error.code in (None, 0)
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)[:65536]
-    except BaseException:
-        return "(its text could not be made)"
-
-
-def _traceback_of(error: BaseException) -> str:
-    try:
-        return format_exception(error)
-    except Exception:
-        return "(its traceback could not be made)"
+def _no_debugger(*args: object, **kwargs: object) -> NoReturn:
+    raise EOFError(NO_DEBUGGER)
 
 
 def _flush(stream: object) -> None:

@@ -1,33 +1,115 @@
-"""The loop of a session: a frame in, a piece of code run, a frame out."""
+"""The loop of a session: a request in, a piece of code run, events and an answer out."""
 
 from __future__ import annotations
 
 import os
+import sys
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aca_mcp.kernel.changes import changed, snapshot
-from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from .changes import changed, snapshot
+from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError, encode
+from .images import MAX_SIDE
+from .process import flush_native, other_threads
+from .timeline import Recorder, done, encoded
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping, Sequence
 
-    from aca_mcp.kernel.interpreter import CellResult, Interpreter
+    from .interpreter import Interpreter
+    from .streams import Streams
 
 _READ_BYTES = 64 * 1024
 
 
-def serve(control: socket.socket, interpreter: Interpreter) -> None:
+class FrameSink:
+    """Sends the events of one execution as they are made."""
+
+    def __init__(self, connection: Connection, streams: Streams, number: object) -> None:
+        self.place = streams.place
+        self.clear = streams.clear
+        self.clear_before_next = streams.clear_before_next
+        self._connection = connection
+        self._number = number
+
+    def emit(self, event: Mapping[str, object], blobs: Sequence[bytes]) -> None:
+        """Send an event; one that is too large says so instead."""
+        self._connection.send(encoded({"id": self._number, **event}, blobs))
+
+
+class Connection:
+    """Sends whole frames, although a signal's handler may raise in the midst of one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._pending = _Pending(b"")
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, after what an exception left unsent before."""
+        rest = self._pending.rest()
+        self._pending = pending = _Pending(bytes(rest) + data if rest else data)
+        while pending.rest():
+            # In one step: between a call and the assignment of what it gave a handler may run.
+            pending.sent.extend(map(self._socket.send, (pending.rest(),)))
+
+    def receive(self) -> bytes:
+        """What has come; empty when the other end is closed."""
+        return self._socket.recv(_READ_BYTES)
+
+
+class _Pending:
+    def __init__(self, data: bytes) -> None:
+        self._view = memoryview(data)
+        self.sent: list[int] = []
+
+    def rest(self) -> memoryview:
+        return self._view[sum(self.sent) :]
+
+
+def serve(control: socket.socket, interpreter: Interpreter, streams: Streams) -> None:
     """Answer frames until the other end closes the connection. The interpreter has begun.
 
-    ``{"op": "execute", "id": n, "code": text}`` is answered with a result,
-    ``{"op": "packages", "id": n}`` with what can be imported.
+    ``{"op": "execute", "id": n, "code": text}`` is answered with events (``timeline``), each with
+    the ``id``, the last of which is ``done``; ``{"op": "packages", "id": n}`` with what can be
+    imported.
     """
+    connection = Connection(control)
     decoder = FrameDecoder()
     work_directory = os.getcwd()  # noqa: PTH109 -- code may go elsewhere
-    while data := control.recv(_READ_BYTES):
+    while True:
+        interpreter.loops.run_until_readable(control)
+        if not (data := connection.receive()):
+            return
         for frame in decoder.feed(data):
-            control.sendall(answer(frame, interpreter, work_directory))
+            if frame.header["op"] == "packages":
+                answer: dict[str, Any] = {"packages": installed_packages()}
+            else:
+                sink = FrameSink(connection, streams, frame.header["id"])
+                answer = _execute(frame.header, interpreter, streams, sink, work_directory)
+            connection.send(encode(Frame({"id": frame.header["id"], **answer})))
+
+
+def _execute(
+    request: Mapping[str, Any],
+    interpreter: Interpreter,
+    streams: Streams,
+    sink: FrameSink,
+    work_directory: str,
+) -> dict[str, Any]:
+    before = snapshot(work_directory)
+    old_threads = other_threads()
+    streams.begin(old_threads)
+    result = interpreter.run(
+        str(request["code"]),
+        sink,
+        work_directory=work_directory,
+        max_side=int(request.get("max_side") or 0) or MAX_SIDE,
+        old_threads=old_threads,
+    )
+    streams.flush()
+    flush_native()
+    return done(result.error, changed(before, snapshot(work_directory)), result.kept)
 
 
 def rehearse(interpreter: Interpreter) -> None:
@@ -36,51 +118,41 @@ def rehearse(interpreter: Interpreter) -> None:
     A forked process copies each page of memory when it first changes it. Those that every request
     changes are better copied in a session started ahead than when somebody waits.
     """
-    request = encode(Frame({"op": "execute", "id": 0, "code": "import sys\nprint(end='')\n1"}))
+    code = "import sys\nprint(end='')\n1"
+    request = encode(Frame({"op": "execute", "id": 0, "code": code}))
     for frame in FrameDecoder().feed(request):
         answer(frame, interpreter, ".")
     interpreter.forget()
 
 
 def answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> bytes:
-    """Do what a request asks for, and return the encoded reply."""
-    return _encode(_answer(frame, interpreter, work_directory))
+    """Do what a request asks for, and return the encoded reply.
 
-
-def _answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> Frame:
+    For sessions that say all they have to say at the end: the events before the last are frames
+    in its one attachment.
+    """
     number = frame.header["id"]
     if frame.header["op"] == "packages":
-        return Frame({"id": number, "packages": installed_packages()})
+        return encode(Frame({"id": number, "packages": installed_packages()}))
     before = snapshot(work_directory)
-    result = interpreter.run(str(frame.header["code"]))
-    return _result_frame(number, result, changed(before, snapshot(work_directory)))
-
-
-def _encode(frame: Frame) -> bytes:
+    recorder = Recorder()
+    recorder.follow(sys.stdout, "stdout")
+    recorder.follow(sys.stderr, "stderr")
     try:
-        return encode(frame)
+        code = str(frame.header["code"])
+        result = interpreter.run(code, recorder, work_directory=work_directory)
+    finally:
+        recorder.end()
+    last = done(result.error, changed(before, snapshot(work_directory)), result.kept)
+    header = {"id": number, **last, "pieces": recorder.pieces}
+    events = b"".join(encoded(event, blobs) for event, blobs in recorder.events)
+    try:
+        return encode(Frame(header, [events]), MAX_REPLY_HEADER_BYTES)
     except FrameError:
-        # Too many outputs, each within its own bound: better none than no answer.
-        note = {"text/plain": "[the outputs were too large together; save them to files instead]"}
-        return encode(Frame({**frame.header, "outputs": [{"kind": "display", "data": note}]}))
-
-
-def _result_frame(number: object, result: CellResult, files: list[str]) -> Frame:
-    error = None
-    if result.error_name is not None:
-        error = {
-            "name": result.error_name,
-            "message": result.error_message,
-            "traceback": result.traceback,
-        }
-    header = {
-        "id": number,
-        "error": error,
-        "outputs": result.outputs.entries,
-        "duration": result.duration_seconds,
-        "files": [os.fsencode(path).decode(errors="replace") for path in files],
-    }
-    return Frame(header, result.outputs.blobs)
+        remarks = ["what was displayed was too large together; save it to files instead"]
+        note: dict[str, object] = {"event": "display", "place": None, "data": {}}
+        note["remarks"] = remarks
+        return encode(Frame({**header, "pieces": []}, [encode(Frame(note))]))
 
 
 def installed_packages() -> list[list[str]]:

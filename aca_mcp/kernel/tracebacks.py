@@ -1,16 +1,41 @@
-"""Exceptions as text for whoever wrote the code: their frames, and where a library stopped."""
+"""Exceptions as text for whoever wrote the code: their frames, and where a library stopped.
+
+Bounded in time and size, whatever the exception is: a million frames, a chain or a group without
+end, a text that raises, hangs or is endless.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import traceback
-from pathlib import Path
+from collections import deque
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, cast
 
-_OWN_DIRECTORY = str(Path(__file__).parent.parent)
+from .hints import hint_for, is_network_hint, missing_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
+
+_OWN_DIRECTORY = os.path.dirname(__file__).removesuffix("kernel")  # noqa: PTH120 -- a name, where it is sent to
 _SHELL = f"{os.sep}IPython{os.sep}"
+_KERNEL = f"{os.sep}ipykernel{os.sep}"
+_CELLS = ("<cell ", "<ipython-input", "/tmp/ipykernel_")  # noqa: S108 -- names to compare
 _LIBRARY_FRAMES_KEPT = 3
-_MAX_CHAIN = 20
-_MAX_CHARACTERS = 64 * 1024
+_FIRST_FRAMES = 10
+_LAST_FRAMES = 20
+_MAX_CHAIN = 5
+_MAX_GROUP = 5
+_MAX_GROUP_DEPTH = 3
+_MAX_CHARACTERS = 32 * 1024
+_MAX_MESSAGE_CHARACTERS = 8 * 1024
+_SECONDS = 2.0
+"""For what runs methods of the exception itself."""
+
+_Step = Any  # a frame and its line, or a number of frames that are left out
 
 
 def cell_name(number: int) -> str:
@@ -19,43 +44,219 @@ def cell_name(number: int) -> str:
 
 
 def is_cell(filename: str) -> bool:
-    """Whether a file name is that of code given to ``execute``."""
-    return filename.startswith("<cell ")
+    """Whether a file name is that of code given to an execution."""
+    return filename.startswith(_CELLS)
 
 
-def format_exception(error: BaseException) -> str:
-    """Return the traceback without the interpreter's own frames and without colours.
+def describe(error: BaseException) -> dict[str, str]:
+    """An exception's name, text and traceback, without the interpreter's own frames or colours."""
+    hint = hint_for(error)
+    try:
+        # What led to a network that is not there is the same at greater length.
+        pieces = _one(error, 0) if is_network_hint(hint) else _chain(error)
+        shown = _cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
+    except Exception:
+        shown = f"{_name(error)}: (its traceback could not be made)"
+    return {
+        "name": _name(error),
+        "message": message_of(error),
+        "traceback": shown,
+        "hint": hint,
+        "missing_module": missing_module(error),
+    }
 
-    Libraries are cut to their last frames. Chained exceptions and groups are treated likewise.
-    """
-    formatted = traceback.TracebackException.from_exception(error, compact=True)
-    _trim(formatted, depth=0)
-    text = "".join(formatted.format()).rstrip("\n")
-    if len(text) <= _MAX_CHARACTERS:
-        return text
-    half = _MAX_CHARACTERS // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
+
+def message_of(error: BaseException) -> str:
+    """The exception's text, if it can be made in time."""
+    text = _in_time(lambda: str(error))
+    return "(its text could not be made)" if text is None else _cut(text, _MAX_MESSAGE_CHARACTERS)
+
+
+def is_normal_exit(error: BaseException) -> bool:
+    """Whether code ended as programs do."""
+    return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__[:1000]
+
+
+def _chain(error: BaseException) -> Iterator[str]:
+    """The exceptions that led to this one, the first of them first, and what is between them."""
+    chain: list[tuple[BaseException, str]] = [(error, "")]
+    left_out = False
+    while True:
+        last = chain[-1][0]
+        if isinstance(last.__cause__, BaseException):
+            earlier, between = last.__cause__, "The above exception was the direct cause of the "
+            between += "following exception:"
+        elif isinstance(last.__context__, BaseException) and not last.__suppress_context__:
+            earlier = last.__context__
+            between = "During handling of the above exception, another exception occurred:"
+        else:
+            break
+        if any(earlier is known for known, _ in chain):
+            break
+        if len(chain) > _MAX_CHAIN:
+            left_out = True
+            break
+        chain.append((earlier, between))
+    if left_out:
+        yield "[... earlier exceptions are left out ...]\n"
+    for each, between in reversed(chain):
+        yield from _one(each, 0)
+        if between:
+            yield f"\n{between}\n"
+
+
+def _one(error: BaseException, depth: int) -> Iterator[str]:
+    steps = _steps(error.__traceback__)
+    if steps:
+        yield "Traceback (most recent call last):"
+    for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
+        if is_frames:
+            summary = traceback.StackSummary.extract(cast("Any", group), lookup_lines=True)
+            yield "".join(summary.format()).rstrip("\n")
+        else:
+            yield f"  [... {sum(cast('Any', group)):,} frames left out ...]"
+    members = getattr(error, "exceptions", None)
+    if isinstance(members, tuple) and isinstance(error, _GROUPS):
+        yield f"{_name(error)}: {message_of(error)}"
+        yield from _members(cast("tuple[BaseException, ...]", members), depth)
+    else:
+        yield _last_lines(error)
+
+
+def _members(members: tuple[BaseException, ...], depth: int) -> Iterator[str]:
+    indent = "  | "
+    for number, member in enumerate(members[:_MAX_GROUP], 1):
+        yield f"  +-- {number} of {len(members):,} --"
+        if depth >= _MAX_GROUP_DEPTH:
+            yield f"{indent}{_name(member)}: {message_of(member)}"
+            continue
+        for piece in _one(member, depth + 1):
+            yield "\n".join(f"{indent}{line}" for line in piece.split("\n"))
+    if len(members) > _MAX_GROUP:
+        yield f"  +-- [... {len(members) - _MAX_GROUP:,} more ...]"
+
+
+def _steps(start: TracebackType | None) -> list[_Step]:
+    """The frames of the user's code and the last of libraries; numbers of those left out."""
+    first: list[_Step] = []
+    last: deque[_Step] = deque(maxlen=_LAST_FRAMES)
+    left_out = 0
+    for step in _trimmed(start):
+        if len(first) < _FIRST_FRAMES:
+            first.append(step)
+            continue
+        if len(last) == _LAST_FRAMES:
+            dropped = last[0]
+            left_out += dropped if isinstance(dropped, int) else 1
+        last.append(step)
+    return [*first, left_out, *last] if left_out else [*first, *last]
+
+
+def _trimmed(start: TracebackType | None) -> Iterator[_Step]:
+    """All frames but the interpreter's own, and of each stretch in libraries the last few."""
+    entered = not _has_cell(start)
+    library: deque[_Step] = deque(maxlen=_LIBRARY_FRAMES_KEPT)
+    skipped = 0
+    handler = _interrupt_handler()
+    tb = start
+    while True:
+        filename = tb.tb_frame.f_code.co_filename if tb is not None else ""
+        if tb is None or is_cell(filename):
+            if skipped:
+                yield skipped
+            yield from library
+            library.clear()
+            skipped = 0
+        if tb is None:
+            return
+        if is_cell(filename):
+            entered = True
+            yield tb.tb_frame, tb.tb_lineno
+        elif entered and not _is_own(filename) and filename != handler:
+            skipped += len(library) == _LIBRARY_FRAMES_KEPT
+            library.append((tb.tb_frame, tb.tb_lineno))
+        tb = tb.tb_next
+
+
+def _has_cell(tb: TracebackType | None) -> bool:
+    """A script that was run by a magic has frames of its own and none of a cell."""
+    while tb is not None:
+        if is_cell(tb.tb_frame.f_code.co_filename):
+            return True
+        tb = tb.tb_next
+    return False
 
 
 def _is_own(filename: str) -> bool:
-    return filename.startswith(_OWN_DIRECTORY) or _SHELL in filename
+    return filename.startswith(_OWN_DIRECTORY) or _SHELL in filename or _KERNEL in filename
 
 
-def _trim(formatted: traceback.TracebackException, depth: int) -> None:
-    kept: list[traceback.FrameSummary] = []
-    library: list[traceback.FrameSummary] = []
-    # A script that was run by a magic has frames of its own and none of a cell.
-    entered = not any(is_cell(frame.filename) for frame in formatted.stack)
-    for frame in formatted.stack:
-        if is_cell(frame.filename):
-            kept += [*library[-_LIBRARY_FRAMES_KEPT:], frame]
-            library = []
-            entered = True
-        elif entered and not _is_own(frame.filename):
-            library.append(frame)
-    formatted.stack[:] = [*kept, *library[-_LIBRARY_FRAMES_KEPT:]]
-    if depth > _MAX_CHAIN:
-        return
-    for inner in (formatted.__cause__, formatted.__context__, *(formatted.exceptions or ())):
-        if inner is not None:
-            _trim(inner, depth + 1)
+def _interrupt_handler() -> str:
+    handler = signal.getsignal(signal.SIGINT)
+    code = getattr(handler, "__code__", None)
+    return str(getattr(code, "co_filename", ""))
+
+
+def _last_lines(error: BaseException) -> str:
+    """The name and text, the place of a syntax error, suggestions and notes, as Python has them."""
+    text = _in_time(lambda: _as_python_does(error))
+    if text is None:
+        return f"{_name(error)}: {message_of(error)}"
+    return _cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
+
+
+def _as_python_does(error: BaseException) -> str:
+    # Apart from the exceptions that led to it: they would be read too, with all their frames.
+    cause, context, suppress = error.__cause__, error.__context__, error.__suppress_context__
+    try:
+        error.__cause__ = error.__context__ = None
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        formatted = traceback.TracebackException(type(error), error, last, limit=1)
+    finally:
+        error.__cause__, error.__context__ = cause, context
+        error.__suppress_context__ = suppress
+    return "".join(formatted.format_exception_only())
+
+
+def _in_time(make: Callable[[], str]) -> str | None:
+    """Call what runs methods of an exception; None if it fails, or takes too long."""
+    if not hasattr(signal, "setitimer"):
+        return _made(make)
+    try:
+        handler = signal.signal(signal.SIGALRM, _too_late)
+        timer = signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    except ValueError:  # not in the main thread
+        return _made(make)
+    try:
+        return _made(make)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _made(make: Callable[[], str]) -> str | None:
+    try:
+        text = make()
+    except BaseException:
+        return None
+    return text if isinstance(text, str) else None  # pyright: ignore[reportUnnecessaryIsInstance] -- methods of the user's make it
+
+
+def _too_late(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
+
+
+_GROUPS: tuple[type, ...] = (BaseExceptionGroup,) if sys.version_info >= (3, 11) else ()

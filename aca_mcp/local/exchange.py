@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from aca_mcp.kernel.frames import (
+    MAX_REPLY_HEADER_BYTES,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    encode,
+)
 from aca_mcp.local.descriptors import bytes_waiting
 from aca_mcp.local.output import BoundedOutput
 from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import OutputCallback, OutputChunk
+from aca_mcp.reports.events import Report
 
 if TYPE_CHECKING:
     import select
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
+_EVENTS_BYTES = 32 * 1024
 _READS_A_TURN = 8
 """Of one stream; then others have a turn, so that a flood does not stop the server."""
 
@@ -46,12 +54,14 @@ class Exchange:
         control: socket.socket,
         stdout: int,
         stderr: int,
+        token: bytes,
         number: int,
         max_output_bytes: int,
         on_output: OutputCallback | None,
     ) -> None:
-        self.stdout = BoundedOutput(max_output_bytes)
-        self.stderr = BoundedOutput(max_output_bytes)
+        self.report = Report()
+        self.stdout = BoundedOutput("stdout", max_output_bytes, token)
+        self.stderr = BoundedOutput("stderr", max_output_bytes, token)
         self._events = events
         self._control = control
         self._streams = {
@@ -59,7 +69,7 @@ class Exchange:
             stderr: _Stream("stderr", self.stderr, on_output),
         }
         self._number = number
-        self._decoder = FrameDecoder()
+        self._decoder = FrameDecoder(MAX_REPLY_HEADER_BYTES)
 
     async def send_and_wait(self, header: dict[str, object], deadline: float) -> Frame | None:
         """Send the request, and wait for its reply until a time of anyio's clock.
@@ -68,6 +78,7 @@ class Exchange:
             KernelDied: there will be no reply.
         """
         rest = memoryview(encode(Frame({**header, "id": self._number})))
+        self._read_from_before()
         with anyio.CancelScope(deadline=deadline):
             while rest:
                 try:
@@ -141,9 +152,18 @@ class Exchange:
                     stream.take(data)
             stream.finish()
 
+    def _read_from_before(self) -> None:
+        """Take what earlier code has left running, or unread, printed since its own result."""
+        for descriptor, stream in self._streams.items():
+            if bytes_waiting(descriptor) > 0:
+                self._read_turn(descriptor)
+                stream.kept.begin()
+
     def _read_control(self) -> Frame | None:
+        # Events are small, and each takes its time; of a long one the rest is read at once.
+        size = min(max(self._decoder.missing, _EVENTS_BYTES), _READ_BYTES)
         try:
-            data = self._control.recv(_READ_BYTES)
+            data = self._control.recv(size)
         except BlockingIOError:
             return None
         except ConnectionResetError:
@@ -152,12 +172,21 @@ class Exchange:
             # The process is ending, or its code closed the descriptor; its status comes first.
             raise KernelDied("")
         try:
-            frames = list(self._decoder.feed(data))
+            return self._take_frames(data)
         except FrameError:
             raise KernelDied(INTERFERED) from None
-        if len(frames) > 1 or (frames and frames[0].header.get("id") != self._number):
-            raise KernelDied(INTERFERED)
-        return frames[0] if frames else None
+
+    def _take_frames(self, data: bytes) -> Frame | None:
+        """Take events of this execution; its last, or the answer to another request, ends it."""
+        reply: Frame | None = None
+        for frame in self._decoder.feed(data):
+            if reply is not None or frame.header.get("id") != self._number:
+                raise FrameError("it is not of this request")
+            if "event" in frame.header:
+                self.report.take(frame)
+            if self.report.is_done or "event" not in frame.header:
+                reply = frame
+        return reply
 
 
 class _Stream:
@@ -168,15 +197,16 @@ class _Stream:
         on_output: OutputCallback | None,
     ) -> None:
         self._name: Literal["stdout", "stderr"] = name
-        self._kept = kept
+        self.kept = kept
         self._on_output = on_output
         self._decoder = _UTF8("replace")
 
     def take(self, data: bytes) -> None:
-        self._kept.write(data)
+        data = self.kept.write(data)
         if self._on_output is not None and (text := self._decoder.decode(data)):
             self._on_output(OutputChunk(self._name, text))
 
     def finish(self) -> None:
+        self.kept.finish()
         if self._on_output is not None and (text := self._decoder.decode(b"", final=True)):
             self._on_output(OutputChunk(self._name, text))

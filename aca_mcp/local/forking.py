@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, rehearse, serve
+from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.passing import receive, send_patiently
 from aca_mcp.sandbox import limits, syscalls
@@ -191,10 +192,12 @@ def _become_session(
         be_different(policy, work_directory)
         gc.enable()
         interpreter.begin_session()
+        token = new_token()
+        streams = Streams(token)
         if request.ahead:
             rehearse(interpreter)
         base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        ready = encode(Frame({"ready": work_directory}))
+        ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
         send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
         os.close(base)
         # Now that it has sent its own, which the limit would count together with everybody's.
@@ -204,7 +207,7 @@ def _become_session(
             control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
         os._exit(1)
     try:
-        serve(control, interpreter)
+        serve(control, interpreter, streams)
     finally:
         os._exit(0)
 
@@ -241,14 +244,27 @@ def be_different(policy: SandboxPolicy, work_directory: str) -> None:
         IPYTHONDIR=f"{scratch}/ipython",
         XDG_CACHE_HOME=f"{scratch}/cache",
         PIP_TARGET=packages,
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONUNBUFFERED="1",  # what child processes print comes when they print it
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
     if not policy.network:
         os.environ["PIP_RETRIES"] = "0"  # say so at once, rather than after five tries
     sys.path.append(packages)
+    # As Jupyter has it: the code's own modules come before what is installed, and after the
+    # standard library, which the interpreter itself needs.
+    sys.path.insert(_before_installed(sys.path), "")
+    # Files of a second that are written anew within it would be taken for the same.
+    sys.dont_write_bytecode = True
     tempfile.tempdir = None
     random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
     os.chdir(work_directory)
+
+
+def _before_installed(path: list[str]) -> int:
+    names = [Path(entry).name for entry in path]
+    found = [names.index(name) for name in ("site-packages", "dist-packages") if name in names]
+    return min(found, default=len(path))

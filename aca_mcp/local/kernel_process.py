@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import Frame, FrameDecoder
+from aca_mcp.kernel.streams import TOKEN_BYTES
 from aca_mcp.local import trees
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.exchange import Exchange, KernelDied
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.local.cgroups import SessionGroup
-    from aca_mcp.local.output import BoundedOutput
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.pool import OutputCallback
 
@@ -69,6 +69,8 @@ def describe_status(status: int | None) -> str:
 class KernelOutcome:
     """How a request ended."""
 
+    exchange: Exchange
+    """What was told and printed until then."""
     reply: Frame | None
     """None when the process died."""
     stopped: Literal["timeout", "interrupt"] | None
@@ -117,6 +119,8 @@ class KernelProcess:
         """Called when nothing of it is left."""
         self._out_of_memory = out_of_memory
         """Why the system ended it, where it did for want of memory: a clause."""
+        self._token = b""
+        """What marks in its streams begin with."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None
@@ -166,6 +170,7 @@ class KernelProcess:
             )
         self.base_directory = descriptors[0]
         self.work_directory = str(header["ready"])
+        self._token = bytes.fromhex(str(header.get("token", "")))[:TOKEN_BYTES]
 
     async def join(self, group: SessionGroup) -> None:
         """Put the session under a control group, which is removed with it.
@@ -191,7 +196,7 @@ class KernelProcess:
         grace_seconds: float,
         max_output_bytes: int,
         on_output: OutputCallback | None = None,
-    ) -> tuple[KernelOutcome, BoundedOutput, BoundedOutput]:
+    ) -> KernelOutcome:
         """Send a request and wait for its reply, taking what is printed meanwhile.
 
         At the deadline (of anyio's clock), and when the caller is cancelled, the code is
@@ -205,6 +210,7 @@ class KernelProcess:
             control=self._control,
             stdout=self._stdout,
             stderr=self._stderr,
+            token=self._token,
             number=self._requests,
             max_output_bytes=max_output_bytes,
             on_output=on_output,
@@ -213,11 +219,12 @@ class KernelProcess:
             reply = await exchange.send_and_wait(header, deadline)
             if reply is None:
                 reply = await self._stop_code(exchange, "timeout", grace_seconds)
-            outcome = KernelOutcome(reply, self._stop, None)
+            return KernelOutcome(exchange, reply, self._stop, None)
         except KernelDied as death:
             # What was printed is read already; only now may the descriptors be closed.
             self._finish_request()
-            outcome = KernelOutcome(None, self._stop, await self.why_ended(str(death)))
+            died = await self.why_ended(str(death))
+            return KernelOutcome(exchange, None, self._stop, died)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
@@ -228,7 +235,6 @@ class KernelProcess:
             raise
         finally:
             self._finish_request()
-        return outcome, exchange.stdout, exchange.stderr
 
     def interrupt(self, why: Literal["timeout", "interrupt"] = "interrupt") -> bool:
         """Send what Ctrl-C sends to the session's processes. False if no code runs."""

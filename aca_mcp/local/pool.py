@@ -6,6 +6,7 @@ The registry decides; this module starts, asks and ends processes accordingly.
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,10 +25,10 @@ from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.excess import limits_of, with_hint
-from aca_mcp.local.executions import build_execution
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.local.output import streams_of
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
@@ -47,6 +48,7 @@ from aca_mcp.pool import (
     SessionInfo,
     not_begun,
 )
+from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
@@ -139,7 +141,7 @@ class LocalSessionPool:
         began = anyio.current_time()
         self._watcher.code_begins(use.kernel)
         try:
-            outcome, stdout, stderr = await use.kernel.request(
+            outcome = await use.kernel.request(
                 {"op": "execute", "code": code},
                 deadline=deadline,
                 grace_seconds=self._configuration.interrupt_grace_seconds,
@@ -150,15 +152,18 @@ class LocalSessionPool:
             raise InvalidRequestError(
                 "The code is too long to be sent: nothing was executed. Upload data as a file."
             ) from error
-        execution = build_execution(
-            outcome,
-            stdout.text(),
-            stderr.text(),
+        exchange = outcome.exchange
+        context = ExecutionContext(
+            execution_id=secrets.token_hex(16),
+            timeout_seconds=timeout_seconds,
             duration_seconds=anyio.current_time() - began,
             started_session=use.started,
             lost_before=self._registry.told(identifier),
-            timeout_seconds=timeout_seconds,
+            stopped=outcome.stopped,
+            died=outcome.died,
         )
+        streams = streams_of(exchange.stdout, exchange.stderr)
+        execution = build_execution(exchange.report, streams, context)
         if execution.session_lost is not None:
             await self._sessions.end(identifier, execution.session_lost, use.session)
         if execution.error is None:
@@ -218,7 +223,7 @@ class LocalSessionPool:
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
         """See ``SessionPool``. Asked of the session itself, for it may have installed some."""
         async with self._sessions.use(identifier) as use, use.session.turn:
-            outcome, _, _ = await use.kernel.request(
+            outcome = await use.kernel.request(
                 {"op": "packages"},
                 deadline=anyio.current_time() + _PACKAGES_SECONDS,
                 grace_seconds=self._configuration.interrupt_grace_seconds,

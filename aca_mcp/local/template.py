@@ -209,7 +209,9 @@ def _serve_forks(
 ) -> None:
     # Not before: making one writes to the home directory.
     from aca_mcp.kernel.interpreter import Interpreter
+    from aca_mcp.kernel.process import load_native
 
+    load_native()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)

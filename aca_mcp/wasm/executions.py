@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aca_mcp.local.executions import build_execution
+from aca_mcp.kernel.frames import FrameError
+from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus
+from aca_mcp.reports.building import ExecutionContext, build_execution
+from aca_mcp.reports.counted import counted_pieces, in_order
+from aca_mcp.reports.events import Report, read_reply
 
 if TYPE_CHECKING:
     from aca_mcp.wasm.process import Outcome, Printed
@@ -24,15 +29,23 @@ def execution_of(
     timeout_seconds: float,
 ) -> Execution:
     """Put together what a run of code came to."""
-    execution = build_execution(
-        outcome,
-        printed.stdout.text(),
-        printed.stderr.text(),
+    report, died = Report(), outcome.died
+    if outcome.reply is not None:
+        try:
+            report = read_reply(outcome.reply)
+        except FrameError:
+            report, died = Report(), INTERFERED
+    context = ExecutionContext(
+        execution_id=secrets.token_hex(16),
+        timeout_seconds=timeout_seconds,
         duration_seconds=duration_seconds,
         started_session=started_session,
         lost_before=lost_before,
-        timeout_seconds=timeout_seconds,
+        stopped=outcome.stopped,
+        died=died,
     )
+    stdout, stderr = printed.stdout.text(), printed.stderr.text()
+    execution = build_execution(report, in_order(stdout, stderr, counted_pieces(report)), context)
     if outcome.restored is None:
         return execution
     if outcome.stopped == "timeout":

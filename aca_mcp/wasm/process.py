@@ -59,8 +59,8 @@ class Printed:
     """What a request has printed so far."""
 
     def __init__(self, max_output_bytes: int, on_output: OutputCallback | None) -> None:
-        self.stdout = BoundedOutput(max_output_bytes)
-        self.stderr = BoundedOutput(max_output_bytes)
+        self.stdout = BoundedOutput("stdout", max_output_bytes)
+        self.stderr = BoundedOutput("stderr", max_output_bytes)
         self._on_output = on_output
         make = codecs.getincrementaldecoder("utf-8")
         self._decoders = {"stdout": make("replace"), "stderr": make("replace")}

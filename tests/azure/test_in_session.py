@@ -18,12 +18,13 @@ from traitlets.config import Config
 
 from aca_mcp.azure import in_session
 from aca_mcp.azure.wrapping import ReportPart, read_report
+from aca_mcp.reports.counted import counted_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from aca_mcp.azure.wrapping import Report
+    from aca_mcp.azure.wrapping import AzureReport
     from aca_mcp.pool import ExecutionError
 
 PIXEL = r"b'\x89PNG\r\n\x1a\n-pixel'"
@@ -52,9 +53,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
         yield made
 
 
-async def run(code: str) -> Report:
+async def run(code: str) -> AzureReport:
     with anyio.fail_after(20):
-        part = ReportPart(await in_session.run(code))
+        part = ReportPart(await in_session.run(code, 1568))
         packed = part.packed
         while len(packed) < part.total_characters:
             packed += ReportPart(in_session.more(len(packed))).packed
@@ -64,11 +65,11 @@ async def run(code: str) -> Report:
 async def shown(code: str) -> list[dict[str, str | bytes]]:
     report = await run(code)
     assert report.error is None, report.error
-    return [dict(output.data) for output in report.port_outputs()]
+    return [dict(output.data) for output in report.outputs]
 
 
 async def failed(code: str) -> ExecutionError:
-    error = (await run(code)).port_error()
+    error = (await run(code)).error
     assert error is not None
     return error
 
@@ -99,15 +100,32 @@ async def test_a_report_too_long_for_a_value_is_given_in_parts(
     assert await shown("'whole'") == [{"text/plain": "'whole'", "application/json": '"whole"'}]
 
 
-async def test_images_are_bytes_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = f"from IPython.display import Image\nfor _ in range(2): display(Image({PIXEL}))"
-    assert [output["image/png"] for output in await shown(code)] == [b"\x89PNG\r\n\x1a\n-pixel"] * 2
-    monkeypatch.setattr(in_session, "MAX_IMAGES", 20)
-    first, second = await shown(code)
-    assert "image/png" in first
-    assert "too large" in str(second["text/plain"])
+async def test_images_are_bytes() -> None:
+    code = "import PIL.Image\nfor _ in range(2): display(PIL.Image.new('RGB', (1, 1)))"
+    for output in await shown(code):
+        assert str(output["image/png"]).startswith("b'\\x89PNG")
     drawing = "display({'image/svg+xml': '<svg/>'}, raw=True)"
     assert await shown(drawing) == [{"image/svg+xml": "<svg/>"}]
+
+
+async def test_where_things_were_displayed_is_told_with_them() -> None:
+    report = await run(
+        "import sys\nprint('a')\ndisplay(1)\nprint('bc', file=sys.stderr)\nprint('d', end='')"
+    )
+    assert [each.place for each in report.shown] == [1]
+    told = [(piece.place, piece.stream, piece.characters) for piece in counted_pieces(report)]
+    assert told == [(0, "stdout", 2), (1, "stderr", 3), (1, "stdout", 1)]
+
+
+async def test_updates_and_clears_are_applied_in_the_session() -> None:
+    code = (
+        "from IPython.display import clear_output\n"
+        "handle = display(0, display_id=True)\n"
+        "for n in range(1000): handle.update(n)"
+    )
+    assert [output["text/plain"] for output in await shown(code)] == ["999"]
+    report = await run("for n in range(3): clear_output(wait=True); print(n)")
+    assert [piece.state for piece in counted_pieces(report)] == ["cleared", ""]
 
 
 async def test_what_was_cleared_is_not_shown() -> None:
@@ -127,7 +145,7 @@ async def test_a_semicolon_does_not_silence_the_report(
 ) -> None:
     shell.user_ns["module"] = in_session
     for code in ("1;", "1 / 0;"):
-        call = f"await module.run({code!r})"
+        call = f"await module.run({code!r}, 1568)"
         await shell.run_cell_async(call, store_history=True, transformed_cell=call)
         assert in_session.PREFIX in capsys.readouterr().out
     # Code that was not given to the module keeps its semicolon.
@@ -194,7 +212,7 @@ async def test_code_that_ends_itself_badly_has_failed() -> None:
 async def test_open_figures_are_shown_once_and_closed() -> None:
     code = "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.figure()\nplt.plot([2])\nplt.gcf()"
     outputs = await shown(code)
-    assert [list(output) for output in outputs] == [["image/png"]] * 2
+    assert [list(output) for output in outputs] == [["text/plain", "image/png"]] * 2
     assert await shown("import matplotlib.pyplot as plt; plt.get_fignums()") == [
         {"text/plain": "[]"}
     ]
@@ -208,7 +226,9 @@ async def test_a_figure_that_cannot_be_drawn_is_an_error() -> None:
 
 async def test_code_that_an_interrupt_left_waiting_does_not_go_on() -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_session.run, "import anyio\nawait anyio.sleep(60)\nwent_on = True")
+        tasks.start_soon(
+            in_session.run, "import anyio\nawait anyio.sleep(60)\nwent_on = True", 1568
+        )
         with anyio.fail_after(20):
             while in_session.state.task is None:
                 await anyio.lowlevel.checkpoint()

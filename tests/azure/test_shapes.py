@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.results import Circumstances, build_execution, is_absent, stream_text
+from aca_mcp.azure.results import Circumstances, is_absent, read_execution, stream_text
 from aca_mcp.azure.wire import (
     ExecutionAnswer,
     Fault,
@@ -49,7 +49,7 @@ def legacy(status: str = "Success", **fields: Any) -> dict[str, Any]:
 
 
 def execution(body: object, about: Circumstances = ABOUT) -> Execution:
-    return build_execution(ExecutionAnswer.read(json.dumps(body).encode()), None, about)
+    return read_execution(ExecutionAnswer.read(json.dumps(body).encode()), None, about)
 
 
 def shown(body: object) -> list[dict[str, str | bytes]]:
@@ -323,7 +323,7 @@ def test_every_execution_of_the_published_shape_is_understood(body: dict[str, An
     answer = ExecutionAnswer.read(json.dumps(body).encode())
     assert answer.status == body["status"]
     assert answer.stdout == body.get("result", {}).get("stdout", "")
-    done = build_execution(answer, None, ABOUT)
+    done = read_execution(answer, None, ABOUT)
     assert (done.status is ExecutionStatus.SUCCEEDED) is not answer.has_failed
 
 
@@ -349,4 +349,4 @@ def test_answers_of_no_shape_at_all_never_break_anything(body: object) -> None:
         except NotUnderstoodError:
             continue
         if isinstance(read, ExecutionAnswer):
-            build_execution(read, None, ABOUT)
+            read_execution(read, None, ABOUT)

@@ -4,44 +4,78 @@ from __future__ import annotations
 
 import ast
 import base64
-import json
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.azure import wrapping
-from aca_mcp.azure.wrapping import BadReportError, ReportPart, ask_for_more, read_report, wrap
+from aca_mcp.azure.wrapping import (
+    BadReportError,
+    ReportPart,
+    ask_for_more,
+    read_report,
+    wrap,
+)
+from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.reports.counted import Counted, counted_pieces
+
+DONE: dict[str, Any] = {"event": "done", "error": None, "fresh": True, "seconds": 0.1, "pieces": []}
 
 
-def packed(report: object) -> str:
-    return base64.b64encode(zlib.compress(json.dumps(report).encode())).decode()
+def packed(*happened: dict[str, Any]) -> str:
+    data = b"".join(encode(Frame(event)) for event in happened)
+    return base64.b64encode(zlib.compress(data)).decode()
 
 
-def report(**data: object) -> dict[str, object]:
-    output = {"kind": "display", "data": data}
-    return {"fresh": True, "seconds": 0.1, "outputs": [output], "error": None}
+def display(value: object) -> dict[str, Any]:
+    return {"event": "display", "place": None, "data": {"text/plain": value}}
 
 
-def test_what_is_not_what_it_says_is_left_out() -> None:
-    told = report(a="text", b={"base64": "YQ=="}, c={"base64": "not"})
-    (output,) = read_report(packed(told)).port_outputs()
-    assert output.data == {"a": "text", "b": b"a"}
+def test_a_report_is_its_events() -> None:
+    report = read_report(packed(display("x"), DONE))
+    assert [output.data for output in report.outputs] == [{"text/plain": "x"}]
+    assert (report.fresh, report.seconds) == (True, 0.1)
 
 
 @pytest.mark.parametrize(
-    "told", [{}, [], report(a=1), report() | {"seconds": -1}, report() | {"fresh": "yes"}]
+    ("told", "seconds"), [(-1.0, 0), ("1", 0), (float("inf"), 0), (1e9, 0), (2.5, 2.5)]
 )
-def test_what_is_no_report_is_not_taken_for_one(told: object) -> None:
+def test_a_time_that_cannot_be_is_none(told: object, seconds: float) -> None:
+    assert read_report(packed({**DONE, "seconds": told})).seconds == seconds
+
+
+def test_pieces_that_make_no_sense_are_left_out() -> None:
+    good = [1, "stdout", 3, "abc", "late"]
+    told = [
+        good,
+        [1, "stdin", 3, "", ""],
+        [1, "stdout", "3", "", ""],
+        7,
+        [-5, "stderr", -1, "", ""],
+    ]
+    report = read_report(packed({**DONE, "pieces": told}))
+    assert counted_pieces(report) == [
+        Counted(1, "stdout", 3, "abc", "late"),
+        Counted(0, "stderr", 0, "", ""),
+    ]
+    assert counted_pieces(read_report(packed({**DONE, "pieces": "x"}))) == []
+
+
+@pytest.mark.parametrize(
+    "happened", [(), (display("x"),), (display(1), DONE), ({"event": "other"}, DONE), ({},)]
+)
+def test_what_is_no_report_is_not_taken_for_one(happened: tuple[dict[str, Any], ...]) -> None:
     with pytest.raises(BadReportError):
-        read_report(packed(told))
+        read_report(packed(*happened))
 
 
 def test_a_report_is_not_unpacked_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrapping, "_MAX_REPORT_BYTES", 100)
     with pytest.raises(BadReportError):
-        read_report(packed(report(a="x" * 1000)))
+        read_report(packed(display("x" * 1000), DONE))
 
 
 @given(st.text())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import struct
+import io
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from mcp_types import ResourceLink, TextResourceContents
+from PIL import Image
 
 from tests.calling import Caller, images_of, text_of
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 FOREVER = "import time\nwhile True: time.sleep(0.01)"
 
 
-def dimensions(png: str) -> tuple[int, int]:
-    width, height = struct.unpack(">II", base64.b64decode(png)[16:24])
-    return width, height
+def dimensions(encoded: str) -> tuple[int, int]:
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
+        return image.size
 
 
 async def test_variables_imports_and_files_stay(call: Caller) -> None:
@@ -78,14 +79,15 @@ async def test_a_figure_too_large_for_clients_is_shown_smaller_and_kept(call: Ca
             "display(PIL.Image.fromarray(noise)); secret = _SCALE = 1"
         ),
     )
-    first, remark = text_of(result).splitlines()
+    first, smaller, original = text_of(result).splitlines()
     assert first == "[figure 1]"
     (image,) = images_of(result)
     assert len(result.model_dump_json(by_alias=True)) < 1_000_000
     width, height = dimensions(image.data)
-    assert 300 < width < 1200
+    assert 300 < width <= 1200
+    assert smaller.startswith("[shown at ") or width == 1200
     assert abs(width / height - 1.2) < 0.01
-    name = remark.removeprefix("[figure 1 is shown smaller; the full size is in ").rstrip("]")
+    name = original.removeprefix("[image/png: ").rstrip("]")
     assert await call("execute_python", code=f"PIL.Image.open({name!r}).size") == "(1200, 1000)"
     (left,) = (await call("list_files", directory="outputs")).splitlines()
     assert left.startswith(f"{name}\t")

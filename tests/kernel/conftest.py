@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bdb
 import builtins
 import getpass
+import pdb
 import signal
 import sys
 import warnings
@@ -27,6 +29,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
         undo.setitem(sys.modules, "__main__", sys.modules["__main__"])
         undo.setattr(builtins, "input", builtins.input)
         undo.setattr(getpass, "getpass", getpass.getpass)
+        undo.setattr(sys, "breakpointhook", sys.breakpointhook)
+        undo.setattr(sys, "meta_path", list(sys.meta_path))
+        for owner, names in ((bdb.Bdb, ["set_trace"]), (pdb, ["set_trace", "post_mortem", "pm"])):
+            for name in names:
+                undo.setattr(owner, name, getattr(owner, name))
+        undo.setattr(pdb.Pdb, "set_trace", pdb.Pdb.set_trace, raising=False)
         yield Interpreter()
 
 

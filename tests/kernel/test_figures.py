@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.results import data_of, images, kinds, texts
+from tests.kernel.results import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,64 +22,69 @@ if TYPE_CHECKING:
 def test_figures_are_shown_once_and_in_order(
     interpreter: Interpreter, backend: str, end: str
 ) -> None:
-    result = interpreter.run(
+    result = run(
+        interpreter,
         f"{backend}import matplotlib.pyplot as plt\n"
         "for inches in (1, 2, 3): plt.figure(figsize=(inches, 1), dpi=50).add_subplot()\n"
-        f"{end}"
+        f"{end}",
     )
-    widths = [int.from_bytes(png[16:20]) for png in images(result)]
+    widths = [int.from_bytes(png[16:20]) for png in result.images]
     assert widths == sorted(widths)
     assert len(widths) == 3
 
 
 @pytest.mark.parametrize("backend", ["", "import matplotlib; matplotlib.use('Agg')\n"])
 def test_a_figure_as_last_expression_is_shown_once(interpreter: Interpreter, backend: str) -> None:
-    result = interpreter.run(
+    result = run(
+        interpreter,
         f"{backend}import matplotlib.pyplot as plt\n"
-        "figure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, 2])\nfigure"
+        "figure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, 2])\nfigure",
     )
-    assert len(images(result)) == 1
+    assert len(result.images) == 1
 
 
 def test_a_figure_that_was_closed_is_shown_when_it_is_the_result(interpreter: Interpreter) -> None:
-    result = interpreter.run(
-        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nplt.close()\nfigure"
+    result = run(
+        interpreter,
+        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nplt.close()\nfigure",
     )
-    assert len(images(result)) == 1
-    assert kinds(result) == ["result"]
+    assert len(result.images) == 1
+    assert result.kinds == ["result"]
 
 
 def test_what_a_plot_call_returns_is_text_and_its_figure_is_shown(
     interpreter: Interpreter,
 ) -> None:
-    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])")
-    assert str(texts(result)[0]).startswith("[<matplotlib.lines.Line2D")
-    assert len(images(result)) == 1
+    result = run(interpreter, "import matplotlib.pyplot as plt\nplt.plot([1, 2])")
+    assert str(result.texts[0]).startswith("[<matplotlib.lines.Line2D")
+    assert len(result.images) == 1
 
 
 def test_figures_of_code_that_raised_are_shown_and_do_not_come_back(
     interpreter: Interpreter,
 ) -> None:
-    result = interpreter.run("import matplotlib.pyplot as plt\nplt.plot([1])\n1/0")
+    result = run(interpreter, "import matplotlib.pyplot as plt\nplt.plot([1])\n1/0")
     assert result.error_name == "ZeroDivisionError"
-    assert len(result.outputs.blobs) == 1
-    assert interpreter.run("2").outputs.blobs == []
+    assert len(result.images) == 1
+    assert run(interpreter, "2").images == []
 
 
 def test_a_figure_that_cannot_be_drawn_is_an_error_of_the_code(interpreter: Interpreter) -> None:
-    result = interpreter.run("import matplotlib.pyplot as plt\nplt.title('$\\\\frac$')")
+    result = run(interpreter, "import matplotlib.pyplot as plt\nplt.title('$\\\\frac$')")
     assert result.error_name == "ValueError"
     assert r"Expected \frac" in result.error_message
-    assert data_of(interpreter.run("1"))
+    assert run(interpreter, "1").data
 
 
 def test_figures_are_shown_with_the_plain_backend_from_the_first(tmp_path: Path) -> None:
     """Where nothing was imported ahead, IPython does not know figures yet."""
     program = (
         "from aca_mcp.kernel.interpreter import Interpreter\n"
+        "from aca_mcp.kernel.timeline import Recorder\n"
+        "sink = Recorder()\n"
         "found = Interpreter().run('''import matplotlib; matplotlib.use('Agg')\n"
-        "import matplotlib.pyplot as plt; plt.plot([1, 2]);''')\n"
-        "print([blob[:4] for blob in found.outputs.blobs], found.error_name)"
+        "import matplotlib.pyplot as plt; plt.plot([1, 2]);''', sink)\n"
+        "print([blob[:4] for _, blobs in sink.events for blob in blobs], found.error)"
     )
     environment = os.environ | {"IPYTHONDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
     done = subprocess.run(

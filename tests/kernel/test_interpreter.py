@@ -12,9 +12,9 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
+from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS
 from aca_mcp.kernel.interpreter import Transformer
-from aca_mcp.kernel.outputs import MAX_TEXT_CHARACTERS
-from tests.kernel.results import data_of, kinds, texts
+from tests.kernel.results import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,37 +23,36 @@ if TYPE_CHECKING:
 
 
 def test_the_last_expression_is_the_result(interpreter: Interpreter) -> None:
-    result = interpreter.run("x = 20\nx + 1")
-    assert kinds(result) == ["result"]
-    assert data_of(result) == [{"text/plain": "21", "application/json": "21"}]
-    assert 0 < result.duration_seconds < 10
+    result = run(interpreter, "x = 20\nx + 1")
+    assert result.kinds == ["result"]
+    assert result.data == [{"text/plain": "21", "application/json": "21"}]
 
 
 def test_expressions_before_the_last_are_not_shown(interpreter: Interpreter) -> None:
-    assert texts(interpreter.run("1\n2\n3")) == ["3"]
+    assert run(interpreter, "1\n2\n3").texts == ["3"]
 
 
 def test_a_semicolon_hides_the_result(interpreter: Interpreter) -> None:
-    assert data_of(interpreter.run("21;")) == []
+    assert run(interpreter, "21;").data == []
 
 
 def test_none_is_not_shown(interpreter: Interpreter) -> None:
-    assert data_of(interpreter.run("None")) == []
+    assert run(interpreter, "None").data == []
 
 
 def test_empty_code_does_nothing(interpreter: Interpreter) -> None:
-    assert data_of(interpreter.run("")) == []
-    assert data_of(interpreter.run("# only a comment")) == []
+    assert run(interpreter, "").data == []
+    assert run(interpreter, "# only a comment").data == []
 
 
 def test_state_is_kept_between_runs(interpreter: Interpreter) -> None:
-    interpreter.run("def double(x): return 2 * x")
-    assert texts(interpreter.run("double(4)")) == ["8"]
+    run(interpreter, "def double(x): return 2 * x")
+    assert run(interpreter, "double(4)").texts == ["8"]
 
 
 def test_earlier_results_have_their_usual_names(interpreter: Interpreter) -> None:
-    interpreter.run("40")
-    assert texts(interpreter.run("_ + 2")) == ["42"]
+    run(interpreter, "40")
+    assert run(interpreter, "_ + 2").texts == ["42"]
 
 
 ADDS_SYNTAX = """
@@ -76,99 +75,101 @@ manager.token_transformers.append(Seven)
 
 
 def test_a_result_that_has_no_name_any_more_is_not_kept(interpreter: Interpreter) -> None:
-    interpreter.run("import weakref\nclass Table: pass\ntable = Table()")
-    interpreter.run("here = weakref.ref(table); table")
-    interpreter.run("del table")
+    run(interpreter, "import weakref\nclass Table: pass\ntable = Table()")
+    run(interpreter, "here = weakref.ref(table); table")
+    run(interpreter, "del table")
     for number in range(3):  # ``_`` to ``___`` have these now
-        interpreter.run(str(number))
-    assert texts(interpreter.run("here() is None")) == ["True"]
+        run(interpreter, str(number))
+    assert run(interpreter, "here() is None").texts == ["True"]
 
 
 def test_displays_come_in_order_before_the_result(interpreter: Interpreter) -> None:
-    result = interpreter.run("display('a')\ndisplay('b')\n'c'")
-    assert texts(result) == ["'a'", "'b'", "'c'"]
-    assert kinds(result) == ["display", "display", "result"]
+    result = run(interpreter, "display('a')\ndisplay('b')\n'c'")
+    assert result.texts == ["'a'", "'b'", "'c'"]
+    assert result.kinds == ["display", "display", "result"]
 
 
 def test_clear_output_forgets_what_was_displayed(interpreter: Interpreter) -> None:
     code = (
         "from IPython.display import clear_output\ndisplay(1)\nclear_output(wait=True)\ndisplay(2)"
     )
-    assert texts(interpreter.run(code)) == ["2"]
+    assert run(interpreter, code).texts == ["2"]
 
 
 def test_rich_values_have_their_representations(interpreter: Interpreter) -> None:
-    result = interpreter.run("from IPython.display import HTML\nHTML('<b>bold</b>')")
-    (data,) = data_of(result)
+    result = run(interpreter, "from IPython.display import HTML\nHTML('<b>bold</b>')")
+    (data,) = result.data
     assert data["text/html"] == "<b>bold</b>"
     assert str(data["text/plain"]).startswith("<IPython.core.display.HTML")
 
 
 def test_a_number_that_json_lacks_is_shown_as_python_does(interpreter: Interpreter) -> None:
-    assert data_of(interpreter.run("float('nan')")) == [
+    assert run(interpreter, "float('nan')").data == [
         {"text/plain": "nan", "application/json": "null"}
     ]
 
 
 def test_a_huge_value_is_cut(interpreter: Interpreter) -> None:
-    (text,) = texts(interpreter.run(f"'x' * {4 * MAX_TEXT_CHARACTERS}"))
+    (text,) = run(interpreter, f"'x' * {4 * MAX_TEXT_CHARACTERS}").texts
     assert "characters ...]" in str(text)
     assert len(str(text)) < MAX_TEXT_CHARACTERS + 100
 
 
 @pytest.mark.parametrize("how", ["{}", "display({})"])
 def test_a_value_that_cannot_be_shown_is_an_error(interpreter: Interpreter, how: str) -> None:
-    interpreter.run("class Bad:\n  def __repr__(self): raise ValueError('no repr')")
-    result = interpreter.run(how.format("Bad()"))
+    run(interpreter, "class Bad:\n  def __repr__(self): raise ValueError('no repr')")
+    result = run(interpreter, how.format("Bad()"))
     assert (result.error_name, result.error_message) == ("ValueError", "no repr")
     assert "in __repr__" in result.traceback
-    assert interpreter.run("1 + 1").error_name is None
+    assert run(interpreter, "1 + 1").error_name is None
 
 
 def test_a_number_that_cannot_be_shown_is_an_error(interpreter: Interpreter) -> None:
-    result = interpreter.run("10**5000")
+    result = run(interpreter, "10**5000")
     assert result.error_name == "ValueError"
-    assert result.outputs.entries == []
+    assert result.report.outputs == ()
 
 
 def test_a_value_is_shown_in_the_ways_that_work(interpreter: Interpreter) -> None:
-    result = interpreter.run(
+    result = run(
+        interpreter,
         "class Half:\n"
         "  def __repr__(self): return 'half'\n"
         "  def _repr_html_(self): return 1/0\n"
-        "Half()"
+        "Half()",
     )
-    assert [entry["data"] for entry in result.outputs.entries] == [{"text/plain": "half"}]
+    assert [output.data for output in result.report.outputs] == [{"text/plain": "half"}]
     assert result.error_name == "ZeroDivisionError"
 
 
 def test_a_table_is_shown_wide(interpreter: Interpreter) -> None:
-    result = interpreter.run(
+    result = run(
+        interpreter,
         "import pandas as pd\n"
-        "pd.DataFrame({f'a_long_column_name_{n}': [n * 1000] for n in range(7)})"
+        "pd.DataFrame({f'a_long_column_name_{n}': [n * 1000] for n in range(7)})",
     )
-    (text,) = texts(result)
+    (text,) = result.texts
     assert len(str(text).splitlines()) == 2
     assert "..." not in str(text)
-    assert "text/html" in data_of(result)[0]
+    assert "text/html" in result.data[0]
 
 
 def test_options_of_pandas_are_as_before_after_a_table(interpreter: Interpreter) -> None:
     before, after = (
-        texts(interpreter.run("import pandas as pd; pd.get_option('display.width')")),
-        texts(interpreter.run("pd.DataFrame([1]); pd.get_option('display.width')")),
+        run(interpreter, "import pandas as pd; pd.get_option('display.width')").texts,
+        run(interpreter, "pd.DataFrame([1]); pd.get_option('display.width')").texts,
     )
     assert before == after
 
 
 def test_top_level_await_works(interpreter: Interpreter) -> None:
     code = "import asyncio\nawait asyncio.sleep(0, 'slept')"
-    assert texts(interpreter.run(code)) == ["'slept'"]
+    assert run(interpreter, code).texts == ["'slept'"]
 
 
 def test_magics_work(interpreter: Interpreter) -> None:
-    interpreter.run("seven = 7")
-    assert texts(interpreter.run("%who_ls int")) == ["['seven']"]
+    run(interpreter, "seven = 7")
+    assert run(interpreter, "%who_ls int").texts == ["['seven']"]
 
 
 @given(st.text(st.sampled_from("abc123 \n\t%!?,;/=()[]{}'\"#\\\f.:")))
@@ -183,38 +184,38 @@ def test_code_becomes_what_ipython_makes_of_it(code: str) -> None:
 def test_code_that_is_not_indented_well_is_an_error_with_its_place(
     interpreter: Interpreter,
 ) -> None:
-    result = interpreter.run("if 1:\n        2\n    3")
+    result = run(interpreter, "if 1:\n        2\n    3")
     assert result.error_name == "IndentationError"
     assert "line 3" in result.traceback
 
 
 def test_code_may_add_syntax_of_its_own(interpreter: Interpreter) -> None:
-    interpreter.run(ADDS_SYNTAX)
+    run(interpreter, ADDS_SYNTAX)
     try:
-        assert texts(interpreter.run("seven")) == ["7"]
+        assert run(interpreter, "seven").texts == ["7"]
     finally:
-        interpreter.run("manager.token_transformers.remove(Seven)")
+        run(interpreter, "manager.token_transformers.remove(Seven)")
 
 
 def test_a_magic_that_is_not_there_is_an_error(interpreter: Interpreter) -> None:
-    result = interpreter.run("%nosuchmagic")
+    result = run(interpreter, "%nosuchmagic")
     assert result.error_message == "Line magic function `%nosuchmagic` not found."
 
 
 def test_a_magic_that_shows_the_last_error_finds_none(interpreter: Interpreter) -> None:
-    assert interpreter.run("%tb").error_name is None
+    assert run(interpreter, "%tb").error_name is None
 
 
 @pytest.mark.parametrize("magic", ["%%time\n", "%%capture\n", "%%prun\n"])
 def test_an_exception_under_a_magic_is_an_error(interpreter: Interpreter, magic: str) -> None:
-    assert interpreter.run(f"{magic}1/0").error_name == "ZeroDivisionError"
+    assert run(interpreter, f"{magic}1/0").error_name == "ZeroDivisionError"
 
 
 def test_an_exception_of_a_script_is_an_error_with_its_place(
     interpreter: Interpreter, tmp_path: Path
 ) -> None:
     (tmp_path / "script.py").write_text("def f():\n    1/0\nf()\n")
-    result = interpreter.run(f"%run {tmp_path}/script.py")
+    result = run(interpreter, f"%run {tmp_path}/script.py")
     assert result.error_name == "ZeroDivisionError"
     assert f'"{tmp_path}/script.py", line 2, in f' in result.traceback
     assert "IPython" not in result.traceback
@@ -223,14 +224,14 @@ def test_an_exception_of_a_script_is_an_error_with_its_place(
 def test_shell_commands_print_in_order_with_the_code(
     interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    interpreter.run("print('one')\n!echo two; echo three >&2\nprint('four')")
+    run(interpreter, "print('one')\n!echo two; echo three >&2\nprint('four')")
     captured = capfd.readouterr()
     assert captured.out == "one\ntwo\nfour\n"
     assert captured.err == "three\n"
 
 
 def test_the_output_of_a_shell_command_can_be_assigned(interpreter: Interpreter) -> None:
-    assert texts(interpreter.run("found = !echo two\nfound[0]")) == ["'two'"]
+    assert run(interpreter, "found = !echo two\nfound[0]").texts == ["'two'"]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_the_output_of_a_shell_command_can_be_assigned(interpreter: Interpreter)
 def test_asking_for_input_fails_at_once_and_says_what_to_do(
     interpreter: Interpreter, code: str
 ) -> None:
-    result = interpreter.run(code)
+    result = run(interpreter, code)
     assert result.error_name == "EOFError"
     assert "nobody can type into this session" in result.error_message
 
@@ -250,9 +251,9 @@ def test_asking_for_input_fails_at_once_and_says_what_to_do(
 def test_a_normal_exit_ends_the_code_and_not_the_session(
     interpreter: Interpreter, code: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = interpreter.run(f"before = 1\n{code}")
+    result = run(interpreter, f"before = 1\n{code}")
     assert result.error_name is None
-    assert texts(interpreter.run("before")) == ["1"]
+    assert run(interpreter, "before").texts == ["1"]
     assert capfd.readouterr().err == ""
 
 
@@ -260,12 +261,12 @@ def test_a_normal_exit_ends_the_code_and_not_the_session(
 def test_an_exit_with_a_failure_is_an_error(
     interpreter: Interpreter, code: str, message: str
 ) -> None:
-    result = interpreter.run(f"import sys; sys.exit({code})")
+    result = run(interpreter, f"import sys; sys.exit({code})")
     assert (result.error_name, result.error_message) == ("SystemExit", message)
 
 
 def test_an_exception_has_its_name_its_text_and_where_it_was(interpreter: Interpreter) -> None:
-    result = interpreter.run("def f():\n    return 1/0\nf()")
+    result = run(interpreter, "def f():\n    return 1/0\nf()")
     assert result.error_name == "ZeroDivisionError"
     assert result.error_message == "division by zero"
     assert "in f\n    return 1/0\n" in result.traceback
@@ -276,14 +277,14 @@ def test_nothing_is_printed_about_an_exception(
     interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for code in ("1/0", "1 +", "  1\n 2", "raise KeyboardInterrupt"):
-        assert interpreter.run(code).error_name is not None
+        assert run(interpreter, code).error_name is not None
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_traceback_names_the_run_that_the_code_came_from(interpreter: Interpreter) -> None:
-    interpreter.run("def f():\n    raise ValueError('late')")
-    interpreter.run("pass")
-    result = interpreter.run("f()")
+    run(interpreter, "def f():\n    raise ValueError('late')")
+    run(interpreter, "pass")
+    result = run(interpreter, "f()")
     cells = [line for line in result.traceback.splitlines() if '"<cell ' in line]
     assert [line.rsplit(" ", 1)[1] for line in cells] == ["<module>", "f"]
     assert len({line.split('"')[1] for line in cells}) == 2
@@ -291,15 +292,15 @@ def test_a_traceback_names_the_run_that_the_code_came_from(interpreter: Interpre
 
 
 def test_an_exception_whose_text_cannot_be_made_is_reported(interpreter: Interpreter) -> None:
-    result = interpreter.run(
-        "class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad"
+    result = run(
+        interpreter, "class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad"
     )
     assert result.error_name == "Bad"
     assert result.error_message == "(its text could not be made)"
 
 
 def test_whatever_is_raised_the_session_answers(interpreter: Interpreter) -> None:
-    result = interpreter.run("class Odd(BaseException): pass\nraise Odd('odd')")
+    result = run(interpreter, "class Odd(BaseException): pass\nraise Odd('odd')")
     assert (result.error_name, result.error_message) == ("Odd", "odd")
 
 
@@ -307,25 +308,26 @@ def test_the_code_may_break_its_own_streams(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)
-    interpreter.run("import sys, io; sys.stdout = io.StringIO(); sys.stdout.close()")
+    run(interpreter, "import sys, io; sys.stdout = io.StringIO(); sys.stdout.close()")
     monkeypatch.undo()
-    assert texts(interpreter.run("1")) == ["1"]
+    assert run(interpreter, "1").texts == ["1"]
 
 
 def test_a_stream_that_cannot_be_flushed_is_left_alone(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", sys.stderr)
-    result = interpreter.run("import sys; sys.stderr = None; 1")
-    assert texts(result) == ["1"]
+    result = run(interpreter, "import sys; sys.stderr = None; 1")
+    assert result.texts == ["1"]
 
 
 def test_an_exception_that_cannot_be_told_is_told_of(interpreter: Interpreter) -> None:
-    result = interpreter.run(
+    result = run(
+        interpreter,
         "class Bad(Exception):\n"
         "    @property\n"
         "    def __notes__(self): raise RuntimeError\n"
-        "raise Bad('bad')"
+        "raise Bad('bad')",
     )
     assert (result.error_name, result.error_message) == ("Bad", "bad")
     assert result.traceback
@@ -337,41 +339,41 @@ def test_the_code_may_break_the_displays(
     import matplotlib._pylab_helpers as helpers
 
     monkeypatch.setattr(helpers, "Gcf", None)
-    result = interpreter.run("1")
+    result = run(interpreter, "1")
     assert result.error_name == "AttributeError"
 
 
 def test_an_interrupt_stops_running_code(interpreter: Interpreter) -> None:
-    result = interpreter.run("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nlater = 1")
+    result = run(interpreter, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nlater = 1")
     assert result.error_name == "KeyboardInterrupt"
-    assert interpreter.run("later").error_name == "NameError"
+    assert run(interpreter, "later").error_name == "NameError"
 
 
 def test_an_interrupt_between_runs_does_nothing(interpreter: Interpreter) -> None:
-    interpreter.run("kept = 1")
+    run(interpreter, "kept = 1")
     os.kill(os.getpid(), signal.SIGINT)
-    assert texts(interpreter.run("kept")) == ["1"]
+    assert run(interpreter, "kept").texts == ["1"]
 
 
 def test_code_that_took_the_interrupt_loses_it_with_the_next_run(
     interpreter: Interpreter,
 ) -> None:
-    interpreter.run("import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)")
-    result = interpreter.run("os.kill(os.getpid(), signal.SIGINT)")
+    run(interpreter, "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)")
+    result = run(interpreter, "os.kill(os.getpid(), signal.SIGINT)")
     assert result.error_name == "KeyboardInterrupt"
 
 
 def test_a_fork_that_the_code_made_never_answers(interpreter: Interpreter) -> None:
-    result = interpreter.run(
-        "import os\nchild = os.fork()\nos.waitpid(child, 0)[1] if child else None"
+    result = run(
+        interpreter, "import os\nchild = os.fork()\nos.waitpid(child, 0)[1] if child else None"
     )
-    assert texts(result) == ["0"]
+    assert result.texts == ["0"]
 
 
 def test_warming_up_leaves_nothing(interpreter: Interpreter) -> None:
     handler = signal.getsignal(signal.SIGINT)
-    interpreter.run("left = 1")
+    run(interpreter, "left = 1")
     interpreter.warm_up()
     assert signal.getsignal(signal.SIGINT) == handler
-    assert interpreter.run("left").error_name == "NameError"
-    assert interpreter.run("_").outputs.entries == []
+    assert run(interpreter, "left").error_name == "NameError"
+    assert run(interpreter, "_").report.outputs == ()

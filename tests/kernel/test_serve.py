@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import base64
 import signal
 import socket
+import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from aca_mcp.kernel.frames import MAX_HEADER_BYTES, Frame, FrameDecoder, encode
-from aca_mcp.kernel.outputs import MAX_TEXT_CHARACTERS
-from aca_mcp.kernel.serve import installed_packages, rehearse, serve
+from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
+from aca_mcp.kernel.serve import Connection, installed_packages, rehearse, serve
+from tests.kernel.results import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from aca_mcp.kernel.interpreter import Interpreter
+    from aca_mcp.kernel.streams import Streams
+
+
+class NoStreams:
+    """Streams of a process whose stdout and stderr are the tests' own: places without marks."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def begin(self, old_threads: frozenset[int]) -> None:
+        self.number = 0
+
+    def place(self) -> int:
+        self.number += 1
+        return self.number
+
+    clear = place
+
+    def clear_before_next(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
 
 @pytest.fixture(autouse=True)
@@ -39,25 +62,29 @@ def answers(interpreter: Interpreter, *requests: Mapping[str, object]) -> list[F
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**22)
         ours.sendall(b"".join(encode(Frame(request)) for request in requests))
         ours.shutdown(socket.SHUT_WR)
-        serve(theirs, interpreter)
+        serve(theirs, interpreter, cast("Streams", NoStreams()))
         theirs.close()
-        decoder = FrameDecoder()
+        decoder = FrameDecoder(MAX_REPLY_HEADER_BYTES)
         found: list[Frame] = []
         while data := ours.recv(2**20):
             found += decoder.feed(data)
     return found
 
 
-def test_each_request_is_answered_in_turn(interpreter: Interpreter) -> None:
-    first, second = answers(
+def test_each_request_is_answered_in_turn_with_events(interpreter: Interpreter) -> None:
+    first, shown, second = answers(
         interpreter,
         {"op": "execute", "id": 1, "code": "x = 6"},
         {"op": "execute", "id": 2, "code": "x * 7"},
     )
-    assert (first.header["id"], first.header["outputs"]) == (1, [])
-    assert (second.header["id"], second.header["error"]) == (2, None)
+    assert (first.header["id"], first.header["event"]) == (1, "done")
+    assert (second.header["id"], second.header["event"], second.header["error"]) == (
+        2,
+        "done",
+        None,
+    )
     data = {"text/plain": "42", "application/json": "42"}
-    assert second.header["outputs"] == [{"kind": "result", "data": data}]
+    assert shown.header == {"id": 2, "event": "result", "place": None, "data": data}
 
 
 def test_an_error_is_answered_with_its_parts(interpreter: Interpreter) -> None:
@@ -65,33 +92,60 @@ def test_an_error_is_answered_with_its_parts(interpreter: Interpreter) -> None:
     error = answer.header["error"]
     assert isinstance(error, dict)
     assert error["name"] == "ZeroDivisionError"  # pyright: ignore[reportUnknownArgumentType] -- JSON
-    assert set(error) == {"name", "message", "traceback"}  # pyright: ignore[reportUnknownArgumentType] -- JSON
 
 
-def test_images_travel_as_attachments(interpreter: Interpreter) -> None:
-    png = base64.b64encode(b"\x89PNG").decode()
-    code = f"display({{'image/png': {png!r}}}, raw=True)"
-    (answer,) = answers(interpreter, {"op": "execute", "id": 1, "code": code})
-    assert answer.blobs == (b"\x89PNG",)
+def test_images_and_long_texts_travel_as_attachments(interpreter: Interpreter) -> None:
+    code = "import PIL.Image; display(PIL.Image.new('RGB', (2, 2))); 'x' * 10_000"
+    image, text, _ = answers(interpreter, {"op": "execute", "id": 1, "code": code})
+    assert image.blobs[0].startswith(b"\x89PNG")
+    assert text.blobs[0] == f"'{'x' * 10_000}'".encode()
 
 
-def test_an_answer_too_large_comes_without_what_makes_it_so(interpreter: Interpreter) -> None:
-    displays = MAX_HEADER_BYTES // MAX_TEXT_CHARACTERS + 1
-    show = f"display({{'text/plain': 'x' * {MAX_TEXT_CHARACTERS}}}, raw=True)"
-    code = f"for _ in range({displays}): {show}"
-    (answer,) = answers(interpreter, {"op": "execute", "id": 1, "code": f"{code}\n1/0"})
-    note = "[the outputs were too large together; save them to files instead]"
-    data = {"text/plain": note}
-    assert answer.header["outputs"] == [{"kind": "display", "data": data}]
-    assert answer.header["error"] is not None
+def test_an_event_too_large_for_a_frame_says_so(interpreter: Interpreter) -> None:
+    types = ", ".join(f"'text/x{n}': 'x' * 250_000" for n in range(70))
+    code = f"display({{{types}}}, raw=True)"
+    shown, answer = answers(interpreter, {"op": "execute", "id": 1, "code": code})
+    assert shown.header["remarks"] == ["too large to be shown; save it to a file instead"]
+    assert answer.header["event"] == "done"
+
+
+def test_what_a_raising_handler_left_unsent_is_sent_first() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(theirs)
+        data = bytes(4 * 2**20)
+
+        def stop(number: int, frame: object) -> None:
+            raise TimeoutError
+
+        before = signal.signal(signal.SIGALRM, stop)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(TimeoutError):
+                connection.send(data)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        received: list[bytes] = []
+
+        def read() -> None:
+            while part := ours.recv(2**20):
+                received.append(part)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        connection.send(b"next")
+        theirs.shutdown(socket.SHUT_WR)
+        reader.join(10)
+        assert b"".join(received) == data + b"next"
 
 
 def test_a_rehearsal_leaves_nothing(
     interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rehearse(interpreter)
-    assert interpreter.run("_").outputs.entries == []
-    assert interpreter.run("sys").error_name == "NameError"
+    assert run(interpreter, "_").report.outputs == ()
+    assert run(interpreter, "sys").error_name == "NameError"
     assert capfd.readouterr() == ("", "")
 
 

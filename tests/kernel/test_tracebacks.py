@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aca_mcp
-from aca_mcp.kernel.tracebacks import cell_name, format_exception, is_cell
+from aca_mcp.kernel.tracebacks import cell_name, describe, is_cell
+from tests.kernel.results import run
 
 if TYPE_CHECKING:
     from aca_mcp.kernel.interpreter import Interpreter
+
+
+def format_exception(error: BaseException) -> str:
+    return describe(error)["traceback"]
 
 
 def error_of(code: str, **names: object) -> BaseException:
@@ -133,7 +138,7 @@ def test_a_long_message_is_cut_in_the_middle() -> None:
 
 
 def test_a_syntax_error_has_its_position_and_no_frames(interpreter: Interpreter) -> None:
-    result = interpreter.run("x = 1\ny = = 2")
+    result = run(interpreter, "x = 1\ny = = 2")
     cell, rest = result.traceback.split("\n", 1)
     assert cell.startswith('  File "<cell ')
     assert cell.endswith('>", line 2')
@@ -149,7 +154,7 @@ def test_notes_are_kept() -> None:
 def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpreter) -> None:
     package = str(Path(aca_mcp.__file__).parent)
     for code in ("1/0", "input()", "await 1", "1 +", "%nosuchmagic", "!!", "def f(): f()\nf()"):
-        text = interpreter.run(code).traceback
+        text = run(interpreter, code).traceback
         assert package not in text
         assert "IPython/" not in text
         assert "\x1b[" not in text

@@ -49,6 +49,7 @@ def ends() -> Iterator[Ends]:
             control=ours,
             stdout=pipes[0][0],
             stderr=pipes[1][0],
+            token=b"\0" + bytes(12),
             number=7,
             max_output_bytes=1000,
             on_output=None,

@@ -172,14 +172,14 @@ async def test_figures_and_tables_are_shown_whatever_was_imported_by_then() -> N
                 ready = result_of(await run(pool, "later", code))
 
 
-async def test_a_session_without_its_streams_goes_on(
+async def test_streams_that_code_closed_are_there_again(
     pool: LocalSessionPool, identifier: str
 ) -> None:
-    code = "import os; print('before', flush=True); os.close(1); os.close(2)"
+    code = "import os; print('before', flush=True); os.close(0); os.close(1); os.close(2)"
     assert (await run(pool, identifier, code)).stdout.text == "before\n"
-    execution = await run(pool, identifier, "print('nowhere'); 1")
+    execution = await run(pool, identifier, "print('again'); 1")
     assert execution.session_lost is None
-    assert execution.stdout.text == ""
+    assert execution.stdout.text == "again\n"
 
 
 async def test_large_results_come_in_pieces(pool: LocalSessionPool, identifier: str) -> None:

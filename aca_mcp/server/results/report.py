@@ -5,15 +5,15 @@ The server writes its own remarks in square brackets. Everything else is what th
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aca_mcp.pool import Execution, ExecutionStatus
-from aca_mcp.server.results.text import clean, show_name
+from aca_mcp.missing_modules import about_missing_module
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamPart
+from aca_mcp.server.results.text import clean, fold, show_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -21,8 +21,7 @@ _SIGNATURES = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
-_PLACEHOLDER = re.compile(r"<IPython\.core\.display\.\w+ object>")
-"""What IPython calls a value that only its other representations show."""
+_LATE = "[from earlier code that still ran]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +57,15 @@ class Report:
 
 def report(execution: Execution, remark: str = "") -> Report:
     """Arrange what an execution gave, below a remark that the reader must see first."""
-    pieces: list[str] = []
-    figures: list[Figure] = []
-    printed = clean(execution.stdout.text)
-    if printed.strip():
-        pieces.append(printed.strip("\n"))
-    if complaints := clean(execution.stderr.text).strip("\n"):
-        pieces.append(f"[stderr]\n{complaints}")
-    for output in execution.outputs:
-        if (image := _image(output.data)) is not None:
-            figures.append(Figure(len(figures) + 1, *image))
-            pieces.append(f"[figure {len(figures)}]")
-        elif shown := clean(_shown(output.data)).strip("\n"):
-            is_value = output.kind == "result" and bool(pieces)
-            pieces.append(f"[value]\n{shown}" if is_value else shown)
+    body = _Body()
+    for item in _joined(execution.timeline):
+        if isinstance(item, StreamPart):
+            body.add_stream(item)
+        else:
+            body.add_output(item)
     if execution.error is not None:
-        pieces.append(clean(execution.error.traceback).strip("\n"))
+        body.add_error(execution.error)
+    pieces, figures = body.pieces, body.figures
     closing = _closing(execution)
     if not pieces and not closing:
         pieces.append("[done, no output]")
@@ -112,7 +104,8 @@ def _opening(execution: Execution) -> str:
 
 
 def _closing(execution: Execution) -> str:
-    written = ", ".join(map(show_name, execution.files))
+    files = (path for path in execution.files if path not in execution.kept_files)
+    written = ", ".join(map(show_name, files))
     return join(f"[files written: {written}]" if written else "", _ending(execution))
 
 
@@ -141,18 +134,75 @@ def _image(data: Mapping[str, str | bytes]) -> tuple[str, bytes] | None:
     return None
 
 
-def _shown(data: Mapping[str, str | bytes]) -> str:
-    texts = {kind: content for kind, content in data.items() if isinstance(content, str)}
-    plain = texts.get("text/plain", "")
-    if "text/markdown" in texts:
-        return texts["text/markdown"]
-    if plain and _PLACEHOLDER.fullmatch(plain) is None:
-        return plain
-    for kind in ("text/latex", "application/json"):
-        if kind in texts:
+def _shown(output: Output) -> str:
+    if output.text:
+        return output.text
+    texts = {kind: text for kind, text in output.data.items() if isinstance(text, str)}
+    for kind in ("text/markdown", "text/latex", "text/plain", "application/json"):
+        if texts.get(kind):
             return texts[kind]
-    if plain:
-        return plain
+    if output.remarks:
+        return ""
     if "text/html" in texts:
         return texts["text/html"]
-    return f"[a value that only {', '.join(sorted(data))} can show]" if data else ""
+    if output.data:
+        return f"[a value that only {', '.join(sorted(output.data))} can show]"
+    return ""
+
+
+class _Body:
+    """Collects what is shown, and says of which stream it is where that changes."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.figures: list[Figure] = []
+        self._source = "[stdout]"
+
+    def add_stream(self, part: StreamPart) -> None:
+        text = fold(clean(part.text).strip("\n"))
+        if not text.strip():
+            return
+        self._say_source("[late]" if part.late else f"[{part.stream}]")
+        self.pieces.append(text)
+
+    def add_output(self, output: Output) -> None:
+        if output.late:
+            self._say_source("[late]")
+        if (image := _image(output.data)) is not None:
+            self.figures.append(Figure(len(self.figures) + 1, *image))
+            self.pieces.append(f"[figure {len(self.figures)}]")
+        elif shown := clean(_shown(output)).strip("\n"):
+            if output.kind == "result":
+                self.pieces += ["[value]"] if self.pieces else []
+                self._source = "[value]"
+            else:
+                self._say_source("[late]" if output.late else "[stdout]")
+            self.pieces.append(shown)
+        self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
+
+    def add_error(self, error: ExecutionError) -> None:
+        self.pieces += [f"[{clean(error.hint)}]"] if error.hint else []
+        self.pieces.append(clean(error.traceback).strip("\n"))
+        if error.missing_module:
+            self.pieces.append(f"[{about_missing_module(clean(error.missing_module))}]")
+
+    def _say_source(self, source: str) -> None:
+        if source != self._source:
+            self.pieces.append(_LATE if source == "[late]" else source)
+            self._source = source
+
+
+def _joined(timeline: Iterable[StreamPart | Output]) -> Iterator[StreamPart | Output]:
+    """The timeline without what a progress bar was before it was drawn again."""
+    items = list(timeline)
+    last: dict[str, int] = {}
+    for at, item in enumerate(items):
+        if not isinstance(item, StreamPart):
+            continue
+        if (before := last.get(item.stream)) is not None and item.text.startswith("\r"):
+            earlier = items[before]
+            if isinstance(earlier, StreamPart) and not earlier.text.endswith("\n"):
+                kept = earlier.text[: earlier.text.rfind("\n") + 1]
+                items[before] = replace(earlier, text=kept)
+        last[item.stream] = at
+    yield from items

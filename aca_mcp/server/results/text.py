@@ -7,6 +7,9 @@ more characters than a model can read.
 from __future__ import annotations
 
 import re
+from itertools import groupby
+
+from aca_mcp.server.results.terminal import screen_text
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
@@ -15,8 +18,12 @@ _ESCAPES = re.compile(
 )
 # Controls but for tab and newline, and what changes the direction of text; unpaired surrogates
 # cannot be encoded.
+_MOVES = re.compile(r"[\r\b]|\x1b\[[0-?]*[ -/]*[A-HJKf]")
+"""What moves the cursor, or erases."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MAX_EQUAL = 5
+"""Lines one after the other that are shown as they are."""
 _TAIL_SHARE = 0.4
 """How much of the room the end of a text gets; the beginning has the rest."""
 
@@ -24,15 +31,28 @@ _TAIL_SHARE = 0.4
 def clean(text: str) -> str:
     """The text as a terminal would leave it on the screen, without colours and controls.
 
-    Of a line that was overwritten with carriage returns, as progress bars do, the last state
-    remains. Characters that change the direction of text are shown as escapes.
+    Of what was written over, as progress bars do, the last state remains. Characters that change
+    the direction of text are shown as escapes. Takes its time for a long text (``is_long``).
     """
     if _UNSAFE.search(text) is None:
         return text
-    text = _ESCAPES.sub("", text)
-    if "\r" in text:
-        text = "\n".join(map(_last_state, text.replace("\r\n", "\n").split("\n")))
+    text = text.replace("\r\n", "\n")
+    text = screen_text(text) if _MOVES.search(text) else _ESCAPES.sub("", text)
     return _UNSAFE.sub(_escaped, _CONTROLS.sub("", text))
+
+
+def fold(text: str) -> str:
+    """The text with one line in the place of many equal ones, and how many there were."""
+    lines = text.split("\n")
+    if len(lines) <= _MAX_EQUAL:
+        return text
+    folded: list[str] = []
+    for line, equal in groupby(lines):
+        count = sum(1 for _ in equal)
+        folded += [line] * min(count, 1 if count > _MAX_EQUAL and line.strip() else count)
+        if count > _MAX_EQUAL and line.strip():
+            folded.append(f"[the line above {count:,} times in all]")
+    return "\n".join(folded)
 
 
 def show_name(name: str) -> str:
@@ -68,10 +88,6 @@ def cut(text: str, max_bytes: int, remark: str = "") -> str:
         tail = tail[begin + 1 :]
     missing = len(encoded) - len(head.encode()) - len(tail.encode())
     return f"{head}\n[... {missing:,} bytes left out{remark} ...]\n{tail}"
-
-
-def _last_state(line: str) -> str:
-    return next((part for part in reversed(line.split("\r")) if part), "")
 
 
 def _escaped(match: re.Match[str]) -> str:

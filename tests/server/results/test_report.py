@@ -91,7 +91,7 @@ def test_images_are_known_by_their_signature(data: bytes, mime_type: str | None)
         ({"text/plain": "   a\n0  1", "text/html": "<table>"}, "   a\n0  1"),
         ({"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "*a*"}, "*a*"),
         ({"text/plain": "<IPython.core.display.Math object>", "text/latex": "$x$"}, "$x$"),
-        ({"text/plain": "x**2", "text/latex": "$x^2$"}, "x**2"),
+        ({"text/plain": "x**2", "text/latex": "$x^2$"}, "$x^2$"),
         ({"text/plain": "<IPython.core.display.HTML object>", "text/html": "<b>"}, None),
         ({"text/html": "<b>only</b>"}, "<b>only</b>"),
         ({"application/json": "true"}, "true"),

@@ -19,7 +19,7 @@ from aca_mcp.server.results.text import clean, cut, show_name
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
         ("\x1b]never ended\nnext line", "\nnext line"),
         ("\x9b31mred", "31mred"),
-        ("a\x00b\x07c\x08d\x7f", "abcd"),
+        ("a\x00b\x07c\x1fd\x7f", "abcd"),
         ("10%\r50%\r100%\n", "100%\n"),
         ("kept\r\nkept too\r\n", "kept\nkept too\n"),
         ("done\r", "done"),

@@ -1,0 +1,191 @@
+"""What one run of code came to, in plain values: its streams, what it showed, and in which order.
+
+The port's vocabulary for results; ``pool`` passes it on.
+"""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+StreamName = Literal["stdout", "stderr"]
+
+
+class ExecutionStatus(enum.StrEnum):
+    """How an execution ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    """The code raised, could not be compiled, or its session died."""
+    CANCELED = "Canceled"
+    """Interrupted on request."""
+    TIMED_OUT = "TimedOut"
+    """Interrupted because its time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamText:
+    """What one stream (stdout or stderr) of an execution carried, decoded as UTF-8.
+
+    A pool keeps the beginning and the end up to a bound of bytes, and counts all of it.
+    """
+
+    head: str = ""
+    """All of it, or the beginning when ``omitted_bytes`` is not 0."""
+    tail: str = ""
+    """The end, when ``omitted_bytes`` is not 0."""
+    total_bytes: int = 0
+    """How many bytes the code wrote; if ``cut``, how many of them there are."""
+    omitted_bytes: int = 0
+    """How many of them, between head and tail, were not kept."""
+    cut: bool = False
+    """The pool dropped what came after ``head``, and does not tell how much that was."""
+
+    @property
+    def text(self) -> str:
+        """What there is of it, with a line where something is missing."""
+        return f"{self.head}{self._note}{self.tail}"
+
+    def part(self, start: int, end: int) -> str:
+        """From one character of head and tail together to before another, with that line."""
+        middle = len(self.head)
+        note = self._note if start <= middle < end else ""
+        tail = self.tail[max(start - middle, 0) : max(end - middle, 0)]
+        return f"{self.head[start:end]}{note}{tail}"
+
+    @property
+    def _note(self) -> str:
+        if self.cut:
+            return "\n[... the session pool did not keep the rest ...]"
+        return f"\n[... {self.omitted_bytes:,} bytes not kept ...]\n" if self.omitted_bytes else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One displayed value, as Jupyter's MIME bundle: several representations of the same thing."""
+
+    kind: Literal["display", "result"]
+    """``result`` is the value of the last expression; ``display`` is everything else shown."""
+    data: Mapping[str, str | bytes]
+    """MIME type to representation: text as ``str``, images and other binary types as ``bytes``.
+
+    ``application/json`` is there when the value is a JSON scalar (number, string, boolean).
+    """
+    text: str = ""
+    """What a reader of text is shown, where that is none of the representations."""
+    remarks: tuple[str, ...] = ()
+    """What else there is to know, a line each: where the original is kept, that it is smaller."""
+    late: bool = False
+    """Displayed by a thread that earlier code has left, not by this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionError:
+    """The exception that ended the code."""
+
+    name: str
+    """The exception's class name, such as ``ZeroDivisionError``."""
+    message: str
+    traceback: str
+    """Ready to print, without terminal colours, trimmed to what the user's code did."""
+    hint: str = ""
+    """What sessions do not have, and what to do instead: a sentence or two, or empty."""
+    missing_module: str = ""
+    """The top-level name of the module that could not be found, if that is the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A step of an execution's timeline: so much of a stream, or the next output."""
+
+    what: Literal["stdout", "stderr", "output"]
+    characters: int = 0
+    """Of the stream's kept text."""
+    late: bool = False
+    """Written by what earlier code has left running, not by this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPart:
+    """Text of one stream, between two other things."""
+
+    stream: StreamName
+    text: str
+    late: bool = False
+    """As that of ``Span``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of code in a session, finished."""
+
+    execution_id: str
+    status: ExecutionStatus
+    stdout: StreamText
+    stderr: StreamText
+    outputs: tuple[Output, ...]
+    """Displayed values, figures and the result, in the order in which they appeared."""
+    error: ExecutionError | None
+    duration_seconds: float
+    started_session: bool
+    """The session was new: the code began with no variables and no files."""
+    lost_before: str | None = None
+    """Why the session that this identifier had before is gone, where the pool knows: a clause."""
+    session_lost: str | None = None
+    """Why this execution ended its session, or None if the session is still there: a clause.
+
+    Variables and files are gone then; the next execution gets a new session.
+    """
+    files: tuple[str, ...] = ()
+    """Paths of files in the work directory that the code made or changed, where the pool tells.
+
+    Sorted, not all where there are many, and no more than what the session says.
+    """
+    kept_files: tuple[str, ...] = ()
+    """Paths of files that keep originals of outputs, and are named with those."""
+    order: tuple[Span, ...] = ()
+    """In which order streams and outputs were made, as far as the pool knows; see ``timeline``."""
+
+    @property
+    def timeline(self) -> Iterator[StreamPart | Output]:
+        """Everything that the code showed, in the order of making.
+
+        What ``order`` does not place comes last: stdout, stderr, then outputs.
+        """
+        streams: dict[StreamName, StreamText] = {"stdout": self.stdout, "stderr": self.stderr}
+        reached: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        outputs = iter(self.outputs)
+        rest = (Span("stdout", len(self.stdout.text)), Span("stderr", len(self.stderr.text)))
+        for span in (*self.order, *rest):
+            if span.what == "output":
+                if (output := next(outputs, None)) is not None:
+                    yield output
+                continue
+            start = reached[span.what]
+            reached[span.what] = end = start + span.characters
+            if text := streams[span.what].part(start, end):
+                yield StreamPart(span.what, text, span.late)
+        yield from outputs
+
+
+def not_begun(timeout_seconds: float) -> Execution:
+    """The result of code whose time was up before earlier code of its session had ended."""
+    message = (
+        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
+        "was not started"
+    )
+    return Execution(
+        execution_id=secrets.token_hex(16),
+        status=ExecutionStatus.TIMED_OUT,
+        stdout=StreamText(),
+        stderr=StreamText(),
+        outputs=(),
+        error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
+        duration_seconds=timeout_seconds,
+        started_session=False,
+    )

@@ -1,0 +1,222 @@
+"""What is told of one displayed value: its MIME bundle within bounds, and the best text of it.
+
+A value has several representations. Readers outside the session get those that they can use, as
+text and as pictures that can surely be shown. What a person would want whole is kept as a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .html_text import html_to_text
+from .images import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .originals import Originals
+
+MAX_TEXT_CHARACTERS = 2**20
+"""Of one representation of one value; more is cut in the middle."""
+MAX_MARKUP_CHARACTERS = 256 * 1024
+"""Of HTML and SVG that is passed on; longer ones are files, or nothing."""
+MAX_ATTACHED_BYTES = 32 * 2**20
+"""Of all pictures of one execution together; those past it are left out, and said so."""
+
+_TEXTS = ("text/plain", "text/markdown", "text/latex", "application/json")
+_BARE = re.compile(
+    r"(?:<[^<>\n]*\bobject(?: at 0x[0-9a-fA-F]+)?>|<[^<>\n]* at 0x[0-9a-fA-F]+>"
+    r"|alt\.\w*Chart\(\.\.\.\))(?:\n\nIf you see this message.*)?",
+    re.DOTALL,
+)
+"""A text that says no more than which object it is."""
+_MEDIA = re.compile(r"""src=["']data:((?:audio|video)/[\w.+-]+);base64,([\w+/=\s]+)["']""")
+"""A sound or a film in a page."""
+_SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
+"""In a page that does something."""
+_WORDS = {
+    "text/html": "HTML",
+    "image/svg+xml": "SVG drawing",
+    "application/pdf": "PDF",
+}
+
+
+@dataclass
+class Shown:
+    """A displayed value, ready for a frame."""
+
+    data: dict[str, str | bytes] = field(default_factory=dict)
+    """MIME type to representation."""
+    text: str = ""
+    """What a reader of text is shown, where that is not one of the representations."""
+    remarks: list[str] = field(default_factory=list)
+    """What else there is to know, a line each."""
+    files: list[str] = field(default_factory=list)
+    """Paths of what was kept."""
+
+
+class Bundles:
+    """The displayed values of one execution."""
+
+    def __init__(self, originals: Originals, max_side: int) -> None:
+        """Begin with none.
+
+        Args:
+            originals: keeps what cannot be shown as it is.
+            max_side: pixels of a picture's longer side.
+        """
+        self._originals = originals
+        self._max_side = max_side
+        self._attached = 0
+
+    def describe(
+        self, bundle: Mapping[str, object], value: object = None, display_id: str = ""
+    ) -> Shown:
+        """Read a MIME bundle as IPython's formatters make it.
+
+        Args:
+            bundle: MIME type to representation; binary ones are base64 text or bytes.
+            value: the value itself; a JSON scalar is added as ``application/json``.
+            display_id: of a display that may be updated.
+        """
+        shown = Shown()
+        for mime, content in bundle.items():
+            if _is_binary(mime):
+                self._attach(shown, mime, content, display_id)
+            else:
+                self._add_text(shown, mime, content)
+        self._choose_text(shown, bundle, display_id)
+        if type(value) in (bool, int, float, str):
+            shown.data["application/json"] = _scalar(value)
+            if len(shown.data["application/json"]) > MAX_TEXT_CHARACTERS:
+                del shown.data["application/json"]
+        return shown
+
+    def _add_text(self, shown: Shown, mime: str, content: object) -> None:
+        text = content if isinstance(content, str) else _dumps(content)
+        if mime in _TEXTS:
+            shown.data[mime] = cut(text)
+        elif len(text) <= MAX_MARKUP_CHARACTERS:
+            shown.data[mime] = text
+
+    def _attach(self, shown: Shown, mime: str, content: object, display_id: str) -> None:
+        raw = _bytes_of(content)
+        if raw is None:
+            return
+        if not mime.startswith("image/"):
+            self._keep(shown, raw, mime, display_id)
+            return
+        if any(isinstance(data, bytes) for data in shown.data.values()):
+            return  # it is the same in another format
+        picture = fit(raw, mime, self._max_side)
+        if picture.remark:
+            shown.remarks.append(picture.remark)
+        if picture.data is None or not picture.is_original:
+            self._keep(shown, raw, mime, display_id)
+        if (data := picture.data) is None:
+            return
+        if self._attached + len(data) > MAX_ATTACHED_BYTES:
+            shown.remarks.append(
+                f"{mime} of {len(data):,} bytes left out: too large together with the others; "
+                "save it to a file instead"
+            )
+            return
+        self._attached += len(data)
+        shown.data[picture.mime] = bytes(data)
+
+    def _choose_text(self, shown: Shown, bundle: Mapping[str, object], display_id: str) -> None:
+        """Find a better text than ``text/plain`` where that says little, and keep the original."""
+        if "text/markdown" in shown.data or "text/latex" in shown.data:
+            return
+        plain = shown.data.get("text/plain", "")
+        says_little = not plain or is_bare(str(plain))
+        has_picture = any(isinstance(data, bytes) for data in shown.data.values())
+        html = bundle.get("text/html")
+        if isinstance(html, str) and ("\n" not in str(plain).strip() or says_little):
+            # Several lines of text are what a library made for readers of text.
+            text = "" if has_picture else html_to_text(html)
+            if text in str(plain):
+                text = ""  # it says no more
+            if text:
+                shown.text = cut(text if says_little else f"{plain}\n{text}")
+            if says_little or text or _SCRIPT.search(html):
+                self._keep_page(shown, html, display_id)
+        drawing = bundle.get("image/svg+xml")
+        if isinstance(drawing, str) and not has_picture and says_little:
+            self._keep(shown, drawing, "image/svg+xml", display_id)
+        if says_little and not shown.text and not has_picture:
+            self._say_what_there_is(shown, bundle)
+
+    def _say_what_there_is(self, shown: Shown, bundle: Mapping[str, object]) -> None:
+        for mime in ("application/geo+json", "application/json"):
+            if mime in bundle:
+                shown.text = cut(_dumps(bundle[mime]))
+                return
+        if shown.files or shown.remarks:
+            shown.data.pop("text/plain", None)
+
+    def _keep_page(self, shown: Shown, html: str, display_id: str) -> None:
+        """Keep a page, or of one that only plays something what it plays."""
+        media = _MEDIA.search(html)
+        data = _bytes_of(media[2]) if media else None
+        if media and data is not None:
+            self._keep(shown, data, media[1], display_id)
+        else:
+            self._keep(shown, html, "text/html", display_id)
+
+    def _keep(self, shown: Shown, content: bytes | str, mime: str, display_id: str) -> None:
+        what = _WORDS.get(mime, mime)
+        path = self._originals.keep(content, mime, display_id)
+        if path is None:
+            shown.remarks.append(f"{what} that was not kept: too large, or no room")
+            return
+        shown.files.append(path)
+        shown.remarks.append(f"{what}: {path}")
+
+
+def is_bare(text: str) -> bool:
+    """Whether a text says no more than which object it is."""
+    return _BARE.fullmatch(text.strip()) is not None
+
+
+def cut(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
+    """Text without its middle if it is too long."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
+
+
+def _is_binary(mime: str) -> bool:
+    kind = mime.partition("/")[0]
+    return mime == "application/pdf" or (
+        kind in ("image", "audio", "video") and mime != "image/svg+xml"
+    )
+
+
+def _bytes_of(content: object) -> bytes | None:
+    if isinstance(content, bytes):
+        return content
+    try:
+        return base64.b64decode(str(content).encode("ascii"), validate=False)
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+
+
+def _scalar(value: object) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return "null"  # what has no JSON form, such as nan
+
+
+def _dumps(content: object) -> str:
+    try:
+        return json.dumps(content, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return str(type(content))

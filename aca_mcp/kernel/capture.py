@@ -1,0 +1,347 @@
+"""Takes all that an IPython shell would show, and tells it as events.
+
+The same in every session: in those of the local pool, whose shell is ours, and in those of an Azure
+pool, where it works on the shell of the Jupyter kernel that is there.
+"""
+
+# IPython is typed in part: what it does not say is checked by this module's tests.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from _thread import RLock, get_ident
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from .bundles import Bundles, Shown
+from .figures import Figures, enable_matplotlib, show_open_figures
+from .images import MAX_SIDE
+from .originals import Originals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from IPython.core.formatters import DisplayFormatter
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .timeline import Sink
+
+MAX_DISPLAYS = 1000
+"""Of one execution. Those past it are counted, and the last of them shown."""
+LAST_DISPLAYS = 50
+_MAX_INLINE_CHARACTERS = 4096
+"""Of a text in an event; longer ones are attachments."""
+_UPDATE_SECONDS = 0.1
+"""Between two looks at a display that is updated; its last state is always told."""
+_EMPTY_FIGURE = re.compile(r"<Figure size [\w.+-]+x[\w.+-]+ with \d+ Axes>")
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class _Execution:
+    """What there is of one execution while it runs."""
+
+    def __init__(self, sink: Sink, work_directory: str, name: str, max_side: int) -> None:
+        self.sink = sink
+        self.originals = Originals(work_directory, name)
+        self.bundles = Bundles(self.originals, max_side)
+        self.figures = Figures()
+        self.errors: list[BaseException] = []
+        """That IPython would print: not all of them end the code."""
+        self.files: list[str] = []
+        self.displayed = 0
+        self.last: deque[tuple[str, Mapping[str, object], str]] = deque(maxlen=LAST_DISPLAYS)
+        """Displays past the bound."""
+        self.updates: dict[str, Mapping[str, object]] = {}
+        """Of which nothing has been told yet: display's id to its bundle."""
+        self.updated_at = 0.0
+        self.widgets: dict[str, str] = {}
+        """Model's id to that of its display."""
+        self.held: tuple[dict[str, object], list[bytes]] | None = None
+        """The value, which is told with the end: nothing comes after it."""
+
+
+class Capture:
+    """Collects what a shell shows while code runs in it. Belongs to the shell's process."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        """Take hold of a shell; nothing is taken from it before ``begin``."""
+        self.shell = shell
+        self._lock = RLock()
+        self._process = os.getpid()
+        self._now: _Execution | None = None
+        self._late: list[tuple[Mapping[str, object], str]] = []
+        self.old_threads: frozenset[int] = frozenset()
+        """Identifiers of threads that earlier code has left."""
+        self._format = cast("DisplayFormatter", shell.display_formatter).format
+
+    def begin(
+        self, sink: Sink, *, work_directory: str, name: str, max_side: int = MAX_SIDE
+    ) -> None:
+        """Tell a sink what is shown from now on.
+
+        Args:
+            sink: takes the events.
+            work_directory: where originals are kept.
+            name: what their names begin with.
+            max_side: pixels of a picture's longer side.
+        """
+        self._process = os.getpid()
+        self._now = _Execution(sink, work_directory, name, max_side)
+        late, self._late = self._late, []
+        for bundle, display_id in late:
+            self._add("display", bundle, display_id=display_id, late=True)
+
+    def end(self) -> tuple[list[BaseException], list[str]]:
+        """Tell the rest, and take nothing any more; what IPython found wrong, and files kept."""
+        now = self._now
+        if now is None:
+            return [], []
+        with self._lock, self._noting_errors(now):
+            self._look_at_widgets(now)
+            self._tell_updates(now)
+            self._tell_last(now)
+            if now.held is not None:
+                now.sink.emit(*now.held)
+            now.figures.end()
+        self._now = None
+        return now.errors, now.files
+
+    @contextmanager
+    def hooked(self) -> Generator[None]:
+        """Have this take what the shell shows, instead of what takes it otherwise."""
+        shell = self.shell
+        with ExitStack() as stack:
+            for owner, name, method in (
+                (shell.display_pub, "publish", self.publish),
+                (shell.display_pub, "clear_output", self.clear_output),
+                (shell.displayhook, "write_format_data", self.write_format_data),
+                (shell.display_formatter, "format", self.format),
+                (shell, "showtraceback", self.note_error),
+                (shell, "showsyntaxerror", self.note_error),
+                (shell, "showindentationerror", self.note_error),
+                (shell, "enable_gui", _no_gui),
+                (shell, "enable_matplotlib", self.enable_matplotlib),
+            ):
+                stack.enter_context(_replaced(owner, name, method))
+            yield
+
+    def show_open_figures(self) -> None:
+        """Display the figures that code left open, and close them."""
+        now = self._now
+        if now is not None:
+            with self._noting_errors(now):
+                show_open_figures()
+
+    def publish(
+        self,
+        data: Mapping[str, object],
+        metadata: object = None,
+        source: object = None,
+        *,
+        transient: Mapping[str, object] | None = None,
+        update: bool = False,
+        **kwargs: object,
+    ) -> None:
+        """Take what ``display()``, figures and updates publish."""
+        display_id = str((transient or {}).get("display_id") or "")[:200]
+        with self._lock:
+            now = self._now
+            if now is None or os.getpid() != self._process:
+                self._keep_for_later(data, display_id)
+            elif update:
+                now.updates[display_id] = data
+                if time.monotonic() - now.updated_at >= _UPDATE_SECONDS:
+                    self._tell_updates(now)
+            else:
+                self._add("display", data, display_id=display_id, late=self._is_late())
+
+    def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
+        """Take the value of a last expression."""
+        value = getattr(self.shell.displayhook.exec_result, "result", None)
+        with self._lock:
+            if self._now is not None and os.getpid() == self._process:
+                self._add("result", format_dict, value=value)
+
+    def clear_output(self, wait: bool = False) -> None:
+        """Forget what was shown so far, now or when something else is shown."""
+        with self._lock:
+            now = self._now
+            if now is None or os.getpid() != self._process:
+                return
+            now.updates.clear()
+            now.widgets.clear()
+            now.last.clear()
+            now.displayed = 0
+            if wait:
+                now.sink.clear_before_next()
+            else:
+                now.sink.emit({"event": "clear", "place": now.sink.clear()}, [])
+
+    def format(
+        self, obj: object, include: object = None, exclude: object = None
+    ) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        """The representations of a value; of a figure always a picture, whatever was configured."""
+        if self._now is None or not _is_figure(obj):
+            return self._format(obj, include=include, exclude=exclude)
+        bundle: dict[str, object] = {"text/plain": repr(obj)}
+        if (image := self._now.figures.draw(obj)) is not None:
+            bundle["image/png"] = image
+        return bundle, {}
+
+    def note_error(self, *args: object, **kwargs: object) -> None:
+        """Keep an error that IPython would print: not all of them end the code.
+
+        A value that cannot be shown, ``%%time`` and ``%run`` come here and go on.
+        """
+        error = sys.exc_info()[1]
+        if error is not None and self._now is not None:
+            self._now.errors.append(error)
+
+    def enable_matplotlib(self, gui: object = None) -> tuple[str, str]:
+        """What ``%matplotlib`` calls."""
+        return enable_matplotlib(self.shell, gui)
+
+    def _add(
+        self,
+        kind: str,
+        bundle: Mapping[str, object],
+        *,
+        value: object = None,
+        display_id: str = "",
+        late: bool = False,
+    ) -> None:
+        now = cast("_Execution", self._now)
+        if _is_empty_figure(bundle):
+            return
+        if kind == "display":
+            now.displayed += 1
+            if now.displayed > MAX_DISPLAYS:
+                now.last.append((kind, bundle, display_id))
+                return
+        if now.held is not None:
+            about, blobs = now.held
+            now.held = None
+            now.sink.emit({**about, "place": now.sink.place()}, blobs)
+        ends = kind == "result" and self.shell.ast_node_interactivity.startswith("last")
+        place = None if ends else now.sink.place()
+        shown = now.bundles.describe(bundle, value, display_id)
+        if _WIDGET in bundle:
+            view = bundle[_WIDGET]
+            model = view.get("model_id") if isinstance(view, dict) else None
+            now.widgets[str(model)] = display_id = display_id or f"widget-{model}"
+        about: dict[str, object] = {"event": kind, "place": place}
+        if late:
+            about["late"] = True
+        self._emit(now, about, shown, display_id, hold=ends)
+
+    def _emit(
+        self,
+        now: _Execution,
+        about: dict[str, object],
+        shown: Shown,
+        display_id: str,
+        *,
+        hold: bool = False,
+    ) -> None:
+        if not (shown.data or shown.text or shown.remarks):
+            return
+        blobs: list[bytes] = []
+        about["data"] = {mime: _attached(each, blobs) for mime, each in shown.data.items()}
+        if display_id:
+            about["display_id"] = display_id
+        if shown.text:
+            about["text"] = _attached(shown.text, blobs)
+        if shown.remarks:
+            about["remarks"] = shown.remarks
+        now.files += shown.files
+        if hold:
+            now.held = about, blobs
+        else:
+            now.sink.emit(about, blobs)
+
+    def _tell_updates(self, now: _Execution) -> None:
+        now.updated_at = time.monotonic()
+        updates, now.updates = now.updates, {}
+        for display_id, bundle in updates.items():
+            shown = now.bundles.describe(bundle, None, display_id)
+            self._emit(now, {"event": "update"}, shown, display_id)
+
+    def _tell_last(self, now: _Execution) -> None:
+        if now.displayed <= MAX_DISPLAYS:
+            return
+        left_out = now.displayed - MAX_DISPLAYS - len(now.last)
+        if left_out:
+            shown = Shown(remarks=[f"{left_out:,} displayed values are left out here"])
+            self._emit(now, {"event": "display", "place": None}, shown, "")
+        for kind, bundle, display_id in now.last:
+            shown = now.bundles.describe(bundle, None, display_id)
+            self._emit(now, {"event": kind, "place": None}, shown, display_id)
+
+    def _look_at_widgets(self, now: _Execution) -> None:
+        """Show widgets as they are at the end: they change without being displayed again."""
+        module = sys.modules.get("ipywidgets.widgets.widget")
+        live = getattr(module, "_instances", None) or {}
+        for model, display_id in now.widgets.items():
+            with suppress(Exception):
+                now.updates[display_id] = {"text/plain": repr(live[model])}
+
+    def _keep_for_later(self, data: Mapping[str, object], display_id: str) -> None:
+        if os.getpid() == self._process and len(self._late) < LAST_DISPLAYS:
+            self._late.append((data, display_id))
+
+    def _is_late(self) -> bool:
+        return get_ident() in self.old_threads
+
+    @contextmanager
+    def _noting_errors(self, now: _Execution) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            now.errors.append(error)
+
+
+def _attached(content: str | bytes, blobs: list[bytes]) -> object:
+    """A representation as events have it: bytes and long texts are attachments."""
+    if isinstance(content, str) and len(content) <= _MAX_INLINE_CHARACTERS:
+        return content
+    kind = "text" if isinstance(content, str) else "blob"
+    blobs.append(content.encode("utf-8", "replace") if isinstance(content, str) else content)
+    return {kind: len(blobs) - 1}
+
+
+def _no_gui(gui: object = None) -> None:
+    """There is no event loop of a window system to join."""
+
+
+def _is_figure(obj: object) -> bool:
+    module = sys.modules.get("matplotlib.figure")
+    return module is not None and isinstance(obj, module.Figure)
+
+
+def _is_empty_figure(bundle: Mapping[str, object]) -> bool:
+    """A figure without anything in it, or one that was shown already."""
+    plain = bundle.get("text/plain")
+    return (
+        len(bundle) == 1 and isinstance(plain, str) and _EMPTY_FIGURE.fullmatch(plain) is not None
+    )
+
+
+@contextmanager
+def _replaced(owner: object, name: str, method: Callable[..., Any]) -> Generator[None]:
+    """Give one object a method that its class has too, or that it was given before."""
+    before = vars(owner).get(name)
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if before is not None:
+            setattr(owner, name, before)
+        else:
+            with suppress(AttributeError):
+                delattr(owner, name)

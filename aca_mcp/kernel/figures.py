@@ -1,0 +1,181 @@
+"""Figures of matplotlib: shown whichever backend and formats code chose, each once as it stands.
+
+Imports matplotlib only where code has.
+"""
+
+# matplotlib need not be there for the types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from .images import Drawn
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+INLINE = "module://matplotlib_inline.backend_inline"
+_MISSING_GLYPH = re.compile(r"Glyph (\d+) \(.*\) missing from")
+_FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "IPAexGothic",
+    "IPAGothic",
+    "NanumGothic",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+)
+"""Those that machines have for what DejaVu, matplotlib's own, has no glyphs for."""
+
+
+class Figures:
+    """Draws the figures of one execution."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._shown: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
+        """Figure to the digest of the picture that was shown of it last."""
+        self._boxes: set[int] = set()
+
+    def draw(self, figure: Any) -> Drawn | None:
+        """A figure as PNG; None if there is nothing in it, or it was shown like this already."""
+        if len(figure.get_children()) <= 1 and not figure.axes:
+            return None  # the one is its background
+        data = self._draw(figure)
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        if self._shown.get(figure) == digest:
+            return None
+        self._shown[figure] = digest
+        return Drawn(data)
+
+    def _draw(self, figure: Any) -> bytes:
+        options = {"format": "png", "dpi": figure.dpi, "bbox_inches": "tight", **_chosen(figure)}
+        options |= {"facecolor": figure.get_facecolor(), "edgecolor": figure.get_edgecolor()}
+        if not figure.axes:
+            options["bbox_inches"] = None  # pictures and texts alone have no box that can be told
+        buffer = io.BytesIO()
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            figure.canvas.print_figure(buffer, **options)
+        for warning in noted:
+            missing = _MISSING_GLYPH.match(str(warning.message))
+            if missing is None:
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
+            else:
+                self._boxes.add(int(missing[1]))
+        return buffer.getvalue()
+
+    def end(self) -> None:
+        """Say once what the figures lack."""
+        if self._boxes:
+            some = "".join(map(chr, sorted(self._boxes)[:10]))
+            print(  # noqa: T201 -- this is for whoever reads what the code prints
+                f"The fonts here have no glyphs for {some}: figures show boxes instead. Use other "
+                "characters, or a font file that you upload and add by "
+                "matplotlib.font_manager.fontManager.addfont().",
+                file=sys.stderr,
+            )
+
+
+def open_figures() -> list[Any]:
+    """Pyplot's open figures, oldest first; imports nothing."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None:
+        return []
+    return [manager.canvas.figure for manager in helpers.Gcf.get_all_fig_managers()]
+
+
+def show_open_figures() -> None:
+    """Display the figures that are still open, whichever backend the code chose, and close them."""
+    figures = open_figures()
+    if not figures:
+        return
+    from IPython.display import display
+
+    try:
+        for figure in figures:
+            display(figure)
+    finally:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+def accept_backends(pyplot: ModuleType) -> None:
+    """Have pyplot take every backend: one that cannot be here becomes the inline one."""
+    switch = pyplot.switch_backend
+
+    def switch_backend(name: str) -> None:
+        try:
+            switch(name)
+        except Exception:
+            say_inline(name)
+            switch(INLINE)
+
+    switch_backend.__doc__ = switch.__doc__
+    pyplot.switch_backend = switch_backend  # pyright: ignore[reportAttributeAccessIssue] -- it has one
+
+
+def say_inline(name: str) -> None:
+    """Say that a backend was not taken."""
+    print(  # noqa: T201 -- this is for whoever reads what the code prints
+        f"There is no screen here for {name!r}; figures are shown in the result, as with "
+        "%matplotlib inline.",
+        file=sys.stderr,
+    )
+
+
+def enable_matplotlib(shell: InteractiveShell, gui: object) -> tuple[str, str]:
+    """What ``%matplotlib`` does here: whatever is asked for, figures are shown in the result."""
+    import matplotlib as mpl
+
+    if gui not in (None, "inline", "auto", "agg", INLINE):
+        say_inline(str(gui))
+    from matplotlib import pyplot
+    from matplotlib_inline.backend_inline import configure_inline_support
+
+    pyplot.switch_backend(INLINE)
+    mpl.interactive(True)
+    configure_inline_support(shell, INLINE)
+    return "inline", INLINE
+
+
+def find_fonts(matplotlib: ModuleType) -> None:
+    """Add the fonts of this machine that have what the usual one lacks, as a default."""
+    from matplotlib import font_manager
+
+    names = {font.name for font in font_manager.fontManager.ttflist}
+    found = [name for name in _FALLBACK_FONTS if name in names]
+    family = matplotlib.rcParams["font.family"]
+    if found and family == ["sans-serif"]:
+        matplotlib.rcParams["font.family"] = [*family, *found]
+        matplotlib.rcParamsDefault["font.family"] = [*family, *found]
+
+
+def _chosen(figure: Any) -> dict[str, Any]:
+    """What code configured for figures in notebooks: a finer picture, another frame."""
+    config = sys.modules.get("matplotlib_inline.config")
+    if config is None or not config.InlineBackend.initialized():
+        return {}
+    inline = config.InlineBackend.instance()
+    options = dict(inline.print_figure_kwargs)
+    if "retina" in inline.figure_formats or "png2x" in inline.figure_formats:
+        options["dpi"] = 2 * figure.dpi
+    return options

@@ -1,0 +1,120 @@
+"""What sessions do not have, in a sentence for code that has just found that out. Standard library.
+
+The module that cannot be imported is named apart: who knows the packages says what to do about it.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_INPUT = (
+    "input() is not available: nobody can type into this session. "
+    "Put the value into the code, or upload it as a file."
+)
+NO_DEBUGGER = (
+    "There is no debugger to talk to: nobody can type into this session. Print what you want to "
+    "know, or look at the variables in the next call: they are kept."
+)
+_NO_NETWORK = (
+    "Sessions have no network, so nothing can be fetched from it. Bring the data as a file of the "
+    "session, or make it in the code."
+)
+_NOT_REACHED = (
+    "The network was not reached: this session may have none, or not to there. If it stays so, "
+    "bring the data as a file of the session."
+)
+_NO_GPU = "Sessions have no GPU. Choose the CPU, such as device='cpu'."
+_NO_SCREEN = (
+    "Sessions have no screen and no windows. Figures are shown in the result; save anything else "
+    "to a file."
+)
+
+_NETWORK_ERRNOS = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT}
+)
+_RESOLVING = ("gaierror", "NameResolutionError")
+_NETWORK_WORDS = (
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Network is unreachable",
+    "NameResolutionError",
+    "nodename nor servname provided",
+)
+_GPU_WORDS = ("no nvidia driver", "not compiled with cuda", "cuda is not available", "no cuda gpu")
+_SCREEN_WORDS = (
+    "no display name and no $display",
+    "couldn't connect to display",
+    "could not connect to display",
+    "cannot connect to x server",
+    "no available video device",
+    "could not load the qt platform plugin",
+)
+_MAX_CHAIN = 20
+
+
+def hint_for(error: BaseException) -> str:
+    """What to know about an error; empty for most."""
+    for each in _causes(error):
+        name, text = type(each).__name__, _text(each)
+        lowered = text.lower()
+        if _is_of_network(each, name, text):
+            return _NOT_REACHED if _has_network() else _NO_NETWORK
+        if any(words in lowered for words in _GPU_WORDS):
+            return _NO_GPU
+        if any(words in lowered for words in _SCREEN_WORDS):
+            return _NO_SCREEN
+    return ""
+
+
+def missing_module(error: BaseException) -> str:
+    """The top-level name of the module that could not be found; empty for other errors."""
+    for each in _causes(error):
+        if isinstance(each, ModuleNotFoundError) and isinstance(each.name, str):
+            return each.name.partition(".")[0][:200]
+    return ""
+
+
+def is_network_hint(hint: str) -> bool:
+    """Whether a hint says that there is no network."""
+    return hint in (_NO_NETWORK, _NOT_REACHED)
+
+
+def _has_network() -> bool:
+    """Whether this process sees an interface besides its own loopback."""
+    try:
+        import socket
+
+        return any(name != "lo" for _, name in socket.if_nameindex())
+    except (ImportError, AttributeError, OSError):
+        return False
+
+
+def _is_of_network(error: BaseException, name: str, text: str) -> bool:
+    if name in _RESOLVING:
+        return True
+    if isinstance(error, OSError) and error.errno in _NETWORK_ERRNOS:
+        return True
+    return any(words in text for words in _NETWORK_WORDS)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    each: object = error
+    for _ in range(_MAX_CHAIN):
+        if not isinstance(each, BaseException):
+            return
+        yield each
+        try:
+            each = each.__cause__ or each.__context__
+        except Exception:  # a property of the code's own
+            return
+
+
+def _text(error: BaseException) -> str:
+    """The text of those exceptions whose text is made of what they were given."""
+    return " ".join(
+        str(each)[:1000] for each in error.args[:5] if isinstance(each, (str, Exception))
+    )

@@ -1,0 +1,212 @@
+"""The text of an HTML fragment, as a person would read it: tables in columns, no markup.
+
+Standard library only. Bounded: a fragment too long is read to a bound, and a table's rows and cells
+are cut.
+"""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+MAX_CHARACTERS = 512 * 1024
+"""Of a fragment; the rest is not read."""
+_MAX_ROWS = 200
+_MAX_COLUMNS = 100
+_MAX_CELL = 200
+_HIDDEN = frozenset(
+    {"script", "style", "head", "template", "noscript", "svg", "canvas", "iframe", "object"}
+    | {"audio", "video"}
+)
+_VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "col", "source", "wbr", "embed"})
+_BLOCK = re.compile(
+    "address|article|aside|blockquote|d[dlt]|details|div|fieldset|figcaption|figure|footer|form|"
+    "h[1-6r]|header|main|nav|[ou]l|p|section|summary"
+)
+_NOT_DISPLAYED = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_SPACES = re.compile(r"[ \t\r\f\v\n\xa0]+")
+_BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
+
+
+class _Table:
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self.left_out = 0
+        self.spans: dict[int, int] = {}
+        """Column to how many more rows an earlier cell covers it."""
+        self.width = 1
+
+    def begin_row(self) -> None:
+        if len(self.rows) >= _MAX_ROWS:
+            self.left_out += 1
+        self.rows.append([])
+        if len(self.rows) > _MAX_ROWS + 1:
+            del self.rows[_MAX_ROWS]
+        self._skip_spanned()
+
+    def add(self, text: str, columns: int, rows: int) -> None:
+        if not self.rows:
+            self.begin_row()
+        row = self.rows[-1]
+        if len(row) >= _MAX_COLUMNS:
+            return
+        at = len(row)
+        row += [text, *[""] * (min(columns, _MAX_COLUMNS - at) - 1)]
+        if rows > 1:
+            self.spans.update(dict.fromkeys(range(at, len(row)), rows - 1))
+        self._skip_spanned()
+
+    def _skip_spanned(self) -> None:
+        row = self.rows[-1]
+        while self.spans.get(len(row), 0) > 0 and len(row) < _MAX_COLUMNS:
+            self.spans[len(row)] -= 1
+            row.append("")
+
+    def text(self) -> str:
+        rows = [row for row in self.rows[:_MAX_ROWS] if any(row)]
+        if not rows:
+            return ""
+        count = max(map(len, rows))
+        rows = [row + [""] * (count - len(row)) for row in rows]
+        widths = [max(len(row[column]) for row in rows) for column in range(count)]
+        right = [_is_numeric([row[column] for row in rows[1:]]) for column in range(count)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if aligned else cell.ljust(width)
+                for cell, width, aligned in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        if self.left_out:
+            lines.append(f"[... {self.left_out:,} more rows ...]")
+        return "\n".join(lines)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._pieces: list[list[str]] = [[]]
+        """Text being collected: of the whole, and of each cell that is open."""
+        self._tables: list[_Table] = []
+        self._cells: list[tuple[int, int]] = []
+        self._hidden: list[str] = []
+        self._preformatted = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if self._hidden:
+            if tag == self._hidden[-1] or tag not in _VOID:
+                self._hidden.append(tag)
+            return
+        hides = tag in _HIDDEN or "hidden" in attributes
+        if hides or _NOT_DISPLAYED.search(attributes.get("style") or ""):
+            if tag not in _VOID:
+                self._hidden.append(tag)
+            return
+        self._begin(tag, attributes)
+
+    def _begin(self, tag: str, attributes: dict[str, str | None]) -> None:
+        match tag:
+            case "table":
+                self._tables.append(_Table())
+            case "tr" if self._tables:
+                self._end_cell()
+                self._tables[-1].begin_row()
+            case "td" | "th" if self._tables:
+                self._end_cell()
+                self._cells.append((_number(attributes, "colspan"), _number(attributes, "rowspan")))
+                self._pieces.append([])
+            case "pre":
+                self._preformatted += 1
+                self._add("\n")
+            case _:
+                self._add(_text_of(tag, attributes))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _HIDDEN:
+            self.handle_starttag(tag, attrs)
+            if tag not in _VOID:
+                self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._hidden:
+            if tag in self._hidden:
+                while self._hidden.pop() != tag:
+                    pass
+            return
+        if tag in ("td", "th", "tr"):
+            self._end_cell()
+        elif tag == "table" and self._tables:
+            self._end_cell()
+            text = self._tables.pop().text()
+            self._add(" ".join(text.split()) if self._tables else f"\n{text}\n")
+        elif tag == "pre":
+            self._preformatted = max(0, self._preformatted - 1)
+            self._add("\n")
+        elif tag == "li" or _BLOCK.fullmatch(tag):
+            self._add("\n")
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden or (self._tables and not self._in_cell() and not data.strip()):
+            return
+        self._add(data if self._preformatted else _SPACES.sub(" ", data))
+
+    def _in_cell(self) -> bool:
+        return len(self._cells) >= len(self._tables)
+
+    def _add(self, text: str) -> None:
+        pieces = self._pieces[-1]
+        if text == "\n" and (not pieces or pieces[-1].endswith("\n")):
+            return
+        if text:
+            pieces.append(text)
+
+    def _end_cell(self) -> None:
+        if not self._tables or len(self._cells) < len(self._tables):
+            return
+        columns, rows = self._cells.pop()
+        text = " ".join("".join(self._pieces.pop()).split())
+        if len(text) > _MAX_CELL:
+            text = f"{text[:_MAX_CELL]}…"
+        self._tables[-1].add(text, columns, rows)
+
+    def text(self) -> str:
+        while self._tables:
+            self.handle_endtag("table")
+        lines = "".join(self._pieces[0]).split("\n")
+        return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n ")
+
+
+def _text_of(tag: str, attributes: dict[str, str | None]) -> str:
+    """What a tag by itself shows."""
+    match tag:
+        case "img":
+            described = attributes.get("alt") or attributes.get("title")
+            return f"[image: {described}]" if described else ""
+        case "progress":
+            return f"{attributes.get('value', '?')}/{attributes.get('max') or 1}"
+        case "li":
+            return "\n- "
+        case _:
+            return "\n" if tag == "br" or _BLOCK.fullmatch(tag) else ""
+
+
+def html_to_text(html: str) -> str:
+    """The text of a fragment; empty where it shows only what scripts or drawings make."""
+    reader = _Reader()
+    try:
+        reader.feed(html[:MAX_CHARACTERS])
+        reader.close()
+    except (ValueError, AssertionError, RecursionError):
+        pass  # what was read so far is shown
+    return reader.text()
+
+
+def _number(attributes: dict[str, str | None], name: str) -> int:
+    value = (attributes.get(name) or "1")[:4]
+    return max(1, min(int(value), _MAX_COLUMNS)) if value.isascii() and value.isdigit() else 1
+
+
+def _is_numeric(cells: list[str]) -> bool:
+    found = [cell for cell in cells if cell]
+    return bool(found) and all(cell.lstrip("-+$€£")[:1].isdigit() for cell in found)

@@ -1,0 +1,174 @@
+"""The stdout and stderr of a session: pipes that carry, beside the text, where in it things stand.
+
+Whoever reads the pipes must know in which order text and displays were made, though they come over
+different descriptors. So a *mark* is written into both pipes wherever something is displayed, and
+wherever text goes on in the other stream. A mark is a token that nobody can print by accident, a
+kind and a number; it is written in one piece, and taken out by the reader (``local/marks.py``).
+
+Whatever writes to a descriptor keeps its place with that: compiled code and other processes, too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
+from _thread import get_ident
+from typing import cast
+
+TOKEN_BYTES = 13
+MARK_BYTES = TOKEN_BYTES + 5
+
+STDOUT, STDERR = b"o", b"e"
+"""Kinds of mark: from here on this stream is written to."""
+LATE_STDOUT, LATE_STDERR = b"O", b"E"
+"""The same, by a thread that earlier code has left."""
+DISPLAY = b"d"
+"""Something is displayed here."""
+CLEARED = b"c"
+"""What was written before is to be forgotten."""
+
+MAX_SWITCHES = 2000
+"""Marks that say no more than that the stream changes, in one execution."""
+
+
+class _Stream(io.FileIO):
+    """One of the two descriptors, which tells when another one was written to before."""
+
+    kind = STDOUT
+    late = LATE_STDOUT
+    owner: Streams | None = None
+
+    def write(self, data: object, /) -> int:
+        owner = self.owner
+        if owner is not None:
+            kind = self.kind
+            if owner.old_threads and get_ident() in owner.old_threads:
+                kind = self.late
+            if owner.last != kind:
+                owner.turn_to(kind)
+        return super().write(data)  # pyright: ignore[reportArgumentType] -- what the buffer gives
+
+
+class Streams:
+    """Both streams of a session's process."""
+
+    def __init__(self, token: bytes) -> None:
+        """Take over descriptors 1 and 2, which are the session's pipes.
+
+        Args:
+            token: what a mark begins with, a zero byte and random ones.
+        """
+        self._token = token
+        self._process = os.getpid()
+        # Copies: code may close descriptors, and point them elsewhere.
+        self._pipes = {number: os.dup(number) for number in (1, 2)}
+        self._idle = os.dup(0)
+        self.number = 0
+        """Of the last mark of this execution."""
+        self.last = b""
+        """The kind of mark that says who wrote last; empty where nobody has."""
+        self.old_threads: frozenset[int] = frozenset()
+        self._switches = 0
+        self._clear_pending = False
+        self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
+        self._take_over()
+
+    def begin(self, old_threads: frozenset[int]) -> None:
+        """Prepare for an execution: streams that code closed or lost are there again."""
+        for number, pipe in ((0, self._idle), (1, self._pipes[1]), (2, self._pipes[2])):
+            if not _same(number, pipe):
+                os.dup2(pipe, number)
+        if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
+            if any(stream.closed for stream in self._own):
+                self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
+            self._take_over()
+        self.old_threads = old_threads
+        self.number = self._switches = 0
+        self.last = b""
+        self._clear_pending = False
+
+    def place(self) -> int:
+        """Mark that something is displayed here; the number of the mark."""
+        self.flush()
+        if self._clear_pending:
+            self.clear()
+        return self._mark(DISPLAY)
+
+    def clear(self) -> int:
+        """Mark that what was written before is to be forgotten; the number of the mark."""
+        self.flush()
+        self._clear_pending = False
+        return self._mark(CLEARED)
+
+    def clear_before_next(self) -> None:
+        """Do the same as soon as there is something to be seen instead."""
+        self.flush()
+        self._clear_pending = True
+        self.last = b""
+
+    def turn_to(self, kind: bytes) -> None:
+        """From here on another stream is written to, or by another writer."""
+        before, self.last = self.last, kind
+        if os.getpid() != self._process:
+            return  # a fork made by the code: it has no place of its own
+        if kind == STDERR and before == STDOUT and not count_threads():
+            self._own[0].flush()  # what was printed first, without the end of its line
+        if self._clear_pending:
+            self._clear_pending = False
+            self._mark(CLEARED)
+        elif before and self._switches < MAX_SWITCHES:
+            self._switches += 1
+            self._mark(kind)
+        self.last = kind
+
+    def flush(self) -> None:
+        """Send what is still in Python's buffers."""
+        for stream in self._own:
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue  # code closed it, or its descriptor
+
+    def _mark(self, kind: bytes) -> int:
+        self.number += 1
+        mark = self._token + kind + self.number.to_bytes(4, "big")
+        for pipe in self._pipes.values():
+            try:
+                os.write(pipe, mark)
+            except OSError:
+                continue  # nobody reads it any more
+        # What follows is stdout's unless another mark says otherwise.
+        self.last = STDOUT if kind == DISPLAY else b""
+        return self.number
+
+    def _take_over(self) -> None:
+        for stream in self._own:
+            cast("_Stream", cast("io.BufferedWriter", stream.buffer).raw).owner = self
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._own  # pyright: ignore[reportAttributeAccessIssue, reportConstantRedefinition] -- ours from here on
+
+
+def new_token() -> bytes:
+    """What the marks of one session begin with."""
+    return b"\0" + os.urandom(TOKEN_BYTES - 1)
+
+
+def _open(descriptor: int, kind: bytes, late: bytes) -> io.TextIOWrapper:
+    raw = _Stream(descriptor, "wb", closefd=False)
+    raw.kind, raw.late = kind, late
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+
+
+def _current() -> tuple[object, object]:
+    return sys.stdout, sys.stderr
+
+
+def _same(descriptor: int, other: int) -> bool:
+    try:
+        one, two = os.fstat(descriptor), os.fstat(other)
+    except OSError:
+        return False
+    return (one.st_ino, one.st_dev) == (two.st_ino, two.st_dev)

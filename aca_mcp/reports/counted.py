@@ -1,0 +1,86 @@
+"""The order in which streams were written, as far as their session could count it.
+
+A session counts what Python writes. What other processes write besides comes in the same text,
+uncounted; each counted piece is then found by its last characters. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from aca_mcp.reports.building import Piece, Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aca_mcp.execution import StreamName, StreamText
+    from aca_mcp.reports.events import Report
+
+_MAX_PIECES = 5000
+_MAX_END = 32
+_STREAMS: Mapping[str, StreamName] = {"stdout": "stdout", "stderr": "stderr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """So many characters written to a stream."""
+
+    place: int
+    stream: StreamName
+    characters: int
+    end: str
+    """The last of them."""
+    state: str
+    """``cleared`` if they are to be forgotten, ``late`` if earlier code wrote them."""
+
+
+def counted_pieces(report: Report) -> list[Counted]:
+    """What was written to the streams, in the order of writing; empty if that is not told."""
+    told = report.about.get("pieces")
+    pieces = cast("list[object]", told) if isinstance(told, list) else []
+    found = [_read(piece) for piece in pieces[:_MAX_PIECES]]
+    return [piece for piece in found if piece is not None]
+
+
+def in_order(stdout: StreamText, stderr: StreamText, counted: Sequence[Counted]) -> Streams:
+    """Both streams, without what was cleared, and their pieces in the order of writing.
+
+    Of a stream whose middle was not kept nothing can be placed.
+    """
+    whole: dict[StreamName, StreamText] = {"stdout": stdout, "stderr": stderr}
+    texts: dict[StreamName, str] = {
+        name: text.head for name, text in whole.items() if not text.omitted_bytes
+    }
+    counted = [piece for piece in counted if piece.stream in texts]
+    totals: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+    for piece in counted:
+        totals[piece.stream] += piece.characters
+    reached: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+    shown: dict[StreamName, list[str]] = {"stdout": [], "stderr": []}
+    pieces: list[Piece] = []
+    for piece in counted:
+        text, start = texts[piece.stream], reached[piece.stream]
+        end = start + piece.characters
+        if totals[piece.stream] != len(text) and piece.end:
+            found = text.find(piece.end, max(end - len(piece.end), start))
+            end = found + len(piece.end) if found >= 0 else end
+        part = text[start:end]
+        reached[piece.stream] = end
+        if part and piece.state != "cleared":
+            shown[piece.stream].append(part)
+            late = piece.state == "late"
+            pieces.append(Piece(piece.place, piece.stream, len(part), late))
+    for name, text in texts.items():
+        rest = text[reached[name] :]
+        whole[name] = replace(whole[name], head="".join([*shown[name], rest]))
+    return Streams(whole["stdout"], whole["stderr"], tuple(pieces))
+
+
+def _read(piece: object) -> Counted | None:
+    match piece:
+        case [int(place), str(name), int(count), str(end), str(state)] if name in _STREAMS:
+            stream = _STREAMS[name]
+            return Counted(max(place, 0), stream, max(count, 0), end[:_MAX_END], state[:10])
+        case _:
+            return None

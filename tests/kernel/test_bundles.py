@@ -1,0 +1,235 @@
+"""Displayed values: what is told of them, in which form, and never without a bound."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from aca_mcp.kernel import bundles
+from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_bare
+from aca_mcp.kernel.images import MAX_BYTES
+from aca_mcp.kernel.originals import Originals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def png(width: int = 4, height: int = 3) -> bytes:
+    return saved(Image.new("RGB", (width, height), "red"), "PNG")
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)  # pyright: ignore[reportArgumentType] -- whatever the format takes
+    return buffer.getvalue()
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    return Image.effect_noise((width, height), 100).convert(mode)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def describe(root: Path, bundle: Mapping[str, object], value: object = None) -> Shown:
+    return Bundles(Originals(str(root), "cell-1"), 1568).describe(bundle, value)
+
+
+def test_text_stays_text_and_an_image_is_bytes(root: Path) -> None:
+    data = png()
+    encoded = base64.b64encode(data).decode()
+    shown = describe(root, {"text/plain": "<Figure>", "image/png": encoded})
+    assert shown.data == {"text/plain": "<Figure>", "image/png": data}
+    assert shown.remarks == []
+
+
+@pytest.mark.parametrize("mime", ["audio/wav", "video/mp4", "application/pdf"])
+def test_what_cannot_be_shown_is_kept_as_a_file_and_named(root: Path, mime: str) -> None:
+    shown = describe(root, {mime: b"content", "text/plain": "<X object>"})
+    (path,) = shown.files
+    assert (root / path).read_bytes() == b"content"
+    assert path in shown.remarks[0]
+    assert shown.data == {}
+
+
+def test_a_representation_that_is_json_already_becomes_its_text(root: Path) -> None:
+    shown = describe(root, {"application/vnd.x+json": {"data": [1, 2]}})
+    assert shown.data == {"application/vnd.x+json": '{"data": [1, 2]}'}
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5, True, "text", ""])
+def test_a_scalar_is_there_as_json_too(root: Path, value: object) -> None:
+    data = describe(root, {"text/plain": "..."}, value).data
+    assert data["application/json"] == json.dumps(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_json_lacks_is_null(root: Path, value: float) -> None:
+    assert describe(root, {"text/plain": "..."}, value).data["application/json"] == "null"
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, None, 1j, "x" * (MAX_TEXT_CHARACTERS + 1)])
+def test_other_values_are_not(root: Path, value: object) -> None:
+    assert "application/json" not in describe(root, {"text/plain": "..."}, value).data
+
+
+def test_long_text_is_cut_in_the_middle(root: Path) -> None:
+    half = MAX_TEXT_CHARACTERS // 2
+    shown = describe(root, {"text/plain": "a" * 2 * half + "b" * 2 * half})
+    assert (
+        shown.data["text/plain"] == f"{'a' * half}\n[... {2 * half:,} characters ...]\n{'b' * half}"
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n" + b"junk" * 50, png(400, 300)[:200], b"", b"GIF89a", b"<svg/>"]
+)
+def test_bytes_that_are_no_image_are_never_shown_as_one(root: Path, data: bytes) -> None:
+    shown = describe(root, {"image/png": data, "text/plain": "<Image object>"})
+    assert not any(isinstance(content, bytes) for content in shown.data.values())
+    assert "image" in shown.remarks[0]
+    assert [(root / path).read_bytes() for path in shown.files] == [data]
+
+
+@pytest.mark.parametrize("size", [(20_000, 10), (10, 3000), (1569, 1568)])
+def test_an_image_of_too_many_pixels_is_shown_smaller_and_kept_whole(
+    root: Path, size: tuple[int, int]
+) -> None:
+    shown = describe(root, {"image/png": png(*size)})
+    with Image.open(io.BytesIO(bytes_of(shown))) as image:
+        assert max(image.size) == 1568
+    (path,) = shown.files
+    with Image.open(root / path) as original:
+        assert original.size == size
+    assert f"{size[0]}x{size[1]}" in shown.remarks[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "I;16", "CMYK", "1"])
+def test_a_photograph_becomes_a_jpeg_that_fits(root: Path, mode: str) -> None:
+    form = "TIFF" if mode == "CMYK" else "PNG"
+    picture = noise(1100, 900, "I").convert(mode) if mode == "I;16" else noise(1100, 900, mode)
+    shown = describe(root, {"image/png": saved(picture, form)})
+    data = bytes_of(shown)
+    assert len(data) <= MAX_BYTES
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        assert max(image.size) > 500
+
+
+def test_a_transparent_image_stays_transparent(root: Path) -> None:
+    picture = Image.new("RGBA", (3000, 100), (255, 0, 0, 0))
+    with Image.open(
+        io.BytesIO(bytes_of(describe(root, {"image/png": saved(picture, "PNG")})))
+    ) as got:
+        assert got.format == "PNG"
+        assert got.mode == "RGBA"
+
+
+def test_an_animation_is_its_first_frame_and_a_file(root: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue", "green")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    shown = describe(root, {"image/gif": data})
+    assert shown.data.keys() == {"image/png"}
+    assert "3 frames" in shown.remarks[0]
+    assert [(root / path).read_bytes() for path in shown.files] == [data]
+
+
+def test_images_past_the_bound_are_left_out_and_said_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "MAX_ATTACHED_BYTES", len(png()) + 5)
+    collector = Bundles(Originals(str(root), "cell-1"), 1568)
+    assert "image/png" in collector.describe({"image/png": png()}).data
+    second = collector.describe({"image/png": png()})
+    assert second.data == {}
+    assert "left out" in second.remarks[0]
+
+
+TABLE = "<table><tr><th>k</th><th>v</th></tr><tr><td>a</td><td>1</td></tr></table>"
+OBJECT = "<IPython.core.display.HTML object>"
+
+
+@pytest.mark.parametrize(
+    ("plain", "html", "text"),
+    [
+        (OBJECT, TABLE, "k  v\na  1"),
+        ("<x.Styler object at 0x7f0000000000>", TABLE, "k  v\na  1"),
+        ("", TABLE, "k  v\na  1"),
+        ("Thing(a=1)", TABLE, "Thing(a=1)\nk  v\na  1"),
+        ("   k  v\n0  a  1", TABLE, ""),
+        ("3/10 [====]", "<progress value=3 max=10></progress>", ""),
+    ],
+)
+def test_the_text_of_a_page_is_told_where_the_plain_text_says_less(
+    root: Path, plain: str, html: str, text: str
+) -> None:
+    shown = describe(root, {"text/plain": plain, "text/html": html})
+    assert shown.text == text
+    assert [(root / path).read_text() for path in shown.files] == ([html] if text else [])
+
+
+@pytest.mark.parametrize("mime", ["text/markdown", "text/latex"])
+def test_markdown_and_latex_are_told_as_they_are(root: Path, mime: str) -> None:
+    shown = describe(root, {mime: "*a*", "text/plain": OBJECT, "text/html": "<b>a</b>"})
+    assert shown.data[mime] == "*a*"
+    assert (shown.text, shown.files) == ("", [])
+
+
+def test_a_page_that_only_a_browser_can_show_is_kept_and_named(root: Path) -> None:
+    page = "<div id='x'></div><script>draw(" + "1," * 400_000 + ")</script>"
+    shown = describe(root, {"text/plain": "figure: 3 bars", "text/html": page})
+    assert shown.data == {"text/plain": "figure: 3 bars"}
+    assert (root / shown.files[0]).read_text() == page
+
+
+def test_of_a_player_what_it_plays_is_kept(root: Path) -> None:
+    sound = base64.b64encode(b"RIFF").decode()
+    html = f'<audio><source src="data:audio/wav;base64,{sound}">cannot play</audio>'
+    shown = describe(root, {"text/plain": "<IPython.lib.display.Audio object>", "text/html": html})
+    assert [(path, (root / path).read_bytes()) for path in shown.files] == [
+        ("outputs/cell-1-1.wav", b"RIFF")
+    ]
+
+
+def test_a_drawing_is_kept_and_passed_on(root: Path) -> None:
+    shown = describe(root, {"image/svg+xml": "<svg/>", "text/plain": "<X object>"})
+    assert shown.files == ["outputs/cell-1-1.svg"]
+    assert shown.data["image/svg+xml"] == "<svg/>"
+
+
+def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("in the way")
+    shown = describe(tmp_path, {"application/pdf": b"%PDF"})
+    assert shown.files == []
+    assert "not kept" in shown.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        (OBJECT, True),
+        ("<pandas.io.formats.style.Styler at 0x7f10>", True),
+        ("<folium.folium.Map object at 0x7f10>", True),
+        ("alt.Chart(...)", True),
+        ("<VegaLite 5 object>\n\nIf you see this message, it means ...", True),
+        ("<BarContainer object of 3 artists>", False),
+        ("<Axes: >", False),
+        ("3", False),
+        ("LogisticRegression()", False),
+    ],
+)
+def test_a_text_that_only_names_its_object_is_known(text: str, bare: bool) -> None:
+    assert is_bare(text) == bare
+
+
+def bytes_of(shown: Shown) -> bytes:
+    (data,) = [content for content in shown.data.values() if isinstance(content, bytes)]
+    return data
