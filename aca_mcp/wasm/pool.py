@@ -83,12 +83,13 @@ class WasmSessionPool:
                 f"The timeout must be more than 0 and at most "
                 f"{self._configuration.max_timeout_seconds:g} seconds."
             )
-        # What is made once on a machine is not the code's to wait for.
+        # Neither what is made once on a machine nor the start of a session is the code's time.
         await self._preparation.wait(timeout_seconds, on_output)
-        deadline = anyio.current_time() + timeout_seconds
+        deadline: float | None = None
         printed = Printed(self._configuration.max_output_bytes, on_output)
         while True:
             async with self._sessions.use(identifier) as use:
+                deadline = deadline or anyio.current_time() + timeout_seconds
                 if not await _acquired(use.session.turn, deadline):
                     return not_begun(timeout_seconds)
                 try:

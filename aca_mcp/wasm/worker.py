@@ -23,6 +23,7 @@ from aca_mcp.wasm.cache import Prepared
 from aca_mcp.wasm.instance import Exited, Instance, Trapped, load_module, make_engine
 from aca_mcp.wasm.interrupting import note_signal
 from aca_mcp.wasm.memory import Checkpoint, Image
+from aca_mcp.wasm.printing import Printing
 from aca_mcp.wasm.second_ring import hold_process
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Worker:
         self._checkpoint = Checkpoint(self._image)
         self._checkpoint_is_current = False
         self._sending = threading.Lock()
+        self._printing = Printing(self.send)
         self._turn: _Turn | None = None
         self._instance = self._new_instance()
         self._instance.run(f"{_SESSION}.begin()")
@@ -85,7 +87,10 @@ class Worker:
         number = request.header.get("id")
         turn = self._turn = _Turn(request)
         try:
-            done = self._instance.run(f"{_SESSION}.serve()")
+            try:
+                done = self._instance.run(f"{_SESSION}.serve()")
+            finally:
+                self._printing.flush()
         except Exited as ending:
             self.send(Frame({"id": number, "exited": str(ending)}))
             return False
@@ -132,7 +137,7 @@ class Worker:
 
     def _print(self, stream: str, data: bytes) -> None:
         if self._turn is not None:
-            self.send(Frame({"output": stream}, (data,)))
+            self._printing.write(stream, data)
 
     def _exchange(self, said: bytes) -> bytes:
         if self._turn is None:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.server_process import Server, call, process
+from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 COMMAND = [sys.executable, "-m", "aca_mcp", "serve"]
+STRAY = "subprocess.Popen(['sleep', '600'], start_new_session=True)"
 PROGRAMS = {
     "idle": "print('on')",
     "busy": "print('on', flush=True)\nwhile True: pass",
     "stubborn": (
         "import os, signal, subprocess\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"{'' if WASM else STRAY}\n"
         "print('on', flush=True)\n"
         "while True:\n"
         "  try:\n"

@@ -51,7 +51,7 @@ async def test_absolute_paths_of_the_work_directory_are_understood(call: Caller)
 
 
 async def test_paths_that_leave_the_work_directory_are_refused(call: Caller) -> None:
-    await call("execute_python", code="import os; os.symlink('/etc', 'out')")
+    await call("execute_python", code="import os; os.symlink('../../etc', 'out')")
     for path in ("../x", "/etc/passwd", "out/passwd"):
         assert await call.refusal("download_file", path=path)
         assert await call.refusal("upload_file", path=path, content="")
@@ -80,7 +80,8 @@ async def test_the_work_directory_is_reached_only_where_it_is_set(
             code="import os, pandas\n"
             "pandas.read_csv('sales.csv').to_parquet if False else None\n"
             "os.makedirs('out'); open('out/total.txt', 'w').write('3')\n"
-            "os.symlink('/etc/passwd', 'out/passwd'); os.mkfifo('out/fifo');",
+            "os.symlink('../../../etc/passwd', 'out/passwd')\n"
+            "if hasattr(os, 'mkfifo'): os.mkfifo('out/fifo')",
         )
         assert await more("download_to_work_dir", paths=["out/total.txt"])
         for path in ("out/passwd", "out/fifo", "out", "../x", ".bashrc"):

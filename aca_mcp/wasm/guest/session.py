@@ -11,7 +11,7 @@ import importlib
 import os
 import random
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aca_mcp.kernel.frames import FrameDecoder
 from aca_mcp.kernel.interpreter import Interpreter
@@ -19,6 +19,7 @@ from aca_mcp.kernel.serve import answer
 from aca_mcp.wasm.guest import event_loop, habits, interrupts, missing
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
 
     Exchange = Callable[[bytes], bytes]
@@ -37,6 +38,9 @@ class GuestSession:
     def __init__(self, exchange: Exchange, preimport: list[str]) -> None:
         self._exchange = exchange
         os.chdir(WORK_DIRECTORY)
+        # The process around the instance collects what is printed, and lets it go on soon.
+        for stream in (sys.stdout, sys.stderr):
+            cast("io.TextIOWrapper", stream).reconfigure(line_buffering=True)
         habits.install()
         event_loop.install()
         missing.explain()
