@@ -21,9 +21,15 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _ATTEMPTS = 16  # the kernel asks for another one (EAGAIN) when a rename raced with it
 
-LOOK: int = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+_O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+_O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+_O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+# Windows has none of these, nor descriptors of directories: there this module can be imported only.
+
+LOOK: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
 """Flags to look at what a name stands for (``os.fstat``) without opening it, where systems can."""
-_WALK = LOOK | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WALK = LOOK | _O_DIRECTORY | _O_NOFOLLOW | _O_CLOEXEC
 
 _Openat2 = Callable[[int, bytes, int, int], int]
 
@@ -54,8 +60,8 @@ def open_beneath(root_fd: int, parts: Sequence[str], flags: int, mode: int = 0) 
     path = os.fsencode("/".join(parts) or ".")
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(BlockingIOError, InterruptedError):
-            return openat2(root_fd, path, flags | os.O_CLOEXEC, mode)
-    return openat2(root_fd, path, flags | os.O_CLOEXEC, mode)
+            return openat2(root_fd, path, flags | _O_CLOEXEC, mode)
+    return openat2(root_fd, path, flags | _O_CLOEXEC, mode)
 
 
 def make_directories_beneath(root_fd: int, parts: Sequence[str], mode: int = 0o755) -> int:
@@ -99,11 +105,11 @@ def _open_by_walking(root_fd: int, parts: Sequence[str], flags: int, mode: int) 
             os.close(here)
             here = deeper
         last = parts[-1] if parts else "."
-        found = os.open(last, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=here)
+        found = os.open(last, flags | _O_NOFOLLOW | _O_CLOEXEC, mode, dir_fd=here)
     finally:
         os.close(here)
     # Alone O_PATH opens a link itself where O_NOFOLLOW is set; openat2 does so only when asked.
-    if stat.S_ISLNK(os.fstat(found).st_mode) and not flags & os.O_NOFOLLOW:
+    if stat.S_ISLNK(os.fstat(found).st_mode) and not flags & _O_NOFOLLOW:
         os.close(found)
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return found

@@ -28,7 +28,6 @@ from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.local.machine import default_memory_mib
 from aca_mcp.pools import open_session_pool
-from aca_mcp.sandbox.probe import host_note, probe_isolation
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
     if settings.pool_kind == "local":
         found.append(checks.check_platform(sys.platform))
         if found[-1].state is State.OK:
+            from aca_mcp.sandbox.probe import host_note, probe_isolation  # of Linux alone
+
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
     if all(check.state is not State.BROKEN for check in found):
         found.extend(anyio.run(_try_pool, settings))

@@ -174,5 +174,6 @@ async def _refuse(send: Send, most: int) -> None:
 def _give_up_on_stalled(transport: asyncio.Transport) -> None:
     """Let the kernel end a connection whose client takes nothing, also one that was closed here."""
     connection: socket.socket | None = transport.get_extra_info("socket")
-    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_SECONDS * 1000)
+    option: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # where systems have it
+    if connection is not None and option is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, option, STALL_SECONDS * 1000)

@@ -42,6 +42,8 @@ _STOP_SECONDS = 1.5
 """For ending the sessions; hosts kill a server that takes longer than about two seconds."""
 
 _FLUSH_SECONDS = 0.3
+_PIPE_BYTES: int = getattr(select, "PIPE_BUF", 512)
+"""What a pipe that is ready takes without waiting. Windows has no such bound, nor its use here."""
 
 
 async def serve_stdio(pool: SessionPool, options: ServerOptions) -> None:
@@ -153,7 +155,7 @@ async def _write(descriptor: int, data: bytes) -> None:
     while rest:
         if not select.select((), (descriptor,), (), 0)[1]:
             await anyio.wait_writable(descriptor)
-        rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
+        rest = rest[os.write(descriptor, rest[:_PIPE_BYTES]) :]
 
 
 @contextlib.contextmanager

@@ -63,6 +63,11 @@ class Settings(
                 f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
                 f"{_AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
             )
+        if sys.platform == "win32" and self.work_dir is not None:
+            raise ValueError(
+                f"{ENV_PREFIX}WORK_DIR needs what Windows does not have (directories held open); "
+                "unset it, and let the model move files through its tools"
+            )
         if self.transport != "stdio" and self.work_dir is not None:
             raise ValueError(
                 f"{ENV_PREFIX}WORK_DIR gives clients files of this machine, which only a client "

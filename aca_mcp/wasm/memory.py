@@ -53,6 +53,8 @@ class Image:
         self._file.readinto((ctypes.c_char * len(self)).from_address(instance.address))
 
     def _map(self, address: int) -> bool:
+        if sys.platform == "win32":
+            return False
         call = ctypes.CDLL(None).mmap
         call.restype = ctypes.c_void_p
         call.argtypes = (

@@ -11,13 +11,14 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.beneath import LOOK, make_directories_beneath, open_beneath
+from aca_mcp.beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.pool import FileEntry, FileListing
 from aca_mcp.server.results.text import show_name
@@ -87,7 +88,7 @@ class WorkDir:
         """
         self.path = str(directory)
         self._budget = _Budget(max_written_bytes, max_written_bytes)
-        self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = _open_directory(directory)
 
     def close(self) -> None:
         """Close the directory."""
@@ -290,7 +291,7 @@ class WorkDir:
             _check_plain(path, os.fstat(seen))
         finally:
             os.close(seen)
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+        flags = os.O_RDONLY | O_NONBLOCK | getattr(os, "O_NOCTTY", 0)
         descriptor = open_beneath(self._root, parts, flags)
         try:
             _check_plain(path, os.fstat(descriptor))
@@ -357,3 +358,9 @@ def _explained(path: str) -> Generator[None]:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             refuse(path, "a link or a file is on its way")
         refuse(path, f"the system says: {os.strerror(error.errno or errno.EIO).lower()}")
+
+
+def _open_directory(directory: Path) -> int:
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, "Windows cannot hold a directory open")
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
