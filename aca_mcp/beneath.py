@@ -23,13 +23,13 @@ _ATTEMPTS = 16  # the kernel asks for another one (EAGAIN) when a rename raced w
 
 O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 _O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
-_O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
 _O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 # Windows has none of these, nor descriptors of directories: there this module can be imported only.
 
 LOOK: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
 """Flags to look at what a name stands for (``os.fstat``) without opening it, where systems can."""
-_WALK = LOOK | _O_DIRECTORY | _O_NOFOLLOW | _O_CLOEXEC
+_WALK = LOOK | O_DIRECTORY | _O_NOFOLLOW | _O_CLOEXEC
 
 _Openat2 = Callable[[int, bytes, int, int], int]
 

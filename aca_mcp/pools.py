@@ -126,7 +126,18 @@ async def _open_wasm_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     except ImportError as error:
         raise PoolUnavailableError(_NO_WASM) from error
     async with open_wasm_pool(configuration) as pool:
-        yield pool
+        yield ErrorBoundary(pool)
+
+
+def is_wasm_prepared(settings: Settings) -> bool:
+    """Whether what a wasm pool makes once on a machine is there."""
+    try:
+        from aca_mcp.wasm.prepare import is_prepared
+
+        configuration = wasm_configuration(settings)
+        return is_prepared(configuration.cache_directory, configuration.preimport)
+    except (ImportError, PoolUnavailableError):
+        return False  # whoever opens the pool is told why
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import json
 import shlex
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,10 @@ def check_pool(settings: Settings) -> Check:
         finding = f"{settings.pool_kind}, because the settings name it"
     elif settings.pool_management_endpoint:
         finding = "azure, because a pool management endpoint is set"
-    else:
+    elif settings.pool_kind == "local":
         finding = "local, because no pool management endpoint is set"
+    else:
+        finding = f"wasm, because no pool management endpoint is set and this is {sys.platform}"
     return Check("Session pool", State.OK, finding)
 
 
@@ -103,6 +106,20 @@ def check_platform(platform: str) -> Check:
         return Check("Platform", State.OK, "Linux")
     return Check(
         "Platform", State.BROKEN, f"the local pool needs Linux, and this is {platform}", _LINUX_FIX
+    )
+
+
+def check_wasm(platform: str, *, is_prepared: bool) -> Check:
+    """Whether the wasm pool starts at once, and how far it was tried on this kind of system."""
+    tried = "" if platform == "linux" else "; this version was not tried on this system"
+    if is_prepared:
+        state = State.OK if platform == "linux" else State.NOTE
+        return Check("Interpreter", state, f"CPython in WebAssembly, compiled{tried}")
+    return Check(
+        "Interpreter",
+        State.NOTE,
+        f"CPython in WebAssembly, not compiled yet, which takes minutes once{tried}",
+        "Run aca-mcp warm; otherwise the first call does it.",
     )
 
 

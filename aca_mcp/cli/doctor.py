@@ -26,8 +26,7 @@ from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.errors import AcaMcpError, SettingsError
-from aca_mcp.local.machine import default_memory_mib
-from aca_mcp.pools import open_session_pool
+from aca_mcp.pools import is_wasm_prepared, open_session_pool
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
             from aca_mcp.sandbox.probe import host_note, probe_isolation  # of Linux alone
 
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
+    if settings.pool_kind == "wasm":
+        found.append(checks.check_wasm(sys.platform, is_prepared=is_wasm_prepared(settings)))
     if all(check.state is not State.BROKEN for check in found):
         found.extend(anyio.run(_try_pool, settings))
     found.append(_work_dir(settings))
@@ -112,7 +113,9 @@ async def _try_local(settings: Settings) -> list[Check]:
     found = [checks.check_session(metadata, execution, seconds)]
     interpreter = str(settings.local_python or "")
     found.append(checks.check_packages(metadata, interpreter))
-    if settings.pool_kind == "local":
+    if settings.pool_kind == "local" and sys.platform == "linux":
+        from aca_mcp.local.machine import default_memory_mib
+
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = settings.local_memory_mib or default_memory_mib()
         found.append(checks.check_limits(settings, memory_mib=memory, machine_bytes=machine))

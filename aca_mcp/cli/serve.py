@@ -185,6 +185,7 @@ def _options(settings: Settings) -> ServerOptions:
     return ServerOptions(
         execution_timeout_seconds=settings.execution_timeout_seconds,
         max_result_tokens=settings.max_result_tokens,
+        has_processes=settings.pool_kind != "wasm",
         work_dir=settings.work_dir,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
     )

@@ -49,6 +49,8 @@ class ServerOptions:
     """The host directory whose files a model may copy, or None for none."""
     work_dir_max_bytes: int = 1 << 30
     """How much may be copied there while the server runs."""
+    has_processes: bool = True
+    """Code can start commands and threads, which no pool tells before it is asked."""
 
 
 def create_server(
@@ -97,6 +99,7 @@ def create_server(
         in_flight=in_flight,
         audit=audit,
         has_links=links is not None,
+        has_processes=options.has_processes,
         extensions=[TasksExtension(caller, executing.result_of)],
     )
     server.offer(executing.execute_python, _EXECUTE)

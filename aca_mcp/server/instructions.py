@@ -49,7 +49,14 @@ def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
     )
 
 
-def instructions(facts: Facts, *, timeout_seconds: float, work_dir: str, has_links: bool) -> str:
+def instructions(
+    facts: Facts,
+    *,
+    timeout_seconds: float,
+    work_dir: str,
+    has_links: bool,
+    has_processes: bool = True,
+) -> str:
     """What a client gives its model before the first call. At most 2,048 characters.
 
     Args:
@@ -57,6 +64,7 @@ def instructions(facts: Facts, *, timeout_seconds: float, work_dir: str, has_lin
         timeout_seconds: of an execution whose call says nothing else.
         work_dir: the path of the user's directory; empty where there is none.
         has_links: the user can be given links to files.
+        has_processes: code can start commands and threads.
     """
     if work_dir:
         shown = work_dir if len(work_dir) <= _LONGEST_PATH else f"...{work_dir[-_LONGEST_PATH:]}"
@@ -75,16 +83,24 @@ def instructions(facts: Facts, *, timeout_seconds: float, work_dir: str, has_lin
             "The user's files are not here: what they paste, upload_file writes, and download_file "
             "reads small ones. For a folder, the user starts this server with --work-dir FOLDER."
         )
+    if has_processes:
+        syntax, missing = "`%magics`, `!commands` and", ""
+    else:
+        syntax = "`%magics` and"
+        missing = (
+            " Python runs in WebAssembly: numpy, pandas, matplotlib, scipy and scikit-learn are "
+            "there; threads, processes and `!commands` are not."
+        )
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
 - {facts.sessions}
 - When a session was lost, the result begins by saying so: run again what you need.
-- The interpreter is IPython: the value of the last expression is shown, `%magics`, `!commands` \
-and top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.
+- The interpreter is IPython: the value of the last expression is shown, {syntax} \
+top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.
 - Files are in the session's work directory, which is also the current directory: pass relative \
 paths, such as data/sales.csv, to the file tools and to code alike.
 - Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
-list_packages tells what can be imported.
+list_packages tells what can be imported.{missing}
 - {files}
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.

@@ -89,6 +89,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         in_flight: InFlight | None,
         audit: AuditLog | None,
         has_links: bool,
+        has_processes: bool,
         extensions: Sequence[Extension],
     ) -> None:
         """Describe a server; see ``create_server``."""
@@ -122,6 +123,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                     timeout_seconds=timeout_seconds,
                     work_dir=work_dir.path if work_dir else "",
                     has_links=has_links,
+                    has_processes=has_processes,
                 ),
                 lifespan=lifespan,
                 log_level="WARNING",

@@ -1,6 +1,7 @@
 """Settings of the packages that local sessions have."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,6 @@ class EnvironmentSettings(BaseSettings):
         """Where environments are kept. Root's sessions have other identities: not its home."""
         if self.data_dir is not None:
             return self.data_dir.expanduser().absolute()
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
+        if sys.platform != "win32" and os.geteuid() == 0:
             return Path("/var/lib/aca-mcp")
         return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "aca-mcp").expanduser()

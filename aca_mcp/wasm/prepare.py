@@ -56,6 +56,15 @@ def locate(cache: Path, artifacts: Artifacts, preimport: Sequence[str]) -> Prepa
     return Prepared(cache / module, cache / image_name(module, preimport), library_name(artifacts))
 
 
+def is_prepared(cache: Path, preimport: Sequence[str]) -> bool:
+    """Whether there is nothing left to make.
+
+    Raises:
+        PoolUnavailableError: the interpreter is not installed.
+    """
+    return locate(cache, find_artifacts(), preimport).is_complete
+
+
 def prepare(cache: Path, preimport: Sequence[str], tell: Tell) -> Prepared:
     """Make what is missing. Whoever comes second waits for the first and finds it there.
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LINUX_ALONE = "aca_mcp.sandbox", "aca_mcp.local", "aca_mcp.cli.emulator"
+LINUX_ALONE = (
+    "aca_mcp.sandbox",
+    "aca_mcp.local",
+    "aca_mcp.environments",
+    "aca_mcp.installing",
+    "aca_mcp.cli.env",
+    "aca_mcp.cli.emulator",
+)
 SHARED_OF_LOCAL = "executions", "output", "registry", "replies", "sessions"
 """What the wasm pool uses of the local pool's room."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
+from aca_mcp.beneath import LOOK, O_DIRECTORY, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.pool import FileEntry, FileListing
 from aca_mcp.server.results.text import show_name
@@ -257,7 +257,7 @@ class WorkDir:
         while waiting:
             parts = waiting.pop(0)
             try:
-                here = open_beneath(self._root, parts, os.O_RDONLY | os.O_DIRECTORY)
+                here = open_beneath(self._root, parts, os.O_RDONLY | O_DIRECTORY)
             except OSError:
                 if parts == start:
                     raise

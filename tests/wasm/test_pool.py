@@ -1,0 +1,218 @@
+"""What only the pool in WebAssembly does: coming back from a stop, and limits of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from aca_mcp.errors import PoolUnavailableError, StorageFullError
+from aca_mcp.pool import ExecutionStatus
+from aca_mcp.wasm.pool import open_wasm_pool
+from tests.local.pools import MEBIBYTE, Started, content, descendants, new_identifier, result_of
+from tests.wasm.pools import wasm_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aca_mcp.pool import Execution, OutputCallback
+    from aca_mcp.wasm.pool import WasmSessionPool
+
+IN_C = (
+    "import numpy as np\na = np.random.rand(4000, 4000)\nprint('on', flush=True)\na @ a @ a @ a @ a"
+)
+STUBBORN = """
+import time
+print('on', flush=True)
+while True:
+    try:
+        while True: time.sleep(0.01)
+    except BaseException: pass
+"""
+
+
+@pytest.fixture(scope="module")
+async def pool() -> AsyncIterator[WasmSessionPool]:
+    configuration = wasm_configuration(
+        interrupt_grace_seconds=1, disk_bytes=16 * MEBIBYTE, memory_bytes=512 * MEBIBYTE
+    )
+    async with open_wasm_pool(configuration) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def identifier(pool: WasmSessionPool) -> AsyncIterator[str]:
+    made = new_identifier()
+    yield made
+    await pool.stop_session(made)
+
+
+async def run(
+    pool: WasmSessionPool,
+    identifier: str,
+    code: str,
+    *,
+    seconds: float = 30,
+    on_output: OutputCallback | None = None,
+) -> Execution:
+    with anyio.fail_after(seconds + 25):
+        return await pool.execute(identifier, code, timeout_seconds=seconds, on_output=on_output)
+
+
+async def come_to_rest() -> None:
+    """Let the session keep a copy of its state, for which nothing waits."""
+    await anyio.sleep(0.5)
+
+
+@pytest.mark.parametrize("code", [IN_C, STUBBORN], ids=["in-c", "stubborn"])
+async def test_code_that_does_not_heed_an_interrupt_costs_itself_alone(
+    pool: WasmSessionPool, identifier: str, code: str
+) -> None:
+    await run(pool, identifier, "x = [1, 2]; open('kept.txt', 'w').write('kept');")
+    await come_to_rest()
+    stopped = await run(pool, identifier, f"x.append(3)\n{code}", seconds=1)
+    assert stopped.status is ExecutionStatus.TIMED_OUT
+    assert stopped.session_lost is None
+    assert stopped.error is not None
+    assert "variables are as they were before it" in stopped.error.message
+    assert result_of(await run(pool, identifier, "x, open('kept.txt').read()")) == (
+        "([1, 2], 'kept')"
+    )
+
+
+async def test_figures_can_be_drawn_after_coming_back(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('title');"
+    assert "image/png" in (await run(pool, identifier, plot)).outputs[0].data
+    await come_to_rest()
+    assert (await run(pool, identifier, STUBBORN, seconds=1)).session_lost is None
+    again = await run(pool, identifier, plot)
+    assert again.error is None
+    assert "image/png" in again.outputs[0].data
+
+
+async def test_a_crash_of_the_interpreter_costs_one_execution(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "x = 1")
+    await come_to_rest()
+    deep = "import sys\nsys.setrecursionlimit(10**6)\nclass A:\n    def __getattr__(self, name): "
+    crashed = await run(pool, identifier, f"{deep}return getattr(self, name)\nA().b")
+    assert crashed.status is ExecutionStatus.FAILED
+    assert crashed.session_lost is None
+    assert result_of(await run(pool, identifier, "x")) == "1"
+
+
+async def test_sessions_that_began_with_one_memory_are_not_alike(pool: WasmSessionPool) -> None:
+    code = "import random, uuid, numpy\nrandom.random(), numpy.random.rand(), uuid.uuid4().int"
+    identifiers = [new_identifier() for _ in range(3)]
+    seen: list[str] = []
+    for identifier in identifiers:
+        shown = result_of(await run(pool, identifier, code))
+        seen += shown.strip("()").split(",")
+        await pool.stop_session(identifier)
+    assert len(set(seen)) == 9
+
+
+async def test_memory_past_the_limit_is_a_memory_error(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "x = 1")
+    full = await run(pool, identifier, "keep = []\nwhile True: keep.append(bytearray(2**24))")
+    assert full.error is not None
+    assert full.error.name == "MemoryError"
+    assert result_of(await run(pool, identifier, "del keep\nx")) == "1"
+
+
+async def test_files_past_the_limit_end_the_session_and_name_the_limit(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    code = "n = 0\nwhile True:\n    open(f'{n}.bin', 'wb').write(bytes(2**20)); n += 1"
+    full = await run(pool, identifier, code)
+    if full.session_lost is None:  # the system refused a file before anybody looked
+        assert full.error is not None
+        assert full.error.name == "OSError"
+    else:
+        assert "16 MiB of disk (ACA_MCP_LOCAL_DISK_MIB)" in full.session_lost
+
+
+async def test_an_upload_past_the_limit_is_refused_and_leaves_nothing(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    with pytest.raises(StorageFullError):
+        await pool.upload_file(identifier, "a.bin", content(*[bytes(MEBIBYTE)] * 20))
+    assert (await pool.list_files(identifier)).entries == ()
+
+
+async def test_files_are_moved_while_code_runs(pool: WasmSessionPool, identifier: str) -> None:
+    started = Started()
+    code = (
+        "import os, time\nprint('on', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: run(pool, identifier, code, on_output=started))
+        with anyio.fail_after(20):
+            await started.event.wait()
+            await pool.upload_file(identifier, "go", content(b""))
+
+
+async def test_asyncio_works_as_far_as_timers_go(pool: WasmSessionPool, identifier: str) -> None:
+    code = """
+import asyncio
+async def job(n):
+    await asyncio.sleep(0.02 * n)
+    return n
+task = asyncio.create_task(job(3))
+queue = asyncio.Queue()
+await queue.put("queued")
+got = await asyncio.gather(job(2), job(1)), await task, await queue.get()
+got += (await asyncio.wait_for(asyncio.to_thread(int), 1) if False else asyncio.run is not None,)
+got
+"""
+    assert result_of(await run(pool, identifier, code)) == "([2, 1], 3, 'queued', True)"
+    endless = await run(pool, identifier, "await asyncio.Event().wait()")
+    assert endless.error is not None
+    assert "can never happen" in endless.error.message
+
+
+async def test_interrupting_keeps_the_state(pool: WasmSessionPool, identifier: str) -> None:
+    started = Started()
+    ended: list[Execution] = []
+
+    async def execute() -> None:
+        code = "x = 5\nprint('on', flush=True)\nwhile True: pass"
+        ended.append(await run(pool, identifier, code, on_output=started))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(execute)
+        with anyio.fail_after(20):
+            await started.event.wait()
+            assert await pool.interrupt(identifier)
+    assert ended[0].status is ExecutionStatus.CANCELED
+    assert result_of(await run(pool, identifier, "x")) == "5"
+
+
+async def test_a_process_that_is_killed_is_replaced() -> None:
+    identifier = new_identifier()
+    before = descendants()
+    async with open_wasm_pool(wasm_configuration(ready_sessions=0)) as pool:
+        await run(pool, identifier, "x = 1")
+        for process in descendants() - before:
+            os.kill(process, signal.SIGKILL)
+        after = await run(pool, identifier, "'x' in globals()")
+        while after.session_lost is not None:  # its end was seen only now
+            after = await run(pool, identifier, "'x' in globals()")
+        assert result_of(after) == "False"
+
+
+async def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)  # noqa: ASYNC240 -- at once
+    async with open_wasm_pool(wasm_configuration(cache_directory=tmp_path)) as pool:
+        with pytest.raises(PoolUnavailableError, match="others could write to it"):
+            await pool.execute(new_identifier(), "1", timeout_seconds=5)
+        assert (await pool.metadata()).runtime.startswith("Python 3.")
