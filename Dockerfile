@@ -1,6 +1,7 @@
 # The server with its embedded session pool.
 #
 #   docker run -i --rm IMAGE                                             stdio
+#   docker run -i --rm -v FOLDER:/data IMAGE --work-dir /data            the same, with a folder
 #   docker run --rm -p 8000:8000 -e ACA_MCP_AUTH_TOKENS=me=TOKEN IMAGE \
 #     serve --transport http --host 0.0.0.0                              http://localhost:8000/mcp
 #
@@ -31,8 +32,11 @@ LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
 COPY --from=build /opt/aca-mcp /opt/aca-mcp
 COPY --from=build /opt/aca-mcp-data /opt/aca-mcp-data
 ENV PATH="/opt/aca-mcp/bin:$PATH" ACA_MCP_DATA_DIR=/opt/aca-mcp-data
-# Numbered, so that Kubernetes can see that it is not root.
-RUN ["useradd", "--uid", "10001", "--create-home", "--shell", "/usr/sbin/nologin", "aca-mcp"]
+# Numbered, so that Kubernetes can see that it is not root. A folder of the user's is mounted at
+# /data: a volume takes its owner from here, and one that belongs to somebody else is written to
+# with --user and its owner's numbers.
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin aca-mcp && \
+    install --directory --owner=10001 --group=10001 /data
 USER 10001:10001
 WORKDIR /home/aca-mcp
 EXPOSE 8000

@@ -13,6 +13,27 @@ say() { printf '== %s\n' "$*" >&2; }
 
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# Runs something that takes long: says how long, and on a terminal counts the seconds meanwhile.
+step() { # what, how long, command...
+    local what=$1 usual=$2 started=$SECONDS status=0 running
+    shift 2
+    say "$what (usually $usual)"
+    if [ -t 2 ]; then
+        "$@" &
+        running=$!
+        while kill -0 "$running" 2>/dev/null; do
+            printf '\r   %d s ' $((SECONDS - started)) >&2
+            sleep 1
+        done
+        printf '\r            \r' >&2
+        wait "$running" || status=$?
+    else
+        "$@" || status=$?
+    fi
+    [ "$status" = 0 ] || die "$what failed after $((SECONDS - started)) s"
+    say "$what: done in $((SECONDS - started)) s"
+}
+
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
@@ -64,12 +85,12 @@ prepare() { # demo | dev
     "$PYTHON" -m pip install --quiet --upgrade 'pip>=25.1'
     case $profile in
         demo)
-            say "installing aca-mcp into .venv"
-            "$PYTHON" -m pip install --quiet --editable '.[cli,local]'
+            step "installing aca-mcp into .venv" "half a minute" \
+                "$PYTHON" -m pip install --quiet --editable '.[cli,local]'
             ;;
         dev)
-            say "installing aca-mcp and the development tools into .venv"
-            "$PYTHON" -m pip install --quiet --editable '.[cli,local,otel]' --group dev
+            step "installing aca-mcp and the development tools into .venv" "one minute" \
+                "$PYTHON" -m pip install --quiet --editable '.[cli,local,otel]' --group dev
             ;;
         *) die "no such profile: $profile" ;;
     esac

@@ -135,12 +135,9 @@ async def progress(day: Day) -> None:
 
 async def second_session(day: Day) -> None:
     started = await day.call("start_session")
-    handle = re.search(r'session="?([^"\s\]]+)', started.text) or re.search(
-        r"(\S{20,})", started.text
-    )
-    name = handle[1] if handle else ""
-    answer = await day.call("execute_python", code="'kept' in globals()", session=name)
-    day.check("A second session", "False" in answer.text, started.text)
+    handle = started.text.strip()
+    answer = await day.call("execute_python", code="'kept' in globals()", session=handle)
+    day.check("A second session", "False" in answer.text, answer.text)
 
 
 class Background:
@@ -153,8 +150,7 @@ class Background:
 
     async def begin(self) -> None:
         started = await self._day.call("start_session")
-        found = re.search(r'session="?([^"\s\]]+)', started.text)
-        self._session = found[1] if found else ""
+        self._session = started.text.strip()
         begun = await self._day.call(
             "execute_python",
             code="import time; time.sleep(180); 'three minutes'",

@@ -40,6 +40,19 @@ BUNDLE_SETTINGS = {
     "execution_timeout_seconds": ("number", "Time for one execution, in seconds"),
 }
 
+BUNDLE_NEEDS = (
+    "Linux: sessions are sandboxed processes on this machine; Python 3.11 or newer is all that is "
+    "needed. macOS and Windows: sessions run in WebAssembly on this machine, with fewer packages, "
+    "or on Azure Container Apps, in the session pool whose endpoint is given."
+)
+BUNDLE_HELP = {
+    "work_dir": "The folder whose files the model may see, and copy to and from its session.",
+    "pool_management_endpoint": "Any system: the https URL of an Azure session pool, for which "
+    "`az login` was done here. Empty: sessions run on this machine.",
+    "azure_credential": "Only with an Azure session pool. `default` takes what `az login` gives.",
+    "local_network": "Linux only. `host` lets code use this machine's network: unsafe.",
+}
+
 Document = dict[str, Any]
 
 
@@ -114,8 +127,7 @@ def manifest() -> Document:
         "display_name": TITLE,
         "version": project["version"],
         "description": DESCRIPTION,
-        "long_description": "Code runs on Azure Container Apps, in the session pool whose endpoint "
-        "is given, or without one on this machine, which must then run Linux.",
+        "long_description": BUNDLE_NEEDS,
         "author": {"name": f"The {project['name']} authors"},
         "repository": {"type": "git", "url": project["urls"]["Repository"]},
         "license": project["license"],
@@ -126,12 +138,9 @@ def manifest() -> Document:
             "entry_point": "aca_mcp/__main__.py",
             "mcp_config": {
                 "command": "uv",
-                "args": [*run, "aca-mcp", "serve"],
+                "args": [*run, "--extra", "local", "aca-mcp", "serve"],
                 "env": {
                     variable_name(field): f"${{user_config.{field}}}" for field in BUNDLE_SETTINGS
-                },
-                "platform_overrides": {
-                    "linux": {"args": [*run, "--extra", "local", "aca-mcp", "serve"]}
                 },
             },
         },
@@ -144,7 +153,7 @@ def manifest() -> Document:
             field: {
                 "type": kind,
                 "title": title,
-                "description": Settings.model_fields[field].description,
+                "description": BUNDLE_HELP.get(field) or Settings.model_fields[field].description,
                 "required": False,
                 "default": _default(field),
             }

@@ -235,7 +235,8 @@ def check_work_dir(settings: Settings, *, writable: bool) -> Check:
         "Work directory",
         State.NOTE,
         f"models can read {settings.work_dir}, but this user may not write there",
-        "Change its permissions, or name another: ACA_MCP_WORK_DIR.",
+        "Change its permissions, or name another: ACA_MCP_WORK_DIR. In a container: --user, "
+        "with the numbers of the directory's owner.",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import os
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -49,6 +50,11 @@ def serve(settings: Settings) -> int:
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
     configure_logging(settings.log_level)
+    if settings.work_dir is not None and not os.access(settings.work_dir, os.W_OK):
+        sys.stderr.write(
+            f"aca-mcp: models can read {settings.work_dir}, but nothing can be written there by "
+            "this user. In a container: --user, with the numbers of the directory's owner.\n"
+        )
     if settings.transport == "stdio" and sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
     run = _serve_stdio if settings.transport == "stdio" else _serve_http

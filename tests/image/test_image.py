@@ -63,6 +63,19 @@ async def test_it_serves_over_stdio(container_name: str) -> None:
                 assert expected in text
 
 
+@pytest.mark.parametrize("owner", [0, 1000, 10001])
+def test_a_folder_that_is_mounted_is_written_to_by_its_owner(tmp_path: Path, owner: int) -> None:
+    """Told at the start where it cannot be; with ``--user``, it can."""
+    tmp_path.chmod(0o755)
+    os.chown(tmp_path, owner, owner)
+    mount = ("--volume", f"{tmp_path}:/data")
+    arguments = ("--work-dir", "/data", "doctor")
+    alone = in_container(*arguments, options=mount)
+    assert ("may not write there" in alone.stdout) == (owner != 10001)
+    done = in_container(*arguments, options=(*mount, "--user", f"{owner}:{owner}"))
+    assert (done.returncode, "may not write there" in done.stdout) == (0, False)
+
+
 def test_it_does_not_listen_to_everybody_without_authentication() -> None:
     done = in_container("serve", "--transport", "http", "--host", "0.0.0.0")
     assert done.returncode == 2
