@@ -173,11 +173,13 @@ class Execution:
         yield from outputs
 
 
+_NOT_STARTED = "so this code was not started"
+
+
 def not_begun(timeout_seconds: float) -> Execution:
     """The result of code whose time was up before earlier code of its session had ended."""
     message = (
-        f"earlier code of this session still ran after {timeout_seconds:g} seconds, so this code "
-        "was not started"
+        f"earlier code of this session still ran after {timeout_seconds:g} seconds, {_NOT_STARTED}"
     )
     return Execution(
         execution_id=secrets.token_hex(16),
@@ -188,4 +190,14 @@ def not_begun(timeout_seconds: float) -> Execution:
         error=ExecutionError("TimeoutError", message, f"TimeoutError: {message}"),
         duration_seconds=timeout_seconds,
         started_session=False,
+    )
+
+
+def was_not_begun(execution: Execution) -> bool:
+    """Whether an execution is one that ``not_begun`` made, here or behind a pool's API."""
+    error = execution.error
+    return (
+        execution.status is ExecutionStatus.TIMED_OUT
+        and error is not None
+        and error.message.endswith(_NOT_STARTED)
     )

@@ -21,6 +21,7 @@ from aca_mcp.execution import Span as Span
 from aca_mcp.execution import StreamPart as StreamPart
 from aca_mcp.execution import StreamText as StreamText
 from aca_mcp.execution import not_begun as not_begun
+from aca_mcp.execution import was_not_begun as was_not_begun
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

@@ -13,6 +13,7 @@ from mcp import Client
 from aca_mcp.emulator.app import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.instructions import duration
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller
 from tests.contract.conftest import AS_BY_DEFAULT
@@ -107,3 +108,26 @@ async def test_long_ones_are_asynchronous_on_azure_and_end_when_cancelled() -> N
             with anyio.fail_after(30):
                 ended = await call.refusal("cancel_execution", execution=name)
             assert "[The session ended" in ended
+
+
+async def test_in_the_background_code_has_the_longest_time_and_is_told_so(
+    pool: SessionPool, call: Caller
+) -> None:
+    longest = (await pool.metadata()).max_timeout_seconds
+    text = await call("execute_python", code="1", run_in_background=True)
+    assert f"in the background, for at most {duration(longest)}. " in text
+    text = await call("execute_python", code="1", run_in_background=True, timeout_seconds=30)
+    assert "for at most 30 seconds. " in text
+
+
+async def test_code_that_waits_behind_the_background_is_told_which_and_how_to_end_it(
+    call: Caller,
+) -> None:
+    name = await begin(call, FOREVER)
+    assert await is_under_way(call, name)
+    with anyio.fail_after(30):
+        text = await call.refusal("execute_python", code="1", timeout_seconds=0.5)
+        assert text.count(name) == 1
+        assert f"[The session is busy with {name}, in the background" in text
+        assert "cancel_execution" in text
+        await call.refusal("cancel_execution", execution=name)

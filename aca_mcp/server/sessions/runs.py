@@ -146,7 +146,7 @@ class Runs:
         Raises:
             InvalidRequestError: too many are under way.
         """
-        if sum(not run.done.is_set() for run in self._runs.values()) >= MAX_RUNNING:
+        if len(self.running) >= MAX_RUNNING:
             raise InvalidRequestError(
                 f"{MAX_RUNNING} executions of this session are under way already. Wait for one "
                 "with get_execution, or end one with cancel_execution. Nothing was executed."
@@ -157,6 +157,11 @@ class Runs:
         self._runs[run.id] = run
         tasks.start_soon(run.execute, session, log, timeout_seconds)
         return run
+
+    @property
+    def running(self) -> list[Run]:
+        """Those that have not ended, the oldest first."""
+        return [run for run in self._runs.values() if not run.done.is_set()]
 
     def get(self, run_id: str) -> Run | None:
         """The run of an id, or None if it is not, or no longer, there."""

@@ -1,6 +1,6 @@
 """The tools that run code: in the call, or in the background with others that ask how it goes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -10,8 +10,9 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
-from aca_mcp.pool import OutputCallback
+from aca_mcp.pool import OutputCallback, was_not_begun
 from aca_mcp.server.callers import Caller
+from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
@@ -61,7 +62,12 @@ class ExecutionTools:
         ctx: Ctx,
         code: Annotated[str, Field(max_length=1_000_000)],
         timeout_seconds: Annotated[
-            float, Field(ge=0, le=86_400, description="0 for the server's default.")
+            float,
+            Field(
+                ge=0,
+                le=86_400,
+                description="0: the default; in the background the longest there is.",
+            ),
         ] = 0,
         run_in_background: bool = False,
         session: SessionHandle = "",
@@ -76,6 +82,9 @@ class ExecutionTools:
         """
         caller = await self._caller(ctx)
         seconds = timeout_seconds or self._timeout_seconds
+        if run_in_background and not timeout_seconds:
+            # Whoever puts code into the background means it to take long.
+            seconds = (await caller.sessions.pool.metadata()).max_timeout_seconds
         async with caller.session_or_new(session) as (target, remark):
             as_task = takes_tasks(ctx) and caller.comes_back and not run_in_background
             if run_in_background or as_task:
@@ -89,11 +98,14 @@ class ExecutionTools:
                 )
                 if as_task:
                     return await self._result_or_task(ctx, target, run)
-                return text_result(join(remark, _begun(run)))
+                return text_result(join(remark, _begun(run, seconds)))
             execute = partial(target.python.execute, code, timeout_seconds=seconds)
             execution_id = target.log.begin()
+            ahead = target.runs.running
             record = Record(execution_id, code, await _with_progress(ctx, execute))
             target.log.add(record)
+            if ahead and was_not_begun(record.execution):
+                remark = join(remark, _waits_for(ahead))
             return await self._answer(ctx, target, record, remark)
 
     async def get_execution(
@@ -190,11 +202,19 @@ async def _wait(run: Run, seconds: float, *, on_output: OutputCallback | None) -
             run.listeners.remove(on_output)
 
 
-def _begun(run: Run) -> str:
+def _begun(run: Run, seconds: float) -> str:
     return (
-        f'[{run.id} runs in the background. get_execution(execution="{run.id}", wait_seconds=30) '
-        "tells how it goes; cancel_execution interrupts it. Other code of the same session waits "
-        "for its end.]"
+        f"[{run.id} runs in the background, for at most {duration(seconds)}. "
+        f'get_execution(execution="{run.id}", wait_seconds=30) tells how it goes; cancel_execution '
+        "interrupts it. Other code of the same session waits for its end.]"
+    )
+
+
+def _waits_for(runs: Sequence[Run]) -> str:
+    names = ", ".join(run.id for run in runs)
+    return (
+        f"[The session is busy with {names}, in the background: wait for it with get_execution, "
+        "end it with cancel_execution, or use another session.]"
     )
 
 
