@@ -259,7 +259,10 @@ class SessionPool(Protocol):
         ...
 
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        """What the session can import, installed later or not, sorted by name."""
+        """What the session can import, installed later or not, sorted by name.
+
+        Does not wait for code that runs: what it has installed may be missing then.
+        """
         ...
 
     async def get_session(self, identifier: str) -> SessionInfo | None:

@@ -222,24 +222,32 @@ class LocalSessionPool:
 
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
         """See ``SessionPool``. Asked of the session itself, for it may have installed some."""
-        async with self._sessions.use(identifier) as use, use.session.turn:
-            outcome = await use.kernel.request(
-                {"op": "packages"},
-                deadline=anyio.current_time() + _PACKAGES_SECONDS,
-                grace_seconds=self._configuration.interrupt_grace_seconds,
-                max_output_bytes=0,
-            )
-            try:
-                if outcome.reply is not None:
-                    return parse_packages(outcome.reply)
-                why = outcome.died or "it did not answer"
-            except FrameError:
-                why = INTERFERED
-            await self._sessions.end(identifier, why, use.session)
-            raise PoolUnavailableError(
-                f"The session could not list its packages, because {why}. Its variables and "
-                "files are lost; the next call starts a new one."
-            )
+        async with self._sessions.use(identifier) as use:
+            if use.session.turn.statistics().locked:
+                return (await self.metadata()).packages
+            async with use.session.turn:
+                return await self._packages_of(identifier, use)
+
+    async def _packages_of(
+        self, identifier: str, use: SessionInUse[KernelProcess]
+    ) -> tuple[Package, ...]:
+        outcome = await use.kernel.request(
+            {"op": "packages"},
+            deadline=anyio.current_time() + _PACKAGES_SECONDS,
+            grace_seconds=self._configuration.interrupt_grace_seconds,
+            max_output_bytes=0,
+        )
+        try:
+            if outcome.reply is not None:
+                return parse_packages(outcome.reply)
+            why = outcome.died or "it did not answer"
+        except FrameError:
+            why = INTERFERED
+        await self._sessions.end(identifier, why, use.session)
+        raise PoolUnavailableError(
+            f"The session could not list its packages, because {why}. Its variables and "
+            "files are lost; the next call starts a new one."
+        )
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""

@@ -67,6 +67,24 @@ async def test_packages_are_those_of_the_session_itself(
     assert set(after) - set(before) == {Package("thing", "1.5")}
 
 
+async def test_packages_are_told_while_code_runs(pool: LocalSessionPool, identifier: str) -> None:
+    """Whoever asks for them does not wait for the code's end."""
+    await run(pool, identifier, "1")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, pool, identifier, "import time; time.sleep(50)")
+
+        async def is_running() -> bool:
+            session = await pool.get_session(identifier)
+            return session is not None and session.running
+
+        while not await is_running():  # noqa: ASYNC110 -- only the pool can be asked
+            await anyio.sleep(0.01)
+        with anyio.fail_after(10):
+            assert await pool.list_packages(identifier) == (await pool.metadata()).packages
+        assert await is_running()
+        assert await pool.interrupt(identifier)
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

@@ -107,6 +107,13 @@ async def test_code_that_does_not_find_a_file_of_the_user_is_told_the_call_that_
         assert "work_dir" not in await call.refusal("execute_python", code=f"raise {error}")
 
 
+async def test_a_mistyped_name_is_answered_with_those_that_are_close(folder: Path) -> None:
+    async with connected(folder) as call:
+        error = "FileNotFoundError(2, 'No such file or directory', 'groessen.csv')"
+        text = await call.refusal("execute_python", code=f"raise {error}")
+        assert "[Close to that name in the user's work directory: data/Größen.csv." in text
+
+
 async def test_prompts_and_their_completion_know_the_folder(folder: Path) -> None:
     async with connected(folder) as call:
         reference = PromptReference(name="analyse_file")

@@ -142,6 +142,12 @@ class WorkDir:
         same = [each.path for each in found if each.path.rpartition("/")[2] == name]
         return same[0] if len(same) == 1 else None
 
+    async def near(self, path: str) -> list[str]:
+        """The files whose names are close to one that is not there, the closest first."""
+        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
+        paths = [entry.path for entry in found]
+        return await anyio.to_thread.run_sync(closest, path, paths)
+
     async def read(self, path: str) -> AsyncGenerator[bytes]:
         """The content of a file, in chunks.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from aca_mcp.server.results.text import show_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +33,19 @@ async def hint_about_files(error: ExecutionError | None, work_dir: WorkDir | Non
     """
     if error is None or work_dir is None or error.name not in _ABOUT_FILES:
         return ""
-    for number, named in enumerate(_paths_in(error.message[:_MAX_MESSAGE])):
-        if number == _MAX_CANDIDATES:
-            break
-        if (path := await work_dir.suggest(named)) is not None:
+    named = list(islice(_paths_in(error.message[:_MAX_MESSAGE]), _MAX_CANDIDATES))
+    for path in named:
+        if (found := await work_dir.suggest(path)) is not None:
             return (
-                f"[{path} is in the user's work directory, and not in the session: "
-                f'upload_from_work_dir(paths=["{path}"]) copies it.]'
+                f"[{found} is in the user's work directory, and not in the session: "
+                f'upload_from_work_dir(paths=["{found}"]) copies it.]'
+            )
+    for path in named:
+        if near := await work_dir.near(path):
+            names = ", ".join(map(show_name, near))
+            return (
+                f"[Close to that name in the user's work directory: {names}. "
+                "upload_from_work_dir copies what the session does not have.]"
             )
     return ""
 
