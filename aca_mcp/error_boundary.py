@@ -20,12 +20,13 @@ from aca_mcp.errors import (
 from aca_mcp.pool import FileDownload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
 
     from aca_mcp.pool import (
         Execution,
         FileEntry,
         FileListing,
+        Installation,
         OutputCallback,
         Package,
         PoolMetadata,
@@ -103,6 +104,11 @@ class ErrorBoundary:
         """See ``SessionPool``."""
         with _mapped("list_packages"):
             return await self._pool.list_packages(identifier)
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``."""
+        with _mapped("install_packages"):
+            return await self._pool.install_packages(identifier, requirements)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""

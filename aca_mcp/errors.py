@@ -9,6 +9,7 @@
         ├── PoolFullError             no more sessions at the moment
         ├── AuthenticationFailedError the pool does not accept our credentials
         ├── NotSupportedError         this kind of pool has no such operation
+        ├── PackagesNotInstalledError packages were not permitted, or could not be had
         ├── InvalidRequestError       an argument is outside what the pool allows
         ├── SessionLostError          the session ended; its variables and files are gone
         ├── ExecutionOutcomeUnknownError  code was sent, and its answer was lost
@@ -68,6 +69,10 @@ class AuthenticationFailedError(SessionPoolError):
 
 class NotSupportedError(SessionPoolError):
     """This kind of pool does not have the operation."""
+
+
+class PackagesNotInstalledError(SessionPoolError):
+    """Packages were not permitted or could not be had. The session is as it was."""
 
 
 class InvalidRequestError(SessionPoolError):

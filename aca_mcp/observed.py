@@ -19,7 +19,7 @@ from aca_mcp.errors import SessionLostError
 from aca_mcp.pool import Execution, FileDownload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import (
         FileEntry,
         FileListing,
+        Installation,
         OutputCallback,
         Package,
         PoolMetadata,
@@ -247,6 +248,10 @@ class _ObservedPool:
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
         with self._instruments.operation("list_packages"):
             return await self._pool.list_packages(identifier)
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        with self._instruments.operation("install_packages"):
+            return await self._pool.install_packages(identifier, requirements)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         with self._instruments.operation("get_session"):

@@ -8,7 +8,7 @@ module knows nothing of HTTP, MCP, processes or settings.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -114,6 +114,19 @@ class Package:
 
     name: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What installing packages gave."""
+
+    installed: tuple[Package, ...]
+    """What is new."""
+    present: tuple[Package, ...]
+    """What was asked for, and was there already."""
+    size_bytes: int
+    """Of what is new, unpacked."""
+    duration_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +275,19 @@ class SessionPool(Protocol):
         """What the session can import, installed later or not, sorted by name.
 
         Does not wait for code that runs: what it has installed may be missing then.
+        """
+        ...
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """Let the session import further packages, without a restart and without a network.
+
+        Args:
+            identifier: the session's.
+            requirements: names, with versions and extras as PEP 508 writes them.
+
+        Raises:
+            PackagesNotInstalledError: they are not permitted, or cannot be had.
+            NotSupportedError: the pool cannot.
         """
         ...
 

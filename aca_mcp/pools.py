@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import Settings
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
@@ -56,9 +57,8 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 
     _warn_of_openings(settings)
     if settings.local_python is not None:
-        async with open_local_pool(
-            local_configuration(settings, str(settings.local_python))
-        ) as pool:
+        configuration = local_configuration(settings, str(settings.local_python))
+        async with open_local_pool(configuration, package_broker(settings)) as pool:
             yield ErrorBoundary(pool)
         return
     async with _open_environments(settings) as pools:
@@ -78,8 +78,10 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
     if found is None and settings.local_environment:
         store.get(settings.local_environment)  # raises, with what to do
 
+    broker = package_broker(settings)
+
     def open_pool(environment: Environment) -> AbstractAsyncContextManager[LocalSessionPool]:
-        return open_local_pool(local_configuration(settings, str(environment.python)))
+        return open_local_pool(local_configuration(settings, str(environment.python)), broker)
 
     async def make_first() -> Environment:
         from aca_mcp.environments.building import ensure
@@ -107,6 +109,37 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def package_broker(settings: Settings) -> PackageBroker | None:
+    """What brings packages for sessions, or None where the settings permit none.
+
+    Raises:
+        SettingsError: the list of what is permitted cannot be read, or there is no place for them.
+    """
+    kind = settings.packages_policy
+    if kind == "off":
+        return None
+    from aca_mcp.packages.broker import PackageBroker
+    from aca_mcp.packages.requirements import read_policy
+    from aca_mcp.packages.store import PackageStore
+
+    policy = read_policy(kind, settings.packages_list)
+    try:
+        store = PackageStore(packages_directory(settings))
+    except OSError as error:
+        raise SettingsError(
+            f"Packages cannot be kept in {packages_directory(settings)}: {error.strerror}. "
+            "ACA_MCP_DATA_DIR names another directory; ACA_MCP_PACKAGES=off does without."
+        ) from error
+    return PackageBroker(
+        store, policy, index=settings.package_index or None, audits=settings.audit_log
+    )
+
+
+def packages_directory(settings: Settings) -> Path:
+    """Where what the broker brings is kept."""
+    return settings.data_directory / "packages"
 
 
 def environments_directory(settings: Settings) -> Path:
@@ -192,6 +225,9 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
     mebibyte = 2**20
     return LocalPoolConfiguration(
         python=python,
+        package_sets=(
+            str(packages_directory(settings) / "sets") if settings.packages_policy != "off" else ""
+        ),
         preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
         isolation=settings.local_isolation,
         network=settings.local_network == "host",

@@ -37,6 +37,7 @@ from aca_mcp.pool import (
     FileDownload,
     FileEntry,
     FileListing,
+    Installation,
     OutputCallback,
     Package,
     SessionPool,
@@ -309,6 +310,21 @@ class PythonSession:
     async def list_packages(self) -> tuple[Package, ...]:
         """The installed packages, sorted by name."""
         return await self._pool.list_packages(self._use())
+
+    async def install_packages(self, *requirements: str) -> Installation:
+        """Let the session import further packages, without a restart and without a network.
+
+        Args:
+            requirements: names, with versions and extras as PEP 508 writes them.
+
+        Raises:
+            PackagesNotInstalledError: they are not permitted, or cannot be had.
+            NotSupportedError: the pool cannot.
+        """
+        identifier = self._use()
+        made = await self._pool.install_packages(identifier, requirements)
+        self._note_use(identifier)
+        return made
 
     async def restart(self) -> None:
         """Begin anew: variables, files and running code are gone.

@@ -24,6 +24,7 @@ from aca_mcp.errors import (
     FileTooLargeError,
     InvalidPathError,
     InvalidRequestError,
+    PackagesNotInstalledError,
     PoolFullError,
     SessionPoolError,
 )
@@ -34,6 +35,7 @@ from aca_mcp.pool import (
     FileDownload,
     FileEntry,
     FileListing,
+    Installation,
     Output,
     OutputCallback,
     OutputChunk,
@@ -44,7 +46,7 @@ from aca_mcp.pool import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 
 MAX_FILE_BYTES = 8 << 20
 
@@ -222,6 +224,14 @@ class ToyPool:
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
         self._session(identifier)
         return self.packages
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        self._session(identifier)
+        if "no-such-package" in requirements:
+            raise PackagesNotInstalledError("The index has no package. Nothing was installed.")
+        new = tuple(Package(name, "1.0") for name in requirements)
+        self.packages += new
+        return Installation(new, (), 2_000_000, 0.5)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         session = self.sessions.get(identifier)

@@ -37,6 +37,7 @@ from aca_mcp.pool import (
     FileDownload,
     FileEntry,
     FileListing,
+    Installation,
     OutputCallback,
     Package,
     PoolMetadata,
@@ -46,7 +47,7 @@ from aca_mcp.pool import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Generator
+    from collections.abc import AsyncGenerator, AsyncIterable, Generator, Sequence
 
     import httpx
 
@@ -188,6 +189,12 @@ class AzureSessionPool:
                 return packages
         async with known.turn:
             return _packages(await self._interpreter.evaluate(identifier, _LIST_PACKAGES))
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``."""
+        raise NotSupportedError(
+            "Packages cannot be installed in sessions of this pool. Nothing was installed."
+        )
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""

@@ -92,5 +92,7 @@ def emulate(settings: Settings, request: EmulatorRequest) -> int:
 
 
 async def _emulate(settings: Settings, listener: Listener, options: EmulatorOptions) -> None:
+    # What it emulates has no broker: a pool without egress installs nothing by itself.
+    settings = settings.model_copy(update={"packages": "off"})
     async with open_session_pool(settings) as pool:
         await serve_emulator(pool, listener, options)

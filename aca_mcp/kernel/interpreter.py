@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
 
+    from .packages import PackageClient
     from .timeline import Sink
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})
@@ -176,6 +177,10 @@ class Interpreter:
         """Call in the forked process: from here on this interpreter is this process's own."""
         self._process = os.getpid()
         signal.signal(signal.SIGINT, self._interrupt)
+
+    def take_over_installing(self, client: PackageClient) -> None:
+        """Let the commands by which people install packages ask for them outside."""
+        client.begin(self._shell)
 
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""

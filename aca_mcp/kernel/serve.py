@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .changes import changed, snapshot
 from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError, encode
 from .images import MAX_SIDE
+from .packages import PackageClient, add
 from .process import flush_native, other_threads
 from .timeline import Recorder, done, encoded
 
@@ -67,23 +68,37 @@ class _Pending:
         return self._view[sum(self.sent) :]
 
 
-def serve(control: socket.socket, interpreter: Interpreter, streams: Streams) -> None:
+def serve(
+    control: socket.socket,
+    interpreter: Interpreter,
+    streams: Streams,
+    *,
+    asks_for_packages: bool = False,
+) -> None:
     """Answer frames until the other end closes the connection. The interpreter has begun.
 
     ``{"op": "execute", "id": n, "code": text}`` is answered with events (``timeline``), each with
     the ``id``, the last of which is ``done``; ``{"op": "packages", "id": n}`` with what can be
-    imported.
+    imported, ``{"op": "add", "id": n, "path": p}`` when a directory can be imported from. While
+    code runs, ``{"ask": "install", "number": n, ...}`` may go out; the answer has that number.
     """
     connection = Connection(control)
     decoder = FrameDecoder()
+    if asks_for_packages:
+        interpreter.take_over_installing(PackageClient(connection))
     work_directory = os.getcwd()  # noqa: PTH109 -- code may go elsewhere
     while True:
         interpreter.loops.run_until_readable(control)
         if not (data := connection.receive()):
             return
         for frame in decoder.feed(data):
+            if "op" not in frame.header:
+                continue  # the answer to a question that was interrupted
+            answer: dict[str, Any] = {}
             if frame.header["op"] == "packages":
-                answer: dict[str, Any] = {"packages": installed_packages()}
+                answer = {"packages": installed_packages()}
+            elif frame.header["op"] == "add":
+                add(str(frame.header["path"]))
             else:
                 sink = FrameSink(connection, streams, frame.header["id"])
                 answer = _execute(frame.header, interpreter, streams, sink, work_directory)

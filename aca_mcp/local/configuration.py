@@ -16,6 +16,8 @@ class LocalPoolConfiguration:
     python: str
     """Path of the interpreter whose packages sessions have."""
     preimport: tuple[str, ...]
+    package_sets: str = ""
+    """The directory below which sets of packages appear that sessions may read, if there is one."""
     isolation: Literal["auto", "namespaces", "landlock", "unsafe-none"]
     network: bool
     ready_sessions: int

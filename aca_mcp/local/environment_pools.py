@@ -6,7 +6,7 @@ opened at once; another when it is first asked for, and ended when it had no ses
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         FileDownload,
         FileEntry,
         FileListing,
+        Installation,
         OutputCallback,
         Package,
         PoolMetadata,
@@ -242,6 +243,11 @@ class EnvironmentPools:
         """See ``SessionPool``."""
         async with self._use(identifier) as pool:
             return await pool.list_packages(identifier)
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``."""
+        async with self._use(identifier) as pool:
+            return await pool.install_packages(identifier, requirements)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""

@@ -29,6 +29,7 @@ from aca_mcp.reports.events import Report
 if TYPE_CHECKING:
     import select
     import socket
+    from collections.abc import Callable
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
@@ -58,7 +59,9 @@ class Exchange:
         number: int,
         max_output_bytes: int,
         on_output: OutputCallback | None,
+        on_question: Callable[[dict[str, object]], None] | None = None,
     ) -> None:
+        self._on_question = on_question
         self.report = Report()
         self.stdout = BoundedOutput("stdout", max_output_bytes, token)
         self.stderr = BoundedOutput("stderr", max_output_bytes, token)
@@ -180,6 +183,9 @@ class Exchange:
         """Take events of this execution; its last, or the answer to another request, ends it."""
         reply: Frame | None = None
         for frame in self._decoder.feed(data):
+            if "ask" in frame.header and self._on_question is not None:
+                self._on_question(dict(frame.header))
+                continue
             if reply is not None or frame.header.get("id") != self._number:
                 raise FrameError("it is not of this request")
             if "event" in frame.header:

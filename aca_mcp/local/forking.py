@@ -207,7 +207,7 @@ def _become_session(
             control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
         os._exit(1)
     try:
-        serve(control, interpreter, streams)
+        serve(control, interpreter, streams, asks_for_packages=not policy.network)
     finally:
         os._exit(0)
 

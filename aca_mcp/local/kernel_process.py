@@ -121,6 +121,8 @@ class KernelProcess:
         """Why the system ended it, where it did for want of memory: a clause."""
         self._token = b""
         """What marks in its streams begin with."""
+        self.added_packages: dict[str, str] = {}
+        """What the broker brought: normalized name to version."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None
@@ -196,6 +198,7 @@ class KernelProcess:
         grace_seconds: float,
         max_output_bytes: int,
         on_output: OutputCallback | None = None,
+        on_question: Callable[[dict[str, object]], None] | None = None,
     ) -> KernelOutcome:
         """Send a request and wait for its reply, taking what is printed meanwhile.
 
@@ -214,6 +217,7 @@ class KernelProcess:
             number=self._requests,
             max_output_bytes=max_output_bytes,
             on_output=on_output,
+            on_question=on_question,
         )
         try:
             reply = await exchange.send_and_wait(header, deadline)
@@ -235,6 +239,20 @@ class KernelProcess:
             raise
         finally:
             self._finish_request()
+
+    async def send(self, data: memoryview) -> int:
+        """Send some of an answer to what its code asked; how much that was.
+
+        Raises:
+            OSError: it has ended.
+        """
+        if self._freed:
+            raise BrokenPipeError
+        try:
+            return self._control.send(data)
+        except BlockingIOError:
+            await anyio.wait_writable(self._control)
+            return 0
 
     def interrupt(self, why: Literal["timeout", "interrupt"] = "interrupt") -> bool:
         """Send what Ctrl-C sends to the session's processes. False if no code runs."""

@@ -32,6 +32,7 @@ from aca_mcp.local.output import streams_of
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
+from aca_mcp.local.session_packages import Questions, SessionPackages
 from aca_mcp.local.sessions import SessionInUse, Sessions
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
@@ -42,6 +43,7 @@ from aca_mcp.pool import (
     FileDownload,
     FileEntry,
     FileListing,
+    Installation,
     OutputCallback,
     Package,
     PoolMetadata,
@@ -53,7 +55,9 @@ from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+
+    from aca_mcp.packages.broker import PackageBroker
 
 
 CHUNK_BYTES = 2**20
@@ -70,6 +74,7 @@ class LocalSessionPool:
         templates: Templates,
         identities: Identities | None,
         tasks: anyio.abc.TaskGroup,
+        broker: PackageBroker | None = None,
     ) -> None:
         self._configuration = configuration
         self._templates = templates
@@ -88,6 +93,8 @@ class LocalSessionPool:
         self._sessions = Sessions[KernelProcess](self._registry, ready)
         self._watcher = Watcher(self._sessions, self._limits, tasks)
         self._packages: tuple[Package, ...] | None = None
+        self._installing = SessionPackages(broker, templates, configuration)
+        self._tasks = tasks
         for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
             tasks.start_soon(task)
         tasks.start_soon(templates.keep, ready.refill)
@@ -140,6 +147,7 @@ class LocalSessionPool:
     ) -> Execution:
         began = anyio.current_time()
         self._watcher.code_begins(use.kernel)
+        questions = Questions(self._installing, self._tasks, identifier, use.kernel)
         try:
             outcome = await use.kernel.request(
                 {"op": "execute", "code": code},
@@ -147,11 +155,14 @@ class LocalSessionPool:
                 grace_seconds=self._configuration.interrupt_grace_seconds,
                 max_output_bytes=self._configuration.max_output_bytes,
                 on_output=on_output,
+                on_question=questions.ask,
             )
         except FrameError as error:
             raise InvalidRequestError(
                 "The code is too long to be sent: nothing was executed. Upload data as a file."
             ) from error
+        finally:
+            questions.close()
         exchange = outcome.exchange
         context = ExecutionContext(
             execution_id=secrets.token_hex(16),
@@ -249,6 +260,11 @@ class LocalSessionPool:
             "files are lost; the next call starts a new one."
         )
 
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``. Waits for the end of code that runs, within bounds."""
+        async with self._sessions.use(identifier) as use:
+            return await self._installing.install(identifier, use, list(requirements))
+
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""
         session, record = self._sessions.get(identifier), self._registry.get(identifier)
@@ -341,8 +357,13 @@ async def _chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:
 @asynccontextmanager
 async def open_local_pool(
     configuration: LocalPoolConfiguration,
+    broker: PackageBroker | None = None,
 ) -> AsyncGenerator[LocalSessionPool]:
     """Open a pool on this machine, and end all its sessions at the end. Does not wait for it.
+
+    Args:
+        configuration: of the pool.
+        broker: brings packages that sessions ask for; None where they may have none.
 
     Raises:
         PoolUnavailableError: the interpreter cannot be started.
@@ -355,7 +376,7 @@ async def open_local_pool(
         users = identities and identities.block
         templates = await stack.enter_async_context(open_templates(configuration, users))
         async with anyio.create_task_group() as tasks:
-            pool = LocalSessionPool(configuration, templates, identities, tasks)
+            pool = LocalSessionPool(configuration, templates, identities, tasks, broker)
             # After the tasks have ended: one of them may be about to add a session.
             stack.push_async_callback(_close, pool)
             try:

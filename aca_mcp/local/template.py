@@ -107,7 +107,8 @@ def _make_scratch(temporary: str) -> str:
 def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
     directories = (sys.prefix, sys.base_prefix, *kernel.__path__)
     readable = readable_paths(directories, network=configuration.policy.network)
-    policy = replace(configuration.policy, readable=readable)
+    shared = configuration.policy.readable  # of all pools: what the broker brings
+    policy = replace(configuration.policy, readable=(*readable, *shared))
     if configuration.isolation != "auto":
         policy = replace(policy, isolation=Isolation(configuration.isolation))
     else:
@@ -115,8 +116,12 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
         if report.best is None:
             raise ValueError(no_isolation_sentence(report))
         policy = replace(policy, isolation=report.best)
-    if policy.isolation is Isolation.LANDLOCK and os.geteuid() == 0:
-        check_reachable((*readable, configuration.temporary))
+    if policy.isolation is Isolation.LANDLOCK:
+        if os.geteuid() == 0:
+            check_reachable((*policy.readable, configuration.temporary))
+        else:
+            # The owner's identity could let it be listed.
+            policy = replace(policy, readable=readable)
     return policy
 
 

@@ -334,7 +334,7 @@ def _configuration_of(
         disk_bytes=configuration.disk_bytes,
         scratch_bytes=SCRATCH_BYTES,
         max_tasks=configuration.max_processes + configuration.max_threads,
-        readable=(),
+        readable=(configuration.package_sets,) if configuration.package_sets else (),
         users=(users.first, users.count) if users else None,
     )
     return TemplateConfiguration(

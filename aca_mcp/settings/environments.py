@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -15,6 +15,17 @@ class EnvironmentSettings(BaseSettings):
     data_dir: Annotated[
         Path | None,
         Field(description="Where environments are kept; unset, where a user's programs keep data."),
+    ] = None
+    packages: Annotated[
+        Literal["auto", "off", "list", "index"],
+        Field(
+            description="What sessions may install: all of the `index`, what a `list` permits, or "
+            "nothing; `auto` is `index` over stdio and `off` over HTTP."
+        ),
+    ] = "auto"
+    packages_list: Annotated[
+        Path | None,
+        Field(description="The file of that list, a requirement a line."),
     ] = None
     package_index: Annotated[
         str,

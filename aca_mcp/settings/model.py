@@ -76,6 +76,13 @@ class Settings(
         return self
 
     @property
+    def packages_policy(self) -> Literal["off", "list", "index"]:
+        """What sessions may install; over HTTP nothing unless that was chosen."""
+        if self.packages == "auto":
+            return "index" if self.transport == "stdio" else "off"
+        return self.packages
+
+    @property
     def pool_kind(self) -> Literal["local", "wasm", "azure"]:
         """The pool that these settings choose."""
         if self.pool != "auto":

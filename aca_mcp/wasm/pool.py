@@ -13,7 +13,12 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.errors import FileMissingError, InvalidRequestError, PoolUnavailableError
+from aca_mcp.errors import (
+    FileMissingError,
+    InvalidRequestError,
+    NotSupportedError,
+    PoolUnavailableError,
+)
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
@@ -24,6 +29,7 @@ from aca_mcp.pool import (
     FileDownload,
     FileEntry,
     FileListing,
+    Installation,
     OutputCallback,
     Package,
     PoolMetadata,
@@ -38,7 +44,7 @@ from aca_mcp.wasm.ready import ReadySessions
 from aca_mcp.wasm.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
     from aca_mcp.wasm.files import SessionFiles
@@ -207,6 +213,13 @@ class WasmSessionPool:
                 f"The session could not list its packages, because {why}. Its variables and "
                 "files are lost; the next call starts a new one."
             )
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``. Its interpreter has what it was built with."""
+        raise NotSupportedError(
+            "Packages cannot be installed in sessions of the wasm pool. Nothing was installed. "
+            "list_packages tells what there is."
+        )
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import sysconfig
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +20,11 @@ from tests.local.pools import (
     run,
     scratch_directories,
 )
+from tests.reachable import reachable_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 async def refusal(**changes: object) -> str:
@@ -123,35 +121,10 @@ async def test_an_interpreter_that_cannot_be_started_is_told_of(
     )
 
 
-def lies_open(path: Path) -> bool:
-    """Whether every user may enter a directory."""
-    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
-
-
-@pytest.fixture
-def reachable_python() -> Iterator[str]:
-    """An interpreter that a user without rights may start, with the packages of this one.
-
-    Root's sessions are such users, and its own interpreter may lie where only root may look.
-    """
-    if os.geteuid() != 0 or lies_open(Path(sys.base_prefix).resolve()):
-        yield sys.executable
-        return
-    system = f"/usr/bin/python3.{sys.version_info.minor}"
-    assert Path(system).exists(), "no interpreter that sessions of root could reach"
-    assert lies_open(Path(sys.prefix)), "no packages that sessions of root could reach"
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        python = Path(name, "python")
-        python.write_text(
-            f"#!{system}\n"
-            "import sys\n"
-            f"sys.prefix = {sys.prefix!r}\n"
-            f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
-            "exec(sys.argv[-1])\n"
-        )
-        python.chmod(0o755)
-        yield str(python)
+@pytest.fixture(name="reachable_python")
+def _reachable_python() -> Iterator[str]:
+    with reachable_python() as python:
+        yield python
 
 
 @pytest.mark.parametrize("isolation", ["landlock", "unsafe-none"])

@@ -1,0 +1,235 @@
+"""How packages reach sessions: the broker brings a set, and the session gets its directory.
+
+What a session asks is data, never believed. Where sessions have an identity of their own, or a file
+system, the store is there from their start, read-only, and a directory's name is all that is sent.
+Where they share the server's identity without a file system of their own, which could make the
+store's directory listable, a copy goes into the session, within its quota.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from aca_mcp.beneath import make_directories_beneath, open_beneath
+from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
+from aca_mcp.installing.wheels import Target, normalized
+from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.local import trees
+from aca_mcp.packages.requirements import MAX_REQUIREMENTS, Policy, check_requirements
+from aca_mcp.pool import Installation, Package
+from aca_mcp.sandbox.policy import Isolation
+
+if TYPE_CHECKING:
+    from aca_mcp.local.configuration import LocalPoolConfiguration
+    from aca_mcp.local.kernel_process import KernelProcess
+    from aca_mcp.local.sessions import SessionInUse
+    from aca_mcp.local.templates import Templates
+    from aca_mcp.packages.broker import PackageBroker, PackageSet
+
+_MAX_CHARACTERS = 1000
+_SEND_SECONDS = 10
+
+
+class SessionPackages:
+    """What sessions of one pool may install."""
+
+    def __init__(
+        self,
+        broker: PackageBroker | None,
+        templates: Templates,
+        configuration: LocalPoolConfiguration,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            broker: brings packages; None where none may be installed.
+            templates: tell what sessions have anyway.
+            configuration: of the pool.
+        """
+        self._broker = broker
+        self._templates = templates
+        self._configuration = configuration
+        self._of_environment: dict[str, str] | None = None
+
+    async def bring(
+        self, identifier: str, kernel: KernelProcess, requirements: list[str]
+    ) -> tuple[PackageSet, str]:
+        """Bring packages for a session.
+
+        Returns:
+            What was brought, and the directory as the session sees it; empty if nothing is new.
+
+        Raises:
+            PackagesNotInstalledError: it was not permitted or not possible.
+        """
+        if self._broker is None:
+            check_requirements(requirements, Policy())
+            raise PackagesNotInstalledError("Packages cannot be installed here.")
+        template = await self._templates.ready()
+        if self._of_environment is None:
+            found = await template.packages()
+            self._of_environment = {normalized(each.name): each.version for each in found}
+        made = await self._broker.provide(
+            requirements,
+            Target(python=self._configuration.python),
+            installed={**self._of_environment, **kernel.added_packages},
+            who=identifier,
+        )
+        if made.directory is None:
+            return made, ""
+        directory = str(made.directory)
+        if template.isolation is Isolation.LANDLOCK and os.geteuid() != 0:
+            directory = await self._copy(kernel, made.directory, made.size_bytes)
+        kernel.added_packages.update((pin.name, pin.version) for pin in made.installed)
+        return made, directory
+
+    async def install(
+        self, identifier: str, use: SessionInUse[KernelProcess], requirements: list[str]
+    ) -> Installation:
+        """Bring packages for a session in which no code asks for them.
+
+        Raises:
+            PackagesNotInstalledError: as ``bring``, or code of it runs on and on.
+        """
+        made, directory = await self.bring(identifier, use.kernel, requirements)
+        if directory:
+            deadline = anyio.current_time() + self._configuration.max_timeout_seconds
+            with anyio.CancelScope(deadline=deadline) as waiting:
+                await use.session.turn.acquire()
+            if waiting.cancelled_caught:
+                raise PackagesNotInstalledError(
+                    "Earlier code of this session still runs. Nothing was installed."
+                )
+            try:
+                await use.kernel.request(
+                    {"op": "add", "path": directory},
+                    deadline=deadline,
+                    grace_seconds=self._configuration.interrupt_grace_seconds,
+                    max_output_bytes=0,
+                )
+            finally:
+                use.session.turn.release()
+        return Installation(
+            installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
+            present=tuple(Package(pin.name, pin.version) for pin in made.present),
+            size_bytes=made.size_bytes,
+            duration_seconds=made.seconds,
+        )
+
+    async def _copy(self, kernel: KernelProcess, source: Path, size: int) -> str:
+        limit = self._configuration.disk_bytes
+        used = await anyio.to_thread.run_sync(trees.size_of_tree, kernel.storage)
+        if used + size > limit:
+            raise PackagesNotInstalledError(
+                f"The packages have {size // 2**20:,} MiB, and this session has "
+                f"{max(0, limit - used) // 2**20:,} of its {limit // 2**20:,} MiB left "
+                "(ACA_MCP_LOCAL_DISK_MIB). Nothing was installed."
+            )
+        name = secrets.token_hex(8)
+        base = os.dup(kernel.base_directory)
+        try:
+            await anyio.to_thread.run_sync(copy_beneath, source, base, ("packages", name))
+        except OSError as error:
+            raise PackagesNotInstalledError(
+                f"The packages could not be copied into the session: {error.strerror}."
+            ) from error
+        finally:
+            os.close(base)
+        return str(Path(kernel.work_directory).parent / "packages" / name)
+
+    async def answer(
+        self, identifier: str, kernel: KernelProcess, question: dict[str, object]
+    ) -> None:
+        """Answer what the code of a session asked while it runs."""
+        number = question.get("number")
+        reply: dict[str, object]
+        try:
+            made, directory = await self.bring(identifier, kernel, _requirements_in(question))
+            reply = {
+                "path": directory,
+                "installed": [f"{pin.name}-{pin.version}" for pin in made.installed],
+                "present": [f"{pin.name} ({pin.version})" for pin in made.present],
+            }
+        except SessionPoolError as error:
+            reply = {"error": error.message}
+        await _send(kernel, {"number": number if isinstance(number, int) else 0, **reply})
+
+
+class Questions:
+    """The questions of one execution: at most one is being answered."""
+
+    def __init__(
+        self,
+        packages: SessionPackages,
+        tasks: anyio.abc.TaskGroup,
+        identifier: str,
+        kernel: KernelProcess,
+    ) -> None:
+        """Describe it."""
+        self._packages = packages
+        self._tasks = tasks
+        self._identifier = identifier
+        self._kernel = kernel
+        self._scope = anyio.CancelScope()
+
+    def ask(self, question: dict[str, object]) -> None:
+        """Begin to answer; a question before it, whose asker was interrupted, is dropped."""
+        self.close()
+        self._scope = anyio.CancelScope()
+        self._tasks.start_soon(self._answer, self._scope, question)
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._scope.cancel()
+
+    async def _answer(self, scope: anyio.CancelScope, question: dict[str, object]) -> None:
+        with scope:
+            await self._packages.answer(self._identifier, self._kernel, question)
+
+
+def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
+    """Copy the files of a directory below another one, whatever its owner does there meanwhile.
+
+    Args:
+        source: a directory of regular files and directories.
+        root: a descriptor of a directory that hostile code may write to.
+        parts: the names of the directory to make in it.
+
+    Raises:
+        OSError: it cannot be made, or a link is in the way.
+    """
+    for parent, _, names in os.walk(source):
+        inner = (*parts, *Path(parent).relative_to(source).parts)
+        directory = make_directories_beneath(root, inner, 0o700)
+        try:
+            for name in names:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                target = open_beneath(directory, (name,), flags, 0o600)
+                with os.fdopen(target, "wb") as written, Path(parent, name).open("rb") as read:
+                    while data := read.read(2**20):
+                        written.write(data)
+        finally:
+            os.close(directory)
+
+
+def _requirements_in(question: dict[str, object]) -> list[str]:
+    given = question.get("requirements")
+    if question.get("ask") != "install" or not isinstance(given, list):
+        raise PackagesNotInstalledError("That is nothing that a session can ask for.")
+    texts = cast("list[object]", given)[: MAX_REQUIREMENTS + 1]
+    return [str(text)[:_MAX_CHARACTERS] for text in texts]
+
+
+async def _send(kernel: KernelProcess, header: dict[str, object]) -> None:
+    rest = memoryview(encode(Frame(header)))
+    with anyio.move_on_after(_SEND_SECONDS), suppress(OSError):
+        while rest:
+            rest = rest[await kernel.send(rest) :]

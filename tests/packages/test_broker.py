@@ -1,0 +1,251 @@
+"""The broker against a real index, by both installers: what it brings, and what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from packaging.requirements import Requirement
+
+from aca_mcp.errors import PackagesNotInstalledError
+from aca_mcp.installing.commands import Installer, find_installer
+from aca_mcp.installing.wheels import Target
+from aca_mcp.packages.broker import PackageBroker, PackageSet
+from aca_mcp.packages.requirements import Policy
+from aca_mcp.packages.store import PackageStore
+from tests.package_index import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.package_index import Index
+
+HERE = Target(python=sys.executable)
+PIP = Installer("pip", (sys.executable, "-m", "pip"))
+
+
+@pytest.fixture
+def broker(index: Index, tmp_path: Path) -> PackageBroker:
+    return PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
+
+
+@pytest.fixture(params=[find_installer(), PIP], ids=lambda each: each.name)
+def either(request: pytest.FixtureRequest, index: Index, tmp_path: Path) -> PackageBroker:
+    """By either installer: what differs between them."""
+    store = PackageStore(tmp_path / "store")
+    return PackageBroker(store, Policy("index"), index=index.url, installer=request.param)
+
+
+async def provide(
+    broker: PackageBroker,
+    *texts: str,
+    installed: Mapping[str, str] | None = None,
+    who: str = "somebody",
+) -> PackageSet:
+    return await broker.provide(texts, HERE, installed=installed or {}, who=who)
+
+
+async def refusal(
+    broker: PackageBroker, *texts: str, installed: Mapping[str, str] | None = None
+) -> str:
+    with pytest.raises(PackagesNotInstalledError) as refused:
+        await provide(broker, *texts, installed=installed)
+    assert "Nothing was installed." in refused.value.message
+    return refused.value.message
+
+
+def imported(directory: Path, code: str) -> str:
+    program = f"import sys; sys.path.append({str(directory)!r}); {code}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, encoding="utf-8", check=True
+    )
+    return done.stdout.strip()
+
+
+def names_in(broker: PackageBroker) -> list[str]:
+    """What is in the store, told by its records: the sets are not listed by anyone."""
+    return sorted(path.name for path in (broker.store.sets.parent / "records").iterdir())
+
+
+def staged(broker: PackageBroker) -> list[Path]:
+    return list((broker.store.sets.parent / "staging").iterdir())
+
+
+async def test_a_package_comes_with_what_it_needs(either: PackageBroker) -> None:
+    made = await provide(either, "needs-tea")
+    assert [str(pin) for pin in made.installed] == ["needs-tea==2.0", "tea-time==1.0"]
+    assert made.directory is not None
+    assert imported(made.directory, "import tea_time, needs_tea; print(tea_time.version)") == "1.0"
+    assert made.size_bytes > 0
+
+
+async def test_the_same_packages_are_stored_once(broker: PackageBroker) -> None:
+    first = await provide(broker, "tea-time")
+    second = await provide(broker, "tea-time", who="somebody else")
+    assert second.directory == first.directory
+    assert (first.was_stored, second.was_stored) == (False, True)
+
+
+async def test_what_the_session_has_stays(broker: PackageBroker) -> None:
+    made = await provide(broker, "Tea.Time", installed={"tea-time": "1.0"})
+    assert (made.directory, [str(pin) for pin in made.present]) == (None, ["tea-time==1.0"])
+    made = await provide(broker, "needs-tea", installed={"tea-time": "1.0"})
+    assert [str(pin) for pin in made.installed] == ["needs-tea==2.0"]
+    said = await refusal(broker, "tea-time>=1.1", installed={"tea-time": "1.0"})
+    assert "has tea-time 1.0, which stays" in said
+    said = await refusal(broker, "needs-old-numpy", installed={"numpy": "2.3.0"})
+    assert "numpy" in said
+
+
+async def test_what_the_index_does_not_have_is_said_with_names_like_it(
+    either: PackageBroker,
+) -> None:
+    said = await refusal(either, "opnpyxl")
+    assert "'opnpyxl'" in said
+    assert "openpyxl" in said
+    assert "127.0.0.1" not in said
+
+
+async def test_a_package_without_a_wheel_for_the_interpreter_is_refused(
+    broker: PackageBroker,
+) -> None:
+    said = await refusal(broker, "elsewhere")
+    assert "elsewhere" in said
+
+
+async def test_an_index_that_cannot_be_reached_names_the_command_for_a_person(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    store = PackageStore(tmp_path / "store")
+    closed = PackageBroker(store, Policy("index"), index="http://127.0.0.1:9/simple/")
+    said = await refusal(closed, "tea-time")
+    assert "cannot be reached" in said
+    assert "aca-mcp env create NAME tea-time" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("--index-url=http://evil.example/simple", "option"),
+        ("-r requirements.txt", "option"),
+        ("git+https://example.org/x.git", "URL or a path"),
+        ("tea @ https://example.org/tea.whl", "URL or a path"),
+        ("./tea", "URL or a path"),
+        ("/etc/passwd", "URL or a path"),
+        ("..", "URL or a path"),
+        ("tea time", "requirement"),
+        ("", "requirement"),
+        ("tea\n--index-url x", "names no package"),
+        ("t\N{CYRILLIC SMALL LETTER IE}a", "names no package"),
+        ("t" * 300, "names no package"),
+        ("tea; import os", "requirement"),
+        ("$(id)", "requirement"),
+    ],
+)
+async def test_only_names_are_asked_for(text: str, says: str, index: Index, tmp_path: Path) -> None:
+    broker = PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
+    assert says in await refusal(broker, text)
+    assert index.asked == []
+
+
+async def test_a_list_permits_what_is_on_it_in_the_versions_that_it_says(
+    index: Index, tmp_path: Path
+) -> None:
+    policy = Policy("list", frozenset({Requirement("tea-time<1.1")}))
+    broker = PackageBroker(PackageStore(tmp_path / "store"), policy, index=index.url)
+    made = await provide(broker, "Tea_Time")
+    assert [str(pin) for pin in made.installed] == ["tea-time==1.0"]
+    assert "not on the list" in await refusal(broker, "needs-tea")
+
+
+async def test_one_session_cannot_ask_without_end(index: Index, tmp_path: Path) -> None:
+    broker = PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
+    for _ in range(10):
+        await provide(broker, "tea-time", installed={"tea-time": "1.0"})
+    with pytest.raises(PackagesNotInstalledError, match="10 times in a minute"):
+        await provide(broker, "tea-time", installed={"tea-time": "1.0"})
+    await provide(broker, "tea-time", installed={"tea-time": "1.0"}, who="somebody else")
+
+
+async def test_two_that_ask_at_once_get_one_set(broker: PackageBroker, index: Index) -> None:
+    made: list[PackageSet] = []
+
+    async def ask(who: str) -> None:
+        made.append(await provide(broker, "needs-tea", who=who))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(3):
+            tasks.start_soon(ask, f"session-{number}")
+    assert len({each.directory for each in made}) == 1
+    assert len(names_in(broker)) == 1
+    assert staged(broker) == []
+
+
+def test_the_sets_of_others_can_be_neither_listed_nor_guessed(tmp_path: Path) -> None:
+    store, other = PackageStore(tmp_path / "one"), PackageStore(tmp_path / "two")
+    assert store.directory_of([], "3.12").name != other.directory_of([], "3.12").name
+    assert PackageStore(tmp_path / "one").directory_of([], "3.12") == store.directory_of([], "3.12")
+    assert store.sets.stat().st_mode & 0o044 == 0
+
+
+async def test_a_wheel_that_is_cut_or_not_what_the_index_says_is_not_used(
+    either: PackageBroker, index: Index
+) -> None:
+    whole = make_wheel(index.directory, "cut-short")
+    whole.write_bytes(whole.read_bytes()[:-40])
+    await refusal(either, "cut-short")
+    assert names_in(either) == []
+    assert staged(either) == []
+
+
+def outside(tmp_path: Path) -> list[Path]:
+    found = [*tmp_path.rglob("outside.py"), *Path("/tmp").glob("outside-of-the-store.py")]
+    within = (tmp_path / "store", tmp_path / "uv-cache")
+    return [path for path in found if not set(within).intersection(path.parents)]
+
+
+@pytest.mark.parametrize(
+    "path", ["../../outside.py", "/tmp/outside-of-the-store.py", "pkg/../../../outside.py"]
+)
+async def test_a_wheel_whose_names_lead_out_writes_nothing_outside(
+    path: str, either: PackageBroker, index: Index, tmp_path: Path
+) -> None:
+    make_wheel(index.directory, "leads-out", files={"leads_out.py": "", path: "x = 1\n"})
+    try:
+        made = await provide(either, "leads-out")
+    except PackagesNotInstalledError:
+        assert names_in(either) == []
+    else:
+        assert made.directory is not None
+    assert outside(tmp_path) == []
+
+
+async def test_code_in_a_pth_file_does_not_run(either: PackageBroker, index: Index) -> None:
+    marker = index.directory / "ran"
+    line = f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n"
+    make_wheel(index.directory, "with-pth", files={"with_pth.py": "", "evil.pth": line})
+    made = await provide(either, "with-pth")
+    assert made.directory is not None
+    assert not list(made.directory.glob("*.pth"))
+    assert imported(made.directory, "import with_pth; print(1)") == "1"
+    assert not marker.exists()
+
+
+async def test_a_link_in_a_wheel_is_not_followed(broker: PackageBroker, index: Index) -> None:
+    wheel = make_wheel(index.directory, "with-link", files={"with_link.py": ""})
+    link = zipfile.ZipInfo("stolen.txt")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    try:
+        made = await provide(broker, "with-link")
+    except PackagesNotInstalledError:
+        return
+    assert made.directory is not None
+    assert not any(path.is_symlink() for path in made.directory.rglob("*"))
