@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.packages.broker import PackageBroker
-    from aca_mcp.pool import SessionPool
+    from aca_mcp.pool import EnvironmentSummary, SessionPool
     from aca_mcp.settings import Settings
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
     from aca_mcp.wasm.preparing import Preparation
@@ -109,6 +109,24 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def environment_summaries(settings: Settings) -> tuple[EnvironmentSummary, ...]:
+    """What sessions can be started with, the default first; empty where there is no choice."""
+    if settings.pool_kind != "local" or settings.local_python is not None:
+        return ()
+    from aca_mcp.environments.definitions import PREFERRED, summary_of
+    from aca_mcp.environments.store import EnvironmentStore
+    from aca_mcp.pool import EnvironmentSummary
+
+    store = EnvironmentStore(environments_directory(settings))
+    order = (settings.local_environment, *PREFERRED)
+    found = sorted(filter(None, map(store.find, store.names())), key=lambda each: each.name)
+    found.sort(key=lambda each: order.index(each.name) if each.name in order else len(order))
+    return tuple(
+        EnvironmentSummary(each.name, summary_of(each.name, each.record.requirements))
+        for each in found
+    )
 
 
 def package_broker(settings: Settings) -> PackageBroker | None:

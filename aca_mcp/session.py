@@ -42,6 +42,8 @@ from aca_mcp.pool import (
     Package,
     SessionPool,
     check_identifier,
+    environment_of,
+    identifier_in,
 )
 
 if TYPE_CHECKING:
@@ -312,19 +314,8 @@ class PythonSession:
         return await self._pool.list_packages(self._use())
 
     async def install_packages(self, *requirements: str) -> Installation:
-        """Let the session import further packages, without a restart and without a network.
-
-        Args:
-            requirements: names, with versions and extras as PEP 508 writes them.
-
-        Raises:
-            PackagesNotInstalledError: they are not permitted, or cannot be had.
-            NotSupportedError: the pool cannot.
-        """
-        identifier = self._use()
-        made = await self._pool.install_packages(identifier, requirements)
-        self._note_use(identifier)
-        return made
+        """Let the session import further packages; as ``SessionPool.install_packages``."""
+        return await self._pool.install_packages(self._use(), requirements)
 
     async def restart(self) -> None:
         """Begin anew: variables, files and running code are gone.
@@ -335,7 +326,7 @@ class PythonSession:
         self._see_open()
         old, touched = self._identifier, self._touched
         self._used_at = time.monotonic()
-        self._identifier = _new_identifier()
+        self._identifier = _new_identifier(self._identifier)
         self._touched = self._used = False
         self._released = None
         if touched:
@@ -352,7 +343,7 @@ class PythonSession:
             reason: a clause, for the ``lost_before`` of the next execution.
         """
         if self._touched:
-            old, self._identifier = self._identifier, _new_identifier()
+            old, self._identifier = self._identifier, _new_identifier(self._identifier)
             self._touched = False
             self._released = reason
             await self._stop(old, STOP_SECONDS)
@@ -389,8 +380,9 @@ class PythonSession:
                 await self._pool.stop_session(identifier)
 
 
-def _new_identifier() -> str:
-    return secrets.token_urlsafe(32)
+def _new_identifier(old: str = "") -> str:
+    """A new one, for a session of the same environment."""
+    return identifier_in(environment_of(old), secrets.token_urlsafe(32))
 
 
 async def _chunks(content: Content) -> AsyncGenerator[bytes]:

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.pools import open_session_pool
+from aca_mcp.pools import environment_summaries, open_session_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -194,6 +194,8 @@ def _options(settings: Settings) -> ServerOptions:
         has_processes=settings.pool_kind != "wasm",
         work_dir=settings.work_dir,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
+        environments=environment_summaries(settings),
+        installs_packages=settings.pool_kind != "wasm" and settings.packages_policy != "off",
     )
 
 

@@ -18,6 +18,7 @@ import anyio.to_thread
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.commands import Installer, InstallerError, find_installer
 from aca_mcp.installing.wheels import Pin, Target, install, normalized, resolve
+from aca_mcp.missing_modules import COMMON_PACKAGES
 from aca_mcp.packages.failures import sentence_for
 from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
@@ -88,6 +89,7 @@ class PackageBroker:
         self._at_once = anyio.Semaphore(_AT_ONCE)
         self._making: dict[Path, anyio.Lock] = {}
         self._all = deque[float]()
+        self._has_pruned = False
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     async def provide(
@@ -147,6 +149,9 @@ class PackageBroker:
         installed: Mapping[str, str],
         started: float,
     ) -> PackageSet:
+        if not self._has_pruned:
+            self._has_pruned = True
+            await anyio.to_thread.run_sync(self.store.prune)
         wanted = " ".join(map(str, requirements))
         present, missing = _divide(requirements, installed)
         if not missing:
@@ -174,7 +179,7 @@ class PackageBroker:
                     await self._make(installer, new, target, directory)
             self._making.pop(directory, None)
         except InstallerError as error:
-            names = tuple(sorted(_COMMON_NAMES | installed.keys()))
+            names = tuple(sorted(COMMON_PACKAGES | installed.keys()))
             raise PackagesNotInstalledError(
                 sentence_for(str(error), wanted, names=names)
             ) from error
@@ -239,60 +244,3 @@ def _divide(
                 "person make another environment: aca-mcp env create."
             )
     return tuple(present), missing
-
-
-_COMMON_NAMES = frozenset(
-    [
-        "openpyxl",
-        "seaborn",
-        "scikit-learn",
-        "scipy",
-        "statsmodels",
-        "sympy",
-        "networkx",
-        "requests",
-        "httpx",
-        "pillow",
-        "plotly",
-        "altair",
-        "polars",
-        "pyarrow",
-        "duckdb",
-        "xlsxwriter",
-        "xlrd",
-        "beautifulsoup4",
-        "lxml",
-        "jinja2",
-        "tabulate",
-        "pypdf",
-        "pdfplumber",
-        "reportlab",
-        "python-docx",
-        "python-pptx",
-        "nltk",
-        "spacy",
-        "gensim",
-        "opencv-python-headless",
-        "scikit-image",
-        "xgboost",
-        "lightgbm",
-        "catboost",
-        "shap",
-        "geopandas",
-        "shapely",
-        "folium",
-        "sqlalchemy",
-        "pydantic",
-        "tqdm",
-        "rich",
-        "pyyaml",
-        "python-dateutil",
-        "faker",
-        "textblob",
-        "wordcloud",
-        "numba",
-        "dask",
-        "bokeh",
-    ]
-)
-"""What people ask for, to find what a mistyped name may have meant."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from aca_mcp.pool import EnvironmentSummary
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.callers import Caller
     from aca_mcp.server.in_flight import InFlight
@@ -33,6 +34,7 @@ _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_
 _WRITE = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
 )
+_INSTALL = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 _EXECUTE = ToolAnnotations(read_only_hint=False, destructive_hint=False)
 """What code destroys is in its own session; whether it reaches a network, the pool decides."""
 
@@ -51,6 +53,10 @@ class ServerOptions:
     """How much may be copied there while the server runs."""
     has_processes: bool = True
     """Code can start commands and threads, which no pool tells before it is asked."""
+    environments: tuple[EnvironmentSummary, ...] = ()
+    """What sessions can be started with, where there is a choice."""
+    installs_packages: bool = False
+    """Sessions may get further packages."""
 
 
 def create_server(
@@ -89,6 +95,7 @@ def create_server(
         work_dir=work_dir,
         timeout_seconds=options.execution_timeout_seconds,
         max_text_bytes=max_text_bytes,
+        installs_packages=options.installs_packages,
     )
     server = PythonServer(
         sessions,
@@ -100,6 +107,8 @@ def create_server(
         audit=audit,
         has_links=links is not None,
         has_processes=options.has_processes,
+        environments=options.environments,
+        installs_packages=options.installs_packages,
         extensions=[TasksExtension(caller, executing.result_of)],
     )
     server.offer(executing.execute_python, _EXECUTE)
@@ -115,8 +124,10 @@ def create_server(
     server.offer(files.download_file, _READ)
     server.offer(files.list_files, _READ)
     server.offer(files.delete_file, _WRITE)
-    session_tools = SessionTools(server.caller, max_text_bytes=max_text_bytes)
+    session_tools = SessionTools(sessions.pool, server.caller, max_text_bytes=max_text_bytes)
     server.offer(session_tools.list_packages, _READ)
+    if options.installs_packages:
+        server.offer(session_tools.install_packages, _INSTALL)
     server.offer(session_tools.restart_session, _WRITE)
     server.offer(session_tools.start_session, _ADD)
     if work_dir is not None:

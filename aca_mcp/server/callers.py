@@ -79,13 +79,13 @@ class Caller:
             yield session, remark
 
     @asynccontextmanager
-    async def new_session(self) -> AsyncGenerator[OpenSession]:
+    async def new_session(self, environment: str = "") -> AsyncGenerator[OpenSession]:
         """A further session, which stays if the block succeeds: only then is its handle told.
 
         Raises:
             PoolFullError: the client has too many sessions.
         """
-        session = self.sessions.start(self.principal)
+        session = self.sessions.start(self.principal, environment)
         note_session(session.python.identifier)
         try:
             yield session

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aca_mcp.pool import EnvironmentSummary
     from aca_mcp.server.sessions.client_sessions import Sessions
 
 _LONGEST_PATH = 200
@@ -56,6 +59,7 @@ def instructions(
     work_dir: str,
     has_links: bool,
     has_processes: bool = True,
+    installs_packages: bool = False,
 ) -> str:
     """What a client gives its model before the first call. At most 2,048 characters.
 
@@ -65,6 +69,7 @@ def instructions(
         work_dir: the path of the user's directory; empty where there is none.
         has_links: the user can be given links to files.
         has_processes: code can start commands and threads.
+        installs_packages: sessions may get further packages.
     """
     if work_dir:
         shown = work_dir if len(work_dir) <= _LONGEST_PATH else f"...{work_dir[-_LONGEST_PATH:]}"
@@ -91,6 +96,7 @@ def instructions(
             " Python runs in WebAssembly: numpy, pandas, matplotlib, scipy and scikit-learn are "
             "there; threads, processes and `!commands` are not."
         )
+    more = "; install_packages, or %pip install, gets more" if installs_packages else ""
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
 - {facts.sessions}
@@ -100,13 +106,21 @@ top-level await work. Every matplotlib figure is returned as an image; plt.show(
 - Files are in the session's work directory, which is also the current directory: pass relative \
 paths, such as data/sales.csv, to the file tools and to code alike.
 - Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
-list_packages tells what can be imported.{missing}
+list_packages tells what can be imported{more}.{missing}
 - {files}
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.
 - Long output is cut in its middle; the whole is left as a file that the result names. \
 Print what you need, not everything.
 - For several independent sessions, call start_session and pass its handle as `session`."""
+
+
+def told(environments: Sequence[EnvironmentSummary]) -> str:
+    """The choice of environments, as a clause; empty where there is none."""
+    if len(environments) < 2:
+        return ""
+    each = "; ".join(f"{one.name}: {one.contents}" for one in environments)
+    return f", or for another environment than the default, which is the first of these: {each}"
 
 
 def duration(seconds: float) -> str:

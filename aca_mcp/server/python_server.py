@@ -36,7 +36,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.server.audit import FAILED
 from aca_mcp.server.callers import Caller
-from aca_mcp.server.instructions import facts, instructions
+from aca_mcp.server.instructions import facts, instructions, told
 from aca_mcp.server.prompts import add_prompts
 from aca_mcp.server.resources.completion import complete
 from aca_mcp.server.resources.listing import of_connection, templates
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pydantic import AnyUrl
     from pydantic_core import ErrorDetails
 
+    from aca_mcp.pool import EnvironmentSummary
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.sessions.connections import HttpConnections
@@ -90,6 +91,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         audit: AuditLog | None,
         has_links: bool,
         has_processes: bool,
+        environments: Sequence[EnvironmentSummary],
+        installs_packages: bool,
         extensions: Sequence[Extension],
     ) -> None:
         """Describe a server; see ``create_server``."""
@@ -100,6 +103,7 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._audit = audit
         self._work_dir = work_dir
         self._facts = facts(sessions, has_connections=http is None)
+        self._environments = told(environments)
         self._parameters: dict[str, tuple[str, ...]] = {}
 
         @asynccontextmanager
@@ -124,6 +128,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                     work_dir=work_dir.path if work_dir else "",
                     has_links=has_links,
                     has_processes=has_processes,
+                    installs_packages=installs_packages,
                 ),
                 lifespan=lifespan,
                 log_level="WARNING",
@@ -147,7 +152,9 @@ class PythonServer(MCPServer[OpenSession | None]):
         self.add_tool(
             tool,
             description=inspect.cleandoc(tool.__doc__ or "").format(
-                retention=self._facts.retention, handle_retention=self._facts.handle_retention
+                retention=self._facts.retention,
+                handle_retention=self._facts.handle_retention,
+                environments=self._environments,
             ),
             annotations=annotations,
             structured_output=False,

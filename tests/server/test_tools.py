@@ -17,6 +17,7 @@ from mcp_types import (
 )
 
 from aca_mcp import __version__
+from aca_mcp.pool import EnvironmentSummary
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.sessions import client_sessions as sessions_module
 from aca_mcp.server.sessions.client_sessions import MAX_IDLE_SECONDS, open_sessions
@@ -315,6 +316,24 @@ async def test_cancelling_interrupts_the_code_and_keeps_the_session(
             assert await call("execute_python", code="x") == "7"
 
 
+async def test_packages_are_installed_where_that_is_permitted(connect: Connect) -> None:
+    async with connect(options=ServerOptions(installs_packages=True)) as call:
+        said = await call("install_packages", packages=["openpyxl", "docx-of-tests"])
+        assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
+        refused = await call.refusal("install_packages", packages=["no-such-package"])
+        assert refused == "The index has no package. Nothing was installed."
+
+
+async def test_environments_are_told_only_where_there_is_a_choice(connect: Connect) -> None:
+    two = (EnvironmentSummary("data", "scipy and more"), EnvironmentSummary("geo", "geopandas"))
+    async with connect(options=ServerOptions(environments=two)) as call, connect() as without:
+        listed = {tool.name: tool for tool in (await call.client.list_tools()).tools}
+        assert "data: scipy and more; geo: geopandas" in str(listed["start_session"].description)
+        alone = {tool.name: tool for tool in (await without.client.list_tools()).tools}
+        assert "environment" not in str(alone["start_session"].description)
+        assert "no environment" in await call.refusal("start_session", environment="mars")
+
+
 async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_path: Path) -> None:
     async with connect() as call, connect(options=ServerOptions(work_dir=tmp_path)) as more:
         tools = (await call.client.list_tools()).tools
@@ -363,4 +382,8 @@ async def test_the_instructions_tell_a_model_what_it_needs(
     async with open_sessions(toy_pool) as sessions:
         alone = create_server(sessions, ServerOptions()).instructions or ""
         assert "work_dir" not in alone
+        assert "install_packages" not in alone
+        permitted = create_server(sessions, ServerOptions(installs_packages=True))
+        assert "install_packages" in (permitted.instructions or "")
+        assert len(permitted.instructions or "") < 2048
         assert "the user starts this server with --work-dir FOLDER" in alone

@@ -55,7 +55,7 @@ class Report:
         return join(self.opening, self.body, self.closing)
 
 
-def report(execution: Execution, remark: str = "") -> Report:
+def report(execution: Execution, remark: str = "", *, installs_packages: bool = False) -> Report:
     """Arrange what an execution gave, below a remark that the reader must see first."""
     body = _Body()
     for item in _joined(execution.timeline):
@@ -64,7 +64,7 @@ def report(execution: Execution, remark: str = "") -> Report:
         else:
             body.add_output(item)
     if execution.error is not None:
-        body.add_error(execution.error)
+        body.add_error(execution.error, installs_packages=installs_packages)
     pieces, figures = body.pieces, body.figures
     closing = _closing(execution)
     if not pieces and not closing:
@@ -180,11 +180,13 @@ class _Body:
             self.pieces.append(shown)
         self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
 
-    def add_error(self, error: ExecutionError) -> None:
+    def add_error(self, error: ExecutionError, *, installs_packages: bool) -> None:
         self.pieces += [f"[{clean(error.hint)}]"] if error.hint else []
         self.pieces.append(clean(error.traceback).strip("\n"))
         if error.missing_module:
-            self.pieces.append(f"[{about_missing_module(clean(error.missing_module))}]")
+            module = clean(error.missing_module)
+            about = about_missing_module(module, installs_packages=installs_packages)
+            self.pieces.append(f"[{about}]")
 
     def _say_source(self, source: str) -> None:
         if source != self._source:

@@ -23,6 +23,7 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
+from aca_mcp.pool import environment_of
 from aca_mcp.server.sessions.executions import ExecutionLog
 from aca_mcp.server.sessions.handles import (
     HANDLE_PREFIX,
@@ -106,8 +107,12 @@ class Sessions:
         self._own.add(session)
         return session
 
-    def start(self, principal: str) -> OpenSession:
+    def start(self, principal: str, environment: str = "") -> OpenSession:
         """A further session, with a handle of its own.
+
+        Args:
+            principal: whose it is.
+            environment: what it is to have; empty for the pool's default one.
 
         Raises:
             PoolFullError: the client has too many.
@@ -117,7 +122,7 @@ class Sessions:
                 f"This client has {MAX_HANDLES} sessions by handle already. Use one of them; "
                 "restart_session empties it."
             )
-        return self._add(principal, new_handle(self._secret, principal))
+        return self._add(principal, new_handle(self._secret, principal, environment))
 
     def connections_of(self, principal: str) -> int:
         """How many connections a client has."""
@@ -187,7 +192,7 @@ class Sessions:
             await session.python.restart()
             return session
         await self.end(session)
-        return self.start(session.principal)
+        return self.start(session.principal, environment_of(session.python.identifier))
 
     async def end(self, session: OpenSession, *, within_seconds: float = STOP_SECONDS) -> None:
         """Stop a session, whatever runs in it."""

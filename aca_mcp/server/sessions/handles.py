@@ -13,21 +13,23 @@ import hmac
 import secrets
 
 from aca_mcp.errors import InvalidRequestError
+from aca_mcp.pool import identifier_in
 
 HANDLE_PREFIX = "ses_"
 _RANDOM_BYTES = 16
 _TAG_BYTES = 16
 
 
-def new_handle(secret: bytes, principal: str) -> str:
+def new_handle(secret: bytes, principal: str, environment: str = "") -> str:
     """A handle with 128 random bits, for this principal alone.
 
     Args:
         secret: the server's. Whoever has it can make handles.
         principal: who may use the handle; empty where clients are not told apart.
+        environment: of its session; empty for the pool's default one.
     """
     key = secrets.token_bytes(_RANDOM_BYTES)
-    return HANDLE_PREFIX + _text(key + _tag(secret, principal, key))
+    return _written(environment, key + _tag(secret, principal, key, environment))
 
 
 def check_handle(secret: bytes, principal: str, handle: str) -> str:
@@ -36,7 +38,7 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
     Raises:
         InvalidRequestError: it did not.
     """
-    text = handle.removeprefix(HANDLE_PREFIX)
+    environment, _, text = handle.removeprefix(HANDLE_PREFIX).rpartition(".")
     try:
         token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
@@ -44,8 +46,8 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
     key, tag = token[:_RANDOM_BYTES], token[_RANDOM_BYTES:]
     # The text is compared as well: others decode to the same bytes.
     if not hmac.compare_digest(
-        tag, _tag(secret, principal, key)
-    ) or handle != HANDLE_PREFIX + _text(token):
+        tag, _tag(secret, principal, key, environment)
+    ) or handle != _written(environment, token):
         raise InvalidRequestError(
             "`session` is not a session handle of this server and client. Pass exactly what "
             "start_session returned, call start_session for a new one, or leave `session` out. "
@@ -56,7 +58,9 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
 
 def derive_identifier(secret: bytes, principal: str, key: str) -> str:
     """The identifier of the session that a handle, or a connection's own key, stands for."""
-    return _text(_digest(secret, "identifier", principal.encode(), key.encode()))
+    environment = key.removeprefix(HANDLE_PREFIX).rpartition(".")[0]
+    derived = _text(_digest(secret, "identifier", principal.encode(), key.encode()))
+    return identifier_in(environment, derived)
 
 
 def name_in_links(secret: bytes, identifier: str) -> str:
@@ -69,8 +73,13 @@ def derive_key(secret: bytes, purpose: str) -> bytes:
     return _digest(secret, f"key: {purpose}")
 
 
-def _tag(secret: bytes, principal: str, key: bytes) -> bytes:
-    return _digest(secret, "handle", principal.encode(), key)[:_TAG_BYTES]
+def _written(environment: str, token: bytes) -> str:
+    return HANDLE_PREFIX + (f"{environment}." if environment else "") + _text(token)
+
+
+def _tag(secret: bytes, principal: str, key: bytes, environment: str) -> bytes:
+    fields = (principal.encode(), key, *((environment.encode(),) if environment else ()))
+    return _digest(secret, "handle", *fields)[:_TAG_BYTES]
 
 
 def _digest(secret: bytes, purpose: str, *fields: bytes) -> bytes:

@@ -43,6 +43,7 @@ class ExecutionTools:
         timeout_seconds: float,
         max_text_bytes: int,
         work_dir: WorkDir | None = None,
+        installs_packages: bool = False,
     ) -> None:
         """Describe the tools.
 
@@ -51,9 +52,11 @@ class ExecutionTools:
             timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
             work_dir: where a file may be that code did not find.
+            installs_packages: sessions may get further packages.
         """
         self._caller = caller
         self._work_dir = work_dir
+        self._installs_packages = installs_packages
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 
@@ -174,7 +177,11 @@ class ExecutionTools:
         hint = await hint_about_files(record.execution.error, self._work_dir)
         result = await answer(
             None if record.execution.session_lost else session.python,
-            report(record.execution, join(remark, hint)),
+            report(
+                record.execution,
+                join(remark, hint),
+                installs_packages=self._installs_packages,
+            ),
             name=f"outputs/{record.id}",
             max_text_bytes=self._max_text_bytes,
         )

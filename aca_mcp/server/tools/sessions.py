@@ -6,9 +6,11 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from aca_mcp.errors import InvalidRequestError
+from aca_mcp.pool import SessionPool
 from aca_mcp.server.callers import Caller
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
-from aca_mcp.server.results.packages import show_packages
+from aca_mcp.server.results.packages import show_installation, show_packages
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean, cut
 from aca_mcp.server.types import Ctx, SessionHandle
@@ -17,13 +19,17 @@ from aca_mcp.server.types import Ctx, SessionHandle
 class SessionTools:
     """The tools of one server that begin sessions. Their docstrings are written for a model."""
 
-    def __init__(self, caller: Callable[[Ctx], Awaitable[Caller]], *, max_text_bytes: int) -> None:
+    def __init__(
+        self, pool: SessionPool, caller: Callable[[Ctx], Awaitable[Caller]], *, max_text_bytes: int
+    ) -> None:
         """Describe the tools.
 
         Args:
+            pool: asked which environments there are.
             caller: tells whose sessions a call may use.
             max_text_bytes: text of one result.
         """
+        self._pool = pool
         self._caller = caller
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 
@@ -53,14 +59,45 @@ class SessionTools:
             f"session.{name}"
         )
 
-    async def start_session(self, ctx: Ctx) -> CallToolResult:
+    async def install_packages(
+        self,
+        ctx: Ctx,
+        packages: Annotated[
+            list[str],
+            Field(max_length=30, description='Names, with versions if need be: "openpyxl>=3".'),
+        ],
+        session: SessionHandle = "",
+    ) -> CallToolResult:
+        """Let the session import further packages. Takes seconds; variables and files stay.
+
+        They come as wheels from the index that the server is configured for, by name alone. The
+        next import works, without a restart. Code can say %pip install as well.
+        """
+        caller = await self._caller(ctx)
+        async with caller.session_or_new(session) as (target, remark):
+            made = await target.python.install_packages(*packages)
+        return text_result(join(remark, clean(show_installation(made))))
+
+    async def start_session(
+        self,
+        ctx: Ctx,
+        environment: str = "",
+    ) -> CallToolResult:
         """Start a session, independent of all others, and return its handle.
 
         Pass the handle as `session` to the other tools. {handle_retention} Only needed for
-        several interpreters at once.
+        several interpreters at once{environments}.
         """
         caller = await self._caller(ctx)
-        async with caller.new_session() as started:
+        if environment:
+            known = [each.name for each in (await self._pool.metadata()).environments]
+            if environment not in known:
+                there = f"are: {', '.join(known)}" if known else "is but the default one"
+                raise InvalidRequestError(
+                    f"There is no environment {environment[:40]!r}; there {there}. No session was "
+                    "started."
+                )
+        async with caller.new_session(environment) as started:
             if not caller.sessions.is_alone:
                 # Another server that is given the handle takes what is not there for lost.
                 await started.python.list_files()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.errors import InvalidRequestError
-from aca_mcp.pool import check_identifier
+from aca_mcp.pool import check_identifier, environment_of
 from aca_mcp.server.sessions.handles import check_handle, derive_identifier, new_handle
 
 SECRET = b"s" * 32
@@ -60,3 +60,15 @@ def test_an_identifier_is_stable_and_tells_its_parts_apart() -> None:
         derive_identifier(b"t" * 32, "ann", "key"),
     }
     assert len(others | {identifier}) == 5
+
+
+def test_a_handle_says_of_which_environment_its_session_is_and_no_other_can_be_put() -> None:
+    handle = new_handle(SECRET, "ann", "geo")
+    assert check_handle(SECRET, "ann", handle) == handle
+    assert environment_of(derive_identifier(SECRET, "ann", handle)) == "geo"
+    plain = new_handle(SECRET, "ann")
+    assert environment_of(derive_identifier(SECRET, "ann", plain)) == ""
+    forged = [handle.replace("geo.", "data."), handle.replace("geo.", "")]
+    for other in (*forged, plain.replace("ses_", "ses_geo."), plain.replace("ses_", "ses_.")):
+        with pytest.raises(InvalidRequestError):
+            check_handle(SECRET, "ann", other)
