@@ -22,6 +22,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from aca_mcp.kernel.frames import FrameError
+from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.excess import limits_of, with_hint
@@ -391,4 +392,4 @@ async def open_local_pool(
 
 async def _close(pool: LocalSessionPool) -> None:
     with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-        await pool.close()
+        await guarded(pool.close)

@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.background import guarded, repeated
 
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelProcess
@@ -45,6 +46,7 @@ class ReadySessions:
         self._tasks = tasks
         self._target = target
         self._ready: deque[KernelProcess] = deque()
+        self._early: KernelProcess | None = None
         self._spawning = anyio.Lock()
         self._wanted = anyio.Event()
 
@@ -66,22 +68,27 @@ class ReadySessions:
 
     async def keep(self) -> None:
         """Start sessions ahead whenever there are too few, until cancelled."""
-        early = await self._start_early() if self._target else None
-        while True:
-            self._wanted = anyio.Event()
-            self._forget_ended()
-            while len(self._ready) < self._target or early in self._ready:
-                if await self._start() is None:
-                    break
-                if early in self._ready:
-                    self._ready.remove(early)
-                    await early.kill(None)
-            await self._wanted.wait()
-            await anyio.sleep(_REFILL_SECONDS)
+        if self._target:
+            await guarded(self._start_early)
+        await repeated(self._fill)
 
-    async def _start_early(self) -> KernelProcess | None:
+    async def _start_early(self) -> None:
         self._templates.hurry()
-        return await self._start()
+        self._early = await self._start()
+
+    async def _fill(self) -> None:
+        """Start what is missing, and wait until something may be again."""
+        self._wanted = anyio.Event()
+        self._forget_ended()
+        while len(self._ready) < self._target or self._early in self._ready:
+            if await self._start() is None:
+                break
+            early, self._early = self._early, None
+            if early in self._ready:
+                self._ready.remove(early)
+                await early.kill(None)
+        await self._wanted.wait()
+        await anyio.sleep(_REFILL_SECONDS)
 
     async def _start(self) -> KernelProcess | None:
         """Start one more. None if that failed, of which whoever asks for a session is told."""
@@ -106,12 +113,12 @@ class ReadySessions:
     def _forget_ended(self) -> None:
         for kernel in [kernel for kernel in self._ready if kernel.has_ended]:
             self._ready.remove(kernel)
-            self._tasks.start_soon(kernel.kill, None)
+            self._tasks.start_soon(guarded, kernel.kill, None)
 
     def _next(self) -> KernelProcess | None:
         while self._ready:
             kernel = self._ready.popleft()
             if not kernel.has_ended:
                 return kernel
-            self._tasks.start_soon(kernel.kill, None)
+            self._tasks.start_soon(guarded, kernel.kill, None)
         return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 
 from aca_mcp.errors import PoolFullError, PoolUnavailableError
+from aca_mcp.local.background import guarded
 from aca_mcp.local.registry import Admission, Registry
 from aca_mcp.pool import check_identifier
 
@@ -167,4 +168,4 @@ class Sessions(Generic[Kernel]):
         self._sessions.clear()
         async with anyio.create_task_group() as ending:
             for kernel in kernels:
-                ending.start_soon(kernel.kill, "the pool was closed")
+                ending.start_soon(guarded, kernel.kill, "the pool was closed")

@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits, Groups, find_groups
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
@@ -133,10 +134,13 @@ class Spawner:
 
     async def _look_for_groups(self) -> None:
         try:
-            with suppress(OSError):  # the watcher holds sessions alone, then
-                self._groups = await anyio.to_thread.run_sync(find_groups)
+            # Without, the watcher holds sessions alone.
+            await guarded(self._find_groups)
         finally:
             self._looked_for_groups.set()
+
+    async def _find_groups(self) -> None:
+        self._groups = await anyio.to_thread.run_sync(find_groups)
 
     @property
     def _one_share(self) -> bool:
@@ -145,13 +149,15 @@ class Spawner:
 
     async def _group(self, kernel: KernelProcess, grouped: anyio.Event) -> None:
         try:
-            if self._groups is not None:
-                group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
-                await kernel.join(group)
-        except OSError:
-            kernel.condemn("its limits could not be set up")
+            if not await guarded(self._join_group, kernel):
+                kernel.condemn("its limits could not be set up")
         finally:
             grouped.set()
+
+    async def _join_group(self, kernel: KernelProcess) -> None:
+        if self._groups is not None:
+            group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
+            await kernel.join(group)
 
 
 def _time_is_divided_by_session() -> bool:

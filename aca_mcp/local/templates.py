@@ -7,12 +7,12 @@ one, as they are when they crash alone.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.local.background import guarded, repeated
 from aca_mcp.local.template_process import TemplateProcess, start_template
 
 if TYPE_CHECKING:
@@ -63,15 +63,17 @@ class Templates:
 
         One that never was ready is replaced when somebody asks: nothing may have changed.
         """
-        while True:
+
+        async def step() -> None:
             ended = self._present
             await ended.wait_ended()
             if ended.isolation is None and ended is self._present:
                 await self._replaced.wait()
             await anyio.sleep(self._seconds_until_another())
-            with suppress(PoolUnavailableError):  # the next caller is told, if it still cannot be
-                await self._replace(ended)
-                on_replaced()
+            await self._replace(ended)
+            on_replaced()
+
+        await repeated(step)
 
     async def close(self) -> None:
         """End the template, and all its sessions."""
@@ -106,4 +108,4 @@ async def open_templates(
     try:
         yield templates
     finally:
-        await templates.close()
+        await guarded(templates.close)

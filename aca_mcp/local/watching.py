@@ -8,7 +8,6 @@ nobody's measurement but its own.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,16 +16,13 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.local import trees, usage
+from aca_mcp.local.background import guarded, repeated
 from aca_mcp.local.excess import Limits, excess_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.sessions import Sessions
     from aca_mcp.local.usage import Usage
-
-_logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.05
 """How often busy sessions are measured: what one can take in between is its overshoot."""
@@ -66,27 +62,23 @@ class Watcher:
 
     async def watch_busy(self) -> None:
         """Measure busy sessions, often, until cancelled."""
-        while True:
-            await self._something_to_watch.wait()
-            await anyio.sleep(_WATCH_SECONDS)
-            await self._guard(lambda: self._measure(list(self._busy)))
-            if not self._busy:
-                self._something_to_watch = anyio.Event()
+        await repeated(self._watch)
+
+    async def _watch(self) -> None:
+        await self._something_to_watch.wait()
+        await anyio.sleep(_WATCH_SECONDS)
+        await self._measure(list(self._busy))
+        if not self._busy:
+            self._something_to_watch = anyio.Event()
 
     async def keep_house(self) -> None:
         """Measure all sessions, seldom, and end those whose cooldown is over, until cancelled."""
-        while True:
-            await anyio.sleep(_HOUSEKEEPING_SECONDS)
-            await self._guard(self._end_expired)
-            await self._guard(lambda: self._measure(self._sessions.kernels()))
+        await repeated(self._tidy)
 
-    async def _guard(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step; whatever is wrong with one session or one moment, the next one is taken."""
-        try:
-            await step()
-        except Exception as error:
-            _logger.error("Watching sessions met an error: %s", type(error).__name__)
-            await anyio.sleep(_WATCH_SECONDS)
+    async def _tidy(self) -> None:
+        await anyio.sleep(_HOUSEKEEPING_SECONDS)
+        await self._end_expired()
+        await self._measure(self._sessions.kernels())
 
     async def _end_expired(self) -> None:
         registry = self._sessions.registry
@@ -114,7 +106,7 @@ class Watcher:
     def _measure_apart(self, kernel: KernelProcess, found: Usage) -> None:
         if kernel not in self._apart:
             self._apart.add(kernel)
-            self._tasks.start_soon(self._guard, lambda: self._decide_apart(kernel, found))
+            self._tasks.start_soon(guarded, self._decide_apart, kernel, found)
 
     async def _decide_apart(self, kernel: KernelProcess, found: Usage) -> None:
         began = anyio.current_time()

@@ -23,7 +23,7 @@ from tests.hostile.arena import (
 )
 
 if TYPE_CHECKING:
-    from tests.hostile.arena import Arena
+    from tests.hostile.arena import Arena, Attacker
 
 MEBIBYTE = 2**20
 
@@ -159,15 +159,16 @@ async def test_memory_that_is_used_ends_the_session_that_took_it(arena: Arena, h
             assert int(used[1].replace(",", "")) < MEMORY_MIB + OVERSHOOT_MIB
 
 
-async def loss_of(arena: Arena, identifier: str) -> str:
-    """Why a session that nobody uses was ended, told at its next use, which starts another."""
+async def loss_of(arena: Arena, attacker: Attacker) -> str:
+    """Why a session that nobody uses is ended, as its next use is told, which starts another."""
     with anyio.fail_after(15):
-        while await arena.pool.get_session(identifier) is not None:
+        while True:
             await anyio.sleep(0.3)
-            lost = (await arena.pool.execute(identifier, "1", timeout_seconds=5)).lost_before
-            if lost is not None:
+            execution = await arena.pool.execute(attacker.identifier, "1", timeout_seconds=5)
+            attacker.lost = execution.session_lost
+            if lost := execution.lost_before or execution.session_lost:
+                attacker.has_witness = False
                 return lost
-    raise AssertionError("the session is gone without a word")
 
 
 @pytest.mark.key_attack
@@ -180,9 +181,7 @@ async def test_an_idle_session_cannot_take_what_it_likes_behind_its_back(arena: 
             "        time.sleep(1)\n        hoard = b'x' * (150 << 20)\n        time.sleep(60)\n"
             "        os._exit(0)"
         )
-        lost = await loss_of(arena, attacker.identifier)
-        assert OUT_OF_MEMORY.fullmatch(lost)
-        attacker.has_witness = False
+        assert OUT_OF_MEMORY.fullmatch(await loss_of(arena, attacker))
 
 
 SLOW_TO_MEASURE = """

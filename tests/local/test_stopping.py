@@ -187,7 +187,7 @@ async def test_memory_of_all_processes_together_is_limited() -> None:
         assert execution.session_lost is not None
         assert "more than its limit of 200 MiB" in execution.session_lost
         assert execution.stdout.text == "forked\n"
-        one = await run(small, "greedy", "bytearray(300 << 20)")
+        one = await run(small, "greedy", "bytearray(2**45)")
         assert one.error is not None
         assert one.error.name == "MemoryError"
         assert one.session_lost is None

@@ -1,0 +1,42 @@
+"""Steps that the pool takes when nobody waits: no error of one ends anything else.
+
+An error that leaves a task ends all tasks beside it, and so every session of the pool. Here it is
+logged by its kind alone, for its text may carry what is a session's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVarTuple, Unpack
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+Arguments = TypeVarTuple("Arguments")
+
+_logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+"""After an error, before the next step: what is wrong may stay so for a while."""
+
+
+async def guarded(
+    step: Callable[[Unpack[Arguments]], Awaitable[object]], *arguments: *Arguments
+) -> bool:
+    """Take a step; whether it went well."""
+    try:
+        await step(*arguments)
+    except Exception as error:
+        name = getattr(step, "__qualname__", "a step")
+        _logger.error("The local pool's %s met an error: %s", name, type(error).__name__)
+        return False
+    return True
+
+
+async def repeated(step: Callable[[], Awaitable[object]]) -> None:
+    """Take a step again and again until cancelled. The step waits for what there is to do."""
+    while True:
+        if not await guarded(step):
+            await anyio.sleep(PAUSE_SECONDS)

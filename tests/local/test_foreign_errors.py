@@ -1,0 +1,174 @@
+"""Errors of any kind out of the inner layers of the local pool: one caller hears of it, or nobody.
+
+Thrown where the pool meets the system: in a call, in what it does when nobody waits, at its end.
+Whatever it is, the other sessions go on, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from aca_mcp.error_boundary import ErrorBoundary
+from aca_mcp.local import cgroups, kernel_process, spawn, template_process, trees, usage, watching
+from aca_mcp.local.exchange import Exchange
+from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.local.pool import open_local_pool
+from aca_mcp.local.sessions import Sessions
+from aca_mcp.local.template_process import TemplateProcess
+from tests.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
+from tests.local.pools import configuration, descendants, open_descriptors, result_of, run, until
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from aca_mcp.local.pool import LocalSessionPool
+
+ERRORS = foreign_errors()
+SOME: list[Exception] = [ERRORS[0], ERRORS[-1]]
+"""Where each needs a pool of its own."""
+some_errors = pytest.mark.parametrize("error", SOME, ids=lambda error: type(error).__name__)
+each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+
+
+@contextmanager
+def broken(place: object, name: str, error: Exception) -> Generator[list[str]]:
+    """Let something raise, for a while; what is yielded grows with each time that it did."""
+    met: list[str] = []
+
+    def fail(*_: object, **__: object) -> object:
+        met.append(name)
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, fail)
+        yield met
+
+
+async def others_go_on(pool: LocalSessionPool) -> None:
+    assert result_of(await run(pool, "neighbour", "kept")) == "41"
+    assert result_of(await run(pool, "newcomer", "1")) == "1"
+    await pool.stop_session("newcomer")
+
+
+@pytest.fixture(autouse=True)
+async def neighbour(pool: LocalSessionPool) -> None:
+    await run(pool, "neighbour", "kept = 41")
+
+
+IN_A_CALL = {
+    "while a session is started": (spawn, "_pipe", "execute"),
+    "while it is asked for": (TemplateProcess, "fork", "execute"),
+    "while code is sent": (Exchange, "send_and_wait", "execute"),
+    "while its answer is read": (Exchange, "_take_events", "execute"),
+    "while packages are asked for": (Exchange, "send_and_wait", "list_packages"),
+    "while files are listed": (SessionFiles, "list", "list_files"),
+    "while a file begins": (SessionFiles, "begin_upload", "upload_file"),
+    "while a file is opened": (SessionFiles, "open_download", "download_file"),
+    "while a file is deleted": (SessionFiles, "delete", "delete_file"),
+    "while a session is looked for": (Sessions, "get", "get_session"),
+    "while the template is asked": (TemplateProcess, "wait_ready", "metadata"),
+}
+
+
+@each_error
+@pytest.mark.parametrize("when", IN_A_CALL)
+async def test_in_a_call_its_caller_is_told_in_a_sentence(
+    pool: LocalSessionPool, when: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, name, operation = IN_A_CALL[when]
+    guarded = ErrorBoundary(pool)
+    with broken(place, name, error) as met:
+        said = await told(guarded, operation)
+    assert met
+    assert said.endswith((".", ".]"))
+    assert SECRET not in said
+    assert SECRET not in caplog.text
+    await pool.stop_session("session-1234")
+    await others_go_on(pool)
+
+
+IN_THE_BACKGROUND = {
+    "sessions are measured": (watching, "_measure_quickly"),
+    "a process is measured": (usage, "measure"),
+    "idle sessions are ended": (Sessions, "kernels"),
+    "ready sessions are started": (spawn, "_pipe"),
+    "a control group is made": (cgroups.Groups, "create"),
+    "a session joins its group": (KernelProcess, "join"),
+}
+
+
+@some_errors
+@pytest.mark.parametrize("when", IN_THE_BACKGROUND)
+async def test_in_the_background_it_ends_nothing(
+    when: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, name = IN_THE_BACKGROUND[when]
+    async with open_local_pool(configuration(ready_sessions=1)) as pool:
+        await run(pool, "neighbour", "kept = 41")
+        with broken(place, name, error) as met:
+            with anyio.move_on_after(1.5):
+                await told(ErrorBoundary(pool), "execute")
+                while not met:  # noqa: ASYNC110 -- nothing tells when the pool looks
+                    await anyio.sleep(0.01)
+        assert met or "group" in when  # which not every machine has
+        await others_go_on(pool)
+    assert SECRET not in caplog.text
+
+
+AT_THE_END = {
+    "a session is killed": (KernelProcess, "kill"),
+    "its end is waited for": (kernel_process, "wait_ended"),
+    "its files are removed": (trees, "remove_tree"),
+    "the template is closed": (TemplateProcess, "close"),
+}
+
+
+@some_errors
+@pytest.mark.parametrize("when", AT_THE_END)
+async def test_at_the_end_of_a_pool_it_is_not_the_callers(when: str, error: Exception) -> None:
+    """And the processes end all the same, because the template does."""
+    place, name = AT_THE_END[when]
+    strangers = descendants()
+    async with open_local_pool(configuration()) as pool:
+        await run(pool, "first", "1")
+        template: TemplateProcess = await pool._templates.ready()  # pyright: ignore[reportPrivateUsage] -- to close what could not be
+        patched = broken(place, name, error)
+        patched.__enter__()
+    patched.__exit__(None, None, None)
+    await template.close()
+    await until(lambda: descendants() <= strangers)
+
+
+async def test_every_operation_has_its_layers_broken() -> None:
+    without_layers = {"interrupt", "keep_alive", "stop_session"}  # they only look in a table
+    assert {operation for _, _, operation in IN_A_CALL.values()} == set(OPERATIONS) - without_layers
+
+
+async def test_what_is_broken_often_leaves_no_descriptor(pool: LocalSessionPool) -> None:
+    await told(ErrorBoundary(pool), "execute")
+    await pool.stop_session("session-1234")
+    before = len(open_descriptors())
+    for place, name, operation in IN_A_CALL.values():
+        for _ in range(3):
+            with broken(place, name, OSError(9, "broken")):
+                await told(ErrorBoundary(pool), operation)
+            await pool.stop_session("session-1234")
+    await until(lambda: len(open_descriptors()) <= before + 1)
+
+
+async def test_a_template_that_is_silent_for_long_is_not_gone_for_good(
+    pool: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a machine was asleep: the answer that comes too late is dropped."""
+    monkeypatch.setattr(template_process, "_ANSWER_SECONDS", 0.0)
+    said = await told(ErrorBoundary(pool), "execute")
+    assert "did not answer within" in said
+    monkeypatch.undo()
+    assert await told(ErrorBoundary(pool), "execute") == ""
+    await pool.stop_session("session-1234")
+    await others_go_on(pool)
