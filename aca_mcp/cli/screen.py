@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
-from aca_mcp.pool import ExecutionStatus
+from aca_mcp.missing_modules import about_missing_module
+from aca_mcp.pool import ExecutionStatus, Output
+from aca_mcp.server.results.report import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aca_mcp.pool import Execution, Output, OutputChunk
+    from aca_mcp.pool import Execution, OutputChunk
 
 _HARMFUL = {
     code: "\N{REPLACEMENT CHARACTER}"
@@ -70,15 +72,19 @@ class Screen:
 
     def show_rest(self, execution: Execution) -> None:
         """Show what appears at the end: values, figures, and how it went if not well."""
-        # Not every pool tells what is printed while it is.
-        for name, stream in (("stdout", execution.stdout), ("stderr", execution.stderr)):
-            if name not in self._shown:
-                self._write(name, stream.text)
-        for output in execution.outputs:
-            self._show_output(output)
+        for item in execution.timeline:
+            if isinstance(item, Output):
+                self._show_output(item)
+            elif item.stream not in self._shown:
+                # Not every pool tells what is printed while it is.
+                self._write(item.stream, item.text)
         timed_out = execution.status is ExecutionStatus.TIMED_OUT
         if (error := execution.error) is not None and error.name != "SystemExit":
             self._write_line(_line(_shortened(error.traceback, timed_out=timed_out)))
+            if error.hint:
+                self.note(error.hint)
+            if error.missing_module:
+                self.note(about_missing_module(error.missing_module))
         elif error is not None and error.message and not error.message.lstrip("-").isdigit():
             # As the interpreter does with a text that a program exits with.
             self._write_line(_line(error.message))
@@ -99,10 +105,13 @@ class Screen:
             self.note(told)
             if image is not None and self._show_figure is not None:
                 self._show_figure(image)
+            for remark in output.remarks:
+                self.note(remark)
             return
-        text = output.data.get("text/plain")
-        if isinstance(text, str):
+        if text := text_of(output):
             self._write("stdout", _line(text))
+        for remark in output.remarks:
+            self.note(remark)
 
     def _write_line(self, text: str) -> None:
         """Write to stderr from the beginning of a line: what the code wrote may end within one."""

@@ -16,7 +16,7 @@ from aca_mcp.settings.observing import ObservingSettings
 
 ENV_PREFIX = "ACA_MCP_"
 
-_AZURE_MAX_TIMEOUT_SECONDS = 220
+AZURE_MAX_TIMEOUT_SECONDS = 220
 
 
 class Settings(
@@ -55,13 +55,10 @@ class Settings(
                 f"{ENV_PREFIX}LOCAL_MAX_TIMEOUT_SECONDS ({self.local_max_timeout_seconds:g}); "
                 "change one of them"
             )
-        if (
-            self.pool_kind == "azure"
-            and self.execution_timeout_seconds > _AZURE_MAX_TIMEOUT_SECONDS
-        ):
+        if self.pool_kind == "azure" and self.execution_timeout_seconds > AZURE_MAX_TIMEOUT_SECONDS:
             raise ValueError(
                 f"{ENV_PREFIX}EXECUTION_TIMEOUT_SECONDS must be at most "
-                f"{_AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
+                f"{AZURE_MAX_TIMEOUT_SECONDS} with an Azure pool"
             )
         if sys.platform == "win32" and self.work_dir is not None:
             raise ValueError(

@@ -17,6 +17,7 @@ from aca_mcp.pool import (
     ExecutionStatus,
     Output,
     OutputChunk,
+    Span,
     StreamText,
 )
 
@@ -146,7 +147,33 @@ def test_a_figure_that_does_not_fit_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_value_without_text_is_left_out(streams: tuple[io.StringIO, io.StringIO]) -> None:
+def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
+    shown = Execution(
+        execution_id="1",
+        status=ExecutionStatus.FAILED,
+        stdout=StreamText("one\ntwo\n", total_bytes=8),
+        stderr=StreamText(),
+        outputs=(
+            Output("display", {"text/markdown": "# Best", "text/plain": "<Markdown>"}),
+            Output("display", {"text/html": "<b>x</b>"}, text="x", remarks=("kept as x.html",)),
+        ),
+        error=ExecutionError("E", "m", "E: m", hint="There is no network here."),
+        duration_seconds=0,
+        started_session=True,
+        order=(Span("stdout", 4), Span("output"), Span("stdout", 4), Span("output")),
+    )
+    Screen(*streams).show_rest(shown)
+    assert [stream.getvalue() for stream in streams] == [
+        "one\n# Best\ntwo\nx\n",
+        "aca-mcp: kept as x.html\nE: m\naca-mcp: There is no network here.\n",
+    ]
+
+
+def test_a_value_without_text_is_told_as_that(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
     output = Output("display", {"application/octet-stream": b"\0"})
     Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, output))
-    assert [stream.getvalue() for stream in streams] == ["", ""]
+    assert streams[0].getvalue() == "[a value that only application/octet-stream can show]\n"

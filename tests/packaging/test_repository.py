@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import aca_mcp
+from aca_mcp.server.instructions import duration
+from aca_mcp.settings import Settings
+from aca_mcp.settings.model import AZURE_MAX_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,3 +63,22 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_every_script_that_a_document_names_can_be_run(document: Path) -> None:
     names = set(re.findall(r"\./(scripts/\w+|\.ci/run)", document.read_text("utf-8")))
     assert [name for name in names if not os.access(ROOT / name, os.X_OK)] == []
+
+
+def test_the_readme_tells_the_limits_as_the_settings_have_them() -> None:
+    """From one source: the figures that a person reads are those that hold by default."""
+    default = {name: info.default for name, info in Settings.model_fields.items()}
+    limits = text_of("README.md").partition("\n## Limits\n")[2].partition("\n## ")[0]
+    told = " ".join(limits.split())
+    for figure in (
+        f"{default['local_disk_mib']} MiB of disk",
+        f"{default['local_max_processes']} processes",
+        f"takes {default['execution_timeout_seconds']} seconds unless",
+        f"at most {duration(default['local_max_timeout_seconds'])}",
+        f"files of up to {default['local_max_file_mib']} MiB",
+        f"{default['local_max_concurrent_sessions']} sessions can be in use",
+        f"about {default['max_result_tokens']:,} tokens",
+        f"at most {AZURE_MAX_TIMEOUT_SECONDS:g} seconds",
+    ):
+        assert figure in told
+    assert f"At most {default['work_dir_max_mib'] // 1024} GiB is copied" in text_of("README.md")

@@ -134,7 +134,8 @@ def _image(data: Mapping[str, str | bytes]) -> tuple[str, bytes] | None:
     return None
 
 
-def _shown(output: Output) -> str:
+def text_of(output: Output) -> str:
+    """The best text that a displayed value has: Markdown before plain text, tables as tables."""
     if output.text:
         return output.text
     texts = {kind: text for kind, text in output.data.items() if isinstance(text, str)}
@@ -171,7 +172,7 @@ class _Body:
         if (image := _image(output.data)) is not None:
             self.figures.append(Figure(len(self.figures) + 1, *image))
             self.pieces.append(f"[figure {len(self.figures)}]")
-        elif shown := clean(_shown(output)).strip("\n"):
+        elif shown := clean(text_of(output)).strip("\n"):
             if output.kind == "result":
                 self.pieces += ["[value]"] if self.pieces else []
                 self._source = "[value]"
