@@ -7,6 +7,11 @@ import re
 from dataclasses import dataclass
 
 _PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
+_FENCED = re.compile(
+    r"\s*(?P<fence>```+|~~~+)[ \t]*(?:python3?|py|ipython)?[ \t]*\n"
+    r"(?P<code>.*?)\n?[ \t]*(?P=fence)\s*",
+    re.DOTALL | re.IGNORECASE,
+)
 _IPYTHON_ALONE = re.compile(r"\s*[%!?]")
 """Lines that are no Python: magics, commands and questions."""
 
@@ -22,6 +27,13 @@ class CodeBlock:
     def is_python(self) -> bool:
         """The name is one of Python's, or there is none."""
         return self.language.strip().lower() in _PYTHON
+
+
+def unfenced(code: str) -> str:
+    """Code without the one fence around all of it, and without a byte order mark before it."""
+    text = code.removeprefix("\ufeff")
+    fenced = _FENCED.fullmatch(text)
+    return fenced["code"] if fenced and "\n```" not in fenced["code"] else text
 
 
 def imported_names(code: str) -> list[str]:

@@ -193,6 +193,7 @@ def _options(settings: Settings) -> ServerOptions:
         max_result_tokens=settings.max_result_tokens,
         has_processes=settings.pool_kind != "wasm",
         work_dir=settings.work_dir,
+        result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environment_summaries(settings),
         installs_packages=settings.pool_kind != "wasm" and settings.packages_policy != "off",

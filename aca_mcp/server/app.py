@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.sessions.client_sessions import Sessions
     from aca_mcp.server.sessions.connections import HttpConnections
+    from aca_mcp.server.tools.links import ResultLinks
     from aca_mcp.server.tools.transfer_link import LinkOffer
     from aca_mcp.server.transfers.host_directory import WorkDir
     from aca_mcp.server.types import Ctx
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
-_WRITE = ToolAnnotations(
-    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-)
+_WRITE = ToolAnnotations(read_only_hint=False, idempotent_hint=True, open_world_hint=False)
 _INSTALL = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 _EXECUTE = ToolAnnotations(read_only_hint=False, destructive_hint=False)
 """What code destroys is in its own session; whether it reaches a network, the pool decides."""
@@ -49,6 +48,8 @@ class ServerOptions:
     """Text of one result, in tokens of about 4 bytes."""
     work_dir: Path | None = None
     """The host directory whose files a model may copy, or None for none."""
+    result_links: ResultLinks = "auto"
+    """Whether results have links to the files that code wrote, beside their names."""
     work_dir_max_bytes: int = 1 << 30
     """How much may be copied there while the server runs."""
     has_processes: bool = True
@@ -96,6 +97,7 @@ def create_server(
         timeout_seconds=options.execution_timeout_seconds,
         max_text_bytes=max_text_bytes,
         installs_packages=options.installs_packages,
+        result_links=options.result_links,
     )
     server = PythonServer(
         sessions,
@@ -111,39 +113,39 @@ def create_server(
         installs_packages=options.installs_packages,
         extensions=[TasksExtension(caller, executing.result_of)],
     )
-    server.offer(executing.execute_python, _EXECUTE)
-    server.offer(executing.get_execution, _READ)
-    server.offer(executing.cancel_execution, _WRITE)
+    server.offer(executing.execute_python, "Run Python", _EXECUTE)
+    server.offer(executing.get_execution, "Get a result", _READ)
+    server.offer(executing.cancel_execution, "Interrupt code", _WRITE)
     files = FileTools(
         sessions.pool,
         server.caller,
         max_text_bytes=max_text_bytes,
         way_out="download_to_work_dir" if work_dir else "create_transfer_link" if links else "",
     )
-    server.offer(files.upload_file, _WRITE)
-    server.offer(files.download_file, _READ)
-    server.offer(files.list_files, _READ)
-    server.offer(files.delete_file, _WRITE)
+    server.offer(files.upload_file, "Write a file", _WRITE)
+    server.offer(files.download_file, "Read a file", _READ)
+    server.offer(files.list_files, "List files", _READ)
+    server.offer(files.delete_file, "Delete a file", _WRITE)
     session_tools = SessionTools(sessions.pool, server.caller, max_text_bytes=max_text_bytes)
-    server.offer(session_tools.list_packages, _READ)
+    server.offer(session_tools.list_packages, "List packages", _READ)
     if options.installs_packages:
-        server.offer(session_tools.install_packages, _INSTALL)
-    server.offer(session_tools.restart_session, _WRITE)
-    server.offer(session_tools.start_session, _ADD)
+        server.offer(session_tools.install_packages, "Install packages", _INSTALL)
+    server.offer(session_tools.restart_session, "Restart", _WRITE)
+    server.offer(session_tools.start_session, "Start a session", _ADD)
     if work_dir is not None:
         from aca_mcp.server.tools.work_dir import WorkDirTools  # only where it was asked for
 
         work_dir_tools = WorkDirTools(work_dir, server.caller)
-        server.offer(work_dir_tools.list_work_dir, _READ)
-        server.offer(work_dir_tools.upload_from_work_dir, _WRITE)
-        server.offer(work_dir_tools.download_to_work_dir, _WRITE)
+        server.offer(work_dir_tools.list_work_dir, "List work directory", _READ)
+        server.offer(work_dir_tools.upload_from_work_dir, "Copy files in", _WRITE)
+        server.offer(work_dir_tools.download_to_work_dir, "Copy files out", _WRITE)
     if links is not None:
         from aca_mcp.server.tools.transfer_link import (
             TransferLinks,  # its cipher is not needed on stdio
         )
 
         transfers = TransferLinks(links, sessions.pool, server.caller)
-        server.offer(transfers.create_transfer_link, _ADD)
+        server.offer(transfers.create_transfer_link, "Transfer link", _ADD)
     return server
 
 

@@ -104,7 +104,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._work_dir = work_dir
         self._facts = facts(sessions, has_connections=http is None)
         self._environments = told(environments)
-        self._parameters: dict[str, tuple[str, ...]] = {}
+        self._parameters: dict[str, dict[str, bool]] = {}
+        """Of each tool: name to whether it may be left out."""
 
         @asynccontextmanager
         async def lifespan(_: MCPServer[OpenSession | None]) -> AsyncGenerator[OpenSession | None]:
@@ -145,10 +146,17 @@ class PythonServer(MCPServer[OpenSession | None]):
         )
         add_prompts(cast("MCPServer[object]", self), has_work_dir=work_dir is not None)
 
-    def offer(self, tool: Callable[..., Any], annotations: ToolAnnotations) -> None:
-        """Add a tool. Its docstring, with the server's facts filled in, is what a model reads."""
+    def offer(self, tool: Callable[..., Any], title: str, annotations: ToolAnnotations) -> None:
+        """Add a tool. Its docstring, with the server's facts filled in, is what a model reads.
+
+        Args:
+            tool: takes the context first; its signature becomes the schema.
+            title: for people.
+            annotations: what else hosts want to know.
+        """
         name = tool.__name__
-        self._parameters[name] = tuple(inspect.signature(tool).parameters)[1:]  # after the context
+        taken = list(inspect.signature(tool).parameters.values())[1:]  # after the context
+        self._parameters[name] = {each.name: each.default is not each.empty for each in taken}
         self.add_tool(
             tool,
             description=inspect.cleandoc(tool.__doc__ or "").format(
@@ -156,7 +164,7 @@ class PythonServer(MCPServer[OpenSession | None]):
                 handle_retention=self._facts.handle_retention,
                 environments=self._environments,
             ),
-            annotations=annotations,
+            annotations=annotations.model_copy(update={"title": title}),
             structured_output=False,
         )
 
@@ -245,7 +253,13 @@ class PythonServer(MCPServer[OpenSession | None]):
         context: Context[OpenSession | None, Any] | None = None,
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; whatever it refuses becomes a result that says so in a sentence."""
-        known = self._parameters.get(name, ())
+        known = self._parameters.get(name, {})
+        # Some hosts send what they leave out as null.
+        arguments = {
+            given: value
+            for given, value in arguments.items()
+            if value is not None or not known.get(given, False)
+        }
         if known and (unknown := [given for given in arguments if given not in known]):
             return text_result(
                 f"{name} has no argument {unknown[0]!r}; it takes {', '.join(known)}. "

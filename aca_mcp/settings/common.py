@@ -33,6 +33,15 @@ class CommonSettings(BaseSettings):
         int,
         Field(ge=500, le=200_000, description="Text of one result, in tokens of about 4 bytes."),
     ] = 10_000
+    result_links: Annotated[
+        Literal["auto", "always", "never"],
+        Field(
+            description=(
+                "Links to the files that code wrote, in results: some hosts drop a result that has "
+                "one. Auto sends them to clients that are known to show them."
+            )
+        ),
+    ] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="What goes to stderr.")
     ] = "warning"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import httpx
+import pytest
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
@@ -19,8 +20,6 @@ from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
     from aca_mcp.pool import PoolMetadata
     from tests.http.conftest import Serve
@@ -176,3 +175,23 @@ async def test_a_pool_that_fails_in_its_own_way_ends_nothing(
         assert (await http.get("/readyz")).status_code == 503
         assert (await http.get("/healthz")).text == "alive\n"
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json"])
+async def test_a_slash_at_the_end_and_no_accept_header_are_served(
+    serve: Serve, path: str, accept: str | None
+) -> None:
+    async with serve() as server:
+        request = server.http.build_request("POST", path, json=INITIALIZE)
+        del request.headers["accept"]
+        if accept is not None:
+            request.headers["accept"] = accept
+        answer = await server.http.send(request)
+        assert answer.status_code == 200
+        assert "serverInfo" in answer.text
+
+
+async def test_a_slash_at_the_end_of_sse_is_served(serve: Serve) -> None:
+    async with serve() as server, server.http.stream("GET", "/sse/") as answer:
+        assert answer.status_code == 200

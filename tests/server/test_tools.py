@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from mcp_types import (
     BlobResourceContents,
     EmbeddedResource,
     ImageContent,
+    ResourceLink,
 )
 
 from aca_mcp import __version__
@@ -22,6 +24,7 @@ from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.sessions import client_sessions as sessions_module
 from aca_mcp.server.sessions.client_sessions import MAX_IDLE_SECONDS, open_sessions
 from tests.calling import Caller, text_of, until
+from tests.pictures import png
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
@@ -29,9 +32,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from aca_mcp.pool import Execution
+    from aca_mcp.server.tools.links import ResultLinks
+
     Connect = Callable[..., AbstractAsyncContextManager["Caller"]]
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = png()
 SLEEP = "import anyio; await anyio.sleep(60)"
 
 
@@ -132,7 +138,11 @@ async def test_a_session_that_dies_is_said_to_be_gone(connect: Connect, toy_pool
     async with connect() as call:
         await call("execute_python", code="x = 1")
         text = await call.refusal(
-            "execute_python", code=f"show('image/png', {PNG!r} + bytes(10**6)); end('it crashed')"
+            "execute_python",
+            code=(
+                "import tests.pictures\n"
+                "show('image/png', tests.pictures.png(10**6)); end('it crashed')"
+            ),
         )
         assert "[The session ended: it crashed." in text
         assert "not kept" in text
@@ -165,11 +175,11 @@ async def test_files_go_up_and_come_down(connect: Connect) -> None:
 
 async def test_bytes_go_up_as_base64_and_come_down_as_image_or_blob(connect: Connect) -> None:
     async with connect() as call:
-        for path, data in (("plot.png", PNG + b"\xff"), ("data.zip", b"PK\x03\x04\xff")):
+        for path, data in (("plot.png", PNG), ("data.zip", b"PK\x03\x04\xff")):
             encoded = base64.b64encode(data).decode()
             await call("upload_file", path=path, content=f"{encoded}\n", encoding="base64")
         image = await call.result("download_file", path="plot.png")
-        assert text_of(image) == "plot.png, 9 bytes"
+        assert text_of(image) == f"plot.png, {len(PNG)} bytes"
         assert isinstance(image.content[1], ImageContent)
         blob = (await call.result("download_file", path="data.zip")).content[1]
         assert isinstance(blob, EmbeddedResource)
@@ -387,3 +397,50 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert "install_packages" in (permitted.instructions or "")
         assert len(permitted.instructions or "") < 2048
         assert "the user starts this server with --work-dir FOLDER" in alone
+
+
+async def test_null_means_that_an_argument_is_left_out(connect: Connect) -> None:
+    async with connect() as call:
+        text = await call(
+            "execute_python",
+            code="1 + 1",
+            session=None,
+            timeout_seconds=None,
+            run_in_background=None,
+        )
+        assert text == "2"
+        assert await call("list_files", directory=None, recursive=None, session=None)
+        assert await call("list_packages", query=None, session=None)
+        await call("upload_file", path="a", content="x", encoding=None, session=None)
+        assert await call("download_file", path="a", session=None) == "x"
+        assert "`code`" in await call.refusal("execute_python", code=None)
+
+
+async def test_fenced_code_is_run(connect: Connect) -> None:
+    async with connect() as call:
+        assert await call("execute_python", code="\ufeff```python\n1 + 1\n```") == "2"
+
+
+async def test_every_tool_has_a_title_for_people(connect: Connect) -> None:
+    async with connect() as call:
+        for tool in (await call.client.list_tools()).tools:
+            assert tool.annotations is not None
+            assert tool.annotations.title
+            assert tool.annotations.title[0].isupper()
+
+
+class WritingPool(ToyPool):
+    """Says that all code writes a file."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> Execution:
+        return replace(await super().execute(*args, **kwargs), files=("a.csv",))
+
+
+@pytest.mark.parametrize(("setting", "links"), [("always", 1), ("never", 0), ("auto", 0)])
+async def test_links_to_files_are_sent_as_the_setting_says(
+    connect: Connect, setting: ResultLinks, links: int
+) -> None:
+    async with connect(WritingPool(), options=ServerOptions(result_links=setting)) as call:
+        result = await call.result("execute_python", code="1")
+        assert text_of(result).endswith("[files written: a.csv]")
+        assert sum(isinstance(block, ResourceLink) for block in result.content) == links

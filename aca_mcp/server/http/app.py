@@ -29,6 +29,7 @@ from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.metrics import metrics_endpoint
 from aca_mcp.server.http.page import Page
+from aca_mcp.server.http.spelling import SpellingMiddleware
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
@@ -205,6 +206,7 @@ async def open_http_app(
         has_token_of_its_own = frozenset({_METRICS} if http.metrics_token else ())
         open_paths = PROBES | {"/"} | has_token_of_its_own
         middleware = [
+            Middleware(SpellingMiddleware, http.paths),
             Middleware(GuardMiddleware, guard, unguarded=PROBES),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),

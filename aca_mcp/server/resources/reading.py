@@ -6,12 +6,14 @@ import json
 import mimetypes
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 from aca_mcp.errors import FileMissingError, NotSupportedError
 from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
+from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.notebook import MIME_TYPE, notebook
-from aca_mcp.server.results.report import image_type, report
+from aca_mcp.server.results.report import report
 
 if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
@@ -36,9 +38,10 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
         case "session":
             return _text(await _status(caller.sessions.pool, session), "application/json")
         case "notebook":
-            return _text(notebook(session.log), MIME_TYPE)
+            records = list(session.log)
+            return _text(await anyio.to_thread.run_sync(notebook, records), MIME_TYPE)
         case "outputs":
-            return _text(_output(session, resource.name), "text/plain")
+            return _text(await _output(session, resource.name), "text/plain")
         case "packages" | "package":
             return _text(await _packages(session, resource.name), "text/plain")
         case "files":
@@ -48,8 +51,8 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
 
 def file_contents(path: str, content: bytes) -> ReadResourceContents:
     """A file: text as text, other bytes as bytes, each with the type that it has."""
-    if (mime_type := image_type(content)) is not None:
-        return ReadResourceContents(content, mime_type)
+    if (image := examine(content)) is not None:
+        return ReadResourceContents(content, image.mime_type)
     guess = mime_type_of(path)
     if b"\0" not in content:
         try:
@@ -106,13 +109,13 @@ async def _status(pool: SessionPool, session: OpenSession) -> str:
     return json.dumps(status, indent=1)
 
 
-def _output(session: OpenSession, execution_id: str) -> str:
+async def _output(session: OpenSession, execution_id: str) -> str:
     record = session.log.get(execution_id)
     if record is None:
         raise FileMissingError(
             "This session has no such execution, or has forgotten it. Its newest are kept."
         )
-    return report(record.execution).text
+    return (await anyio.to_thread.run_sync(report, record.execution)).text
 
 
 async def _packages(session: OpenSession, name: str) -> str:

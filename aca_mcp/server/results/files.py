@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import mimetypes
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, TextContent
 
 from aca_mcp.errors import FileTooLargeError
-from aca_mcp.server.results.report import image_type
+from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.text import clean, show_name
 
 if TYPE_CHECKING:
@@ -19,16 +20,42 @@ if TYPE_CHECKING:
     from aca_mcp.pool import FileEntry, FileListing, SessionPool
     from aca_mcp.session import PythonSession
 
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before that of UTF-16, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NO_TEXT = tuple(bytes([code]) for code in (*range(7), *range(14, 27), *range(28, 32)))
+_COMPRESSED = (b"\x1f\x8b", b"PK", b"%PDF", b"BZh", b"7z", b"\xfd7zXZ")
+_FEW = 0.2
+_LOOKED_AT = 50_000
+"""Bytes from which an encoding is guessed."""
 MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
 
 
 async def below_work_directory(pool: SessionPool, path: str) -> str:
-    """The path below the work directory, for a model that gives the absolute one."""
+    """The path below the work directory, for a model that gives the absolute one.
+
+    Names that other hosts taught it are understood, too: ``sandbox:/mnt/data/x``, ``file:///...``,
+    and the URIs of our own resources.
+    """
+    path = _without_scheme(path)
     if not path.startswith("/"):
         return path
     root = (await pool.metadata()).work_directory.rstrip("/")
     return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
+
+
+def _without_scheme(path: str) -> str:
+    if path.startswith("aca://"):
+        return unquote(path.partition("/files/")[2]) or path
+    for scheme in ("sandbox:", "file://", "session:///"):
+        if path.startswith(scheme):
+            return unquote(path.removeprefix(scheme).removeprefix("localhost"))
+    return path
 
 
 async def read_at_most(session: PythonSession, path: str, max_bytes: int) -> bytes:
@@ -52,22 +79,48 @@ async def read_at_most(session: PythonSession, path: str, max_bytes: int) -> byt
     )
 
 
-def as_text(content: bytes) -> str | None:
-    """The content, ready to show, if it is UTF-8 text; else None."""
-    if b"\0" in content:
+def as_text(content: bytes) -> tuple[str, str] | None:
+    """The content, ready to show, and its encoding, if it is text; else None.
+
+    Takes its time for long texts in unusual encodings.
+    """
+    if (encoding := _encoding_of(content)) is None:
+        return None
+    text = content.decode(encoding, "replace")
+    return clean(text.replace("\r\n", "\n").replace("\r", "\n")), encoding
+
+
+def _encoding_of(content: bytes) -> str | None:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return encoding
+    if any(control in content for control in _NO_TEXT):
         return None
     try:
-        text = content.decode()
+        content.decode()
     except UnicodeDecodeError:
+        return _legacy_encoding_of(content)
+    return "utf-8"
+
+
+def _legacy_encoding_of(content: bytes) -> str | None:
+    if content.startswith(_COMPRESSED) or examine(content) is not None:
         return None
-    return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+    high = len(content.translate(None, bytes(range(128))))
+    if high < _FEW * len(content):
+        # Letters of Western Europe among others: too few to tell more by.
+        return "cp1252"
+    from charset_normalizer import from_bytes  # only where it is needed
+
+    best = from_bytes(content[:_LOOKED_AT]).best()
+    return None if best is None else best.encoding
 
 
 def content_block(path: str, content: bytes) -> ContentBlock:
     """An image block for what is an image by its signature, an embedded blob for other bytes."""
     encoded = base64.b64encode(content).decode()
-    if (mime_type := image_type(content)) is not None:
-        return ImageContent(data=encoded, mime_type=mime_type)
+    if (image := examine(content)) is not None and image.is_small:
+        return ImageContent(data=encoded, mime_type=image.mime_type)
     guess = mimetypes.guess_type(path)[0] or "application/octet-stream"
     uri = f"session:///{quote(path, errors='backslashreplace')}"
     return EmbeddedResource(resource=BlobResourceContents(uri=uri, blob=encoded, mime_type=guess))

@@ -17,7 +17,8 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.results.files import read_at_most
-from aca_mcp.server.results.report import Figure, Report, image_type, join
+from aca_mcp.server.results.images import MAX_SIDE, examine
+from aca_mcp.server.results.report import Figure, Report, join
 from aca_mcp.server.results.text import cut
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _MIN_FIGURE_BYTES = 40_000
 """A figure that had to be smaller than this would show nothing; it is only named then."""
 MAX_FIGURES = 20
 """Shown in one result; the others are only named."""
+MAX_IMAGE_BYTES = 600_000
+"""Of one image that is shown by itself."""
 _SCALE_SECONDS = 20
 
 _SCALE = """\
@@ -45,9 +48,10 @@ from PIL import Image
 for source, target, limit in jobs:
     with Image.open(source) as image:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    size, factor = os.path.getsize(source), 1.0
-    for _ in range(6):
-        factor *= max(0.1, min(0.85, (limit / size) ** 0.5))
+    size, factor = os.path.getsize(source), min(1.0, side / max(image.size))
+    for attempt in range(6):
+        if attempt or factor == 1:
+            factor *= max(0.1, min(0.85, (limit / size) ** 0.5))
         shape = [max(1, int(side * factor)) for side in image.size]
         image.resize(shape, Image.Resampling.LANCZOS).save(target, "PNG")
         size = os.path.getsize(target)
@@ -160,6 +164,11 @@ async def _keep(session: PythonSession | None, path: str, content: bytes) -> boo
     return True
 
 
+async def shown_smaller(session: PythonSession, path: str) -> Figure | None:
+    """An image file of the session as small as a result needs it; None if that cannot be made."""
+    return (await _scale(session, {1: path}, MAX_IMAGE_BYTES)).get(1)
+
+
 async def _scale(
     session: PythonSession | None, paths: dict[int, str], max_bytes: int
 ) -> dict[int, Figure]:
@@ -168,7 +177,7 @@ async def _scale(
         return {}
     jobs = [(path, f"{path}.small", max_bytes) for path in paths.values()]
     # A namespace of its own keeps the user's variables as they are.
-    code = f"exec({_SCALE!r}, {{'jobs': {jobs!r}}})"
+    code = f"exec({_SCALE!r}, {{'jobs': {jobs!r}, 'side': {MAX_SIDE}}})"
     found: dict[int, Figure] = {}
     try:
         execution = await session.execute(code, timeout_seconds=_SCALE_SECONDS)
@@ -176,8 +185,8 @@ async def _scale(
             return {}
         for number, path in paths.items():
             data = await read_at_most(session, f"{path}.small", max_bytes)
-            if (mime_type := image_type(data)) is not None:
-                found[number] = Figure(number, mime_type, data)
+            if (facts := examine(data)) is not None and facts.is_small:
+                found[number] = Figure(number, facts.mime_type, data)
             await session.delete_file(f"{path}.small")
     except SessionPoolError as error:
         _logger.info("Figures were not made smaller: %s", type(error).__name__)

@@ -6,23 +6,32 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
+from aca_mcp.pool import StreamPart
+from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from aca_mcp.pool import Execution
+    from aca_mcp.pool import Execution, Output
     from aca_mcp.server.sessions.executions import Record
 
     Json = Mapping[str, object]
 
 MIME_TYPE = "application/x-ipynb+json"
+MAX_OUTPUT_BYTES = 16 << 20
+"""Of the outputs of all cells together."""
+_MAX_JSON_CHARACTERS = 10_000
 
 
 def notebook(records: Iterable[Record]) -> str:
-    """The notebook as JSON, a cell for each execution, oldest first."""
+    """The notebook as JSON, a cell for each execution, oldest first. Takes its time.
+
+    The code is always there; what is left out of its output for the sake of size is said.
+    """
+    outputs = _Outputs()
     document = {
-        "cells": [_cell(number, record) for number, record in enumerate(records, 1)],
+        "cells": [outputs.cell(number, record) for number, record in enumerate(records, 1)],
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
@@ -33,51 +42,71 @@ def notebook(records: Iterable[Record]) -> str:
     return json.dumps(document, ensure_ascii=True, indent=1)
 
 
-def _cell(number: int, record: Record) -> Json:
-    return {
-        "cell_type": "code",
-        "execution_count": number,
-        "id": record.id,
-        "metadata": {},
-        "outputs": list(_outputs(number, record.execution)),
-        "source": record.code,
-    }
+class _Outputs:
+    """Makes cells' outputs, as Jupyter would have written them, within a budget of bytes."""
 
+    def __init__(self) -> None:
+        self._left = MAX_OUTPUT_BYTES
 
-def _outputs(number: int, execution: Execution) -> Iterable[Json]:
-    for name, stream in (("stdout", execution.stdout), ("stderr", execution.stderr)):
-        if stream.text:
-            yield {"output_type": "stream", "name": name, "text": clean(stream.text)}
-    for output in execution.outputs:
-        shown: Json = {"data": _bundle(output.data), "metadata": {}}
-        if output.kind == "result":
-            yield {"output_type": "execute_result", "execution_count": number, **shown}
-        else:
-            yield {"output_type": "display_data", **shown}
-    if (error := execution.error) is not None:
-        yield {
-            "output_type": "error",
-            "ename": error.name,
-            "evalue": error.message,
-            "traceback": clean(error.traceback).splitlines(),
+    def cell(self, number: int, record: Record) -> Json:
+        return {
+            "cell_type": "code",
+            "execution_count": number,
+            "id": record.id,
+            "metadata": {},
+            "outputs": list(self._of(number, record.execution)),
+            "source": record.code,
         }
 
+    def _of(self, number: int, execution: Execution) -> Iterator[Json]:
+        for item in execution.timeline:
+            if isinstance(item, StreamPart):
+                text = self._fitting(clean(item.text))
+                yield {"output_type": "stream", "name": item.stream, "text": text}
+                continue
+            shown: Json = {"data": self._bundle(item), "metadata": {}}
+            if item.kind == "result":
+                yield {"output_type": "execute_result", "execution_count": number, **shown}
+            else:
+                yield {"output_type": "display_data", **shown}
+        if (error := execution.error) is not None:
+            yield {
+                "output_type": "error",
+                "ename": error.name,
+                "evalue": error.message,
+                "traceback": clean(error.traceback).splitlines(),
+            }
 
-def _bundle(data: Mapping[str, str | bytes]) -> Json:
-    bundle: dict[str, object] = {}
-    for mime_type, content in data.items():
-        if isinstance(content, bytes):
-            bundle[mime_type] = base64.b64encode(content).decode()
-        elif mime_type == "application/json":
-            bundle[mime_type] = _parsed(content)
-        else:
-            bundle[mime_type] = content
-    return bundle
+    def _bundle(self, output: Output) -> Json:
+        bundle: dict[str, object] = {}
+        for mime_type, content in output.data.items():
+            if len(content) > self._left:
+                bundle["text/plain"] = f"[{mime_type} left out: the notebook would be too large]"
+                continue
+            self._left -= len(content)
+            if isinstance(content, bytes):
+                bundle[mime_type] = base64.b64encode(content).decode()
+            elif mime_type == "application/json":
+                bundle[mime_type] = _parsed(content)
+            else:
+                bundle[mime_type] = content
+        if output.remarks:
+            told = "\n".join(f"[{remark}]" for remark in output.remarks)
+            bundle["text/plain"] = join(str(bundle.get("text/plain", "")), told)
+        return bundle
+
+    def _fitting(self, text: str) -> str:
+        if len(text) > self._left:
+            return "[output left out: the notebook would be too large]\n"
+        self._left -= len(text)
+        return text
 
 
 def _parsed(text: str) -> object:
+    if len(text) > _MAX_JSON_CHARACTERS:
+        return text  # it would be many times as large
     try:
         value: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 
 from aca_mcp.missing_modules import about_missing_module
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamPart
+from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.text import clean, fold, show_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
+_NO_IMAGE = "[an image that is not whole, or of too many pixels; save it to a file instead]"
 _LATE = "[from earlier code that still ran]"
 
 
@@ -79,16 +75,6 @@ def report(execution: Execution, remark: str = "", *, installs_packages: bool = 
     )
 
 
-def image_type(data: bytes) -> str | None:
-    """The MIME type of an image that models can be shown, by its signature; else None."""
-    for signature, mime_type in _SIGNATURES:
-        if data.startswith(signature):
-            return mime_type
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return None
-
-
 def join(*pieces: str) -> str:
     """The pieces that are not empty, one below the other."""
     return "\n".join(piece for piece in pieces if piece)
@@ -129,8 +115,12 @@ def _ending(execution: Execution) -> str:
 def _image(data: Mapping[str, str | bytes]) -> tuple[str, bytes] | None:
     """A value that comes in several image formats is shown once."""
     for content in data.values():
-        if isinstance(content, bytes) and (mime_type := image_type(content)) is not None:
-            return mime_type, content
+        if (
+            isinstance(content, bytes)
+            and (facts := examine(content)) is not None
+            and facts.is_small
+        ):
+            return facts.mime_type, content
     return None
 
 
@@ -179,6 +169,8 @@ class _Body:
             else:
                 self._say_source("[late]" if output.late else "[stdout]")
             self.pieces.append(shown)
+        if image is None and any(isinstance(data, bytes) for data in output.data.values()):
+            self.pieces.append(_NO_IMAGE)
         self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
 
     def add_error(self, error: ExecutionError, *, installs_packages: bool) -> None:

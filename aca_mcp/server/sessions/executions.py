@@ -6,8 +6,10 @@ Memory is bounded: the oldest are forgotten first. Knows nothing of how results 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from aca_mcp.pool import StreamText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,12 @@ class ExecutionLog:
         """Keep an execution that has ended, and forget the oldest where that is too much."""
         self._records[record.id] = record
         self._bytes += record.size_bytes
+        for earlier in list(self._records.values())[:-1]:
+            if self._bytes <= MAX_BYTES:
+                break
+            # The code is kept longer than what came of it, which is most of the size.
+            self._records[earlier.id] = kept = _without_output(earlier)
+            self._bytes -= earlier.size_bytes - kept.size_bytes
         while len(self._records) > MAX_RECORDS or (
             self._bytes > MAX_BYTES and len(self._records) > 1
         ):
@@ -73,3 +81,11 @@ class ExecutionLog:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(tuple(self._records.values()))
+
+
+def _without_output(record: Record) -> Record:
+    left_out = StreamText("[output left out: later executions needed its place]\n")
+    execution = replace(
+        record.execution, stdout=left_out, stderr=StreamText(), outputs=(), order=()
+    )
+    return Record(record.id, record.code, execution)

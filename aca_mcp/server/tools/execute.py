@@ -5,29 +5,32 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import anyio
+import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from aca_mcp.code_blocks import unfenced
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
-from aca_mcp.pool import OutputCallback, was_not_begun
+from aca_mcp.pool import Execution, OutputCallback, was_not_begun
 from aca_mcp.server.callers import Caller
 from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
-from aca_mcp.server.results.report import join, report
+from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.executions import Record
 from aca_mcp.server.sessions.runs import Run
 from aca_mcp.server.tasks import TASK_AFTER_SECONDS, TaskBegun, takes_tasks
+from aca_mcp.server.tools.links import ResultLinks, takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, SessionHandle
 
-_FIRST_WITH_LINKS = "2025-06-18"
-"""The first revision of the protocol whose results may have links to resources."""
+_LONG_BYTES = 50_000
+"""Of what an execution wrote: arranging more may take longer than others should wait."""
 MAX_WAIT_SECONDS = 50
 """Below the minute after which some clients give a call up."""
 Result = TypeVar("Result")
@@ -42,6 +45,7 @@ class ExecutionTools:
         *,
         timeout_seconds: float,
         max_text_bytes: int,
+        result_links: ResultLinks,
         work_dir: WorkDir | None = None,
         installs_packages: bool = False,
     ) -> None:
@@ -51,9 +55,11 @@ class ExecutionTools:
             caller: tells whose sessions a call may use.
             timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
+            result_links: whether results have links to files beside their names.
             work_dir: where a file may be that code did not find.
             installs_packages: sessions may get further packages.
         """
+        self._result_links: ResultLinks = result_links
         self._caller = caller
         self._work_dir = work_dir
         self._installs_packages = installs_packages
@@ -83,6 +89,7 @@ class ExecutionTools:
         kept. For what takes minutes, run_in_background returns an id at once; ask with
         get_execution.
         """
+        code = unfenced(code)
         caller = await self._caller(ctx)
         seconds = timeout_seconds or self._timeout_seconds
         if run_in_background and not timeout_seconds:
@@ -177,17 +184,24 @@ class ExecutionTools:
         hint = await hint_about_files(record.execution.error, self._work_dir)
         result = await answer(
             None if record.execution.session_lost else session.python,
-            report(
-                record.execution,
-                join(remark, hint),
-                installs_packages=self._installs_packages,
+            await _reported(
+                record.execution, join(remark, hint), installs_packages=self._installs_packages
             ),
             name=f"outputs/{record.id}",
             max_text_bytes=self._max_text_bytes,
         )
-        if ctx.request_context.protocol_version >= _FIRST_WITH_LINKS:
+        if takes_links(ctx, self._result_links):
             result.content.extend(link_to(session.handle, path) for path in record.execution.files)
         return result
+
+
+async def _reported(execution: Execution, remark: str, *, installs_packages: bool) -> Report:
+    """Arrange a result; a thread does that where it takes long, while others have their turn."""
+    arrange = partial(report, execution, remark, installs_packages=installs_packages)
+    shown = sum(len(data) for output in execution.outputs for data in output.data.values())
+    if execution.stdout.total_bytes + execution.stderr.total_bytes + shown < _LONG_BYTES:
+        return arrange()
+    return await anyio.to_thread.run_sync(arrange)
 
 
 async def _with_progress(ctx: Context[Any], run: Callable[..., Awaitable[Result]]) -> Result:

@@ -2,10 +2,12 @@
 
 import base64
 import binascii
+import mimetypes
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from mcp_types import CallToolResult
+import anyio.to_thread
+from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import Field
 
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
@@ -20,7 +22,8 @@ from aca_mcp.server.results.files import (
     read_at_most,
     show_listing,
 )
-from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
+from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, shown_smaller, text_result
+from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import cut, show_name
 from aca_mcp.server.types import Ctx, SessionHandle
@@ -66,7 +69,7 @@ class FileTools:
     ) -> CallToolResult:
         """Write a file into the session's work directory, replacing one that is there.
 
-        Missing directories are made. Code can read it at the same relative path.
+        Missing directories are made.
         """
         data, relative = _decoded(content, encoding), await self._relative(path)
         caller = await self._caller(ctx)
@@ -78,20 +81,28 @@ class FileTools:
     async def download_file(
         self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
     ) -> CallToolResult:
-        """Read a file of the session: text as text, images as images, others as a binary blob.
+        """Read a file of the session: text, an image, or other bytes as a blob.
 
-        Long text is cut in its middle, and at most 700 kB of binary are returned. Read parts of
-        larger files with execute_python.
+        Long text is cut in its middle; at most 700 kB of binary are returned.
         """
         relative = await self._relative(path)
         target = await self._session(ctx, session)
         try:
             content = await read_at_most(target, relative, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
+            if (smaller := await _smaller_image(target, relative)) is not None:
+                return smaller
             raise FileTooLargeError(f"{error} {self._too_large}") from None
-        if (text := as_text(content)) is not None:
+        if (found := await anyio.to_thread.run_sync(as_text, content)) is not None:
+            text, encoding = found
             remark = "; read the rest with execute_python"
-            return text_result(cut(text, self._max_text_bytes, remark) or "[the file is empty]")
+            shown = cut(text, self._max_text_bytes, remark) or "[the file is empty]"
+            told = "" if encoding == "utf-8" else f"[decoded as {encoding}]"
+            return text_result(join(told, shown))
+        image = examine(content)
+        is_large = image is not None and not image.is_small
+        if is_large and (smaller := await _smaller_image(target, relative)) is not None:
+            return smaller
         return CallToolResult(
             content=[caption(relative, content), content_block(relative, content)]
         )
@@ -99,7 +110,7 @@ class FileTools:
     async def list_files(
         self,
         ctx: Ctx,
-        directory: Annotated[str, Field(description="Empty for the work directory.")] = "",
+        directory: str = "",
         recursive: bool = False,
         session: SessionHandle = "",
     ) -> CallToolResult:
@@ -122,6 +133,18 @@ class FileTools:
 
     async def _relative(self, path: str) -> str:
         return await below_work_directory(self._pool, path)
+
+
+async def _smaller_image(session: PythonSession, path: str) -> CallToolResult | None:
+    """An image file that is too large for a result, made smaller by the session itself."""
+    if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
+        return None
+    figure = await shown_smaller(session, path)
+    if figure is None:
+        return None
+    block = ImageContent(data=base64.b64encode(figure.data).decode(), mime_type=figure.mime_type)
+    told = TextContent(text=f"{show_name(path)}, shown smaller than it is")
+    return CallToolResult(content=[told, block])
 
 
 def _decoded(content: str, encoding: Literal["text", "base64"]) -> bytes:

@@ -23,6 +23,7 @@ from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller
+from tests.pictures import png
 from tests.server.http.serving import serving
 from tests.toy_pool import ToyPool
 
@@ -102,7 +103,7 @@ async def test_files_are_read_as_what_they_are(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "mime_type"),
     [
-        ("figure.dat", b"\x89PNG\r\n\x1a\n", "image/png"),
+        ("figure.dat", png(), "image/png"),
         ("bytes", b"\0\1", "application/octet-stream"),
         ("lies.txt", b"\xff\xfe", "application/octet-stream"),
         ("a.zip", b"PK\3\4\0", "application/zip"),

@@ -10,8 +10,9 @@ import pytest
 
 from aca_mcp.errors import FileTooLargeError
 from aca_mcp.pool import FileDownload, FileEntry, FileListing
-from aca_mcp.server.results.files import as_text, read_at_most, show_listing
+from aca_mcp.server.results.files import as_text, below_work_directory, read_at_most, show_listing
 from aca_mcp.session import PythonSession
+from tests.pictures import png
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
@@ -41,11 +42,37 @@ def test_a_listing_tells_kinds_sizes_and_times() -> None:
         ("größe".encode(), "größe"),
         (b"", ""),
         (b"a\0b", None),
-        (b"\xff\xfe", None),
+        (b"PK\x03\x04\xff", None),
+        (png(), None),
+        (bytes(range(256)), None),
     ],
 )
 def test_text_is_told_from_bytes(content: bytes, text: str | None) -> None:
-    assert as_text(content) == text
+    assert as_text(content) == (None if text is None else (text, "utf-8"))
+
+
+TEXTS = {
+    "cp1252": "Müller;1,50 €\nStraße;2,75\n" * 20,
+    "gb18030": "这是一个用来测试的中文文本文件 其中有许多常用的汉字。\n" * 20,
+    "cp1251": (
+        "Москва является столицей России. Население города составляет более двенадцати миллионов "
+        "человек; здесь находятся важнейшие учреждения, театры и музеи.\n"
+    ),
+    "shift_jis": "これは日本語のテキストです。文字コードを調べます。\n" * 20,
+}
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_text_in_other_encodings_is_read(encoding: str) -> None:
+    text = TEXTS[encoding]
+    found = as_text(text.encode(encoding))
+    assert found is not None
+    assert found[0] == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(encoding: str) -> None:
+    assert as_text("größe\n".encode(encoding)) == ("größe\n", encoding)
 
 
 class LyingPool(ToyPool):
@@ -64,3 +91,17 @@ async def test_a_file_that_is_larger_than_it_says_does_not_fill_memory() -> None
     async with PythonSession(LyingPool()) as session:
         with pytest.raises(FileTooLargeError, match=r"a has 6,000 bytes.* at most 5,000"):
             await read_at_most(session, "a", 5000)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sandbox:/mnt/data/a b.csv",
+        "file:///mnt/data/a%20b.csv",
+        "/mnt/data/a b.csv",
+        "a b.csv",
+        "aca://sessions/current/files/a%20b.csv",
+    ],
+)
+async def test_names_from_elsewhere_are_understood(path: str) -> None:
+    assert await below_work_directory(ToyPool(), path) == "a b.csv"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -12,21 +11,18 @@ from mcp_types import ImageContent, TextContent
 from aca_mcp.server.results.fitting import MAX_FIGURES, MAX_TEXT_BYTES, answer, wire_bytes
 from aca_mcp.server.results.report import Figure, Report
 from aca_mcp.session import PythonSession
+from tests.pictures import png
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
     from tests.toy_pool import ToyPool
 
-PNG = b"\x89PNG\r\n\x1a\n"
 NAME = "outputs/execution-7"
 
 
 def a_report(body: str = "", *sizes: int, is_error: bool = False, opening: str = "") -> Report:
-    figures = tuple(
-        Figure(number, "image/png", PNG + os.urandom(size - len(PNG)))
-        for number, size in enumerate(sizes, 1)
-    )
+    figures = tuple(Figure(number, "image/png", png(size)) for number, size in enumerate(sizes, 1))
     return Report(opening, body, "", figures, is_error)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.executions import Record
+from tests.pictures import png
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = png()
 
 
 def read(text: str) -> Any:

@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
-from aca_mcp.server.results.report import Figure, image_type, report
+from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, Span, StreamText
+from aca_mcp.server.results.report import Figure, report
+from tests.pictures import png
 
-PNG = b"\x89PNG\r\n\x1a\nrest"
+PNG = png()
 QUIET = Execution(
     execution_id="1",
     status=ExecutionStatus.SUCCEEDED,
@@ -59,30 +60,20 @@ def test_what_only_claims_to_be_an_image_is_not_shown_as_one() -> None:
     fake = Output("display", {"text/plain": "<Image>", "image/png": b"<script>"})
     result = report(dataclasses.replace(QUIET, outputs=(fake,)))
     assert result.figures == ()
-    assert result.text == "<Image>"
+    assert result.text.startswith("<Image>\n[an image that is not whole")
 
 
-def test_the_signature_decides_the_type() -> None:
-    jpeg = Output("display", {"image/png": b"\xff\xd8\xff\xe0"})
-    result = report(dataclasses.replace(QUIET, outputs=(jpeg,)))
-    assert result.figures[0].mime_type == "image/jpeg"
+def test_the_structure_decides_the_type() -> None:
+    mislabelled = Output("display", {"image/jpeg": PNG})
+    result = report(dataclasses.replace(QUIET, outputs=(mislabelled,)))
+    assert result.figures[0].mime_type == "image/png"
 
 
-@pytest.mark.parametrize(
-    ("data", "mime_type"),
-    [
-        (PNG, "image/png"),
-        (b"\xff\xd8\xff\xe0", "image/jpeg"),
-        (b"GIF89a..", "image/gif"),
-        (b"GIF87a..", "image/gif"),
-        (b"RIFF....WEBPVP8 ", "image/webp"),
-        (b"RIFF....WAVEfmt ", None),
-        (b"<svg/>", None),
-        (b"", None),
-    ],
-)
-def test_images_are_known_by_their_signature(data: bytes, mime_type: str | None) -> None:
-    assert image_type(data) == mime_type
+@pytest.mark.parametrize("data", [PNG[:-5], PNG[:8] + b"junk" * 50, png(width=2000)])
+def test_an_image_that_hosts_would_refuse_is_a_sentence(data: bytes) -> None:
+    result = report(dataclasses.replace(QUIET, outputs=(Output("display", {"image/png": data}),)))
+    assert result.figures == ()
+    assert "not whole, or of too many pixels" in result.text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +86,7 @@ def test_images_are_known_by_their_signature(data: bytes, mime_type: str | None)
         ({"text/plain": "<IPython.core.display.HTML object>", "text/html": "<b>"}, None),
         ({"text/html": "<b>only</b>"}, "<b>only</b>"),
         ({"application/json": "true"}, "true"),
-        ({"image/svg+xml": b"<svg/>"}, "[a value that only image/svg+xml can show]"),
+        ({"image/svg+xml": "<svg/>"}, "[a value that only image/svg+xml can show]"),
     ],
 )
 def test_the_most_readable_text_of_a_value_is_taken(
@@ -158,3 +149,59 @@ def test_an_interruption_says_that_state_is_kept(status: ExecutionStatus, begins
     text = report(dataclasses.replace(QUIET, status=status)).text
     assert text.startswith(begins)
     assert "Variables and files are kept." in text
+
+
+def both(*order: Span, stdout: str = "", stderr: str = "", outputs: tuple[Output, ...] = ()) -> str:
+    return report(
+        dataclasses.replace(
+            QUIET,
+            stdout=StreamText(stdout),
+            stderr=StreamText(stderr),
+            outputs=outputs,
+            order=order,
+        )
+    ).text
+
+
+def test_what_was_shown_stands_where_it_was_made() -> None:
+    figure = Output("display", {"image/png": PNG})
+    order = (Span("stdout", 2), Span("output"), Span("stderr", 2), Span("stdout", 2))
+    assert both(*order, stdout="a\nb\n", stderr="e\n", outputs=(figure,)) == (
+        "a\n[figure 1]\n[stderr]\ne\n[stdout]\nb"
+    )
+
+
+def test_what_earlier_code_wrote_is_told_apart() -> None:
+    order = (Span("stdout", 5, late=True), Span("stdout", 4))
+    assert both(*order, stdout="late\nnow\n") == (
+        "[from earlier code that still ran]\nlate\n[stdout]\nnow"
+    )
+
+
+def test_a_bar_that_is_drawn_again_is_shown_as_it_was_last() -> None:
+    bars = ("\r 10%|#", "\r 50%|###", "\r100%|#####\n")
+    order = [Span("stderr", len(bars[0]))]
+    for bar in bars[1:]:
+        order += [Span("stdout", 2), Span("stderr", len(bar))]
+    text = both(*order, stdout="a\nb\n", stderr="".join(bars))
+    assert "10%" not in text
+    assert "50%" not in text
+    assert text.endswith("100%|#####")
+
+
+def test_text_and_remarks_of_a_value_are_shown() -> None:
+    output = Output("result", {"text/plain": "<X object>"}, "k  v", ("HTML: outputs/x.html",))
+    assert shown(output) == "k  v\n[HTML: outputs/x.html]"
+
+
+def test_files_that_are_named_with_what_they_keep_are_not_named_again() -> None:
+    execution = dataclasses.replace(QUIET, files=("a.csv", "outputs/x.html"))
+    told = report(dataclasses.replace(execution, kept_files=("outputs/x.html",)))
+    assert told.text == "[files written: a.csv]"
+
+
+def test_an_error_begins_with_what_sessions_do_not_have_and_ends_with_the_module() -> None:
+    error = ExecutionError("E", "m", "Traceback\nE: m", "Sessions have no network.", "sklearn")
+    text = report(dataclasses.replace(QUIET, error=error)).text
+    assert text.startswith("[Sessions have no network.]\nTraceback\nE: m\n[")
+    assert "scikit-learn" in text

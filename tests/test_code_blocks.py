@@ -1,0 +1,39 @@
+"""Code as models write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from aca_mcp.code_blocks import unfenced
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "```python\n1+1\n```",
+        "```\n1+1\n```\n",
+        "\n```py\n1+1\n```",
+        "~~~python\n1+1\n~~~",
+        "````python\n1+1\n````",
+        "```Python3  \n1+1```",
+        "\ufeff1+1",
+        "\ufeff```python\n1+1\n```",
+    ],
+)
+def test_one_fence_around_code_is_taken_off(written: str) -> None:
+    assert unfenced(written) == "1+1"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1+1",
+        "text = '''\n```python\n1+1\n```\n'''",
+        "```bash\nls\n```",
+        "```python\na\n```\ntext\n```python\nb\n```",
+        "%%markdown\n```python\n1\n```",
+        "",
+    ],
+)
+def test_other_code_is_left_as_it_is(written: str) -> None:
+    assert unfenced(written) == written
