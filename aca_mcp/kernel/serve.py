@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .changes import changed, snapshot
 from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError, encode
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .interpreter import Interpreter
     from .streams import Streams
+    from .timeline import Sink
 
 _READ_BYTES = 64 * 1024
 
@@ -101,17 +102,30 @@ def serve(
                 add(str(frame.header["path"]))
             else:
                 sink = FrameSink(connection, streams, frame.header["id"])
-                answer = _execute(frame.header, interpreter, streams, sink, work_directory)
+                answer = execute(frame.header, interpreter, streams, sink, work_directory)
             connection.send(encode(Frame({"id": frame.header["id"], **answer})))
 
 
-def _execute(
+class Pipes(Protocol):
+    """What is printed to, around one execution."""
+
+    def begin(self, old_threads: frozenset[int]) -> None:
+        """Prepare for it."""
+        ...
+
+    def flush(self) -> None:
+        """Send what is still in Python's buffers."""
+        ...
+
+
+def execute(
     request: Mapping[str, Any],
     interpreter: Interpreter,
-    streams: Streams,
-    sink: FrameSink,
+    streams: Pipes,
+    sink: Sink,
     work_directory: str,
 ) -> dict[str, Any]:
+    """Run a request's code, and return its last event."""
     before = snapshot(work_directory)
     old_threads = other_threads()
     streams.begin(old_threads)

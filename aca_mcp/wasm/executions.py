@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.frames import FrameError
+from aca_mcp.local.output import streams_of
 from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus
 from aca_mcp.reports.building import ExecutionContext, build_execution
-from aca_mcp.reports.counted import counted_pieces, in_order
-from aca_mcp.reports.events import Report, read_reply
 
 if TYPE_CHECKING:
     from aca_mcp.wasm.process import Outcome, Printed
@@ -29,12 +28,12 @@ def execution_of(
     timeout_seconds: float,
 ) -> Execution:
     """Put together what a run of code came to."""
-    report, died = Report(), outcome.died
+    died = outcome.died
     if outcome.reply is not None:
         try:
-            report = read_reply(outcome.reply)
+            printed.report.take(outcome.reply)
         except FrameError:
-            report, died = Report(), INTERFERED
+            died = INTERFERED
     context = ExecutionContext(
         execution_id=secrets.token_hex(16),
         timeout_seconds=timeout_seconds,
@@ -44,8 +43,10 @@ def execution_of(
         stopped=outcome.stopped,
         died=died,
     )
-    stdout, stderr = printed.stdout.text(), printed.stderr.text()
-    execution = build_execution(report, in_order(stdout, stderr, counted_pieces(report)), context)
+    for stream in (printed.stdout, printed.stderr):
+        stream.finish()
+    streams = streams_of(printed.stdout, printed.stderr)
+    execution = build_execution(printed.report, streams, context)
     if outcome.restored is None:
         return execution
     if outcome.stopped == "timeout":

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from aca_mcp.kernel.frames import (
+    MAX_REPLY_HEADER_BYTES,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    encode,
+)
 from aca_mcp.wasm.cache import Prepared
 from aca_mcp.wasm.instance import Exited, Instance, Trapped, load_module, make_engine
 from aca_mcp.wasm.interrupting import note_signal
@@ -42,7 +48,7 @@ class _Turn:
     """One request while it is answered."""
 
     request: Frame
-    reply: bytes = b""
+    reply: Frame | None = None
 
 
 class Worker:
@@ -86,6 +92,7 @@ class Worker:
         """Let the instance answer a request. False if the session is over."""
         number = request.header.get("id")
         turn = self._turn = _Turn(request)
+        self._printing.begin()
         try:
             try:
                 done = self._instance.run(f"{_SESSION}.serve()")
@@ -102,8 +109,8 @@ class Worker:
         finally:
             self._turn = None
             self._checkpoint_is_current = False
-        reply = _only_frame(turn.reply) if done else None
-        if reply is None:
+        reply = turn.reply
+        if not done or reply is None:
             self.send(Frame({"id": number, "interfered": True}))
             return False
         self.send(Frame({**reply.header, "id": number}, reply.blobs))
@@ -140,21 +147,24 @@ class Worker:
             self._printing.write(stream, data)
 
     def _exchange(self, said: bytes) -> bytes:
-        if self._turn is None:
+        turn = self._turn
+        if turn is None:
             return b""
-        if said:
-            self._turn.reply = said
-            return b""
-        return encode(self._turn.request)
-
-
-def _only_frame(data: bytes) -> Frame | None:
-    """The frame that the bytes are; None if they are not one, for the code may write its own."""
-    try:
-        frames = list(FrameDecoder().feed(data))
-        return frames[0] if len(frames) == 1 else None
-    except FrameError:
-        return None
+        if not said:
+            return encode(turn.request)
+        try:
+            frames = list(FrameDecoder(MAX_REPLY_HEADER_BYTES).feed(said))
+        except FrameError:
+            return b""  # the code may say what it likes
+        for frame in frames:
+            if "mark" in frame.header:
+                return str(self._printing.mark(str(frame.header["mark"]))).encode()
+            if frame.header.get("event", "done") == "done":
+                turn.reply = frame
+            else:
+                self._printing.flush()
+                self.send(Frame({**frame.header, "id": turn.request.header["id"]}, frame.blobs))
+        return b""
 
 
 def _read(decoder: FrameDecoder) -> list[Frame]:

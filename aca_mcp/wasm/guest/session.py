@@ -13,10 +13,11 @@ import random
 import sys
 from typing import TYPE_CHECKING, cast
 
-from aca_mcp.kernel.frames import FrameDecoder
+from aca_mcp.kernel.frames import Frame, FrameDecoder, encode
 from aca_mcp.kernel.interpreter import Interpreter
-from aca_mcp.kernel.serve import answer
+from aca_mcp.kernel.serve import execute, installed_packages
 from aca_mcp.wasm.guest import event_loop, habits, interrupts, missing
+from aca_mcp.wasm.guest.telling import Telling
 
 if TYPE_CHECKING:
     import io
@@ -44,6 +45,7 @@ class GuestSession:
         habits.install()
         event_loop.install()
         missing.explain()
+        self._telling = Telling(exchange)
         for name in preimport:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
@@ -66,7 +68,13 @@ class GuestSession:
     def serve(self) -> None:
         """Ask for a request, and answer it."""
         for frame in FrameDecoder().feed(self._exchange(b"")):
-            self._exchange(answer(frame, self._interpreter, WORK_DIRECTORY))
+            if frame.header["op"] == "packages":
+                answer: dict[str, object] = {"packages": installed_packages()}
+            else:
+                answer = execute(
+                    frame.header, self._interpreter, self._telling, self._telling, WORK_DIRECTORY
+                )
+            self._exchange(encode(Frame(answer)))
 
 
 current: GuestSession | None = None

@@ -1,0 +1,63 @@
+"""Tells the process around the instance what is shown, and has it note where in the text that is.
+
+It sees what is written to stdout and stderr, by compiled code too, so it keeps the count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.timeline import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class Telling:
+    """Streams and sink of each execution of one session.
+
+    Args:
+        exchange: sends bytes to the process around the instance and returns its answer.
+    """
+
+    def __init__(self, exchange: Callable[[bytes], bytes]) -> None:
+        self._exchange = exchange
+        self._own = (sys.stdout, sys.stderr)
+
+    def begin(self, old_threads: frozenset[int]) -> None:
+        """Prepare for an execution: streams that code replaced by nothing are there again."""
+        if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
+            sys.stdout, sys.stderr = self._own
+
+    def flush(self) -> None:
+        """Send what is still in Python's buffers."""
+        for stream in self._own:
+            with contextlib.suppress(OSError, ValueError):  # code closed it, or its descriptor
+                stream.flush()
+
+    def place(self) -> int:
+        """Note that something is displayed now."""
+        return self._mark("display")
+
+    def clear(self) -> int:
+        """Note that what was written so far is to be forgotten."""
+        return self._mark("clear")
+
+    def clear_before_next(self) -> None:
+        """Do so as soon as something is written or displayed."""
+        self._mark("clear-next")
+
+    def emit(self, event: Mapping[str, object], blobs: Sequence[bytes]) -> None:
+        """Tell an event."""
+        self._exchange(encoded(event, blobs))
+
+    def _mark(self, kind: str) -> int:
+        self.flush()
+        return int(self._exchange(encode(Frame({"mark": kind}))) or b"0")
+
+
+def _current() -> tuple[object, object]:
+    return sys.stdout, sys.stderr
