@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         OutputCallback,
         Package,
         PoolMetadata,
+        Rollback,
         SessionInfo,
         SessionPool,
     )
@@ -119,6 +120,11 @@ class ErrorBoundary:
         """See ``SessionPool``."""
         with _mapped("keep_alive"):
             return await self._pool.keep_alive(identifier)
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        with _mapped("undo"):
+            return await self._pool.undo(identifier)
 
     async def stop_session(self, identifier: str) -> bool:
         """See ``SessionPool``."""

@@ -121,6 +121,21 @@ class StreamPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """Variables of a session went back to what they were before some executions."""
+
+    reason: str
+    """Why: a clause."""
+    executions: int
+    """How many, the one that ended so among them. 1 unless the session was never idle."""
+
+    @property
+    def extent(self) -> str:
+        """What the variables are as before: a phrase."""
+        return "it" if self.executions <= 1 else f"the last {self.executions} executions"
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One run of code in a session, finished."""
 
@@ -136,6 +151,8 @@ class Execution:
     """The session was new: the code began with no variables and no files."""
     lost_before: str | None = None
     """Why the session that this identifier had before is gone, where the pool knows: a clause."""
+    rollback: Rollback | None = None
+    """The code ended its process, and variables are as they were before; files are kept."""
     session_lost: str | None = None
     """Why this execution ended its session, or None if the session is still there: a clause.
 

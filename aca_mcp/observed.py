@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OutputCallback,
         Package,
         PoolMetadata,
+        Rollback,
         SessionInfo,
         SessionPool,
     )
@@ -260,6 +261,10 @@ class _ObservedPool:
     async def keep_alive(self, identifier: str) -> bool:
         with self._instruments.operation("keep_alive"):
             return await self._pool.keep_alive(identifier)
+
+    async def undo(self, identifier: str) -> Rollback:
+        with self._instruments.operation("undo"):
+            return await self._pool.undo(identifier)
 
     async def stop_session(self, identifier: str) -> bool:
         with self._instruments.operation("stop_session"):

@@ -17,6 +17,7 @@ from aca_mcp.execution import Execution as Execution  # noqa: TC001 -- for who i
 from aca_mcp.execution import ExecutionError as ExecutionError
 from aca_mcp.execution import ExecutionStatus as ExecutionStatus
 from aca_mcp.execution import Output as Output
+from aca_mcp.execution import Rollback as Rollback  # noqa: TC001 -- as above
 from aca_mcp.execution import Span as Span
 from aca_mcp.execution import StreamPart as StreamPart
 from aca_mcp.execution import StreamText as StreamText
@@ -140,6 +141,8 @@ class SessionInfo:
     """When the pool ends it if nobody uses it, or None for never."""
     running: bool
     """Code is running in it now."""
+    checkpoints: int | None = None
+    """How many copies of its variables are kept now, or None where the pool keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,8 @@ class PoolMetadata:
     """Whether code can reach a network, or None where the pool does not tell."""
     isolation: str
     """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
+    checkpoints: int = 0
+    """How many executions of a session can be undone; 0 where the pool keeps no checkpoints."""
     can_interrupt: bool = True
     """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
     environments: tuple[EnvironmentSummary, ...] = ()
@@ -297,6 +302,17 @@ class SessionPool(Protocol):
 
     async def keep_alive(self, identifier: str) -> bool:
         """Count as use, so that the cooldown begins anew. False if there is no such session."""
+        ...
+
+    async def undo(self, identifier: str) -> Rollback:
+        """Bring back the variables from before the last execution. Files stay as they are.
+
+        Code that runs is waited for.
+
+        Raises:
+            NotSupportedError: the pool keeps no checkpoints, or has none of this session from
+                before it. The message says why. Nothing was changed.
+        """
         ...
 
     async def stop_session(self, identifier: str) -> bool:

@@ -258,6 +258,7 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
         disk_bytes=settings.local_disk_mib * mebibyte,
         max_processes=settings.local_max_processes,
         max_threads=settings.local_max_threads,
+        checkpoints=settings.local_checkpoints,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,
     )

@@ -40,6 +40,7 @@ from aca_mcp.pool import (
     Installation,
     OutputCallback,
     Package,
+    Rollback,
     SessionPool,
     check_identifier,
     environment_of,
@@ -89,8 +90,7 @@ class PythonSession:
                 an identifier can use its session.
             existing: the session was used before, elsewhere; if it turns out to be new, what was
                 in it is lost, and the result says so.
-            before_allocating: called before the pool is asked for a session that it does not have
-                yet. What it raises, a ``SessionPoolError``, leaves the operation undone.
+            before_allocating: called before a new session is asked for. It may raise.
 
         Raises:
             InvalidRequestError: the identifier is not one that pools take.
@@ -317,15 +317,18 @@ class PythonSession:
         """Let the session import further packages; as ``SessionPool.install_packages``."""
         return await self._pool.install_packages(self._use(), requirements)
 
+    async def undo(self) -> Rollback:
+        """Bring back the variables from before the last execution. As ``SessionPool.undo``."""
+        return await self._pool.undo(self._use())
+
     async def restart(self) -> None:
         """Begin anew: variables, files and running code are gone.
 
         The session gets a new identifier, and the old one is never used again. The new session
         is there even where stopping the old one fails.
         """
-        self._see_open()
+        self._use(allocates=False)
         old, touched = self._identifier, self._touched
-        self._used_at = time.monotonic()
         self._identifier = _new_identifier(self._identifier)
         self._touched = self._used = False
         self._released = None
@@ -359,15 +362,12 @@ class PythonSession:
             self._touched = False
             await self._stop(self._identifier, within_seconds)
 
-    def _see_open(self) -> None:
+    def _use(self, *, allocates: bool = True) -> str:
         if self._closed:
             raise SessionLostError("This session was closed. Open a new one.")
-
-    def _use(self) -> str:
-        self._see_open()
-        if not self._touched:
+        if allocates and not self._touched:
             self._before_allocating()
-        self._touched = True
+        self._touched |= allocates
         self._used_at = time.monotonic()
         return self._identifier
 

@@ -24,6 +24,7 @@ from aca_mcp.errors import (
     FileTooLargeError,
     InvalidPathError,
     InvalidRequestError,
+    NotSupportedError,
     PackagesNotInstalledError,
     PoolFullError,
     SessionPoolError,
@@ -41,6 +42,7 @@ from aca_mcp.pool import (
     OutputChunk,
     Package,
     PoolMetadata,
+    Rollback,
     SessionInfo,
     StreamText,
 )
@@ -245,6 +247,9 @@ class ToyPool:
             return False
         session.kept_alive += 1
         return True
+
+    async def undo(self, identifier: str) -> Rollback:
+        raise NotSupportedError(f"There is nothing to undo in {identifier!r}.")
 
     async def stop_session(self, identifier: str) -> bool:
         session = self.sessions.pop(identifier, None)

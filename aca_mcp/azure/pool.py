@@ -41,6 +41,7 @@ from aca_mcp.pool import (
     OutputCallback,
     Package,
     PoolMetadata,
+    Rollback,
     SessionInfo,
     check_identifier,
     not_begun,
@@ -224,6 +225,14 @@ class AzureSessionPool:
         except SessionLostError:
             return False
         return known.lost is None
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        check_identifier(identifier)
+        raise NotSupportedError(
+            "An Azure pool keeps no checkpoints: nothing can be undone, and a crash "
+            "costs all variables. Nothing was changed."
+        )
 
     async def stop_session(self, identifier: str) -> bool:
         """See ``SessionPool``."""

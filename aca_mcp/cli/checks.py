@@ -160,6 +160,19 @@ def check_session(metadata: PoolMetadata, execution: Execution, seconds: float) 
     return Check("Session", State.OK, finding)
 
 
+def check_checkpoints(metadata: PoolMetadata) -> Check:
+    """Whether a crash costs more than one execution."""
+    if metadata.checkpoints:
+        finding = f"a crash costs one execution; {metadata.checkpoints} can be undone"
+        return Check("Checkpoints", State.OK, finding)
+    return Check(
+        "Checkpoints",
+        State.NOTE,
+        "none: a crash costs all variables of its session",
+        "Where the pool is local, set ACA_MCP_LOCAL_CHECKPOINTS to 1.",
+    )
+
+
 def check_packages(metadata: PoolMetadata, interpreter: str) -> Check:
     """Whether sessions have what models reach for first, and what a day of analysis needs.
 

@@ -120,6 +120,7 @@ async def _try_local(settings: Settings) -> list[Check]:
         memory = settings.local_memory_mib or default_memory_mib()
         found.append(checks.check_limits(settings, memory_mib=memory, machine_bytes=machine))
         found.append(checks.check_network(settings))
+    found.append(checks.check_checkpoints(metadata))
     return found
 
 

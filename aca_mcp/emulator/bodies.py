@@ -137,6 +137,10 @@ def _streams(execution: Execution, form: ResultForm) -> Json:
 def _stderr(execution: Execution) -> str:
     if words := _service_words(execution):
         return words
+    if execution.rollback is not None:
+        why, extent = execution.rollback.reason, execution.rollback.extent
+        ending = f"The code was ended: {why}. Variables are as they were before {extent}.\n"
+        return execution.stderr.text + ending
     if execution.error is None:
         return execution.stderr.text
     written = execution.stderr.text

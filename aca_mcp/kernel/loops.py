@@ -32,17 +32,23 @@ class Loops:
             _allow_others()
         return self._wanted
 
-    def run_until_readable(self, connection: socket.socket) -> None:
-        """Go on with what code has begun in the loop, until there is something to read."""
+    def have_tasks(self) -> bool:
+        """Whether code has left something to go on with in the loop."""
         if not self._wanted:
-            return
+            return False
         import asyncio  # noqa: TID251 -- the loop of the session, which IPython makes
 
         from IPython.core.async_helpers import get_asyncio_loop
 
-        loop = get_asyncio_loop()
-        if not asyncio.all_tasks(loop):
+        return bool(asyncio.all_tasks(get_asyncio_loop()))
+
+    def run_until_readable(self, connection: socket.socket) -> None:
+        """Go on with what code has begun in the loop, until there is something to read."""
+        if not self.have_tasks():
             return
+        from IPython.core.async_helpers import get_asyncio_loop
+
+        loop = get_asyncio_loop()
         loop.add_reader(connection, loop.stop)
         try:
             loop.run_forever()

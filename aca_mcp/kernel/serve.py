@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
 
+    from .checkpoint import Checkpoints
     from .interpreter import Interpreter
     from .streams import Streams
     from .timeline import Sink
@@ -73,6 +74,7 @@ def serve(
     control: socket.socket,
     interpreter: Interpreter,
     streams: Streams,
+    checkpoints: Checkpoints | None = None,
     *,
     asks_for_packages: bool = False,
 ) -> None:
@@ -89,6 +91,12 @@ def serve(
         interpreter.take_over_installing(PackageClient(connection))
     work_directory = os.getcwd()  # noqa: PTH109 -- code may go elsewhere
     while True:
+        while checkpoints is not None and checkpoints.settle(
+            busy="tasks" if interpreter.loops.have_tasks() else ""
+        ):
+            decoder = FrameDecoder()  # for another connection
+            interpreter.go_on_here()
+            streams.go_on_here()
         interpreter.loops.run_until_readable(control)
         if not (data := connection.receive()):
             return
@@ -104,6 +112,8 @@ def serve(
                 sink = FrameSink(connection, streams, frame.header["id"])
                 answer = execute(frame.header, interpreter, streams, sink, work_directory)
             connection.send(encode(Frame({"id": frame.header["id"], **answer})))
+            if checkpoints is not None and frame.header["op"] == "execute":
+                checkpoints.executed(frame.header["id"])
 
 
 class Pipes(Protocol):

@@ -75,6 +75,10 @@ class Streams:
         self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
         self._take_over()
 
+    def go_on_here(self) -> None:
+        """Take this process, a copy of the one before, for the one that answers."""
+        self._process = os.getpid()
+
     def begin(self, old_threads: frozenset[int]) -> None:
         """Prepare for an execution: streams that code closed or lost are there again."""
         for number, pipe in ((0, self._idle), (1, self._pipes[1]), (2, self._pipes[2])):

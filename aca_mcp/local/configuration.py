@@ -29,6 +29,8 @@ class LocalPoolConfiguration:
     disk_bytes: int
     max_processes: int
     max_threads: int
+    checkpoints: int
+    """How many executions of a session can be undone; 0 for no checkpoints."""
     max_output_bytes: int
     """Kept of each stream of one execution."""
     max_file_bytes: int

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         OutputCallback,
         Package,
         PoolMetadata,
+        Rollback,
         SessionInfo,
     )
 
@@ -258,6 +259,11 @@ class EnvironmentPools:
         """See ``SessionPool``."""
         pool = self._find(identifier)
         return pool is not None and await pool.keep_alive(identifier)
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        pool = self._find(identifier) or await self._settled(self._serving(self._default))
+        return await pool.undo(identifier)
 
     async def stop_session(self, identifier: str) -> bool:
         """See ``SessionPool``."""

@@ -32,6 +32,8 @@ class Limits:
     disk_bytes: int
     processes: int
     threads: int
+    checkpoints: int = 0
+    """Executions that can be undone; 0 for none."""
 
     def memory(self, used: int | None = None) -> str:
         """A clause for a session that used more memory than it may."""
@@ -57,6 +59,7 @@ def limits_of(configuration: LocalPoolConfiguration) -> Limits:
         configuration.disk_bytes,
         configuration.max_processes,
         configuration.max_threads,
+        configuration.checkpoints,
     )
 
 

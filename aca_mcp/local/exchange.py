@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +29,9 @@ from aca_mcp.reports.events import Report
 
 if TYPE_CHECKING:
     import select
-    import socket
     from collections.abc import Callable
+
+    from aca_mcp.local.checkpoints import Checkpoints
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
@@ -60,8 +62,12 @@ class Exchange:
         max_output_bytes: int,
         on_output: OutputCallback | None,
         on_question: Callable[[dict[str, object]], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._on_question = on_question
+        # A checkpoint's end of ``control`` was sent by the session, whose code may hold it as well
+        # and make it one that waits: so every call on it says that it does not.
+        self._checkpoints = checkpoints
         self.report = Report()
         self.stdout = BoundedOutput("stdout", max_output_bytes, token)
         self.stderr = BoundedOutput("stderr", max_output_bytes, token)
@@ -85,7 +91,7 @@ class Exchange:
         with anyio.CancelScope(deadline=deadline):
             while rest:
                 try:
-                    rest = rest[self._control.send(rest) :]
+                    rest = rest[self._control.send(rest, socket.MSG_DONTWAIT) :]
                 except BlockingIOError:
                     await anyio.wait_writable(self._control)
                 except OSError:
@@ -122,6 +128,8 @@ class Exchange:
                 except KernelDied:
                     self._read_what_is_there()
                     raise
+            elif self._checkpoints is not None and descriptor == self._checkpoints.fileno():
+                ended = self._checkpoints.take_notices() or ended
             else:
                 ended = True
         if reply is not None or ended:
@@ -166,7 +174,7 @@ class Exchange:
         # Events are small, and each takes its time; of a long one the rest is read at once.
         size = min(max(self._decoder.missing, _EVENTS_BYTES), _READ_BYTES)
         try:
-            data = self._control.recv(size)
+            data = self._control.recv(size, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except ConnectionResetError:

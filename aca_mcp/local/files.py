@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+import anyio.to_thread
+
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.errors import (
     FileExistsInSessionError,
@@ -34,7 +36,7 @@ from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 from aca_mcp.sandbox.syscalls import set_file_system_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
 MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
@@ -283,3 +285,18 @@ def _translated(error: OSError, path: str) -> SessionFileError:
             )
         case _:
             return SessionFileError(f"{path} cannot be reached: {error.strerror}.")
+
+
+CHUNK_BYTES = 1 << 20
+"""Of a download, at most."""
+
+
+async def read_chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:
+    """The file as it was when it was opened; what code appends meanwhile is not read."""
+    left = size
+    while left > 0:
+        data = await anyio.to_thread.run_sync(os.read, descriptor, min(CHUNK_BYTES, left))
+        if not data:
+            return
+        left -= len(data)
+        yield data

@@ -21,9 +21,11 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from aca_mcp.kernel.checkpoint import Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, rehearse, serve
 from aca_mcp.kernel.streams import Streams, new_token
+from aca_mcp.local.keeper import keep
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.passing import receive, send_patiently
 from aca_mcp.sandbox import limits, syscalls
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 
 _MAX_REQUEST_BYTES = 4096
 _CONTROL = 3
+_CHANNEL = 4
 _LAST_ORPHAN_SECONDS = 0.2
 """For which a session's end may keep the template; those that take longer are seen to later."""
-_FORK_DESCRIPTORS = 3
+_MOST_DESCRIPTORS = 4
+"""Of a request for a fork: control connection, stdout, stderr, and a keeper's channel."""
 _PATIENCE_SECONDS = 10
 """For which something is sent again that the kernel had no room for."""
 
@@ -87,7 +91,7 @@ class ForkServer:
         flags = 0 if wait else socket.MSG_DONTWAIT
         try:
             packet, descriptors = receive(
-                self._connection, _MAX_REQUEST_BYTES, _FORK_DESCRIPTORS, flags
+                self._connection, _MAX_REQUEST_BYTES, _MOST_DESCRIPTORS, flags
             )
         except BlockingIOError:
             return False
@@ -114,7 +118,7 @@ class ForkServer:
     def _answer_fork(self, number: object, request: SessionRequest, descriptors: list[int]) -> None:
         pid = 0
         try:
-            if len(descriptors) != _FORK_DESCRIPTORS:
+            if len(descriptors) != _MOST_DESCRIPTORS - (not request.checkpoints):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = self._fork(request, descriptors)
             process = os.pidfd_open(pid)
@@ -183,11 +187,13 @@ def _become_session(
 ) -> NoReturn:
     control = socket.socket(fileno=descriptors[0])
     try:
-        control = socket.socket(fileno=_take_descriptors(descriptors))
+        control, channel = _take_descriptors(descriptors)
         contain_session(policy, request.storage, request.identity, one_share=request.one_share)
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if channel is not None:
+            _leave_first_place(channel)
         work_directory = prepare_storage(policy, request.storage)
         be_different(policy, work_directory)
         gc.enable()
@@ -207,24 +213,41 @@ def _become_session(
             control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
         os._exit(1)
     try:
-        serve(control, interpreter, streams, asks_for_packages=not policy.network)
+        copies = None if channel is None else Checkpoints(control, channel)
+        serve(control, interpreter, streams, copies, asks_for_packages=not policy.network)
     finally:
         os._exit(0)
 
 
-def _take_descriptors(descriptors: list[int]) -> int:
-    """Arrange 0 to 2 and the control connection, close everything else, return the connection."""
+def _leave_first_place(channel: socket.socket) -> None:
+    """Go on as a child of this process, which becomes the session's keeper."""
+    kernel = os.fork()
+    if kernel:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2, _CONTROL):
+            os.dup2(null, number)
+        keep(channel, kernel)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _take_descriptors(descriptors: list[int]) -> tuple[socket.socket, socket.socket | None]:
+    """Arrange 0 to 2 and the connections, close everything else, return the connections."""
     # Copies above all targets first, so that no dup2 overwrites one that is still needed.
-    copies = [os.dup(number) for number in (*descriptors, os.open(os.devnull, os.O_RDONLY))]
-    control, out, err, null = copies
-    if min(copies) <= _CONTROL:
+    copies = [os.dup(number) for number in (os.open(os.devnull, os.O_RDONLY), *descriptors)]
+    null, control, out, err, *channel = copies
+    if min(copies) <= _CHANNEL:
         raise ValueError("descriptors overlap")
     os.dup2(null, 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
-    os.dup2(control, _CONTROL, inheritable=False)
-    os.closerange(_CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
-    return _CONTROL
+    last = _CONTROL
+    for last, copy in enumerate((control, *channel), _CONTROL):
+        os.dup2(copy, last, inheritable=False)
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+    return (
+        socket.socket(fileno=_CONTROL),
+        socket.socket(fileno=_CHANNEL) if channel else None,
+    )
 
 
 def be_different(policy: SandboxPolicy, work_directory: str) -> None:

@@ -10,17 +10,19 @@ import os
 import select
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder
 from aca_mcp.kernel.streams import TOKEN_BYTES
-from aca_mcp.local import trees
+from aca_mcp.local import trees, usage
+from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
+from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.passing import receive
 from aca_mcp.local.replies import INTERFERED
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.local.cgroups import SessionGroup
+    from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.pool import OutputCallback
 
@@ -41,42 +44,6 @@ _LAST_STEPS_SECONDS = 0.5
 """From the close of a connection to the end of the process that closes it by ending."""
 _INTERRUPT_AGAIN_SECONDS = 1.0
 """Code that went on after an interrupt (a shell command took it) gets another one."""
-
-
-TEMPLATE_ENDED = "the process that it was forked from ended, which ends its sessions"
-"""Why sessions end that did nothing wrong: a clause."""
-
-
-def describe_status(status: int | None) -> str:
-    """How a process ended, from its exit code or minus a signal's number: a clause."""
-    if status is None:
-        return "its process ended"
-    if status >= 0:
-        return f"its process ended itself (exit code {status})"
-    causes: dict[int, str] = {
-        signal.SIGKILL: "it was killed, as the system does when memory runs out",
-        signal.SIGSEGV: "it crashed (SIGSEGV, a fault in compiled code)",
-        signal.SIGSYS: "it made a system call of another architecture (SIGSYS)",
-    }
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"  # of the real-time ones only two have names
-    return causes.get(-status, f"it was ended by {name}")
-
-
-@dataclass(frozen=True, slots=True)
-class KernelOutcome:
-    """How a request ended."""
-
-    exchange: Exchange
-    """What was told and printed until then."""
-    reply: Frame | None
-    """None when the process died."""
-    stopped: Literal["timeout", "interrupt"] | None
-    """Why it was interrupted, if it was."""
-    died: str | None
-    """Why the process is gone, if it is: a clause."""
 
 
 class KernelProcess:
@@ -92,6 +59,7 @@ class KernelProcess:
         stdout: int,
         stderr: int,
         out_of_memory: str,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """Take over the descriptors of a process that was just forked.
 
@@ -109,7 +77,8 @@ class KernelProcess:
         self._group: SessionGroup | None = None
         self._ran_out_of_memory = False
         self.pid = pid_behind(process)
-        """In our PID namespace. Not used again before ``kill`` has returned."""
+        """Of the first process. Ours until ``kill`` has returned."""
+        self.checkpoints = checkpoints
         self.work_directory = ""
         self.base_directory = -1
         """A descriptor of the directory that holds the session's ``data`` and ``incoming``."""
@@ -144,7 +113,11 @@ class KernelProcess:
     @property
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
-        return self._freed or has_ended(self.process)
+        if self._freed or has_ended(self.process):
+            return True
+        if self.checkpoints is None or self.is_running or not self.checkpoints.take_notices():
+            return False
+        return not self.checkpoints.are_fresh  # what ran is gone, and nothing has all of it
 
     async def start(self) -> None:
         """Wait until the session is contained.
@@ -157,6 +130,8 @@ class KernelProcess:
         control = self._control
         for descriptor in (control.fileno(), self._stdout, self._stderr, self.process):
             self._events.register(descriptor, select.EPOLLIN)
+        if self.checkpoints is not None:
+            self._events.register(self.checkpoints, select.EPOLLIN)
         with anyio.fail_after(_START_SECONDS):
             await anyio.wait_readable(control)
         try:
@@ -185,7 +160,7 @@ class KernelProcess:
             return
         self._group = group
         try:
-            await anyio.to_thread.run_sync(group.add, self.pid)
+            await anyio.to_thread.run_sync(usage.add_all, group.add, self.pid)
         except OSError:
             if not self.has_ended:
                 self.condemn("it could not be put under its limits")
@@ -208,6 +183,8 @@ class KernelProcess:
         self._requests += 1
         self._stop = None
         self._request_over = anyio.Event()
+        if self.checkpoints is not None and self.checkpoints.take_notices():
+            await self._roll_back("")  # it ended while nobody used it: nothing is lost by that
         exchange = Exchange(
             events=self._events,
             control=self._control,
@@ -218,24 +195,29 @@ class KernelProcess:
             max_output_bytes=max_output_bytes,
             on_output=on_output,
             on_question=on_question,
+            checkpoints=self.checkpoints,
         )
+        if self.checkpoints is not None and header["op"] == "execute":
+            self.checkpoints.executions.append(self._requests)
         try:
             reply = await exchange.send_and_wait(header, deadline)
             if reply is None:
                 reply = await self._stop_code(exchange, "timeout", grace_seconds)
             return KernelOutcome(exchange, reply, self._stop, None)
         except KernelDied as death:
+            rollback = await self._roll_back(str(death))
             # What was printed is read already; only now may the descriptors be closed.
             self._finish_request()
-            died = await self.why_ended(str(death))
-            return KernelOutcome(exchange, None, self._stop, died)
+            died = rollback.reason if rollback else await self.why_ended(str(death))
+            return KernelOutcome(exchange, None, self._stop, died, rollback)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
                     await self._stop_code(exchange, "interrupt", grace_seconds)
                 except KernelDied as death:
-                    self._finish_request()
-                    await self.kill(str(death))
+                    if await self._roll_back(str(death)) is None:
+                        self._finish_request()
+                        await self.kill(str(death))
             raise
         finally:
             self._finish_request()
@@ -286,6 +268,61 @@ class KernelProcess:
                 return reply
         raise KernelDied("the code would not stop when it was interrupted")
 
+    @property
+    def checkpoints_kept(self) -> int | None:
+        """None where none are made."""
+        return None if self.checkpoints is None else len(self.checkpoints)
+
+    async def undo(self) -> tuple[Rollback | None, str]:
+        """Go back to before the last execution. Nothing may run; files stay as they are.
+
+        Returns:
+            What was done, or None and a clause that says why it cannot be.
+        """
+        if self.checkpoints is None:
+            return None, TURNED_OFF
+        self._request_over = anyio.Event()
+        try:
+            if not self.checkpoints.keep_those_before_the_last_execution():
+                return None, self.checkpoints.why_none
+            rollback = await self._roll_back("it was asked for")
+        finally:
+            self._finish_request()
+        return rollback, "" if rollback is not None else await self.why_ended()
+
+    async def _roll_back(self, seen: str) -> Rollback | None:
+        """Let the newest checkpoint take the place of what ran, if there is one."""
+        checkpoints = self.checkpoints
+        if checkpoints is None or self.kill_reason is not None or has_ended(self.process):
+            return None
+        why = checkpoints.note_end(seen or await self._how_code_ended())
+        checkpoint = checkpoints.newest()
+        connection = await checkpoints.resume()
+        if checkpoint is None or connection is None:
+            return None
+        with suppress(OSError):
+            self._events.unregister(self._control)
+        self._control.close()
+        self._control = connection
+        self._events.register(connection, select.EPOLLIN)
+        return Rollback(why, checkpoints.forget_since(checkpoint))
+
+    async def _how_code_ended(self) -> str:
+        status = None if self.checkpoints is None else await self.checkpoints.how_code_ended()
+        if status is None:
+            return INTERFERED  # its connection is closed, and it goes on
+        if status == -signal.SIGKILL and await anyio.to_thread.run_sync(self._group_ran_out):
+            return self._out_of_memory
+        return describe_status(status)
+
+    def _group_ran_out(self) -> bool:
+        return self._group is not None and self._group.ran_out_of_memory()
+
+    def end_code(self, why: str) -> None:
+        """End what runs, and all of the session where no checkpoint can take its place."""
+        if not (self.is_running and self.checkpoints and self.checkpoints.end_code(why)):
+            self.condemn(why)
+
     def condemn(self, why: str) -> None:
         """End the session's processes now; whoever uses it, or will, hears why."""
         self.kill_reason = self.kill_reason or why
@@ -293,7 +330,10 @@ class KernelProcess:
 
     async def why_ended(self, seen: str = "") -> str:
         """Free everything it had, and say why it ended: what we did, else what the system tells."""
-        if not (seen or self.has_ended):
+        if self.checkpoints is not None and not (self._freed or has_ended(self.process)):
+            why = self.checkpoints.note_end(seen or await self._how_code_ended())
+            seen = f"{why}, and it had no checkpoint, because {self.checkpoints.why_none}"
+        elif not (seen or self.has_ended):
             # Its connection is closed: it is ending, or its code closed that, and it would go on.
             with anyio.move_on_after(_LAST_STEPS_SECONDS):
                 async with self._freeing:  # whoever ends it at the same time waits, too
@@ -342,6 +382,8 @@ class KernelProcess:
     async def _free(self) -> None:
         self._events.close()
         self._control.close()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
         descriptors = (self._stdout, self._stderr, self.process, self.base_directory)
         for descriptor in descriptors:
             if descriptor >= 0:

@@ -50,6 +50,8 @@ class SessionRequest:
     """Nobody waits for it: it may take the time to be quick later."""
     one_share: bool = False
     """It must not have more shares of processor time than one, by having terminal sessions."""
+    checkpoints: bool = False
+    """It makes them, and has a keeper; a fourth descriptor comes with the request."""
 
     def to_message(self) -> dict[str, object]:
         """As the request to the template."""
@@ -64,4 +66,5 @@ class SessionRequest:
             identity=identity if isinstance(identity, int) else None,
             ahead=message["ahead"] is True,
             one_share=message["one_share"] is True,
+            checkpoints=message["checkpoints"] is True,
         )

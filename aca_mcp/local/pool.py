@@ -19,14 +19,16 @@ import anyio.to_thread
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
+    NotSupportedError,
     PoolUnavailableError,
 )
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits
+from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.excess import limits_of, with_hint
-from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.files import SessionFiles, read_chunks
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.output import streams_of
@@ -34,7 +36,7 @@ from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.registry import Registry
 from aca_mcp.local.replies import INTERFERED, parse_packages
 from aca_mcp.local.session_packages import Questions, SessionPackages
-from aca_mcp.local.sessions import SessionInUse, Sessions
+from aca_mcp.local.sessions import SessionInUse, Sessions, acquired
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
 from aca_mcp.local.watching import Watcher
@@ -48,6 +50,7 @@ from aca_mcp.pool import (
     OutputCallback,
     Package,
     PoolMetadata,
+    Rollback,
     SessionInfo,
     not_begun,
 )
@@ -56,7 +59,7 @@ from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
     from aca_mcp.packages.broker import PackageBroker
 
@@ -83,7 +86,9 @@ class LocalSessionPool:
         self._limits = limits_of(configuration)
         group_limits = GroupLimits(
             configuration.memory_bytes + files,
-            configuration.max_processes + configuration.max_threads,
+            configuration.max_processes
+            + configuration.max_threads
+            + processes_beside(configuration.checkpoints),
         )
         spawner = Spawner(templates, identities, group_limits, self._limits, tasks)
         ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
@@ -126,7 +131,7 @@ class LocalSessionPool:
         deadline = anyio.current_time() + timeout_seconds
         while True:
             async with self._sessions.use(identifier) as use:
-                if not await _acquired(use.session.turn, deadline):
+                if not await acquired(use.session.turn, deadline):
                     return not_begun(timeout_seconds)
                 try:
                     # Earlier code may have ended the session while this waited for its turn.
@@ -176,6 +181,8 @@ class LocalSessionPool:
         )
         streams = streams_of(exchange.stdout, exchange.stderr)
         execution = build_execution(exchange.report, streams, context)
+        if outcome.rollback is not None:
+            return replace(execution, session_lost=None, rollback=outcome.rollback)
         if execution.session_lost is not None:
             await self._sessions.end(identifier, execution.session_lost, use.session)
         if execution.error is None:
@@ -223,7 +230,7 @@ class LocalSessionPool:
         async with self._files(identifier) as files:
             descriptor, entry = await anyio.to_thread.run_sync(files.open_download, path)
         try:
-            yield FileDownload(entry, _chunks(descriptor, entry.size_bytes))
+            yield FileDownload(entry, read_chunks(descriptor, entry.size_bytes))
         finally:
             os.close(descriptor)
 
@@ -255,10 +262,12 @@ class LocalSessionPool:
             why = outcome.died or "it did not answer"
         except FrameError:
             why = INTERFERED
-        await self._sessions.end(identifier, why, use.session)
+        if outcome.rollback is None:
+            await self._sessions.end(identifier, why, use.session)
+        left = "as they were." if outcome.rollback else "lost; the next call starts a new one."
         raise PoolUnavailableError(
-            f"The session could not list its packages, because {why}. Its variables and "
-            "files are lost; the next call starts a new one."
+            f"The session could not list its packages, because {why}. Its variables and files are "
+            f"{left}"
         )
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
@@ -279,11 +288,26 @@ class LocalSessionPool:
             last_used_at=now - timedelta(seconds=clock - record.last_used_at),
             expires_at=None if expiry is None else now + timedelta(seconds=expiry - clock),
             running=session.kernel is not None and session.kernel.is_running,
+            checkpoints=session.kernel.checkpoints_kept if session.kernel else None,
         )
 
     async def keep_alive(self, identifier: str) -> bool:
         """See ``SessionPool``."""
         return self._registry.touch(identifier, anyio.current_time())
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        session = self._sessions.get(identifier)
+        why = "nothing has run in it"
+        if session is not None and session.kernel is not None:
+            async with session.turn:  # of code whose time is bounded
+                rollback, why = await session.kernel.undo()
+            if rollback is not None:
+                return rollback
+        raise NotSupportedError(
+            f"The session cannot go back, because {why}. Nothing was undone. Assign again what "
+            "should be different, or restart the session without `undo` to begin with none."
+        )
 
     async def stop_session(self, identifier: str) -> bool:
         """See ``SessionPool``."""
@@ -305,6 +329,7 @@ class LocalSessionPool:
             max_file_bytes=self._configuration.max_file_bytes,
             network=self._configuration.network,
             isolation=isolation.value,
+            checkpoints=self._configuration.checkpoints,
         )
 
     @asynccontextmanager
@@ -331,28 +356,6 @@ class LocalSessionPool:
     async def close(self) -> None:
         """End every session."""
         await self._sessions.end_all()
-
-
-async def _acquired(lock: anyio.Lock, deadline: float) -> bool:
-    """Wait for a lock until a time of anyio's clock. False if it was not free by then."""
-    try:
-        lock.acquire_nowait()
-    except anyio.WouldBlock:
-        with anyio.CancelScope(deadline=deadline) as waiting:
-            await lock.acquire()
-        return not waiting.cancelled_caught
-    return True
-
-
-async def _chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:
-    """The file as it was when it was opened; what code appends meanwhile is not read."""
-    left = size
-    while left > 0:
-        data = await anyio.to_thread.run_sync(os.read, descriptor, min(CHUNK_BYTES, left))
-        if not data:
-            return
-        left -= len(data)
-        yield data
 
 
 @asynccontextmanager

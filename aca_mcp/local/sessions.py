@@ -169,3 +169,14 @@ class Sessions(Generic[Kernel]):
         async with anyio.create_task_group() as ending:
             for kernel in kernels:
                 ending.start_soon(guarded, kernel.kill, "the pool was closed")
+
+
+async def acquired(lock: anyio.Lock, deadline: float) -> bool:
+    """Wait for a lock until a time of anyio's clock. False if it was not free by then."""
+    try:
+        lock.acquire_nowait()
+    except anyio.WouldBlock:
+        with anyio.CancelScope(deadline=deadline) as waiting:
+            await lock.acquire()
+        return not waiting.cancelled_caught
+    return True

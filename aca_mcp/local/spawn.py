@@ -17,6 +17,7 @@ import anyio.to_thread
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits, Groups, find_groups
+from aca_mcp.local.checkpoints import Checkpoints
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.template_process import TemplateEndedError
@@ -113,6 +114,12 @@ class Spawner:
             stdout, stdout_theirs = _pipe(ours, theirs, user)
             stderr, stderr_theirs = _pipe(ours, theirs, user)
             control.setblocking(False)
+            checkpoints, channel = None, list[int]()
+            if self._limits.checkpoints:
+                keeper, keeper_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                ours.enter_context(keeper)
+                channel = [theirs.enter_context(keeper_theirs).fileno()]
+                checkpoints = Checkpoints(keeper, self._limits.checkpoints + 1)
             storage = template.scratch / f"session-{next(self._numbers)}"
             becomes = user
             if template.isolation is not Isolation.NAMESPACES:
@@ -120,12 +127,14 @@ class Spawner:
             elif identity:
                 becomes = SESSION_ID + identity.number
             pid, process = await template.fork(
-                SessionRequest(str(storage), becomes, ahead, self._one_share),
-                (control_theirs.fileno(), stdout_theirs, stderr_theirs),
+                SessionRequest(str(storage), becomes, ahead, self._one_share, bool(channel)),
+                (control_theirs.fileno(), stdout_theirs, stderr_theirs, *channel),
             )
             ours.callback(os.close, process)
             kernel = KernelProcess(
-                *(template, storage, pid, process, control, stdout, stderr), self._limits.memory()
+                *(template, storage, pid, process, control, stdout, stderr),
+                self._limits.memory(),
+                checkpoints,
             )
             ours.pop_all()
         if self._identities and identity:

@@ -23,6 +23,7 @@ import anyio.abc
 import aca_mcp
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import FrameError
+from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.messages import MAX_PACKET_BYTES, SessionRequest, TemplateConfiguration
 from aca_mcp.local.passing import SHORTAGE_PAUSE_SECONDS, is_shortage, receive
@@ -333,7 +334,9 @@ def _configuration_of(
         memory_bytes=configuration.memory_bytes,
         disk_bytes=configuration.disk_bytes,
         scratch_bytes=SCRATCH_BYTES,
-        max_tasks=configuration.max_processes + configuration.max_threads,
+        max_tasks=configuration.max_processes
+        + configuration.max_threads
+        + processes_beside(configuration.checkpoints),
         readable=(configuration.package_sets,) if configuration.package_sets else (),
         users=(users.first, users.count) if users else None,
     )

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _MAX_TASKS = 8192
 _QUICK = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
+_ALONE = (b"Private_Dirty:", b"SwapPss:")
 _EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 _THREADS = (b"Threads:",)
 
@@ -72,6 +74,40 @@ def measure_exactly(pid: int) -> int:
         else:
             total += exact + (_fields(process, "status", (b"VmPTE:",)) or 0)
     return total * 1024
+
+
+def only_of(pid: int, inner_pids: list[int]) -> int:
+    """Bytes that some of the processes below ``pid`` have alone, by their numbers in there."""
+    return 1024 * sum(
+        _fields(process, "smaps_rollup", _ALONE) or 0
+        for process in _tree(pid)
+        if _inner_pid(process) in inner_pids
+    )
+
+
+def add_all(add: Callable[[int], None], pid: int) -> None:
+    """Call ``add`` for a process and all below it, and for those that come meanwhile.
+
+    Raises:
+        OSError: ``add`` raises it for the process itself.
+    """
+    add(pid)
+    added = {pid}
+    while found := set(_tree(pid)) - added:
+        for process in found:
+            with suppress(OSError):  # it may have ended
+                add(process)
+        added |= found
+
+
+def _inner_pid(pid: int) -> int:
+    """What a process is called in its own PID namespace; 0 if it has ended."""
+    try:
+        lines = _read(f"/proc/{pid}/status").splitlines()
+    except OSError:
+        return 0
+    numbers = [line.split() for line in lines if line.startswith(b"NSpid:")]
+    return int(numbers[0][-1]) if numbers else 0
 
 
 def _fields(pid: int, file: str, names: tuple[bytes, ...]) -> int | None:

@@ -8,6 +8,7 @@ nobody's measurement but its own.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import anyio.to_thread
 
 from aca_mcp.local import trees, usage
 from aca_mcp.local.background import guarded, repeated
+from aca_mcp.local.checkpoints import FOR_MEMORY
 from aca_mcp.local.excess import Limits, excess_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ _HOUSEKEEPING_SECONDS = 1.0
 """How often idle sessions are measured, and those ended whose time is up."""
 _MEASURED_APART = 8
 """At most so many sessions are measured exactly at the same time."""
+
+
+class Excess(enum.Enum):
+    """What is too much of a session."""
+
+    COPIES = enum.auto()
+    """Memory, and without its oldest checkpoint it may not be."""
+    MEMORY = enum.auto()
+    OTHER = enum.auto()
+    """What going back would not make less."""
 
 
 class Watcher:
@@ -111,28 +123,60 @@ class Watcher:
     async def _decide_apart(self, kernel: KernelProcess, found: Usage) -> None:
         began = anyio.current_time()
         try:
-            why = await anyio.to_thread.run_sync(
-                self._excess_of, kernel, found, limiter=self._threads
+            copies = kernel.checkpoints.pids if kernel.checkpoints is not None else []
+            excess = await anyio.to_thread.run_sync(
+                self._excess_of, kernel, found, copies, limiter=self._threads
             )
-            if why is not None and not kernel.has_ended:
-                kernel.condemn(why)
+            if excess is not None and not kernel.has_ended:
+                _act(kernel, *excess)
             # So that a session that is slow to measure takes half a processor at most.
             await anyio.sleep(anyio.current_time() - began)
         finally:
             self._apart.discard(kernel)
 
-    def _excess_of(self, kernel: KernelProcess, found: Usage) -> str | None:
-        if found.memory > self._limits.memory_bytes:
+    def _excess_of(
+        self, kernel: KernelProcess, found: Usage, copies: list[int]
+    ) -> tuple[Excess, str] | None:
+        limit = self._limits.memory_bytes
+        if found.memory > limit:
             found = replace(found, memory=usage.measure_exactly(kernel.pid))
         if (why := excess_of(found, self._limits)) is not None:
-            return why
+            if found.memory <= limit:
+                return Excess.OTHER, why
+            # Of several copies each may be what another shares: the next look tells.
+            if len(copies) > 1 or (
+                copies and found.memory - usage.only_of(kernel.pid, copies) <= limit
+            ):
+                return Excess.COPIES, why
+            return Excess.MEMORY, why
         if not kernel.storage.is_absolute():
             return None  # its file systems have a size
         used = trees.size_of_tree(kernel.storage)
-        return self._limits.disk(used) if used > self._limits.disk_bytes else None
+        if used > self._limits.disk_bytes:
+            return Excess.OTHER, self._limits.disk(used)
+        return None
+
+
+def _act(kernel: KernelProcess, excess: Excess, why: str) -> None:
+    match excess:
+        case Excess.COPIES if kernel.checkpoints is not None:
+            kernel.checkpoints.drop_one(FOR_MEMORY)
+        case Excess.MEMORY if kernel.checkpoints is not None and kernel.checkpoints.are_leaving:
+            pass  # what they had is free in a moment: the next look tells
+        case Excess.MEMORY:
+            kernel.end_code(why)
+        case _:
+            kernel.condemn(why)
 
 
 def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
     return [
-        (kernel, usage.measure(kernel.pid, descriptors=not kernel.is_grouped)) for kernel in kernels
+        (kernel, _of_code(kernel, usage.measure(kernel.pid, descriptors=not kernel.is_grouped)))
+        for kernel in kernels
     ]
+
+
+def _of_code(kernel: KernelProcess, found: Usage) -> Usage:
+    """Without the processes that are there for checkpoints, but for their memory."""
+    beside = 0 if kernel.checkpoints is None else kernel.checkpoints.processes
+    return replace(found, processes=found.processes - beside, threads=found.threads - beside)

@@ -66,6 +66,14 @@ class LocalSettings(BaseSettings):
     local_max_threads: Annotated[
         int, Field(ge=8, le=32_768, description="Threads of one local session, all its processes'.")
     ] = 2048
+    local_checkpoints: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="Executions of a local session that can be undone; 0 for no checkpoints.",
+        ),
+    ] = 1
     local_max_output_kib: Annotated[
         int, Field(ge=16, le=65_536, description="Output kept of each stream of one execution.")
     ] = 1024

@@ -33,6 +33,7 @@ from aca_mcp.pool import (
     OutputCallback,
     Package,
     PoolMetadata,
+    Rollback,
     SessionInfo,
     not_begun,
 )
@@ -239,6 +240,14 @@ class WasmSessionPool:
     async def keep_alive(self, identifier: str) -> bool:
         """See ``SessionPool``."""
         return self._registry.touch(identifier, anyio.current_time())
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        del identifier
+        raise NotSupportedError(
+            "A wasm pool keeps no checkpoints: nothing can be undone, and a crash "
+            "costs all variables. Nothing was changed."
+        )
 
     async def stop_session(self, identifier: str) -> bool:
         """See ``SessionPool``."""

@@ -241,7 +241,9 @@ async def test_a_timeout_out_of_range_is_refused(
 
 
 async def test_a_dead_session_is_said_to_be_lost(pool: SessionPool, identifier: str) -> None:
-    await run(pool, identifier, "x = 1")
+    # No pool has a copy of a session with a thread.
+    await run(pool, identifier, "x = 1; import threading, time")
+    await run(pool, identifier, "threading.Thread(target=time.sleep, args=(60,)).start()")
     dead = await run(pool, identifier, "import os\nprint('bye', flush=True)\nos._exit(3)")
     assert dead.status is ExecutionStatus.FAILED
     after = await run(pool, identifier, "'x' in globals()")

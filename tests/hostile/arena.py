@@ -82,6 +82,7 @@ def settings_for(tier: str) -> dict[str, str]:
         "local_max_threads": str(MAX_THREADS),
         "local_interrupt_grace_seconds": str(GRACE_SECONDS),
         "local_max_output_kib": "64",
+        "local_checkpoints": "0",
     }
 
 

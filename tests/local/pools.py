@@ -34,6 +34,7 @@ QUICK = LocalPoolConfiguration(
     disk_bytes=16 * MEBIBYTE,
     max_processes=64,
     max_threads=512,
+    checkpoints=0,
     max_output_bytes=64 * 1024,
     max_file_bytes=32 * MEBIBYTE,
 )

@@ -101,6 +101,7 @@ async def _status(pool: SessionPool, session: OpenSession) -> str:
         status["status"] = "not started"
     else:
         status |= {
+            "checkpoints": info.checkpoints or 0,
             "status": "running code" if info.running else "ready",
             "created": info.created_at.isoformat(),
             "last_used": info.last_used_at.isoformat(),

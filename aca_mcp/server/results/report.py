@@ -101,6 +101,11 @@ def _ending(execution: Execution) -> str:
             f"[The session ended: {clean(execution.session_lost)}. Its variables and files are "
             "gone; the next execution begins in a new session.]"
         )
+    if execution.rollback is not None:
+        return (
+            f"[The code was ended: {clean(execution.rollback.reason)}. Variables are as they were "
+            f"before {execution.rollback.extent}; files keep what was written to them.]"
+        )
     spent = f"{execution.duration_seconds:.3g} s"
     if execution.status is ExecutionStatus.TIMED_OUT:
         return (

@@ -46,13 +46,28 @@ class SessionTools:
         shown = cut(clean(show_packages(packages, query)), self._max_text_bytes)
         return text_result(join(remark, shown))
 
-    async def restart_session(self, ctx: Ctx, session: SessionHandle = "") -> CallToolResult:
+    async def restart_session(
+        self,
+        ctx: Ctx,
+        session: SessionHandle = "",
+        undo: Annotated[
+            bool, Field(description="Only go back to before the last execution.")
+        ] = False,
+    ) -> CallToolResult:
         """Begin anew with an empty session: variables, imports, files and running code are gone.
 
-        There is no way back; download files that are still needed first.
+        There is no way back; download files that are still needed first. With `undo`, the session
+        and its files stay, and variables are again what they were before the last execution.
         """
         caller = await self._caller(ctx)
-        successor = await caller.sessions.restart(await caller.session(session))
+        target = await caller.session(session)
+        if undo:
+            rollback = await target.python.undo()
+            return text_result(
+                f"Undone: variables are as they were before {rollback.extent}; files keep what was "
+                "written to them."
+            )
+        successor = await caller.sessions.restart(target)
         name = f' Its handle is "{successor.handle}"; the old one is void.' if session else ""
         return text_result(
             "Restarted. Variables, imports and files are gone; the next execution begins in a new "

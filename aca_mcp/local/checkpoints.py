@@ -1,0 +1,297 @@
+"""The checkpoints of one session, as the supervisor holds them.
+
+Whatever comes over the channel may come from code: it is bounded, checked, and believed only so far
+that a session is asked to go on from a process of its own. Nothing outside it is ever signalled by
+a number that it told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import anyio
+
+from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError
+from aca_mcp.local.passing import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_PACKET_BYTES = 4096
+_MAX_NOTICES = 64
+"""Taken at once; a session that sends more is not believed any more."""
+_EXECUTIONS_KNOWN = 256
+"""Numbers of executions that are remembered, to say how many a rollback undoes."""
+_CLEAR_SECONDS = 3
+_RESUME_SECONDS = 5
+_OBEY_SECONDS = 0.5
+"""For what runs in a session to end where its keeper is told to end it."""
+_KEEPER_SECONDS = 2.0
+"""For a keeper to tell that what it kept has ended."""
+_LEAVE_SECONDS = 0.5
+"""For a copy that was let go to give back its memory."""
+_REASONS = {
+    "threads": "threads of it were running",
+    "tasks": "asyncio tasks of it were under way",
+    "programs": "programs that it had started were running",
+    "connections": "it had open connections",
+    "pipes": "it had open pipes",
+    "locks": "it held a lock on a file",
+    "room": "there was no room for another process",
+}
+"""Why a session made no checkpoint, by what it says: clauses."""
+NONE_YET = "it had made none yet"
+TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
+FOR_MEMORY = "its memory was needed by the code"
+
+
+def processes_beside(steps: int) -> int:
+    """Processes of a session that are not its code's, where so many executions can be undone."""
+    # The keeper, the copies, and for a moment one more and the one that makes it.
+    return steps + 4 if steps else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A copy of a session's process that waits."""
+
+    pid: int
+    """As the session counts; good for nothing but to be told to the session's own keeper."""
+    after: int
+    """The number of the last request that it knows."""
+    connection: socket.socket
+
+
+class Checkpoints:
+    """What the keeper of a session and its checkpoints tell, and are told."""
+
+    def __init__(self, channel: socket.socket, most: int) -> None:
+        """Begin with none.
+
+        Args:
+            channel: to the keeper.
+            most: kept at once, the newest ones.
+        """
+        channel.setblocking(False)
+        self._channel = channel
+        self._most = most
+        self._kept: deque[Checkpoint] = deque()
+        self._leaving_until = 0.0
+        self._end: tuple[str, float] | None = None
+        """Why, and since when, what runs is to end."""
+        self._clears = 0
+        self._cleared = 0
+        self.status: int | None = None
+        """How the process that ran code has ended, if it has: exit code or minus a signal."""
+        self.why_none = NONE_YET
+        self.executions: deque[int] = deque(maxlen=_EXECUTIONS_KNOWN)
+        """Numbers of those whose effects are there."""
+
+    @property
+    def are_fresh(self) -> bool:
+        """Whether the newest has the variables that there are now."""
+        newest = self.newest()
+        return newest is not None and not (self.executions and self.executions[-1] > newest.after)
+
+    @property
+    def are_leaving(self) -> bool:
+        """Whether some were let go just now, so that their memory may not be free yet."""
+        return anyio.current_time() < self._leaving_until
+
+    @property
+    def processes(self) -> int:
+        """How many there are of the session that are not its code's: the keeper, and copies."""
+        return 1 + len(self._kept)
+
+    def fileno(self) -> int:
+        """Of the channel, to wait for."""
+        return self._channel.fileno()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those there are, as the session counts."""
+        return [each.pid for each in self._kept]
+
+    def newest(self) -> Checkpoint | None:
+        """The last one that was made, if there is one."""
+        return self._kept[-1] if self._kept else None
+
+    def take_notices(self) -> bool:
+        """Take what was told. True if the process that ran code has ended."""
+        for _ in range(_MAX_NOTICES):
+            try:
+                packet, descriptors = receive(self._channel, _MAX_PACKET_BYTES, 4)
+            except BlockingIOError:
+                return self.status is not None
+            except OSError:
+                break
+            connections = [each for each in map(_socket_of, descriptors) if each is not None]
+            if not packet or not self._take(_parse(packet), connections):
+                for connection in connections:
+                    connection.close()
+            if not packet:
+                break
+        self.drop("its messages could not be understood")
+        return True
+
+    def _take(self, message: Mapping[str, object], connections: list[socket.socket]) -> bool:
+        match message:
+            case {"checkpoint": int(pid), "after": int(after)} if len(connections) == 1:
+                connections[0].setblocking(False)
+                self._kept.append(Checkpoint(pid, after, connections[0]))
+                while len(self._kept) > self._most:
+                    self._kept.popleft().connection.close()
+                return True
+            case {"none": str(reason), "after": int()}:
+                # An older one is further back than anybody would expect.
+                self.drop(_REASONS.get(reason, "it said none that is known"))
+            case {"ended": int(status)}:
+                self.status = max(-64, min(status, 255))
+            case {"cleared": int(number)}:
+                self._cleared = number
+            case _:
+                pass
+        return False
+
+    async def how_code_ended(self) -> int | None:
+        """Exit code or minus a signal's number of what ran; None if it goes on."""
+        with anyio.move_on_after(_KEEPER_SECONDS):
+            while not self.take_notices():
+                await anyio.wait_readable(self._channel)
+        return self.status
+
+    def keep_those_before_the_last_execution(self) -> bool:
+        """Let newer ones go. False if there is none, for the reason that ``why_none`` says."""
+        self.take_notices()
+        if not self.executions:
+            self.why_none = "nothing has run in it"
+            return False
+        while self._kept and self._kept[-1].after >= self.executions[-1]:
+            self._kept.pop().connection.close()
+            self.why_none = "the one from before that execution is not there any more"
+        return bool(self._kept)
+
+    def forget_since(self, checkpoint: Checkpoint) -> int:
+        """Forget the executions that one does not know of; how many those are."""
+        undone = 0
+        while self.executions and self.executions[-1] > checkpoint.after:
+            self.executions.pop()
+            undone += 1
+        return undone
+
+    def drop_one(self, why: str) -> None:
+        """Let the oldest go."""
+        if self._kept:
+            self._leaving_until = anyio.current_time() + _LEAVE_SECONDS
+            self.why_none = why
+            self._kept.popleft().connection.close()
+
+    def drop(self, why: str) -> None:
+        """Let all of them go."""
+        self.why_none = why
+        while self._kept:
+            self._kept.pop().connection.close()
+
+    def clear(self) -> None:
+        """Have all in the session ended but the checkpoints; ``take_notices`` hears of it."""
+        self._clears += 1
+        self._send({"clear": self._clears, "spare": self.pids})
+
+    def end_code(self, why: str) -> bool:
+        """Have what runs ended, so that a copy can go on. False if it was told to, and has not."""
+        now = anyio.current_time()
+        if self._end is None:
+            self._end = (why, now)
+            self.clear()
+        return now < self._end[1] + _OBEY_SECONDS
+
+    def note_end(self, why: str) -> str:
+        """Why what ran is ending; what was said first holds."""
+        if self._end is None:
+            self._end = (why, anyio.current_time())
+        return self._end[0]
+
+    async def resume(self) -> socket.socket | None:
+        """Let the newest checkpoint go on, in the place of what ran; its control connection.
+
+        Returns:
+            None if it does not, for whatever reason; then there is none any more.
+        """
+        checkpoint = self.newest()
+        if checkpoint is None:
+            return None
+        self.clear()
+        self._kept.pop()
+        older = list(self._kept)
+        with anyio.move_on_after(_CLEAR_SECONDS):
+            while self._cleared != self._clears:
+                await anyio.wait_readable(self._channel)
+                self.take_notices()
+        for late in self._kept:
+            if late not in older:  # made by what was just ended, which has ended it, too
+                late.connection.close()
+        self._kept = deque(each for each in self._kept if each in older)
+        if self._cleared != self._clears:
+            checkpoint.connection.close()
+            self.drop("it could not be cleared up for the one there was")
+            return None
+        self.status = self._end = None
+        self._send({"kernel": checkpoint.pid})
+        if await _goes_on(checkpoint.connection):
+            self.why_none = NONE_YET
+            return checkpoint.connection
+        checkpoint.connection.close()
+        self.drop("the one there was did not go on")
+        return None
+
+    def close(self) -> None:
+        """Let them go, and the keeper, which ends the session."""
+        self.drop("it has ended")
+        self._channel.close()
+
+    def _send(self, message: dict[str, object]) -> None:
+        with suppress(OSError):  # who does not hear it does not answer it
+            self._channel.send(json.dumps(message).encode())
+
+
+async def _goes_on(connection: socket.socket) -> bool:
+    decoder = FrameDecoder()
+    try:
+        connection.send(b"\0", socket.MSG_DONTWAIT)
+        with anyio.move_on_after(_RESUME_SECONDS):
+            while True:
+                await anyio.wait_readable(connection)
+                # Code may hold this end as well, and have made it one that waits.
+                data = connection.recv(_MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
+                if not data:
+                    return False
+                for frame in decoder.feed(data):
+                    return frame == Frame({"resumed": True})
+    except (OSError, FrameError):
+        return False
+    return False
+
+
+def _socket_of(descriptor: int) -> socket.socket | None:
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        os.close(descriptor)
+        return None
+
+
+def _parse(packet: bytes) -> Mapping[str, object]:
+    try:
+        message: object = json.loads(packet)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, object]", message) if isinstance(message, dict) else {}

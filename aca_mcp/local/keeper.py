@@ -1,0 +1,135 @@
+"""The first process of a session, which outlives the one that runs its code.
+
+It tells the supervisor how that one ended, and on request ends everything in the session but the
+checkpoint that goes on. In a PID namespace it is the first process there: code cannot signal it,
+and with it everything ends. Standard library only; it has nothing of what code uses.
+
+It speaks JSON, a message a packet, over a connection that the code's process and its checkpoints
+have as well, to tell of checkpoints. What comes from it, a supervisor must not believe.
+
+* ``{"clear": n, "spare": [pid, ...]}`` ends all processes but those, answered with
+  ``{"cleared": n}`` if it could;
+* ``{"kernel": pid}`` says which process runs the code from now on;
+* ``{"ended": status}`` is told when that process has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn, cast
+
+if TYPE_CHECKING:
+    import socket
+
+_MAX_PACKET_BYTES = 4096
+_CLEAR_SECONDS = 1.0
+
+
+def keep(channel: socket.socket, kernel: int) -> NoReturn:
+    """Be the first process of a session until the supervisor lets it go, which ends the session.
+
+    Args:
+        channel: to the supervisor.
+        kernel: the child of this process that runs code.
+    """
+    try:
+        Keeper(channel, kernel).run()
+    finally:
+        os._exit(0)
+
+
+class Keeper:
+    """Waits for children to end, and for what the supervisor wants."""
+
+    def __init__(self, channel: socket.socket, kernel: int) -> None:
+        self._channel = channel
+        self._kernel = kernel
+        self._waking, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            with suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, _wake)
+        signal.set_wakeup_fd(writer)
+
+    def run(self) -> None:
+        """Return when the supervisor has closed its end."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._waking, select.POLLIN)
+        self._reap()  # who ended before there was a handler
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._waking:
+                    os.read(self._waking, 4096)
+                    self._reap()
+                    continue
+                packet = self._channel.recv(_MAX_PACKET_BYTES)
+                if not packet:
+                    return
+                self._obey(json.loads(packet))
+
+    def _obey(self, message: dict[str, object]) -> None:
+        match message:
+            case {"clear": number, "spare": spare}:
+                if self._clear(set(cast("list[int]", spare))):
+                    self._tell({"cleared": number})
+            case {"kernel": int(pid)}:
+                self._kernel = pid
+            case _:
+                pass
+
+    def _clear(self, spare: set[int]) -> bool:
+        """End all but some of the session's processes. False if there is no end of them."""
+        end = time.monotonic() + _CLEAR_SECONDS
+        is_first = os.getpid() == 1
+        if is_first:
+            with suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGSTOP)  # so that none of them makes another meanwhile
+        while others := _descendants(os.getpid()) - spare:
+            for pid in others:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            self._reap()
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.0005)
+        if is_first:
+            for pid in spare:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        return True
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, status = ended
+                if pid == self._kernel:
+                    self._kernel = 0
+                    self._tell({"ended": os.waitstatus_to_exitcode(status)})
+
+    def _tell(self, message: dict[str, object]) -> None:
+        with suppress(OSError):
+            self._channel.send(json.dumps(message).encode())
+
+
+def _wake(_number: int, _frame: object) -> None:
+    """Python tells of a signal that has a handler."""
+
+
+def _descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    pending = [pid]
+    while pending:
+        current = pending.pop()
+        with suppress(OSError, ValueError):
+            for thread in os.listdir(f"/proc/{current}/task"):  # noqa: PTH208 -- in a hurry
+                with open(f"/proc/{current}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
+                    children = set(map(int, file.read().split())) - found
+                found |= children
+                pending += children
+    return found

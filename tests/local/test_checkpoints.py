@@ -1,0 +1,318 @@
+"""What a crash costs where a session keeps checkpoints, what an undo brings back, and what neither
+can: real sessions, really killed.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from aca_mcp.errors import NotSupportedError
+from aca_mcp.local.pool import open_local_pool
+from aca_mcp.pool import ExecutionStatus
+from tests.local.pools import MEBIBYTE, STUBBORN, configuration, descendants, new_identifier, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.pool import Execution
+
+RECURSION = """
+import sys
+sys.setrecursionlimit(10**6)
+class A:
+    def __getattr__(self, name):
+        return getattr(self, name)
+A().x
+"""
+CONNECTION = """
+import socket
+s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen()
+c = socket.socket(socket.AF_UNIX); c.connect('s')
+"""
+CRASHES = {
+    "a fault in compiled code": ("import ctypes; ctypes.string_at(1)", "SIGSEGV"),
+    "an exit of the process": ("import os; os._exit(3)", "exit code 3"),
+    "an abort": ("import os; os.abort()", "SIGABRT"),
+    "a kill of itself": ("import os; os.kill(os.getpid(), 9)", "killed"),
+    "a closed connection": ("import os; os.close(3)", ""),
+    "a forged answer": ("import os; os.write(3, b'x' * 100)", "interfered"),
+    "a recursion without end": (RECURSION, ""),
+}
+
+
+class Used:
+    """One session of a pool."""
+
+    def __init__(self, pool: LocalSessionPool) -> None:
+        self.pool = pool
+        self.identifier = new_identifier()
+
+    async def run(self, code: str, *, seconds: float = 30) -> Execution:
+        return await self.pool.execute(self.identifier, code, timeout_seconds=seconds)
+
+    async def value(self, code: str) -> str:
+        execution = await self.run(code)
+        assert execution.error is None, execution.error
+        assert execution.session_lost is None
+        (output,) = execution.outputs
+        return str(output.data["text/plain"])
+
+    async def settled(self) -> None:
+        """Wait until there is a copy of what the variables are now."""
+
+        def is_settled() -> bool:
+            session = self.pool._sessions.get(self.identifier)  # pyright: ignore[reportPrivateUsage] -- nobody else asks which one is there
+            assert session is not None
+            assert session.kernel is not None
+            checkpoints = session.kernel.checkpoints
+            assert checkpoints is not None
+            checkpoints.take_notices()
+            return checkpoints.are_fresh
+
+        await until(is_settled)
+
+    async def kept(self, number: int) -> None:
+        """Wait until so many copies are there."""
+
+        async def look() -> int | None:
+            info = await self.pool.get_session(self.identifier)
+            return info and info.checkpoints
+
+        with anyio.fail_after(20):
+            while await look() != number:  # noqa: ASYNC110 -- there is no event
+                await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def session(**changes: object) -> AsyncGenerator[Used]:
+    async with open_local_pool(configuration(**{"checkpoints": 1, **changes})) as pool:
+        yield Used(pool)
+
+
+@pytest.mark.parametrize("kind", CRASHES)
+async def test_a_crash_costs_one_execution(kind: str) -> None:
+    code, why = CRASHES[kind]
+    async with session() as used:
+        await used.run("x = ['before']; open('file', 'w').write('a')")
+        await used.settled()
+        crashed = await used.run(f"x.append('lost'); open('file', 'w').write('b')\n{code}")
+        if crashed.error is not None:
+            return  # the interpreter has noticed, and nothing is lost
+        assert crashed.status is ExecutionStatus.FAILED
+        assert crashed.session_lost is None
+        assert crashed.rollback is not None
+        assert crashed.rollback.executions == 1
+        assert why in crashed.rollback.reason
+        assert await used.value("x, open('file').read()") == "(['before'], 'b')"
+        again = await used.run("import os; os._exit(1)")
+        assert again.rollback is not None
+        assert await used.value("x") == "['before']"
+
+
+async def test_the_first_execution_may_crash_too() -> None:
+    async with session() as used:
+        await used.pool.upload_file(used.identifier, "file", _content())
+        await used.settled()
+        crashed = await used.run("import os; os._exit(1)")
+        assert crashed.rollback is not None
+        assert await used.value("open('file').read()") == "'abc'"
+
+
+async def _content() -> AsyncGenerator[bytes]:
+    yield b"abc"
+
+
+async def test_code_that_will_not_stop_is_undone_at_its_deadline_and_when_it_is_cancelled() -> None:
+    async with session(interrupt_grace_seconds=0.3) as used:
+        await used.run("x = 1")
+        await used.settled()
+        late = await used.run(f"x = 2\n{STUBBORN}", seconds=0.5)
+        assert late.status is ExecutionStatus.TIMED_OUT
+        assert late.rollback is not None
+        assert await used.value("x") == "1"
+        await used.settled()
+        with anyio.move_on_after(0.5):
+            await used.run(f"x = 3\n{STUBBORN}")
+        assert await used.value("x") == "1"
+
+
+async def test_what_can_be_interrupted_keeps_its_state() -> None:
+    async with session() as used:
+        late = await used.run("x = 2\nwhile True: pass", seconds=0.5)
+        assert late.rollback is None
+        assert await used.value("x") == "2"
+
+
+async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
+    async with session() as used:
+        await used.run("x = 1")
+        await used.settled()
+        before = len(descendants())
+        crashed = await used.run(
+            "import subprocess, os, time\n"
+            "for _ in range(5): subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+            "os._exit(1)"
+        )
+        assert crashed.rollback is not None
+        await used.settled()
+        await until(lambda: len(descendants()) <= before)
+        assert await used.value("x") == "1"
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (
+            "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()",
+            "threads",
+        ),
+        ("import subprocess; p = subprocess.Popen(['sleep', '60'])", "programs"),
+        ("import subprocess; subprocess.Popen('sleep 60 &', shell=True).wait()", "programs"),
+        ("import multiprocessing as m; pool = m.Pool(1)", "threads"),
+        ("import multiprocessing as m; d = m.Manager().dict()", "programs"),
+        ("import os; ends = os.pipe()", "pipes"),
+        ("import fcntl; f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)", "lock"),
+        (CONNECTION, "connections"),
+    ],
+)
+async def test_where_a_copy_would_not_be_the_session_there_is_none_and_it_is_said(
+    code: str, why: str
+) -> None:
+    async with session() as used:
+        assert (await used.run(code)).error is None
+        await used.kept(0)
+        crashed = await used.run("import os; os._exit(1)")
+        assert crashed.rollback is None
+        assert crashed.session_lost is not None
+        assert why in crashed.session_lost
+        # Said once, and all of it: the next execution begins anew.
+        assert (await used.run("1")).started_session
+
+
+async def test_an_undo_goes_back_to_before_the_last_execution() -> None:
+    async with session() as used:
+        await used.run("x = [1]")
+        await used.settled()
+        await used.run("x.append(2); open('file', 'w').write('kept')")
+        await used.settled()
+        assert (await used.pool.undo(used.identifier)).executions == 1
+        assert await used.value("x, open('file').read()") == "([1], 'kept')"
+
+
+async def test_as_many_executions_can_be_undone_as_was_chosen() -> None:
+    async with session(checkpoints=3) as used:
+        for number in range(5):
+            await used.run(f"x = {number}")
+            await used.settled()
+        for number in (3, 2, 1):
+            await used.pool.undo(used.identifier)
+            assert await used.value("x") == str(number)
+            await used.pool.undo(used.identifier)  # the look itself
+        with pytest.raises(NotSupportedError, match="Nothing was undone"):
+            await used.pool.undo(used.identifier)
+
+
+async def test_nothing_can_be_undone_where_nothing_has_run_or_checkpoints_are_off() -> None:
+    async with session() as used:
+        with pytest.raises(NotSupportedError, match="nothing has run"):
+            await used.pool.undo(used.identifier)
+    async with session(checkpoints=0) as used:
+        await used.run("x = 1")
+        with pytest.raises(NotSupportedError, match="ACA_MCP_LOCAL_CHECKPOINTS"):
+            await used.pool.undo(used.identifier)
+        crashed = await used.run("import os; os._exit(1)")
+        assert crashed.session_lost == "its process ended itself (exit code 1)"
+
+
+async def test_a_checkpoint_is_no_child_of_the_code_and_does_not_disturb_it() -> None:
+    async with session() as used:
+        await used.run("import os")
+        await used.settled()
+        waited = await used.run("os.wait()")
+        assert waited.error is not None
+        assert waited.error.name == "ChildProcessError"
+        assert await used.value("len(os.listdir('/proc/self/task'))") == "1"
+
+
+async def test_what_survives_going_back() -> None:
+    """As docs/sessions.md says it."""
+    async with session() as used:
+        await used.run(
+            "import os, random, sqlite3\n"
+            "open('lines', 'w').write('a\\nb\\nc\\n')\n"
+            "file = open('lines'); first = file.readline()\n"
+            "memory = sqlite3.connect(':memory:'); memory.execute('create table t (x)')\n"
+            "memory.execute('insert into t values (1)'); memory.commit()\n"
+            "disk = sqlite3.connect('base.db'); disk.execute('create table t (x)'); disk.commit()\n"
+            "random.seed(7); os.environ['SET'] = 'before'; os.mkdir('there'); os.chdir('there')"
+        )
+        expected = await used.value("random.Random(7).random()")
+        await used.settled()
+        await used.run(
+            "os.environ['SET'] = 'after'; os.chdir('..'); random.random(); file.readline()\n"
+            "memory.execute('insert into t values (2)'); memory.commit()\n"
+            "disk.execute('insert into t values (2)'); disk.commit()\n"
+            "os._exit(1)"
+        )
+        assert await used.value("random.random()") == expected
+        assert await used.value("os.environ['SET'], os.path.basename(os.getcwd())") == (
+            "('before', 'there')"
+        )
+        # Its own memory is from before; what is in files is as the lost code left it.
+        assert await used.value("memory.execute('select count(*) from t').fetchone()") == "(1,)"
+        assert await used.value("disk.execute('select count(*) from t').fetchone()") == "(1,)"
+        # An open file has one position for all copies. What was read ahead is memory.
+        assert await used.value("first + file.readline()") == "'a\\nb\\n'"
+
+
+async def test_memory_that_the_code_needs_is_taken_from_checkpoints() -> None:
+    """Each of the two would fit alone, and code must not notice that there are both."""
+    async with session(memory_bytes=512 * MEBIBYTE) as used:
+        await used.run("data = bytearray(b'a') * (300 << 20)")
+        await used.settled()
+        changed = await used.run(
+            "import time\n"
+            "for start in range(0, len(data), 1 << 20):\n"
+            "    data[start : start + (1 << 20)] = b'b' * (1 << 20)\n"
+            "time.sleep(1.5); len(data), data[0], data[-1]",
+            seconds=50,
+        )
+        assert changed.session_lost is None
+        assert changed.rollback is None
+        assert changed.error is None
+        assert await used.value("data.count(b'b') == len(data)") == "True"
+
+
+async def test_code_that_takes_too_much_memory_is_undone() -> None:
+    async with session(memory_bytes=256 * MEBIBYTE) as used:
+        await used.run("x = 'before'")
+        await used.settled()
+        crashed = await used.run(
+            "import os, time\n"
+            "for _ in range(4):\n"
+            "    if not os.fork():\n"
+            "        data = bytearray(b'a') * (120 << 20); time.sleep(30); os._exit(0)\n"
+            "time.sleep(30)",
+            seconds=50,
+        )
+        assert crashed.rollback is not None
+        assert "MiB of memory" in crashed.rollback.reason
+        assert await used.value("x") == "'before'"
+
+
+async def test_nothing_is_left_of_checkpoints_when_sessions_end() -> None:
+    before = len(descendants())
+    async with session(checkpoints=2) as used:
+        await used.run("import os; x = 1")
+        await used.run("os._exit(1)")
+        await used.run("x = 2")
+        await used.settled()
+        inside = len(descendants())
+        assert await used.pool.stop_session(used.identifier)
+        await until(lambda: len(descendants()) < inside - 3)
+    await until(lambda: len(descendants()) <= before)
