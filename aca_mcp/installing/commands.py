@@ -92,7 +92,14 @@ async def run(
             stdin=-3,  # /dev/null
             stderr=None if shows_progress else -1,
             start_new_session=not shows_progress,  # a person's Ctrl-C is for it, too
-            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
+            # Certificates that the machine trusts, as for pip: behind a company's proxy uv's own
+            # are not enough. What the user has set wins.
+            env={
+                "UV_SYSTEM_CERTS": "1",
+                **os.environ,
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                "PIP_NO_INPUT": "1",
+            },
         )
     except OSError as error:
         raise InstallerError(f"{command[0]} cannot be started: {error.strerror}") from error
