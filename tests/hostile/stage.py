@@ -1,6 +1,7 @@
 """Runs a program as another user, who can reach the interpreter wherever it is installed.
 
-``python stage.py UID PROGRAM ARGUMENTS``, as root. An interpreter below a home directory is out of
+``python stage.py UID PROGRAM ARGUMENTS``, as root; with ``WITHOUT_GROUPS`` in the environment, no
+control group can be made. An interpreter below a home directory is out of
 other users' sight. In a mount namespace of the program's own, the directories on the way become
 passable, with nothing in them but the interpreter and this repository; the host keeps its modes.
 """
@@ -44,11 +45,23 @@ def open_the_way(closed: list[str]) -> None:
         os.close(tree)
 
 
+def cover_groups() -> None:
+    """Let this process see no control groups, as in a container that is not given any."""
+    from aca_mcp.sandbox import syscalls
+
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.make_mounts_private()
+    syscalls.mount("tmpfs", "/sys/fs/cgroup", 0, "mode=755,size=1m")
+    syscalls.restrict_mount("/sys/fs/cgroup", syscalls.MOUNT_ATTR_RDONLY)
+
+
 def main() -> None:
     uid, program = int(sys.argv[1]), sys.argv[2:]
+    sys.path.insert(0, str(ROOT))
     if closed := closed_parents(uid):
-        sys.path.insert(0, str(ROOT))
         open_the_way(closed)
+    if "WITHOUT_GROUPS" in os.environ:
+        cover_groups()
     os.chdir(ROOT)
     if uid:
         os.setgroups([])

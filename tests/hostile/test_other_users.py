@@ -26,29 +26,33 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    ("uid", "choice"),
+    ("uid", "choice", "groups"),
     [
-        (USER, ["-m", "key_attack"]),
+        (USER, ["-m", "key_attack"], True),
+        (0, ["-m", "key_attack", "-k", "namespaces and (memory or share or idle or bomb)"], False),
         pytest.param(
             0,
             ["-k", "landlock"],
+            True,
             marks=pytest.mark.skipif("landlock" in TIERS, reason="has run in this process"),
         ),
     ],
-    ids=["another-user", "root-without-namespaces"],
+    ids=["another-user", "root-without-groups", "root-without-namespaces"],
 )
-def test_the_attacks_fail_on_pools_of(uid: int, choice: list[str]) -> None:
+def test_the_attacks_fail_on_pools_of(uid: int, choice: list[str], *, groups: bool) -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
         directory = Path(name)
         directory.chmod(0o755)
         os.chown(directory, uid, uid)
-        done = run_as(uid, choice, directory)
+        done = run_as(uid, choice, directory, {} if groups else {"WITHOUT_GROUPS": "1"})
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
 
 
-def run_as(uid: int, choice: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def run_as(
+    uid: int, choice: list[str], directory: Path, more: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -62,7 +66,13 @@ def run_as(uid: int, choice: list[str], directory: Path) -> subprocess.Completed
             *(*choice, "tests/hostile"),
         ],
         cwd=ROOT,
-        env={**environment, "HOME": "/", "TMPDIR": str(directory), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **environment,
+            **more,
+            "HOME": "/",
+            "TMPDIR": str(directory),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         timeout=110,

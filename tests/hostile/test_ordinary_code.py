@@ -1,0 +1,132 @@
+"""What is not hostile at all, and must not be harmed by what stops the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from tests.hostile.test_survivors import new_marker, processes_with
+
+if TYPE_CHECKING:
+    from tests.hostile.arena import Arena
+
+ORDINARY = {
+    "two hundred open files": (
+        (
+            "files = [open(f'file{n}', 'w') for n in range(200)]\n"
+            "for file in files: file.write('x'); file.close()\n"
+            "say(len(files))"
+        ),
+        200,
+    ),
+    "a pool of processes": (
+        (
+            "import multiprocessing\n"
+            "def square(x): return x * x\n"
+            "with multiprocessing.get_context('fork').Pool(4) as workers:\n"
+            "    say(sum(workers.map(square, range(100))))"
+        ),
+        328_350,
+    ),
+    "a hundred threads": (
+        (
+            "import threading\ndone = []\n"
+            "threads = [threading.Thread(target=done.append, args=(n,)) for n in range(100)]\n"
+            "for thread in threads: thread.start()\n"
+            "for thread in threads: thread.join()\n"
+            "say(len(done))"
+        ),
+        100,
+    ),
+    "a table": (
+        (
+            "import pandas\n"
+            "frame = pandas.DataFrame({'group': [1, 2] * 5000, 'value': range(10_000)})\n"
+            "frame.to_csv('table.csv')\n"
+            "say(int(pandas.read_csv('table.csv').groupby('group').value.sum()[1]))"
+        ),
+        24_995_000,
+    ),
+    "a database": (
+        (
+            "import sqlite3\n"
+            "with sqlite3.connect('data.db') as data:\n"
+            "    data.execute('create table t (x)'); data.execute('insert into t values (41)')\n"
+            "    say(data.execute('select x + 1 from t').fetchone()[0])"
+        ),
+        42,
+    ),
+    "a pipeline of programs": (
+        (
+            "import subprocess\n"
+            "say(subprocess.run('seq 10 | grep 1 | wc -l', shell=True, capture_output=True,"
+            " text=True).stdout.strip())"
+        ),
+        "2",
+    ),
+    "programs in a group of their own": (
+        (
+            "import signal, subprocess\n"
+            "program = subprocess.Popen(['sleep', '60'], process_group=0)\n"
+            "program.terminate()\nsay(program.wait())"
+        ),
+        -15,
+    ),
+    "asynchronous subprocesses": (
+        (
+            "import asyncio\n"
+            "async def run():\n"
+            "    program = await asyncio.create_subprocess_exec('echo', 'hi', stdout=-1)\n"
+            "    return (await program.communicate())[0].decode().strip()\n"
+            "say(await run())"
+        ),
+        "hi",
+    ),
+    "a gibibyte that is only reserved": (
+        (
+            "import mmap\nreserved = mmap.mmap(-1, 2**30, flags=mmap.MAP_PRIVATE)\n"
+            "reserved[0] = 1\nsay(reserved[0])"
+        ),
+        1,
+    ),
+}
+
+
+@pytest.mark.key_attack
+@pytest.mark.parametrize("what", ORDINARY)
+async def test_ordinary_code_works(arena: Arena, what: str) -> None:
+    code, answer = ORDINARY[what]
+    async with arena.attacker() as attacker:
+        assert await attacker.ask(code) == answer
+
+
+@pytest.mark.key_attack
+async def test_a_session_has_one_share_of_processor_time(arena: Arena) -> None:
+    """The kernel divides it among terminal sessions, or else among control groups."""
+    marker = new_marker()
+    async with arena.attacker() as attacker:
+        await attacker.run(
+            "import subprocess, sys\n"
+            f"command = [sys.executable, '-c', 'import time; time.sleep(20)', {marker!r}]\n"
+            "for _ in range(3): subprocess.Popen(command, start_new_session=True)"
+        )
+        with anyio.fail_after(10):
+            while len(processes_with(marker)) < 3:  # noqa: ASYNC110 -- nothing tells of them
+                await anyio.sleep(0.05)
+        shares = {share_of(process) for process in processes_with(marker)}
+    assert len(shares) == 1
+
+
+def share_of(process: int) -> str:
+    """The control group that divides a process's time, or its terminal session."""
+    groups = Path(f"/proc/{process}/cgroup").read_text().splitlines()
+    of_time = [line for line in groups if ":cpu:" in line or line.startswith("0::")]
+    if any("aca-mcp-" in line for line in of_time):
+        return str(of_time)
+    try:
+        return Path(f"/proc/{process}/autogroup").read_text().split()[0]
+    except FileNotFoundError:
+        return "none"  # each process has one, then
