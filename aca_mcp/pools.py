@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import PoolUnavailableError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -41,7 +42,9 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     if settings.pool_kind == "azure":
         from aca_mcp.azure.pool import open_azure_pool
 
-        async with open_azure_pool(azure_configuration(settings)) as pool:
+        async with open_azure_pool(
+            azure_configuration(settings), broker=package_broker(settings)
+        ) as pool:
             yield pool
         return
     if settings.pool_kind == "wasm":
@@ -129,8 +132,8 @@ def environment_summaries(settings: Settings) -> tuple[EnvironmentSummary, ...]:
     )
 
 
-def package_broker(settings: Settings) -> PackageBroker | None:
-    """What brings packages for sessions, or None where the settings permit none.
+def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:
+    """What brings packages for sessions, made when first asked for; None where none may be had.
 
     Raises:
         SettingsError: the list of what is permitted cannot be read, or there is no place for them.
@@ -138,21 +141,32 @@ def package_broker(settings: Settings) -> PackageBroker | None:
     kind = settings.packages_policy
     if kind == "off":
         return None
-    from aca_mcp.packages.broker import PackageBroker
-    from aca_mcp.packages.requirements import read_policy
     from aca_mcp.packages.store import PackageStore
 
-    policy = read_policy(kind, settings.packages_list)
     try:
+        # Sandboxes show it from their start.
         store = PackageStore(packages_directory(settings))
     except OSError as error:
         raise SettingsError(
             f"Packages cannot be kept in {packages_directory(settings)}: {error.strerror}. "
             "ACA_MCP_DATA_DIR names another directory; ACA_MCP_PACKAGES=off does without."
         ) from error
-    return PackageBroker(
-        store, policy, index=settings.package_index or None, audits=settings.audit_log
-    )
+
+    @functools.cache
+    def make() -> PackageBroker:
+        from aca_mcp.packages.broker import PackageBroker  # a client waits for the server to start
+        from aca_mcp.packages.requirements import read_policy
+
+        return PackageBroker(
+            store,
+            read_policy(kind, settings.packages_list),
+            index=settings.package_index or None,
+            audits=settings.audit_log,
+        )
+
+    if kind == "list":
+        make()  # what is wrong with the list is said at once
+    return make
 
 
 def packages_directory(settings: Settings) -> Path:

@@ -14,10 +14,11 @@ from aca_mcp.emulator.faults import ConnectionDroppedError
 from tests.listening_process import listening_process
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from starlette.types import ASGIApp
 
+    from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import SessionPool
     from aca_mcp.settings import ApiVersion
 
@@ -55,6 +56,7 @@ async def azure_pool_at(
     api_version: ApiVersion = "2025-10-02-preview",
     rich_results: bool = True,
     retry_seconds: float = 5,
+    broker: Callable[[], PackageBroker] | None = None,
 ) -> AsyncGenerator[SessionPool]:
     """The Azure pool, at any endpoint."""
     configuration = AzurePoolConfiguration(
@@ -64,7 +66,7 @@ async def azure_pool_at(
         rich_results=rich_results,
         retry_seconds=retry_seconds,
     )
-    async with open_azure_pool(configuration, transport=transport) as pool:
+    async with open_azure_pool(configuration, transport=transport, broker=broker) as pool:
         yield pool
 
 

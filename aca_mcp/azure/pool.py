@@ -19,6 +19,7 @@ from aca_mcp.azure.interpreter import Interpreter
 from aca_mcp.azure.known_sessions import CANCELLED, KnownSessions
 from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
 from aca_mcp.azure.service_errors import Subject
+from aca_mcp.azure.session_packages import SessionPackages
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.azure.wire import Answer, MetadataAnswer, SessionAnswer
 from aca_mcp.error_boundary import ErrorBoundary
@@ -48,13 +49,14 @@ from aca_mcp.pool import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Generator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence
 
     import httpx
 
     from aca_mcp.azure.client import DataPlane
     from aca_mcp.azure.configuration import AzurePoolConfiguration
     from aca_mcp.azure.known_sessions import KnownSession
+    from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import SessionPool
 
 _AnswerT = TypeVar("_AnswerT", bound=Answer)
@@ -77,6 +79,7 @@ class AzureSessionPool:
         api: Api,
         plane: DataPlane,
         sessions: KnownSessions,
+        broker: Callable[[], PackageBroker] | None = None,
     ) -> None:
         self._api = api
         self._plane = plane
@@ -84,6 +87,7 @@ class AzureSessionPool:
         self._files = Files(api, plane)
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(executions, rich=configuration.rich_results)
+        self._packages = SessionPackages(broker, self._files, self._interpreter)
         self._metadata: MetadataAnswer | None = None
         self._rich = configuration.rich_results
         self._ran_python = False
@@ -111,6 +115,7 @@ class AzureSessionPool:
         if waiting.cancelled_caught:
             return not_begun(timeout_seconds)
         try:
+            code = await self._packages.prepared(identifier, code)
             left = max(deadline - anyio.current_time(), 0.001)
             return await self._run(identifier, known, code, left)
         except anyio.get_cancelled_exc_class():
@@ -192,10 +197,9 @@ class AzureSessionPool:
             return _packages(await self._interpreter.evaluate(identifier, _LIST_PACKAGES))
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """See ``SessionPool``."""
-        raise NotSupportedError(
-            "Packages cannot be installed in sessions of this pool. Nothing was installed."
-        )
+        """See ``SessionPool``. Fetched here and uploaded: the session asks no index."""
+        async with self._sessions.get(check_identifier(identifier)).turn:
+            return await self._packages.install(identifier, requirements)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         """See ``SessionPool``."""
@@ -367,13 +371,17 @@ def token_source(configuration: AzurePoolConfiguration) -> TokenSource:
 
 @asynccontextmanager
 async def open_azure_pool(
-    configuration: AzurePoolConfiguration, *, transport: httpx.AsyncBaseTransport | None = None
+    configuration: AzurePoolConfiguration,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    broker: Callable[[], PackageBroker] | None = None,
 ) -> AsyncGenerator[SessionPool]:
     """Open a pool. Nothing is sent before it is used, and sessions outlive it unless stopped.
 
     Args:
         configuration: which pool.
         transport: what carries requests, instead of the network.
+        broker: makes what fetches packages that sessions ask for; None where they may have none.
 
     Raises:
         PoolUnavailableError: the certificates or the proxy that the environment names are unusable.
@@ -387,4 +395,4 @@ async def open_azure_pool(
         transport=transport,
     ) as plane:
         api = Api(configuration.endpoint, configuration.api_version)
-        yield ErrorBoundary(AzureSessionPool(configuration, api, plane, sessions))
+        yield ErrorBoundary(AzureSessionPool(configuration, api, plane, sessions, broker))

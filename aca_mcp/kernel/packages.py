@@ -79,7 +79,7 @@ class PackageClient:
 
     def _install(self, arguments: Sequence[str]) -> tuple[str, int]:
         try:
-            requirements = _requirements_of(arguments)
+            requirements = requirements_of(arguments)
         except (OSError, UnicodeDecodeError, ValueError) as error:
             return f"ERROR: {error}\n", 1
         answer = self._ask({"ask": "install", "requirements": requirements})
@@ -173,7 +173,7 @@ def arguments_of(words: Sequence[str]) -> list[str] | None:
     return None
 
 
-def _requirements_of(arguments: Sequence[str]) -> list[str]:
+def requirements_of(arguments: Sequence[str]) -> list[str]:
     """The requirements among the arguments of ``pip install``.
 
     Raises:

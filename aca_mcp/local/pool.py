@@ -59,7 +59,7 @@ from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 
     from aca_mcp.packages.broker import PackageBroker
 
@@ -78,7 +78,7 @@ class LocalSessionPool:
         templates: Templates,
         identities: Identities | None,
         tasks: anyio.abc.TaskGroup,
-        broker: PackageBroker | None = None,
+        broker: Callable[[], PackageBroker] | None = None,
     ) -> None:
         self._configuration = configuration
         self._templates = templates
@@ -361,13 +361,13 @@ class LocalSessionPool:
 @asynccontextmanager
 async def open_local_pool(
     configuration: LocalPoolConfiguration,
-    broker: PackageBroker | None = None,
+    broker: Callable[[], PackageBroker] | None = None,
 ) -> AsyncGenerator[LocalSessionPool]:
     """Open a pool on this machine, and end all its sessions at the end. Does not wait for it.
 
     Args:
         configuration: of the pool.
-        broker: brings packages that sessions ask for; None where they may have none.
+        broker: makes what brings packages that sessions ask for; None where they may have none.
 
     Raises:
         PoolUnavailableError: the interpreter cannot be started.

@@ -20,14 +20,14 @@ import anyio.to_thread
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
-from aca_mcp.installing.wheels import Target, normalized
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
-from aca_mcp.packages.requirements import MAX_REQUIREMENTS, Policy, check_requirements
 from aca_mcp.pool import Installation, Package
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.sessions import SessionInUse
@@ -43,14 +43,14 @@ class SessionPackages:
 
     def __init__(
         self,
-        broker: PackageBroker | None,
+        broker: Callable[[], PackageBroker] | None,
         templates: Templates,
         configuration: LocalPoolConfiguration,
     ) -> None:
         """Describe it.
 
         Args:
-            broker: brings packages; None where none may be installed.
+            broker: makes what brings packages; None where none may be installed.
             templates: tell what sessions have anyway.
             configuration: of the pool.
         """
@@ -70,6 +70,10 @@ class SessionPackages:
         Raises:
             PackagesNotInstalledError: it was not permitted or not possible.
         """
+        # Only here: nobody who installs nothing should wait for these imports.
+        from aca_mcp.installing.wheels import Target, normalized
+        from aca_mcp.packages.requirements import Policy, check_requirements
+
         if self._broker is None:
             check_requirements(requirements, Policy())
             raise PackagesNotInstalledError("Packages cannot be installed here.")
@@ -77,7 +81,7 @@ class SessionPackages:
         if self._of_environment is None:
             found = await template.packages()
             self._of_environment = {normalized(each.name): each.version for each in found}
-        made = await self._broker.provide(
+        made = await self._broker().provide(
             requirements,
             Target(python=self._configuration.python),
             installed={**self._of_environment, **kernel.added_packages},
@@ -224,6 +228,8 @@ def _requirements_in(question: dict[str, object]) -> list[str]:
     given = question.get("requirements")
     if question.get("ask") != "install" or not isinstance(given, list):
         raise PackagesNotInstalledError("That is nothing that a session can ask for.")
+    from aca_mcp.packages.requirements import MAX_REQUIREMENTS
+
     texts = cast("list[object]", given)[: MAX_REQUIREMENTS + 1]
     return [str(text)[:_MAX_CHARACTERS] for text in texts]
 
