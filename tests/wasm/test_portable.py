@@ -17,10 +17,11 @@ LINUX_ALONE = (
     "aca_mcp.local",
     "aca_mcp.environments",
     "aca_mcp.installing",
+    "aca_mcp.packages",
     "aca_mcp.cli.env",
     "aca_mcp.cli.emulator",
 )
-SHARED_OF_LOCAL = "executions", "output", "registry", "replies", "sessions"
+SHARED_OF_LOCAL = "output", "registry", "replies", "sessions"
 """What the wasm pool uses of the local pool's room."""
 
 HIDDEN = {
