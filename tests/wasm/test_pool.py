@@ -180,6 +180,16 @@ got
     assert "can never happen" in endless.error.message
 
 
+async def test_modules_of_the_work_directory_are_found_and_shadow_nothing(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    write = "%%writefile {}.py\ndef answer(): return 42\n"
+    for name in ("helpers", "random"):
+        await run(pool, identifier, write.format(name))
+    code = "import helpers, random\nhelpers.answer(), hasattr(random, 'answer')"
+    assert result_of(await run(pool, identifier, code)) == "(42, False)"
+
+
 async def test_interrupting_keeps_the_state(pool: WasmSessionPool, identifier: str) -> None:
     started = Started()
     ended: list[Execution] = []

@@ -39,6 +39,8 @@ class GuestSession:
     def __init__(self, exchange: Exchange, preimport: list[str]) -> None:
         self._exchange = exchange
         os.chdir(WORK_DIRECTORY)
+        # Last, so that files of the user are found, and take the place of nothing.
+        sys.path.append(WORK_DIRECTORY)
         # The process around the instance collects what is printed, and lets it go on soon.
         for stream in (sys.stdout, sys.stderr):
             cast("io.TextIOWrapper", stream).reconfigure(line_buffering=True)
