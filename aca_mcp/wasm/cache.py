@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LIBRARY = "/usr/local/lib"
 PACKAGES = "/packages"
+_UNFINISHED = "making-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,16 @@ def make_private(directory: Path) -> None:
         )
 
 
+def remove_unfinished(directory: Path) -> None:
+    """Remove what processes that were killed have left. For who holds the cache's lock."""
+    for left in directory.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 @contextmanager
 def new_entry(target: Path) -> Generator[Path]:
     """A directory to fill, which becomes ``target`` when all of it is there, or else is removed."""
-    making = target.with_name(f"making-{secrets.token_hex(8)}")
+    making = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
     making.mkdir(mode=0o700)
     try:
         yield making

@@ -28,7 +28,14 @@ from aca_mcp.wasm.artifacts import (
     package_files,
     unpack_figure_data,
 )
-from aca_mcp.wasm.cache import PACKAGES, Prepared, make_private, new_entry, write_signal_words
+from aca_mcp.wasm.cache import (
+    PACKAGES,
+    Prepared,
+    make_private,
+    new_entry,
+    remove_unfinished,
+    write_signal_words,
+)
 from aca_mcp.wasm.configuration import MAX_MEMORY_BYTES
 from aca_mcp.wasm.instance import (
     Exited,
@@ -75,6 +82,7 @@ def prepare(cache: Path, preimport: Sequence[str], tell: Tell) -> Prepared:
     make_private(cache)
     prepared = locate(cache, artifacts, preimport)
     with FileLock(cache / "lock"):
+        remove_unfinished(cache)
         if not prepared.module.is_dir():
             tell(COMPILING)
             _make_module(prepared, artifacts)
