@@ -46,6 +46,7 @@ from aca_mcp.pool import (
     environment_of,
     identifier_in,
 )
+from aca_mcp.state_loss import HeldState
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,6 +59,7 @@ for name in {names!r}:
         print(name)
 """
 _CHUNK_BYTES = 1 << 20
+_LOOK_SECONDS = 5
 STOP_SECONDS = 10
 """How long ending a session may take before it is left to the pool's cooldown."""
 
@@ -100,8 +102,8 @@ class PythonSession:
         # The pool has been asked for the session: there may be one to stop.
         self._touched = existing
         self._before_allocating = before_allocating
-        self._used = existing  # the session has existed: if it is new again, state was lost
-        self._released: str | None = None  # why it was ended while nobody used it
+        self._state = HeldState(exists=existing)
+        self._survived_cancelling = True
         self._running = 0
         self._closed = False
         self._used_at = time.monotonic()
@@ -154,28 +156,28 @@ class PythonSession:
             PoolFullError: the pool has no session left.
             ExecutionOutcomeUnknownError: the answer was lost; the code may have run.
         """
-        identifier = self._use()
+        identifier, use = self._use(), self._state.enter()
         self._running += 1
         try:
             execution = await self._pool.execute(
                 identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
             )
-        except (anyio.get_cancelled_exc_class(), ExecutionOutcomeUnknownError):
-            self._note_use(identifier)
+        except anyio.get_cancelled_exc_class():
+            # The code may have run or not, and the session be there, be gone, or never have been.
+            await self._look_after_cancelling(identifier, use)
+            raise
+        except ExecutionOutcomeUnknownError:
+            self._state.seen(use)  # the code was sent
             raise
         finally:
             self._running -= 1
             self._used_at = time.monotonic()
-        if identifier != self._identifier:  # restarted meanwhile: says nothing of the new session
+        lost = self._state.ran(
+            use, in_new_session=execution.started_session, why_ended=execution.lost_before
+        )
+        if lost == execution.lost_before:
             return execution
-        if execution.started_session and self._used:
-            reason = self._released or execution.lost_before
-            execution = dataclasses.replace(
-                execution, lost_before=reason or "the session pool ended it and did not say why"
-            )
-        self._used = True
-        self._released = None
-        return execution
+        return dataclasses.replace(execution, lost_before=lost)
 
     async def execute_code_blocks(
         self,
@@ -245,12 +247,10 @@ class PythonSession:
         """
         return await self._pool.interrupt(self._identifier)
 
-    async def survived_cancelling(self) -> bool:
-        """Whether the session is there after ``execute`` was cancelled: some pools end it then."""
-        try:
-            return await self._pool.get_session(self._identifier) is not None
-        except NotSupportedError:
-            return (await self._pool.metadata()).can_interrupt
+    @property
+    def survived_cancelling(self) -> bool:
+        """Whether the session was there after ``execute`` was last cancelled: some pools end it."""
+        return self._survived_cancelling
 
     async def upload(self, path: str, content: Content, *, overwrite: bool = True) -> FileEntry:
         """Write a file of the session. It appears whole or not at all.
@@ -267,10 +267,10 @@ class PythonSession:
             StorageFullError: the session has no room for it.
             OSError: the file of this machine cannot be read.
         """
-        identifier = self._use()
+        identifier, use = self._use(), self._state.enter()
         async with contextlib.aclosing(_chunks(content)) as chunks:
             entry = await self._pool.upload_file(identifier, path, chunks, overwrite=overwrite)
-        self._note_use(identifier)
+        self._state.seen(use)
         return entry
 
     async def download(self, path: str) -> bytes:
@@ -295,9 +295,9 @@ class PythonSession:
             FileMissingError: no such directory.
             InvalidPathError: the path leaves the work directory.
         """
-        identifier = self._use()
+        identifier, use = self._use(), self._state.enter()
         listing = await self._pool.list_files(identifier, directory, recursive=recursive)
-        self._note_use(identifier)
+        self._state.seen(use)
         return listing
 
     async def delete_file(self, path: str) -> None:
@@ -330,8 +330,8 @@ class PythonSession:
         self._use(allocates=False)
         old, touched = self._identifier, self._touched
         self._identifier = _new_identifier(self._identifier)
-        self._touched = self._used = False
-        self._released = None
+        self._touched = False
+        self._state.restart()
         if touched:
             await self._stop(old, STOP_SECONDS)
 
@@ -348,7 +348,7 @@ class PythonSession:
         if self._touched:
             old, self._identifier = self._identifier, _new_identifier(self._identifier)
             self._touched = False
-            self._released = reason
+            self._state.release(reason)
             await self._stop(old, STOP_SECONDS)
 
     async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
@@ -371,8 +371,17 @@ class PythonSession:
         self._used_at = time.monotonic()
         return self._identifier
 
-    def _note_use(self, identifier: str) -> None:
-        self._used = self._used or identifier == self._identifier
+    async def _look_after_cancelling(self, identifier: str, use: int) -> None:
+        self._survived_cancelling = True  # nothing says otherwise: if not, the next result does
+        with anyio.move_on_after(_LOOK_SECONDS, shield=True), contextlib.suppress(SessionPoolError):
+            try:
+                found = await self._pool.get_session(identifier) is not None
+            except NotSupportedError:
+                self._survived_cancelling = (await self._pool.metadata()).can_interrupt
+                return
+            self._survived_cancelling = found
+            if found:
+                self._state.seen(use)
 
     async def _stop(self, identifier: str, within_seconds: float) -> None:
         with anyio.move_on_after(within_seconds, shield=True):

@@ -22,13 +22,13 @@ from aca_mcp.errors import (
     FileExistsInSessionError,
     FileMissingError,
     FileTooLargeError,
-    InvalidPathError,
     InvalidRequestError,
     NotSupportedError,
     PackagesNotInstalledError,
     PoolFullError,
     SessionPoolError,
 )
+from aca_mcp.paths import parse_path
 from aca_mcp.pool import (
     Execution,
     ExecutionError,
@@ -203,8 +203,8 @@ class ToyPool:
     ) -> FileEntry:
         if self.refuse_uploads:
             raise SessionPoolError("There is no room.")
-        files = self._session(identifier).files
-        if _checked(path) in files and not overwrite:
+        path, files = _checked(path), self._session(identifier).files
+        if path in files and not overwrite:
             raise FileExistsInSessionError(f"{path} is there already.")
         collected = b"".join([chunk async for chunk in content])
         if len(collected) > MAX_FILE_BYTES:
@@ -214,8 +214,8 @@ class ToyPool:
 
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-        files = self._session(identifier).files
-        if _checked(path) not in files:
+        path, files = _checked(path), self._session(identifier).files
+        if path not in files:
             raise FileMissingError(f"There is no file {path!r}.")
         yield FileDownload(_entry(path, files[path]), _chunks(files[path]))
 
@@ -308,6 +308,4 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _checked(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise InvalidPathError(f"{path!r} leaves the work directory.")
-    return path
+    return "/".join(parse_path(path, "/mnt/data"))

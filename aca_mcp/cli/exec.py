@@ -21,7 +21,7 @@ from aca_mcp.errors import SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool
 from aca_mcp.server.results.notebook import notebook
-from aca_mcp.server.sessions.executions import Record
+from aca_mcp.server.sessions.execution_store import Record
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:

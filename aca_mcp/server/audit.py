@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -25,6 +25,8 @@ from aca_mcp.errors import AcaMcpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import TextIO
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 _logger = logging.getLogger("aca_mcp.audit")
 
@@ -55,6 +57,12 @@ def note_session(identifier: str) -> None:
     """Say which session the call that is being served is made in; the last one counts."""
     if (call := _current.get()) is not None:
         call.identifier = identifier
+
+
+def note_failure(error: BaseException) -> None:
+    """Say how the call that is being served failed, where its result alone does not tell."""
+    if (call := _current.get()) is not None:
+        call.outcome = outcome_of(error)
 
 
 class AuditLog:
@@ -89,6 +97,18 @@ class AuditLog:
         finally:
             _current.reset(token)
             self._write(principal, tool, call, time.perf_counter() - begun)
+
+    async def middleware(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """Of an MCP server: write a line for each call of a tool."""
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        with self.call(str((ctx.params or {}).get("name", ""))) as call:
+            result = await call_next(ctx)
+            if call.outcome == OK and isinstance(result, dict) and result.get("isError"):
+                call.outcome = FAILED
+            return result
 
     def _write(self, principal: str, tool: str, call: AuditedCall, seconds: float) -> None:
         line = {

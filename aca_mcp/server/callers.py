@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -12,17 +12,22 @@ from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.audit import note_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
-    from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
-    from aca_mcp.server.sessions.runs import Run
+    from mcp.server.context import ServerRequestContext
+
+    from aca_mcp.server.sessions.client_sessions import ClientSessions, OpenSession
+    from aca_mcp.server.sessions.connections import HttpConnections
+    from aca_mcp.server.sessions.execution import SessionExecution
+
+    Request = ServerRequestContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call, and so which sessions it may use."""
 
-    sessions: Sessions
+    sessions: ClientSessions
     principal: str
     own: OpenSession | None
     """Of its connection, or None where the transport has no connections."""
@@ -51,12 +56,12 @@ class Caller:
         """Its further requests reach this process, not another that shares the secret."""
         return self.own is not None or self.sessions.is_alone
 
-    def find_task(self, name: str) -> tuple[OpenSession, Run] | None:
+    def find_task(self, name: str) -> tuple[OpenSession, SessionExecution] | None:
         """An execution in one of these sessions by its task's name, or None."""
         own = [self.own] if self.own is not None else []
         for session in [*own, *self.sessions.by_handle(self.principal)]:
-            if run := session.runs.find_task(name):
-                return session, run
+            if execution := session.executions.find_task(name):
+                return session, execution
         return None
 
     @asynccontextmanager
@@ -93,3 +98,54 @@ class Caller:
             with anyio.CancelScope(shield=True):
                 await self.sessions.end(session)
             raise
+
+
+class Callers:
+    """Tells who makes a call, by how it came."""
+
+    def __init__(
+        self,
+        sessions: ClientSessions,
+        principal: Callable[[], str] = lambda: "",
+        *,
+        connections: HttpConnections | None = None,
+    ) -> None:
+        """Describe them.
+
+        Args:
+            sessions: of all clients.
+            principal: who makes the call that is being served; empty where clients are not told
+                apart.
+            connections: of streamable HTTP, for a server that is served so; None for one whose
+                lifespan is a connection's, as on stdio and SSE.
+        """
+        self.sessions = sessions
+        self._principal = principal
+        self._connections = connections
+
+    @property
+    def have_connections(self) -> bool:
+        """Every client has a connection, and so a session of its own."""
+        return self._connections is None
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[OpenSession | None]:
+        """The connection's own session, where the SDK enters a lifespan for each connection."""
+        if self._connections is not None:  # entered once for all of them
+            yield None
+            return
+        own = self.sessions.open_own(self._principal())
+        try:
+            yield own
+        finally:
+            await self.sessions.end(own)
+
+    def of(self, request: Request) -> Caller:
+        """Who makes a call."""
+        principal = self._principal()
+        own = (
+            request.lifespan_context
+            if self._connections is None
+            else self._connections.own_session(request, principal)
+        )
+        return Caller(self.sessions, principal, own)

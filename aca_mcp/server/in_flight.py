@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 
 class InFlight:
@@ -17,8 +19,9 @@ class InFlight:
     def __init__(self) -> None:
         """Begin with none."""
         self._running = 0
-        self._none: anyio.Event | None = None
-        """There once somebody waits for the end of all of them."""
+        self._none = anyio.Event()
+        """Set when nothing runs; another one as soon as something does."""
+        self._none.set()
 
     @property
     def running(self) -> int:
@@ -28,18 +31,28 @@ class InFlight:
     @contextmanager
     def track(self) -> Generator[None]:
         """Count one for as long as the block lasts."""
+        if not self._running:
+            self._none = anyio.Event()
         self._running += 1
         try:
             yield
         finally:
             self._running -= 1
-            if self._none is not None and not self._running:
+            if not self._running:
                 self._none.set()
+
+    async def middleware(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """Of an MCP server: count each call of a tool."""
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        with self.track():
+            return await call_next(ctx)
 
     async def finished(self, *, within_seconds: float) -> bool:
         """Wait until nothing goes on. False if that took too long."""
         with anyio.move_on_after(within_seconds):
             while self._running:
-                self._none = anyio.Event()
                 await self._none.wait()
         return not self._running

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aca_mcp.pool import EnvironmentSummary
-    from aca_mcp.server.sessions.client_sessions import Sessions
 
 _LONGEST_PATH = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class ServingFacts(TypedDict):
     """What depends on how the server is served, in sentences."""
 
     sessions: str
@@ -26,34 +23,35 @@ class Facts:
     """How long one lasts that was started by ``start_session``."""
 
 
-def facts(sessions: Sessions, *, has_connections: bool) -> Facts:
-    """Tell them.
+def facts_of(idle_seconds: float, *, has_connections: bool) -> ServingFacts:
+    """The sentences.
 
     Args:
-        sessions: the server's.
+        idle_seconds: a session is ended when nobody has used it for so long.
         has_connections: every client has a connection, and so a session of its own.
     """
-    idle = duration(sessions.idle_seconds)
+    idle = duration(idle_seconds)
     if has_connections:
-        return Facts(
-            "One session belongs to this connection: variables, imports, functions and files stay "
-            "from call to call, also while nobody calls for up to "
+        return ServingFacts(
+            sessions="One session belongs to this connection: variables, imports, functions and "
+            "files stay from call to call, also while nobody calls for up to "
             f"{idle}. Work in steps; do not repeat what is there.",
-            "The session lasts as long as this connection.",
-            f"Its session ends with this server, or when nobody has used it for {idle}.",
+            retention="The session lasts as long as this connection.",
+            handle_retention="Its session ends with this server, or when nobody has used it for "
+            f"{idle}.",
         )
-    return Facts(
-        "Where your first result names a session, pass that handle as `session` to every further "
-        "call: it is how variables, imports, functions and files are found again. Otherwise one "
-        f"session belongs to your connection. Sessions that nobody uses for {idle} are ended. "
-        "Work in steps; do not repeat what is there.",
-        f"The session lasts until nobody has used it for {idle}.",
-        f"Its session ends when nobody has used it for {idle}.",
+    return ServingFacts(
+        sessions="Where your first result names a session, pass that handle as `session` to every "
+        "further call: it is how variables, imports, functions and files are found again. "
+        "Otherwise one session belongs to your connection. Sessions that nobody uses for "
+        f"{idle} are ended. Work in steps; do not repeat what is there.",
+        retention=f"The session lasts until nobody has used it for {idle}.",
+        handle_retention=f"Its session ends when nobody has used it for {idle}.",
     )
 
 
 def instructions(
-    facts: Facts,
+    facts: ServingFacts,
     *,
     timeout_seconds: float,
     work_dir: str,
@@ -99,7 +97,7 @@ def instructions(
     more = "; install_packages, or %pip install, gets more" if installs_packages else ""
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
-- {facts.sessions}
+- {facts["sessions"]}
 - When a session was lost, the result begins by saying so: run again what you need.
 - The interpreter is IPython: the value of the last expression is shown, {syntax} \
 top-level await work. Every matplotlib figure is returned as an image; plt.show() is not needed.

@@ -1,29 +1,18 @@
-"""The MCP server: who calls, what they can read, and the one boundary where errors leave it."""
+"""The MCP server: what the SDK's has not, and the one place where errors leave as answers."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    CallToolResult,
-    CompleteRequestParams,
-    CompleteResult,
-    ListResourcesResult,
-    PaginatedRequestParams,
-    PromptReference,
-    ToolAnnotations,
-)
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, PaginatedRequestParams
 from pydantic import ValidationError
 
 from aca_mcp import __version__
@@ -34,36 +23,42 @@ from aca_mcp.errors import (
     SessionLostError,
     SessionPoolError,
 )
-from aca_mcp.server.audit import FAILED
-from aca_mcp.server.callers import Caller
-from aca_mcp.server.instructions import facts, instructions, told
+from aca_mcp.server.audit import note_failure
 from aca_mcp.server.prompts import add_prompts
-from aca_mcp.server.resources.completion import complete
-from aca_mcp.server.resources.listing import of_connection, templates
+from aca_mcp.server.resources.completion import add_completion
+from aca_mcp.server.resources.listing import list_resources, templates
 from aca_mcp.server.resources.reading import read
 from aca_mcp.server.resources.uris import parse
 from aca_mcp.server.results.fitting import text_result
-from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
+from aca_mcp.server.sessions.client_sessions import OpenSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from types import ModuleType
 
-    from mcp.server.context import ServerRequestContext
+    from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.extension import Extension
     from mcp.server.lowlevel import Server
     from mcp.server.lowlevel.helper_types import ReadResourceContents
+    from mcp.server.mcpserver import Context
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
-    from mcp_types import InputRequiredResult, ResourceTemplate, Tool
+    from mcp_types import (
+        InputRequiredResult,
+        ListResourcesResult,
+        ResourceTemplate,
+        Tool,
+        ToolAnnotations,
+    )
     from pydantic import AnyUrl
     from pydantic_core import ErrorDetails
 
-    from aca_mcp.pool import EnvironmentSummary
-    from aca_mcp.server.audit import AuditLog
-    from aca_mcp.server.in_flight import InFlight
-    from aca_mcp.server.sessions.connections import HttpConnections
+    from aca_mcp.server.callers import Callers
     from aca_mcp.server.transfers.host_directory import WorkDir
+
+    Request = ServerRequestContext[Any, Any]
+
+_logger = logging.getLogger(__name__)
 
 _NOT_THERE = (InvalidRequestError, SessionLostError, SessionFileError)
 _SAME_FOR_ALL = CacheHint(ttl_ms=3_600_000, scope="public")
@@ -81,89 +76,72 @@ class PythonServer(MCPServer[OpenSession | None]):
 
     def __init__(
         self,
-        sessions: Sessions,
-        *,
-        timeout_seconds: float,
+        callers: Callers,
         work_dir: WorkDir | None,
-        principal: Callable[[], str],
-        http: HttpConnections | None,
-        in_flight: InFlight | None,
-        audit: AuditLog | None,
-        has_links: bool,
-        has_processes: bool,
-        environments: Sequence[EnvironmentSummary],
-        installs_packages: bool,
-        extensions: Sequence[Extension],
+        instructions: str,
+        *,
+        extensions: Sequence[Extension] = (),
+        middleware: Sequence[ServerMiddleware[Any]] = (),
     ) -> None:
-        """Describe a server; see ``create_server``."""
-        self._sessions = sessions
-        self._principal = principal
-        self._http = http
-        self._in_flight = in_flight
-        self._audit = audit
-        self._work_dir = work_dir
-        self._facts = facts(sessions, has_connections=http is None)
-        self._environments = told(environments)
+        """Describe a server without tools; see ``create_server``."""
+        self._callers = callers
         self._parameters: dict[str, dict[str, bool]] = {}
         """Of each tool: name to whether it may be left out."""
-
-        @asynccontextmanager
-        async def lifespan(_: MCPServer[OpenSession | None]) -> AsyncGenerator[OpenSession | None]:
-            if http is not None:  # entered once for all connections
-                yield None
-                return
-            own = sessions.open_own(principal())
-            try:
-                yield own
-            finally:
-                await sessions.end(own)
-
         with _rich_left_alone():
             super().__init__(
                 "aca-mcp",
                 title="Python sessions",
                 version=__version__,
-                instructions=instructions(
-                    self._facts,
-                    timeout_seconds=timeout_seconds,
-                    work_dir=work_dir.path if work_dir else "",
-                    has_links=has_links,
-                    has_processes=has_processes,
-                    installs_packages=installs_packages,
-                ),
-                lifespan=lifespan,
+                instructions=instructions,
+                lifespan=lambda _: callers.lifespan(),
                 log_level="WARNING",
                 subscriptions=False,  # changes are not announced
                 cache_hints=_CACHE_HINTS,
                 extensions=extensions,
+                middleware=[_contained, *middleware],
             )
         self._lowlevel_server.get_tool_input_schema = _told_in_headers
         self._lowlevel_server.add_request_handler(
             "resources/list", PaginatedRequestParams, self._list_resources
         )
-        self._lowlevel_server.add_request_handler(
-            "completion/complete", CompleteRequestParams, self._complete
-        )
+        add_completion(self._lowlevel_server, callers, work_dir)
         add_prompts(cast("MCPServer[object]", self), has_work_dir=work_dir is not None)
 
-    def offer(self, tool: Callable[..., Any], title: str, annotations: ToolAnnotations) -> None:
-        """Add a tool. Its docstring, with the server's facts filled in, is what a model reads.
+    @property
+    def lowlevel(self) -> Server[OpenSession | None]:
+        """What the SDK's transports serve."""
+        return self._lowlevel_server
+
+    async def serve(
+        self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
+    ) -> None:
+        """Serve one connection over a transport's streams, until the first of them ends."""
+        await self._lowlevel_server.run(
+            read, write, self._lowlevel_server.create_initialization_options()
+        )
+
+    def offer(
+        self,
+        tool: Callable[..., Any],
+        title: str,
+        annotations: ToolAnnotations,
+        facts: Mapping[str, object],
+    ) -> None:
+        """Add a tool.
 
         Args:
-            tool: takes the context first; its signature becomes the schema.
+            tool: takes the context first; its signature becomes the schema, and its docstring, with
+                the facts filled in, is what a model reads.
             title: for people.
             annotations: what else hosts want to know.
+            facts: by the names that docstrings use.
         """
         name = tool.__name__
         taken = list(inspect.signature(tool).parameters.values())[1:]  # after the context
         self._parameters[name] = {each.name: each.default is not each.empty for each in taken}
         self.add_tool(
             tool,
-            description=inspect.cleandoc(tool.__doc__ or "").format(
-                retention=self._facts.retention,
-                handle_retention=self._facts.handle_retention,
-                environments=self._environments,
-            ),
+            description=inspect.cleandoc(tool.__doc__ or "").format_map(facts),
             annotations=annotations.model_copy(update={"title": title}),
             structured_output=False,
         )
@@ -179,43 +157,14 @@ class PythonServer(MCPServer[OpenSession | None]):
                     del parameter["default"]
         return tools
 
-    @property
-    def lowlevel(self) -> Server[OpenSession | None]:
-        """What the SDK's transports serve."""
-        return self._lowlevel_server
-
-    async def serve(
-        self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
-    ) -> None:
-        """Serve one connection over a transport's streams, until the first of them ends."""
-        await self._lowlevel_server.run(
-            read, write, self._lowlevel_server.create_initialization_options()
-        )
-
-    async def caller(self, context: Context[Any]) -> Caller:
-        """Who makes a call, and which sessions it may use."""
-        principal = self._principal()
-        own = (
-            context.request_context.lifespan_context
-            if self._http is None
-            else self._http.own_session(context, principal)
-        )
-        return Caller(self._sessions, principal, own)
-
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """What can be read, for every client alike."""
         return [*templates(), *await super().list_resource_templates()]
 
     async def _list_resources(
-        self, context: ServerRequestContext[Any], _: PaginatedRequestParams
+        self, request: Request, _: PaginatedRequestParams
     ) -> ListResourcesResult:
-        listed = await self.list_resources()
-        # Later revisions want a list that does not vary from connection to connection.
-        if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
-            caller = await self.caller(Context(request_context=context, mcp_server=self))
-            if caller.own is not None:
-                listed += await of_connection(caller.own)
-        return ListResourcesResult(resources=listed)
+        return await list_resources(self._callers.of(request), request.protocol_version)
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[OpenSession | None] | None = None
@@ -224,27 +173,10 @@ class PythonServer(MCPServer[OpenSession | None]):
         if context is None or (resource := parse(str(uri))) is None:
             return await super().read_resource(uri, context)
         try:
-            return [await read(resource, await self.caller(context))]
+            return [await read(resource, self._callers.of(context.request_context))]
         except SessionPoolError as error:
             code = INVALID_PARAMS if isinstance(error, _NOT_THERE) else INTERNAL_ERROR
             raise MCPError(code, error.message, data={"uri": str(uri)}) from None
-
-    async def _complete(
-        self, context: ServerRequestContext[Any], params: CompleteRequestParams
-    ) -> CompleteResult:
-        caller = await self.caller(Context(request_context=context, mcp_server=self))
-        given = (params.context.arguments if params.context else None) or {}
-        argument = params.argument
-        return CompleteResult(
-            completion=await complete(
-                caller,
-                argument.name,
-                argument.value,
-                given.get("session", ""),
-                # A prompt's file may be the user's, a resource's is a session's.
-                work_dir=self._work_dir if isinstance(params.ref, PromptReference) else None,
-            )
-        )
 
     async def call_tool(
         self,
@@ -267,22 +199,37 @@ class PythonServer(MCPServer[OpenSession | None]):
                 is_error=True,
             )
         try:
-            with self._in_flight.track() if self._in_flight is not None else nullcontext():
-                if self._audit is None:
-                    return await super().call_tool(name, arguments, context)
-                with self._audit.call(name) as audited:
-                    result = await super().call_tool(name, arguments, context)
-                    if isinstance(result, CallToolResult) and result.is_error:
-                        audited.outcome = FAILED
-                    return result
+            return await super().call_tool(name, arguments, context)
         except ToolError as error:
+            note_failure(error.__cause__ or error)
             match error.__cause__:
                 case AcaMcpError() as cause:
                     return text_result(cause.message, is_error=True)
                 case ValidationError() as cause:
                     return text_result(_sentence(name, cause.errors()[0]), is_error=True)
+                case Exception() as cause if isinstance(error, UnexpectedToolError):
+                    return text_result(_unexpected(name, cause), is_error=True)
                 case _:
                     raise
+
+
+async def _contained(ctx: Request, call_next: CallNext) -> HandlerResult:
+    """Answer a request whatever goes wrong with it; the messages of foreign errors stay here."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise  # what the SDK makes answers of
+    except Exception as error:
+        raise MCPError(INTERNAL_ERROR, _unexpected(ctx.method, error)) from None
+
+
+def _unexpected(what: str, error: Exception) -> str:
+    kind = type(error).__name__
+    _logger.error("%s met an error of an unexpected kind: %s", what, kind)
+    return (
+        f"Something unexpected went wrong in the server ({kind}), and {what} may have done its "
+        "work or not. Sessions are kept. Try again; if it stays, it is a fault of aca-mcp."
+    )
 
 
 @contextmanager

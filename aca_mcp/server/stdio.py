@@ -22,7 +22,8 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
-from aca_mcp.server.app import create_server
+from aca_mcp.server.app import create_server, open_work_dir
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.python_server import PythonServer
-    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.sessions.client_sessions import ClientSessions
 
 _logger = logging.getLogger(__name__)
 
@@ -56,19 +57,24 @@ async def serve_stdio(pool: SessionPool, options: ServerOptions) -> None:
     Raises:
         OSError: the work directory cannot be opened.
     """
-    async with open_sessions(pool) as sessions:
-        server = create_server(sessions, options)
-        if sys.platform == "win32":  # pragma: no cover -- its event loop cannot wait for pipes
-            await server.run_stdio_async()
-            return
-        with (
-            _claimed(0, os.open(os.devnull, os.O_RDONLY)) as stdin,
-            _claimed(1, os.dup(2)) as stdout,
-        ):
-            await _serve(server, sessions, stdin, stdout)
+    with open_work_dir(options) as work_dir:
+        async with open_sessions(pool) as sessions:
+            server = create_server(Callers(sessions), options, work_dir=work_dir)
+            await _serve_process(server, sessions)
 
 
-async def _serve(server: PythonServer, sessions: Sessions, stdin: int, stdout: int) -> None:
+async def _serve_process(server: PythonServer, sessions: ClientSessions) -> None:
+    if sys.platform == "win32":  # pragma: no cover -- its event loop cannot wait for pipes
+        await server.run_stdio_async()
+        return
+    with (
+        _claimed(0, os.open(os.devnull, os.O_RDONLY)) as stdin,
+        _claimed(1, os.dup(2)) as stdout,
+    ):
+        await _serve(server, sessions, stdin, stdout)
+
+
+async def _serve(server: PythonServer, sessions: ClientSessions, stdin: int, stdout: int) -> None:
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
     async with anyio.create_task_group() as tasks:

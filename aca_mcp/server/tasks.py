@@ -18,7 +18,6 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.results.text import clean
 
 if TYPE_CHECKING:
@@ -27,17 +26,15 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp_types import CallToolRequestParams
 
-    from aca_mcp.server.callers import Caller
+    from aca_mcp.server.callers import Callers
     from aca_mcp.server.sessions.client_sessions import OpenSession
-    from aca_mcp.server.sessions.runs import Run
+    from aca_mcp.server.sessions.execution import SessionExecution
     from aca_mcp.server.types import Ctx
 
     Request = ServerRequestContext[Any, Any]
-    ResultOf = Callable[[Ctx, OpenSession, Run], Awaitable[CallToolResult]]
+    ResultOf = Callable[[Ctx, OpenSession, SessionExecution], Awaitable[CallToolResult]]
 
 TASKS = "io.modelcontextprotocol/tasks"
-TASK_AFTER_SECONDS = 5
-"""What ends sooner is answered at once, which spares the client its questions."""
 _POLL_INTERVAL_MS = 2000
 _MAX_CHARACTERS = 500
 """Of a task's message, which is for people who look on; the result has all of it."""
@@ -71,14 +68,14 @@ class TasksExtension(Extension):
 
     identifier = TASKS
 
-    def __init__(self, caller: Callable[[Ctx], Awaitable[Caller]], result_of: ResultOf) -> None:
+    def __init__(self, callers: Callers, result_of: ResultOf) -> None:
         """Describe it.
 
         Args:
-            caller: tells whose tasks a request may see.
+            callers: tell whose tasks a request may see.
             result_of: what the call that began a task would have returned at its end.
         """
-        self._caller = caller
+        self._callers = callers
         self._result_of = result_of
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -101,21 +98,21 @@ class TasksExtension(Extension):
         result = await call_next(ctx)
         if not isinstance(result, TaskBegun):
             return result
-        _, session, run = await self._find(ctx, result.task)
-        return {"resultType": "task", **_described(session, run), "status": "working"}
+        _, session, execution = self._find(ctx, result.task)
+        return {"resultType": "task", **_described(session, execution), "status": "working"}
 
     async def _get(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
-        context, session, run = await self._find(ctx, params.task_id)
-        task = _described(session, run)
-        if not run.done.is_set():
-            message = clean(run.output_so_far).strip()[-_MAX_CHARACTERS:]
+        context, session, execution = self._find(ctx, params.task_id)
+        task = _described(session, execution)
+        if not execution.has_ended:
+            message = clean(execution.output_so_far).strip()[-_MAX_CHARACTERS:]
             return {
                 **task,
                 "status": "working",
-                "statusMessage": message or f"running for {run.seconds:.0f} s",
+                "statusMessage": message or f"running for {execution.seconds:.0f} s",
             }
-        result = await self._result_of(context, session, run)
-        if run.status is ExecutionStatus.CANCELED:
+        result = await self._result_of(context, session, execution)
+        if execution.was_cancelled:
             (text,) = [block.text for block in result.content if block.type == "text"]
             return {**task, "status": "cancelled", "statusMessage": text}
         return {
@@ -126,21 +123,21 @@ class TasksExtension(Extension):
 
     async def _update(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
         """Take answers to questions, of which no task asks any: what is not asked is ignored."""
-        await self._find(ctx, params.task_id)
+        self._find(ctx, params.task_id)
         return {}
 
     async def _cancel(self, ctx: Request, params: TaskParams) -> dict[str, Any]:
-        _, _, run = await self._find(ctx, params.task_id)
-        await run.cancel()
+        _, session, execution = self._find(ctx, params.task_id)
+        await session.executions.cancel(execution)
         return {}
 
-    async def _find(self, ctx: Request, name: str) -> tuple[Ctx, OpenSession, Run]:
+    def _find(self, ctx: Request, name: str) -> tuple[Ctx, OpenSession, SessionExecution]:
         require_client_extension(ctx, TASKS)
         context: Ctx = Context(request_context=ctx)
         named = decode_header_value((context.headers or {}).get(MCP_NAME_HEADER))
         if ctx.method.startswith("tasks/") and named not in {None, name}:
             raise MCPError(HEADER_MISMATCH, "The Mcp-Name header is not the `taskId` of the body.")
-        found = (await self._caller(context)).find_task(name)
+        found = self._callers.of(ctx).find_task(name)
         if found is None:
             raise MCPError(
                 INVALID_PARAMS,
@@ -150,13 +147,13 @@ class TasksExtension(Extension):
         return context, *found
 
 
-def _described(session: OpenSession, run: Run) -> dict[str, Any]:
+def _described(session: OpenSession, execution: SessionExecution) -> dict[str, Any]:
     """What every answer about a task has."""
-    updated = run.ended_at or datetime.now(UTC)
-    kept_seconds = (updated - run.begun_at).total_seconds() + session.idle_seconds
+    updated = execution.ended_at or datetime.now(UTC)
+    kept_seconds = (updated - execution.begun_at).total_seconds() + session.idle_seconds
     return {
-        "taskId": run.task,
-        "createdAt": run.begun_at.isoformat(),
+        "taskId": execution.task,
+        "createdAt": execution.begun_at.isoformat(),
         "lastUpdatedAt": updated.isoformat(),
         "ttlMs": int(kept_seconds * 1000),
         "pollIntervalMs": _POLL_INTERVAL_MS,

@@ -19,6 +19,7 @@ from mcp import Client
 from aca_mcp.cli import main
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions import client_sessions
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.azure.loopback_service import listening
@@ -95,7 +96,7 @@ async def test_a_model_is_told(row: str) -> None:
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
         open_sessions(pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
+        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         call = Caller(client)
         told = text_of(await call.result("execute_python", code="1"))
@@ -145,7 +146,7 @@ async def test_upkeep_that_meets_odd_answers_ends_nothing(monkeypatch: pytest.Mo
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
         open_sessions(pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
+        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         call = Caller(client)
         assert "7" in await call("execute_python", code="1")

@@ -8,22 +8,25 @@ the names and texts that are added are the suite's. To serve it:
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from aca_mcp.listening.server import HttpServer, Listener
 from aca_mcp.server.app import PythonServer, ServerOptions, create_server
 from aca_mcp.server.http.app import HttpOptions, open_http_app
-from aca_mcp.server.sessions.client_sessions import Sessions, open_sessions
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.conformance.contents import add_contents
 from tests.conformance.questions import add_questions
 from tests.toy_pool import ToyPool
 
+if TYPE_CHECKING:
+    from aca_mcp.server.callers import Callers
 
-def make_server(sessions: Sessions, options: ServerOptions, **wiring: Any) -> PythonServer:
+
+def make_server(callers: Callers, options: ServerOptions, **wiring: Any) -> PythonServer:
     """The product's server with the suite's fixtures on it."""
-    server = create_server(sessions, options, **wiring)
+    server = create_server(callers, options, **wiring)
     add_contents(server)
     add_questions(server)
     return server

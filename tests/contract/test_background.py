@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from mcp import Client
 
 from aca_mcp.emulator.app import open_emulator
 from aca_mcp.local.pool import open_local_pool
-from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.instructions import duration
-from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.calling import Caller
+from tests.connecting import connected
 from tests.contract.conftest import AS_BY_DEFAULT
 from tests.emulators import POOL_PATH, InProcess, azure_pool_at
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
 
     from aca_mcp.pool import SessionPool
+    from tests.calling import Caller
 
 FOREVER = "import time\nwhile True: time.sleep(0.01)"
-
-
-@asynccontextmanager
-async def client_of(pool: SessionPool) -> AsyncGenerator[Caller]:
-    async with (
-        open_sessions(pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
-    ):
-        yield Caller(client)
 
 
 @pytest.fixture
 async def call(pool: SessionPool) -> AsyncIterator[Caller]:
     """A client of a server over the pool."""
-    async with client_of(pool) as caller:
+    async with connected(pool) as caller:
         yield caller
 
 
@@ -85,7 +73,7 @@ async def test_cancelling_what_has_not_begun_costs_nothing(call: Caller) -> None
     second = await begin(call, "x = 3")
     with anyio.fail_after(30):
         cancelled = await call.refusal("cancel_execution", execution=second)
-        assert "Variables and files are kept" in cancelled
+        assert "nothing of it was executed" in cancelled
         await call("get_execution", execution=first, wait_seconds=20)
         assert await call("execute_python", code="x") == "2"
 
@@ -95,7 +83,7 @@ async def test_long_ones_are_asynchronous_on_azure_and_end_when_cancelled() -> N
         wire = InProcess(app)
         async with (
             azure_pool_at(f"http://127.0.0.1{POOL_PATH}", transport=wire) as pool,
-            client_of(pool) as call,
+            connected(pool) as call,
         ):
             await call("execute_python", code="x = 1")
             name = await begin(call, "import time; time.sleep(0.5); x + 1", timeout_seconds=200)

@@ -10,6 +10,7 @@ from mcp_types import TextContent
 
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.session import CodeBlock, PythonSession
 
@@ -63,7 +64,7 @@ async def test_over_mcp(pool: SessionPool) -> None:
     with anyio.fail_after(60):
         async with (
             open_sessions(pool) as sessions,
-            Client(create_server(sessions, ServerOptions())) as client,
+            Client(create_server(Callers(sessions), ServerOptions())) as client,
         ):
 
             async def call(tool: str, **arguments: object) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from aca_mcp.server.auth.authentication import Authentication
-    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.sessions.client_sessions import ClientSessions
     from tests.http.clients import Era, Transport
     from tests.toy_pool import ToyPool
 
@@ -30,7 +30,7 @@ class Running:
     """A server of a test's own, in this process."""
 
     def __init__(
-        self, address: str, app: HttpApp, http: httpx.AsyncClient, sessions: Sessions
+        self, address: str, app: HttpApp, http: httpx.AsyncClient, sessions: ClientSessions
     ) -> None:
         self.address = address
         self.app = app
@@ -63,6 +63,7 @@ def serve(toy_pool: ToyPool) -> Serve:
 
     @asynccontextmanager
     async def running(
+        server: ServerOptions | None = None,
         *,
         authentication: Authentication | None = None,
         secret: bytes | None = None,
@@ -78,7 +79,9 @@ def serve(toy_pool: ToyPool) -> Serve:
                 idle_seconds=idle_seconds,
                 per_principal=sessions_per_principal,
             ) as sessions,
-            open_http_app(sessions, ServerOptions(), chosen, authentication=authentication) as app,
+            open_http_app(
+                sessions, server or ServerOptions(), chosen, authentication=authentication
+            ) as app,
             served(app) as address,
             httpx.AsyncClient(base_url=address, timeout=10) as http,
         ):

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.server.results import progress as progress_module
+from aca_mcp.server.app import ServerOptions
 from tests.calling import text_of
 from tests.http.clients import Endpoint, connected, text_in
 from tests.http.long_runs import Heard
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.http.clients import Era, Transport
     from tests.http.conftest import Serve
 
@@ -52,12 +50,10 @@ async def test_what_is_printed_is_told_while_the_code_runs(
     assert shown == ["step 1\nstep 2\n[value]\n'end'"]
 
 
-async def test_silent_code_is_told_to_run(
-    serve: Serve, transport: Transport, era: Era, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress_module, "HEARTBEAT_SECONDS", 0.05)
+async def test_silent_code_is_told_to_run(serve: Serve, transport: Transport, era: Era) -> None:
+    often = ServerOptions(heartbeat_seconds=0.05)
     heard = Heard()
-    async with serve() as server, connected(server.address, transport, era) as client:
+    async with serve(often) as server, connected(server.address, transport, era) as client:
         with anyio.fail_after(20):
             await client.client.call_tool(
                 "execute_python",

@@ -14,9 +14,9 @@ from mcp.client.sse import sse_client
 from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
-from aca_mcp.server.tools import execute as executing_module
 from tests.calling import text_of, until
 from tests.http.clients import MODERN, Endpoint, answer_of, call
 
@@ -32,13 +32,9 @@ if TYPE_CHECKING:
 ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
 WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))
 SLOW = "print('begun'); import anyio; await anyio.sleep(0.3); x = 5\nx"
+SOON = ServerOptions(task_after_seconds=0.1)
+"""What takes longer than a moment is a task."""
 FOREVER = "print('begun'); import anyio; await anyio.sleep(60)"
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes longer than a moment is a task."""
-    monkeypatch.setattr(executing_module, "TASK_AFTER_SECONDS", 0.1)
 
 
 class Host:
@@ -87,8 +83,10 @@ class Host:
 
 
 @asynccontextmanager
-async def hosted(serve: Serve, **options: Any) -> AsyncGenerator[Host]:
-    async with serve(**options) as server:
+async def hosted(
+    serve: Serve, chosen: ServerOptions = SOON, **options: Any
+) -> AsyncGenerator[Host]:
+    async with serve(chosen, **options) as server:
         yield Host(Endpoint(server.http))
 
 
@@ -182,7 +180,7 @@ async def test_replicas_begin_none_where_any_may_be_asked(
 ) -> None:
     waiting = Waiting()
     async with (
-        serve(secret=b"shared" * 8) as server,
+        serve(SOON, secret=b"shared" * 8) as server,
         Client(target_of(server, transport), mode=MODERN, extensions=[waiting]) as client,
     ):
         result = await client.call_tool("execute_python", {"code": SLOW})
@@ -207,10 +205,9 @@ async def test_a_header_that_names_another_task_is_refused(serve: Serve, method:
 
 
 async def test_a_call_that_is_cancelled_before_it_is_a_task_stops(
-    serve: Serve, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, toy_pool: ToyPool
 ) -> None:
-    monkeypatch.setattr(executing_module, "TASK_AFTER_SECONDS", 30)
-    async with hosted(serve) as host:
+    async with hosted(serve, ServerOptions(task_after_seconds=30)) as host:
         host.endpoint.http.timeout = 0.5
         with pytest.raises(httpx.ReadTimeout):
             await host.execute(FOREVER)
@@ -305,7 +302,7 @@ def target_of(server: Running, transport: Transport) -> Any:
 
 async def test_the_sdks_client_waits_for_them(serve: Serve, transport: Transport) -> None:
     waiting = Waiting()
-    async with serve() as server:
+    async with serve(SOON) as server:
         target = (
             f"{server.address}/mcp" if transport == "http" else sse_client(f"{server.address}/sse")
         )

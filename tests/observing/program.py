@@ -10,6 +10,7 @@ from mcp import Client, MCPError
 
 from aca_mcp.observed import observed
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.telemetry import open_telemetry
 from tests.toy_pool import ToyPool
@@ -19,7 +20,7 @@ async def use(canary: str) -> None:
     pool = observed(ToyPool(), kind="local")
     async with (
         open_sessions(pool) as sessions,
-        Client(create_server(sessions, ServerOptions())) as client,
+        Client(create_server(Callers(sessions), ServerOptions())) as client,
     ):
         code = f"print({canary!r}); raise ValueError({canary!r})"
         await client.call_tool("execute_python", {"code": code})

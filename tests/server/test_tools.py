@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from mcp import Client
 from mcp_types import (
     BlobResourceContents,
     EmbeddedResource,
@@ -21,14 +19,16 @@ from mcp_types import (
 from aca_mcp import __version__
 from aca_mcp.pool import EnvironmentSummary
 from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import client_sessions as sessions_module
-from aca_mcp.server.sessions.client_sessions import MAX_IDLE_SECONDS, open_sessions
+from aca_mcp.server.callers import Callers
+from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.sessions.execution_store import Limits
 from tests.calling import Caller, text_of, until
+from tests.connecting import connected
 from tests.pictures import png
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -43,21 +43,12 @@ SLEEP = "import anyio; await anyio.sleep(60)"
 
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    """Connects a client to a server over the toy pool, unless told of another."""
-    mode: Literal["legacy", "2026-07-28"] = request.param
+    """Connects a client to a server over the toy pool."""
 
-    @asynccontextmanager
-    async def connected(
-        pool: ToyPool = toy_pool,
-        options: ServerOptions | None = None,
-        idle_seconds: float = MAX_IDLE_SECONDS,
-    ) -> AsyncGenerator[Caller]:
-        async with open_sessions(pool, idle_seconds=idle_seconds) as sessions:
-            server = create_server(sessions, options or ServerOptions())
-            async with Client(server, mode=mode) as client:
-                yield Caller(client)
+    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
+        return connected(pool, era=request.param, **options)
 
-    return connected
+    return to_pool
 
 
 async def test_code_runs_and_state_stays(connect: Connect) -> None:
@@ -151,7 +142,7 @@ async def test_a_session_that_dies_is_said_to_be_gone(connect: Connect, toy_pool
 
 
 async def test_a_full_pool_says_so(connect: Connect) -> None:
-    async with connect(ToyPool(max_sessions=0)) as call:
+    async with connected(ToyPool(max_sessions=0)) as call:
         text = await call.refusal("execute_python", code="1")
     assert text == "The pool is full. Nothing was executed."
 
@@ -169,8 +160,8 @@ async def test_files_go_up_and_come_down(connect: Connect) -> None:
         )
         assert await call("delete_file", path="data/a.csv") == "Deleted data/a.csv."
         assert "no file" in await call.refusal("download_file", path="data/a.csv")
-        assert "leaves" in await call.refusal("download_file", path="/etc/passwd")
-        assert "leaves" in await call.refusal("upload_file", path="../a", content="")
+        assert "Only files below" in await call.refusal("download_file", path="/etc/passwd")
+        assert "may not contain '..'" in await call.refusal("upload_file", path="../a", content="")
 
 
 async def test_bytes_go_up_as_base64_and_come_down_as_image_or_blob(connect: Connect) -> None:
@@ -223,7 +214,8 @@ async def test_hostile_names_and_contents_are_shown_harmlessly(connect: Connect)
         assert await call("list_files") == (
             r"'a\n[b] 1 bytes'" + "\t12 bytes\t2026-01-02 03:04:05 UTC"
         )
-        assert await call("download_file", path="a\n[b] 1 bytes") == "red\nblue"
+        await call("execute_python", code="files['b'] = files.popitem()[1]")
+        assert await call("download_file", path="b") == "red\nblue"
 
 
 async def test_packages_are_told(connect: Connect) -> None:
@@ -272,10 +264,9 @@ async def test_a_handle_of_another_connection_is_refused(connect: Connect) -> No
 
 
 async def test_a_connection_has_so_many_sessions_and_no_more(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+    connect: Connect,
 ) -> None:
-    monkeypatch.setattr(sessions_module, "MAX_HANDLES", 2)
-    async with connect() as call:
+    async with connect(limits=Limits(handles=2)) as call:
         for _ in range(2):
             await call("start_session")
         assert "2 sessions by handle already" in await call.refusal("start_session")
@@ -291,19 +282,17 @@ async def test_two_clients_do_not_see_each_other(connect: Connect, toy_pool: Toy
 
 
 async def test_sessions_are_kept_alive_while_a_model_thinks(
-    connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, toy_pool: ToyPool
 ) -> None:
-    monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
-    async with connect() as call:
+    async with connect(keep_alive_seconds=0.01) as call:
         await call("execute_python", code="x = 1")
         (session,) = toy_pool.sessions.values()
         await until(lambda: session.kept_alive > 1)
 
 
 async def test_what_nobody_uses_for_long_is_ended_and_said_so(
-    connect: Connect, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, toy_pool: ToyPool
 ) -> None:
-    monkeypatch.setattr(sessions_module, "KEEP_ALIVE_SECONDS", 0.01)
     async with connect(idle_seconds=0.1) as call:
         await call("execute_python", code="await __import__('anyio').sleep(0.3)")
         assert len(toy_pool.sessions) == 1, "it was used all the time"
@@ -377,10 +366,8 @@ async def test_the_instructions_tell_a_model_what_it_needs(
     toy_pool: ToyPool, tmp_path: Path
 ) -> None:
     options = ServerOptions(execution_timeout_seconds=90, work_dir=tmp_path)
-    async with (
-        open_sessions(toy_pool) as sessions,
-        Client(create_server(sessions, options), mode="auto") as client,
-    ):
+    async with connected(toy_pool, options) as call:
+        client = call.client
         instructions = client.instructions
         assert instructions is not None
         assert len(instructions) < 2048
@@ -390,10 +377,10 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert client.server_info is not None
         assert client.server_info.version == __version__
     async with open_sessions(toy_pool) as sessions:
-        alone = create_server(sessions, ServerOptions()).instructions or ""
+        alone = create_server(Callers(sessions), ServerOptions()).instructions or ""
         assert "work_dir" not in alone
         assert "install_packages" not in alone
-        permitted = create_server(sessions, ServerOptions(installs_packages=True))
+        permitted = create_server(Callers(sessions), ServerOptions(installs_packages=True))
         assert "install_packages" in (permitted.instructions or "")
         assert len(permitted.instructions or "") < 2048
         assert "the user starts this server with --work-dir FOLDER" in alone

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from mcp import Client
 from mcp.types import PromptReference
 
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.calling import Caller
+from aca_mcp.server.app import ServerOptions
+from tests.connecting import connected
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
-
-
-@asynccontextmanager
-async def connected(work_dir: Path | None) -> AsyncGenerator[Caller]:
-    async with open_sessions(ToyPool()) as sessions:
-        server = create_server(sessions, ServerOptions(work_dir=work_dir))
-        async with Client(server) as client:
-            yield Caller(client)
 
 
 @pytest.fixture
@@ -38,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_a_model_sees_what_the_folder_has(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         listed = await call("list_work_dir")
         assert [line.split("\t")[0] for line in listed.splitlines()] == ["data/", "sales.csv"]
         assert "data/notes.txt" in await call("list_work_dir", directory="data")
@@ -48,7 +36,7 @@ async def test_a_model_sees_what_the_folder_has(folder: Path) -> None:
 
 
 async def test_directories_and_patterns_are_copied_there_and_back(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         copied = await call("upload_from_work_dir", paths=["data", "*.csv"], overwrite=True)
         assert copied.splitlines()[:2] == [
             "data/Größen.csv: copied, 4 bytes",
@@ -67,7 +55,7 @@ async def test_directories_and_patterns_are_copied_there_and_back(folder: Path) 
 
 
 async def test_an_absolute_path_of_the_users_is_understood(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         copied = await call("upload_from_work_dir", paths=[str(folder / "sales.csv")])
         assert copied == "sales.csv: copied, 4 bytes"
         assert "not below the work directory" in await call.refusal(
@@ -76,7 +64,7 @@ async def test_an_absolute_path_of_the_users_is_understood(folder: Path) -> None
 
 
 async def test_the_notebook_of_the_session_is_a_file_that_can_be_copied(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         await call("execute_python", code="6 * 7")
         copied = await call("download_to_work_dir", paths=["session.ipynb"])
         assert copied.startswith("session.ipynb: copied, ")
@@ -100,22 +88,22 @@ async def test_the_notebook_of_the_session_is_a_file_that_can_be_copied(folder: 
 async def test_code_that_does_not_find_a_file_of_the_user_is_told_the_call_that_copies_it(
     folder: Path, error: str, found: str | None
 ) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         text = await call.refusal("execute_python", code=f"raise {error}")
         assert (f'upload_from_work_dir(paths=["{found}"])' in text) == (found is not None)
-    async with connected(None) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=None)) as call:
         assert "work_dir" not in await call.refusal("execute_python", code=f"raise {error}")
 
 
 async def test_a_mistyped_name_is_answered_with_those_that_are_close(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         error = "FileNotFoundError(2, 'No such file or directory', 'groessen.csv')"
         text = await call.refusal("execute_python", code=f"raise {error}")
         assert "[Close to that name in the user's work directory: data/Größen.csv." in text
 
 
 async def test_prompts_and_their_completion_know_the_folder(folder: Path) -> None:
-    async with connected(folder) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
         reference = PromptReference(name="analyse_file")
         found = await call.client.complete(reference, {"name": "path", "value": "data/"})
         assert found.completion.values == ["data/Größen.csv", "data/notes.txt"]
@@ -136,7 +124,7 @@ async def test_files_are_copied_from_and_to_the_work_directory(
 ) -> None:
     (tmp_path / "sales.csv").write_bytes(b"\x00\xff")
     (tmp_path / ".env").touch()
-    async with connected(tmp_path) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=tmp_path)) as call:
         assert await call("upload_from_work_dir", paths=["sales.csv"]) == (
             "sales.csv: copied, 2 bytes"
         )
@@ -162,5 +150,5 @@ async def test_paths_that_come_as_json_text_are_understood(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a").touch()
-    async with connected(tmp_path) as call:
+    async with connected(ToyPool(), ServerOptions(work_dir=tmp_path)) as call:
         assert await call("upload_from_work_dir", paths='["a"]') == "a: copied, 0 bytes"

@@ -22,8 +22,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from aca_mcp.server.app import create_server
+from aca_mcp.server.app import create_server, open_work_dir
 from aca_mcp.server.auth.principal import principal
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.python_server import PythonServer
-    from aca_mcp.server.sessions.client_sessions import Sessions
+    from aca_mcp.server.sessions.client_sessions import ClientSessions
     from aca_mcp.server.types import Ctx
 
 _logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class HttpApp:
 
 @asynccontextmanager
 async def open_http_app(
-    sessions: Sessions,
+    sessions: ClientSessions,
     options: ServerOptions,
     http: HttpOptions,
     *,
@@ -161,15 +162,15 @@ async def open_http_app(
     offer = LinkOffer(links, partial(_transfer_url, http))
     routes: list[BaseRoute] = []
     async with AsyncExitStack() as stack:
+        work_dir = stack.enter_context(open_work_dir(options))
         if http.http_path is not None:
             connections = HttpConnections(sessions, principal)
             server = make_server(
-                sessions,
+                Callers(sessions, principal, connections=connections),
                 options,
-                principal=principal,
-                http=connections,
                 links=offer,
                 audit=audit,
+                work_dir=work_dir,
             )
             server.lowlevel.middleware.append(connections.begin)
             manager = StreamableHTTPSessionManager(
@@ -182,12 +183,12 @@ async def open_http_app(
             routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
             server = make_server(
-                sessions,
+                Callers(sessions, principal),
                 options,
-                principal=principal,
                 in_flight=in_flight,
                 links=offer,
                 audit=audit,
+                work_dir=work_dir,
             )
             transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
             streams = await stack.enter_async_context(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mcp_types import Completion
+from mcp_types import CompleteRequestParams, CompleteResult, Completion, PromptReference
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.resources.uris import CURRENT
@@ -12,11 +12,36 @@ from aca_mcp.server.resources.uris import CURRENT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aca_mcp.server.callers import Caller
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.lowlevel import Server
+
+    from aca_mcp.server.callers import Caller, Callers
     from aca_mcp.server.transfers.host_directory import WorkDir
 
 _MOST = 100
 """The protocol's bound (server/utilities/completion)."""
+
+
+def add_completion(server: Server[Any], callers: Callers, work_dir: WorkDir | None) -> None:
+    """Have a server complete. The SDK's decorator does not tell who asks, so it is not used."""
+
+    async def handle(
+        request: ServerRequestContext[Any, Any], params: CompleteRequestParams
+    ) -> CompleteResult:
+        given = (params.context.arguments if params.context else None) or {}
+        argument, session = params.argument, given.get("session", "")
+        return CompleteResult(
+            completion=await complete(
+                callers.of(request),
+                argument.name,
+                argument.value,
+                session,
+                # A prompt's file may be the user's, a resource's is a session's.
+                work_dir=work_dir if isinstance(params.ref, PromptReference) else None,
+            )
+        )
+
+    server.add_request_handler("completion/complete", CompleteRequestParams, handle)
 
 
 async def complete(
@@ -45,7 +70,7 @@ async def complete(
             theirs = [file.path for file in found.entries]
         target = await caller.session("" if session == CURRENT else session)
         if argument == "execution":
-            return _completion((record.id for record in target.log), typed)
+            return _completion((record.id for record in target.executions.records()), typed)
         if not target.python.is_allocated:
             return _completion(theirs, typed)
         if argument == "path":

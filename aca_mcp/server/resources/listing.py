@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_types import Resource, ResourceLink, ResourceTemplate
+from mcp_types import ListResourcesResult, Resource, ResourceLink, ResourceTemplate
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.resources.reading import mime_type_of
@@ -14,6 +15,7 @@ from aca_mcp.server.results.text import show_name
 
 if TYPE_CHECKING:
     from aca_mcp.pool import FileEntry
+    from aca_mcp.server.callers import Caller
     from aca_mcp.server.sessions.client_sessions import OpenSession
 
 _ABOUT: dict[str, tuple[str, str, str | None]] = {
@@ -37,6 +39,16 @@ def templates() -> list[ResourceTemplate]:
         )
         for kind in TEMPLATES
     ]
+
+
+async def list_resources(caller: Caller, protocol_version: str) -> ListResourcesResult:
+    """What a client can read, one by one.
+
+    Later revisions want a list that does not vary from connection to connection.
+    """
+    if caller.own is None or protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        return ListResourcesResult(resources=[])
+    return ListResourcesResult(resources=await of_connection(caller.own))
 
 
 async def of_connection(own: OpenSession) -> list[Resource]:

@@ -38,7 +38,7 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
         case "session":
             return _text(await _status(caller.sessions.pool, session), "application/json")
         case "notebook":
-            records = list(session.log)
+            records = session.executions.records()
             return _text(await anyio.to_thread.run_sync(notebook, records), MIME_TYPE)
         case "outputs":
             return _text(await _output(session, resource.name), "text/plain")
@@ -90,7 +90,7 @@ async def _status(pool: SessionPool, session: OpenSession) -> str:
         "isolation": metadata.isolation,
         "network": metadata.network,
         "work_directory": metadata.work_directory,
-        "executions": sum(1 for _ in session.log),
+        "executions": len(session.executions.records()),
     }
     try:
         info = await pool.get_session(session.python.identifier)
@@ -111,12 +111,12 @@ async def _status(pool: SessionPool, session: OpenSession) -> str:
 
 
 async def _output(session: OpenSession, execution_id: str) -> str:
-    record = session.log.get(execution_id)
-    if record is None:
+    execution = session.executions.get(execution_id)
+    if execution is None or execution.result is None:
         raise FileMissingError(
             "This session has no such execution, or has forgotten it. Its newest are kept."
         )
-    return (await anyio.to_thread.run_sync(report, record.execution)).text
+    return (await anyio.to_thread.run_sync(report, execution.result)).text
 
 
 async def _packages(session: OpenSession, name: str) -> str:

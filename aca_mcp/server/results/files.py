@@ -17,7 +17,7 @@ from aca_mcp.server.results.text import clean, show_name
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from aca_mcp.pool import FileEntry, FileListing, SessionPool
+    from aca_mcp.pool import FileEntry, FileListing
     from aca_mcp.session import PythonSession
 
 _BYTE_ORDER_MARKS = (
@@ -36,20 +36,11 @@ MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
 
 
-async def below_work_directory(pool: SessionPool, path: str) -> str:
-    """The path below the work directory, for a model that gives the absolute one.
+def without_scheme(path: str) -> str:
+    """The path in a name that other hosts taught a model: ``sandbox:/mnt/data/x``, ``file:///...``.
 
-    Names that other hosts taught it are understood, too: ``sandbox:/mnt/data/x``, ``file:///...``,
-    and the URIs of our own resources.
+    The URIs of our own resources are understood, too.
     """
-    path = _without_scheme(path)
-    if not path.startswith("/"):
-        return path
-    root = (await pool.metadata()).work_directory.rstrip("/")
-    return path[len(root) + 1 :] if f"{path}/".startswith(f"{root}/") else path
-
-
-def _without_scheme(path: str) -> str:
     if path.startswith("aca://"):
         return unquote(path.partition("/files/")[2]) or path
     for scheme in ("sandbox:", "file://", "session:///"):

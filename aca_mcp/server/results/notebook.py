@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from aca_mcp.pool import Execution, Output
-    from aca_mcp.server.sessions.executions import Record
+    from aca_mcp.server.sessions.execution_store import Record
 
     Json = Mapping[str, object]
 

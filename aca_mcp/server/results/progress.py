@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     """Sends a notification: seconds since the beginning, no total, and a message."""
 
 Result = TypeVar("Result")
+_logger = logging.getLogger(__name__)
 
 MIN_INTERVAL_SECONDS = 0.25
-HEARTBEAT_SECONDS = 10
 _MAX_CHARACTERS = 2000
 """Of one notification: the last that was printed. The result has all of it."""
 
@@ -43,13 +44,17 @@ class _Recent:
 
 
 async def run_with_progress(
-    run: Callable[[OutputCallback], Awaitable[Result]], report: Report
+    run: Callable[[OutputCallback], Awaitable[Result]],
+    report: Report,
+    *,
+    heartbeat_seconds: float = 10,
 ) -> Result:
-    """Run code, reporting its output at most four times a second, and each ten seconds anyway.
+    """Run code, reporting its output at most four times a second, and now and then anyway.
 
     Args:
         run: executes the code, given a callback for its output.
-        report: sends one notification.
+        report: sends one notification. If it fails, none is sent any more, and the code goes on.
+        heartbeat_seconds: from one notification to the next while nothing is printed.
 
     Raises:
         SessionPoolError: as ``run`` does.
@@ -59,10 +64,15 @@ async def run_with_progress(
 
     async def notify() -> None:
         while True:
-            with anyio.move_on_after(HEARTBEAT_SECONDS):
+            with anyio.move_on_after(heartbeat_seconds):
                 await recent.changed.wait()
             seconds = anyio.current_time() - begun
-            await report(seconds, None, recent.take() or f"running for {seconds:.0f} s")
+            message = recent.take() or f"running for {seconds:.0f} s"
+            try:
+                await report(seconds, None, message)
+            except Exception as error:  # nobody hears it any more; the code goes on all the same
+                _logger.info("Progress is not reported any more: %s", type(error).__name__)
+                return
             await anyio.sleep(MIN_INTERVAL_SECONDS)
 
     outcome: list[Result] = []

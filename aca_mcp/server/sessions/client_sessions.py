@@ -7,24 +7,23 @@ its connection ends or nobody has used it for too long. What was lost is said at
 
 from __future__ import annotations
 
-import logging
 import secrets
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 
+from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     NotSupportedError,
     PoolFullError,
     SessionLostError,
-    SessionPoolError,
 )
 from aca_mcp.pool import environment_of
-from aca_mcp.server.sessions.executions import ExecutionLog
+from aca_mcp.server.sessions.execution_store import ExecutionStore, Limits
 from aca_mcp.server.sessions.handles import (
     HANDLE_PREFIX,
     check_handle,
@@ -33,22 +32,19 @@ from aca_mcp.server.sessions.handles import (
     name_in_links,
     new_handle,
 )
-from aca_mcp.server.sessions.runs import Runs
+from aca_mcp.server.sessions.upkeep import Upkeep
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from aca_mcp.pool import SessionPool
-
-_logger = logging.getLogger(__name__)
+    from aca_mcp.server.sessions.execution_store import SessionExecutions
 
 KEEP_ALIVE_SECONDS = 120
 """How often sessions are kept alive; the shortest cooldown that Azure allows is 300 seconds."""
 MAX_IDLE_SECONDS = 8 * 3600
 """A connection's session that nobody used for so long is ended, though the connection is there."""
-MAX_HANDLES = 100
-"""Sessions by handle of one client."""
 _CHECKS_PER_IDLE_TIME = 4
 
 
@@ -57,17 +53,16 @@ class OpenSession:
     """A session as a client knows it."""
 
     python: PythonSession
+    executions: SessionExecutions
     idle_seconds: float
     """It is ended when nobody has used it for so long."""
     principal: str = ""
     """Whose it is; empty where clients are not told apart."""
     handle: str = ""
     """What the client calls it; empty for a connection's own."""
-    log: ExecutionLog = field(default_factory=ExecutionLog)
-    runs: Runs = field(default_factory=Runs)
 
 
-class Sessions:
+class ClientSessions:
     """The sessions of all clients of one server."""
 
     def __init__(
@@ -78,6 +73,8 @@ class Sessions:
         secret: bytes | None = None,
         idle_seconds: float = MAX_IDLE_SECONDS,
         per_principal: int | None = None,
+        limits: Limits | None = None,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         """Describe them; nothing is allocated before it is used.
 
@@ -89,8 +86,14 @@ class Sessions:
             idle_seconds: a session is ended when nobody has used it for so long.
             per_principal: sessions of the pool that one client may have at once; None for as many
                 as there are.
+            limits: of sessions and of what is kept of them.
+            keep_alive_seconds: from one time that a session is kept alive to the next.
         """
-        self.pool = pool
+        # Whoever wrote the pool: what comes out of it here is an error of the tree, or nothing.
+        self.pool: SessionPool = ErrorBoundary(pool)
+        self._limits = limits or Limits()
+        self._executions = ExecutionStore(self._limits)
+        self._keep_alive_seconds = keep_alive_seconds
         self.tasks = tasks
         self.idle_seconds = idle_seconds
         self.is_alone = secret is None
@@ -103,7 +106,7 @@ class Sessions:
     def open_own(self, principal: str) -> OpenSession:
         """A session that belongs to a connection. Give it back with ``end``."""
         python = PythonSession(self.pool, before_allocating=partial(self._see_share, principal))
-        session = OpenSession(python, self.idle_seconds, principal)
+        session = self._open(python, principal)
         self._own.add(session)
         return session
 
@@ -117,10 +120,10 @@ class Sessions:
         Raises:
             PoolFullError: the client has too many.
         """
-        if len(self.by_handle(principal)) >= MAX_HANDLES:
+        if len(self.by_handle(principal)) >= self._limits.handles:
             raise PoolFullError(
-                f"This client has {MAX_HANDLES} sessions by handle already. Use one of them; "
-                "restart_session empties it."
+                f"This client has {self._limits.handles} sessions by handle already. Use one of "
+                "them; restart_session empties it."
             )
         return self._add(principal, new_handle(self._secret, principal, environment))
 
@@ -188,7 +191,7 @@ class Sessions:
         The old identifier is never used again, so the old handle, which stands for it, is not.
         """
         if not session.handle:
-            session.log.clear()
+            session.executions.clear()
             await session.python.restart()
             return session
         await self.end(session)
@@ -196,31 +199,28 @@ class Sessions:
 
     async def end(self, session: OpenSession, *, within_seconds: float = STOP_SECONDS) -> None:
         """Stop a session, whatever runs in it."""
-        self._own.discard(session)
-        self._by_handle.pop(session.handle, None)
+        self._forget(session)
         await session.python.close(within_seconds=within_seconds)
 
     async def keep(self) -> None:
         """Keep sessions alive, and end those that were idle for too long, until cancelled."""
-        seconds = min(KEEP_ALIVE_SECONDS, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
-        while True:
-            await anyio.sleep(seconds)
-            for session in self._all():
-                try:
-                    await self._attend_to(session)
-                except SessionPoolError as error:
-                    _logger.warning("A session was not kept alive: %s", error)
+        seconds = min(self._keep_alive_seconds, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
+        await Upkeep(self._all, self._attend_to, interval_seconds=seconds).run()
 
     async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
         """Stop all of them at once, whatever runs in them."""
         async with anyio.create_task_group() as stopping:
             for session in self._all():
                 stopping.start_soon(partial(session.python.close, within_seconds=within_seconds))
-        self._own.clear()
-        self._by_handle.clear()
+        for session in self._all():
+            self._forget(session)
 
     def _all(self) -> list[OpenSession]:
         return [*self._own, *self._by_handle.values()]
+
+    def _open(self, python: PythonSession, principal: str, handle: str = "") -> OpenSession:
+        executions = self._executions.open(principal)
+        return OpenSession(python, executions, self.idle_seconds, principal, handle)
 
     def _add(self, principal: str, handle: str, *, existing: bool = False) -> OpenSession:
         identifier = derive_identifier(self._secret, principal, handle)
@@ -232,8 +232,7 @@ class Sessions:
             existing=existing,
             before_allocating=partial(self._see_share, principal),
         )
-        session = OpenSession(python, self.idle_seconds, principal, handle)
-        self._by_handle[handle] = session
+        session = self._by_handle[handle] = self._open(python, principal, handle)
         return session
 
     def _see_share(self, principal: str) -> None:
@@ -247,18 +246,22 @@ class Sessions:
                 "empties, or end a connection. Nothing was executed."
             )
 
+    def _forget(self, session: OpenSession) -> None:
+        self._own.discard(session)
+        self._by_handle.pop(session.handle, None)
+        self._executions.close(session.executions)
+
     async def _attend_to(self, session: OpenSession) -> None:
         if session.python.idle_seconds < session.idle_seconds:
             await session.python.keep_alive()
-        elif session.handle:
-            if self.is_alone:
-                await self.end(session)
-            else:
-                del self._by_handle[session.handle]
-        else:
+        elif not session.handle:
             await session.python.release(
                 f"nobody used it for {session.idle_seconds / 60:.0f} minutes"
             )
+        elif self.is_alone:
+            await self.end(session)
+        else:
+            self._forget(session)  # another server may have it in use
 
 
 @asynccontextmanager
@@ -268,11 +271,19 @@ async def open_sessions(
     secret: bytes | None = None,
     idle_seconds: float = MAX_IDLE_SECONDS,
     per_principal: int | None = None,
-) -> AsyncGenerator[Sessions]:
-    """The sessions of a server, for as long as the block lasts. Arguments as for ``Sessions``."""
+    limits: Limits | None = None,
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+) -> AsyncGenerator[ClientSessions]:
+    """The sessions of a server, for as long as the block lasts; see ``ClientSessions``."""
     async with anyio.create_task_group() as tasks:
-        sessions = Sessions(
-            pool, tasks, secret=secret, idle_seconds=idle_seconds, per_principal=per_principal
+        sessions = ClientSessions(
+            pool,
+            tasks,
+            secret=secret,
+            idle_seconds=idle_seconds,
+            per_principal=per_principal,
+            limits=limits,
+            keep_alive_seconds=keep_alive_seconds,
         )
         tasks.start_soon(sessions.keep)
         try:

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     from mcp.server.connection import Connection
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-    from mcp.server.mcpserver import Context
 
-    from aca_mcp.server.sessions.client_sessions import OpenSession, Sessions
+    from aca_mcp.server.sessions.client_sessions import ClientSessions, OpenSession
 
 
 class HttpConnections:
     """Which session belongs to which connection."""
 
-    def __init__(self, sessions: Sessions, principal: Callable[[], str]) -> None:
+    def __init__(self, sessions: ClientSessions, principal: Callable[[], str]) -> None:
         """Begin with no connection.
 
         Args:
@@ -35,19 +34,21 @@ class HttpConnections:
         self._principal = principal
         self._own: dict[str, OpenSession] = {}
 
-    async def begin(self, ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+    async def begin(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         """Count a connection from its first message on; a middleware of the SDK."""
         if ctx.method == "initialize":
             self.own_session(ctx, self._principal())
         return await call_next(ctx)
 
     def own_session(
-        self, context: Context[Any] | ServerRequestContext[Any], principal: str
+        self, request: ServerRequestContext[Any, Any], principal: str
     ) -> OpenSession | None:
         """The session of the connection that a call came by; None if it came by none."""
         # The SDK's public context does not lead to its public Connection, which alone tells when
         # a connection ends.
-        connection: Connection = context.session._connection  # pyright: ignore[reportPrivateUsage] -- as said above
+        connection: Connection = request.session._connection  # pyright: ignore[reportPrivateUsage] -- as said above
         if (key := connection.session_id) is None:
             return None
         if (own := self._own.get(key)) is None:

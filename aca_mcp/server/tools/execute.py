@@ -2,18 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import anyio
 import anyio.to_thread
-from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.code_blocks import unfenced
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, OutputCallback, was_not_begun
-from aca_mcp.server.callers import Caller
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, answer, text_result
@@ -21,9 +20,8 @@ from aca_mcp.server.results.progress import run_with_progress
 from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
-from aca_mcp.server.sessions.executions import Record
-from aca_mcp.server.sessions.runs import Run
-from aca_mcp.server.tasks import TASK_AFTER_SECONDS, TaskBegun, takes_tasks
+from aca_mcp.server.sessions.execution import SessionExecution
+from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.links import ResultLinks, takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
@@ -41,30 +39,37 @@ class ExecutionTools:
 
     def __init__(
         self,
-        caller: Callable[[Ctx], Awaitable[Caller]],
+        callers: Callers,
         *,
         timeout_seconds: float,
         max_text_bytes: int,
         result_links: ResultLinks,
         work_dir: WorkDir | None = None,
         installs_packages: bool = False,
+        task_after_seconds: float,
+        heartbeat_seconds: float,
     ) -> None:
         """Describe the tools.
 
         Args:
-            caller: tells whose sessions a call may use.
+            callers: tell whose sessions a call may use.
             timeout_seconds: for an execution whose call says nothing else.
             max_text_bytes: text of one result.
             result_links: whether results have links to files beside their names.
             work_dir: where a file may be that code did not find.
             installs_packages: sessions may get further packages.
+            task_after_seconds: what ends sooner is answered at once, also where the client takes
+                tasks, which spares it its questions.
+            heartbeat_seconds: from one progress notification to the next of silent code.
         """
         self._result_links: ResultLinks = result_links
-        self._caller = caller
+        self._callers = callers
         self._work_dir = work_dir
         self._installs_packages = installs_packages
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._task_after_seconds = task_after_seconds
+        self._heartbeat_seconds = heartbeat_seconds
 
     async def execute_python(
         self,
@@ -90,33 +95,32 @@ class ExecutionTools:
         get_execution.
         """
         code = unfenced(code)
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         seconds = timeout_seconds or self._timeout_seconds
         if run_in_background and not timeout_seconds:
             # Whoever puts code into the background means it to take long.
             seconds = (await caller.sessions.pool.metadata()).max_timeout_seconds
+        as_task = not run_in_background and caller.comes_back and takes_tasks(ctx)
         async with caller.session_or_new(session) as (target, remark):
-            as_task = takes_tasks(ctx) and caller.comes_back and not run_in_background
-            if run_in_background or as_task:
-                run = target.runs.start(
-                    code,
-                    target.python,
-                    target.log,
-                    caller.sessions.tasks,
-                    timeout_seconds=seconds,
-                    remark=remark if as_task else "",
-                )
-                if as_task:
-                    return await self._result_or_task(ctx, target, run)
-                return text_result(join(remark, _begun(run, seconds)))
-            execute = partial(target.python.execute, code, timeout_seconds=seconds)
-            execution_id = target.log.begin()
-            ahead = target.runs.running
-            record = Record(execution_id, code, await _with_progress(ctx, execute))
-            target.log.add(record)
-            if ahead and was_not_begun(record.execution):
-                remark = join(remark, _waits_for(ahead))
-            return await self._answer(ctx, target, record, remark)
+            ahead = target.executions.running_in_background()
+            execution = target.executions.begin(
+                code, remark=remark, in_background=run_in_background or as_task
+            )
+            if execution.in_background:
+                caller.sessions.tasks.start_soon(execution.run_apart, target.python, seconds)
+            if run_in_background:
+                return text_result(join(remark, _begun(execution, seconds)))
+            if as_task:
+                return await self._result_or_task(ctx, target, execution)
+
+            async def run(on_output: OutputCallback | None) -> Execution:
+                with execution.heard(on_output):
+                    return await execution.run(target.python, seconds)
+
+            result = await self._with_progress(ctx, run)
+            if ahead and was_not_begun(result):
+                execution.remark = join(remark, _waits_for(ahead))
+            return await self._answer(ctx, target, execution, result)
 
     async def get_execution(
         self,
@@ -126,73 +130,86 @@ class ExecutionTools:
         session: SessionHandle = "",
     ) -> CallToolResult:
         """A background execution's result, or its output so far; earlier results again, too."""
-        target = await (await self._caller(ctx)).session(session)
-        run = target.runs.get(execution)
-        if run is not None and not run.done.is_set():
-            await _with_progress(ctx, partial(_wait, run, wait_seconds))
-            if not run.done.is_set():
-                return text_result(_under_way(run))
-        return await self._ended(ctx, target, run, execution)
+        target = await self._callers.of(ctx.request_context).session(session)
+        found = _find(target, execution)
+        if not await self._with_progress(
+            ctx, lambda heard: found.wait(wait_seconds, on_output=heard)
+        ):
+            return text_result(_under_way(found))
+        return await self._ended(ctx, target, found)
 
     async def cancel_execution(
         self, ctx: Ctx, execution: str, session: SessionHandle = ""
     ) -> CallToolResult:
         """Interrupt a background execution. Where the pool can interrupt, its session is kept."""
-        target = await (await self._caller(ctx)).session(session)
-        run = target.runs.get(execution)
-        if run is not None and not run.done.is_set() and not await run.cancel():
+        target = await self._callers.of(ctx.request_context).session(session)
+        found = _find(target, execution)
+        if not await target.executions.cancel(found):
             return text_result(
-                f"{run.id} does not stop. restart_session ends it, with variables and files.",
+                f"{found.id} does not stop. restart_session ends it, with variables and files.",
                 is_error=True,
             )
-        return await self._ended(ctx, target, run, execution)
+        return await self._ended(ctx, target, found)
 
-    async def result_of(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
-        """What a call that waited for a run's end would have returned."""
+    async def result_of(
+        self, ctx: Ctx, session: OpenSession, execution: SessionExecution
+    ) -> CallToolResult:
+        """What a call that waited for the end would have returned."""
         try:
-            return await self._ended(ctx, session, run, run.id)
+            return await self._ended(ctx, session, execution)
         except SessionPoolError as error:
             return text_result(error.message, is_error=True)
 
-    async def _result_or_task(self, ctx: Ctx, session: OpenSession, run: Run) -> CallToolResult:
+    async def _result_or_task(
+        self, ctx: Ctx, session: OpenSession, execution: SessionExecution
+    ) -> CallToolResult:
         try:
-            await _with_progress(ctx, partial(_wait, run, TASK_AFTER_SECONDS))
+            ended = await self._with_progress(
+                ctx, lambda heard: execution.wait(self._task_after_seconds, on_output=heard)
+            )
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await run.cancel()
+                await session.executions.cancel(execution)
             raise
-        if run.done.is_set():
-            return await self._ended(ctx, session, run, run.id)
-        return TaskBegun(content=[], task=run.task)
+        if ended:
+            return await self._ended(ctx, session, execution)
+        return TaskBegun(content=[], task=execution.task)
 
     async def _ended(
-        self, ctx: Ctx, session: OpenSession, run: Run | None, execution_id: str
+        self, ctx: Ctx, session: OpenSession, execution: SessionExecution
     ) -> CallToolResult:
-        if run is not None and run.failure is not None:
-            raise run.failure
-        if (record := session.log.get(execution_id)) is None:
-            known = ", ".join(record.id for record in session.log)
-            raise InvalidRequestError(
-                f"This session has no such execution; it has {known or 'none'}. Older ones are "
-                "forgotten."
-            )
-        return await self._answer(ctx, session, record, run.remark if run is not None else "")
+        if execution.result is None:
+            raise execution.failure or _forgotten(session)
+        return await self._answer(ctx, session, execution, execution.result)
 
     async def _answer(
-        self, ctx: Ctx, session: OpenSession, record: Record, remark: str = ""
+        self, ctx: Ctx, session: OpenSession, execution: SessionExecution, result: Execution
     ) -> CallToolResult:
-        hint = await hint_about_files(record.execution.error, self._work_dir)
-        result = await answer(
-            None if record.execution.session_lost else session.python,
+        hint = await hint_about_files(result.error, self._work_dir)
+        shown = await answer(
+            None if result.session_lost else session.python,
             await _reported(
-                record.execution, join(remark, hint), installs_packages=self._installs_packages
+                result,
+                join(execution.remark, hint),
+                installs_packages=self._installs_packages,
             ),
-            name=f"outputs/{record.id}",
+            name=f"outputs/{execution.id}",
             max_text_bytes=self._max_text_bytes,
         )
         if takes_links(ctx, self._result_links):
-            result.content.extend(link_to(session.handle, path) for path in record.execution.files)
-        return result
+            shown.content.extend(link_to(session.handle, path) for path in result.files)
+        return shown
+
+    async def _with_progress(
+        self, ctx: Ctx, run: Callable[[OutputCallback | None], Awaitable[Result]]
+    ) -> Result:
+        """Run something that takes a callback for output; progress if the client asked for it."""
+        meta = ctx.request_context.meta
+        if meta is None or "progress_token" not in meta:
+            return await run(None)
+        return await run_with_progress(
+            run, ctx.report_progress, heartbeat_seconds=self._heartbeat_seconds
+        )
 
 
 async def _reported(execution: Execution, remark: str, *, installs_packages: bool) -> Report:
@@ -204,44 +221,39 @@ async def _reported(execution: Execution, remark: str, *, installs_packages: boo
     return await anyio.to_thread.run_sync(arrange)
 
 
-async def _with_progress(ctx: Context[Any], run: Callable[..., Awaitable[Result]]) -> Result:
-    """Run something that takes ``on_output``, with progress if the client asked for it."""
-    meta = ctx.request_context.meta
-    if meta is None or "progress_token" not in meta:
-        return await run(on_output=None)
-    return await run_with_progress(lambda on_output: run(on_output=on_output), ctx.report_progress)
+def _find(session: OpenSession, execution_id: str) -> SessionExecution:
+    if (found := session.executions.get(execution_id)) is None:
+        raise _forgotten(session)
+    return found
 
 
-async def _wait(run: Run, seconds: float, *, on_output: OutputCallback | None) -> None:
-    if on_output is not None:
-        run.listeners.append(on_output)
-    try:
-        with anyio.move_on_after(seconds):
-            await run.done.wait()
-    finally:
-        if on_output is not None:
-            run.listeners.remove(on_output)
+def _forgotten(session: OpenSession) -> InvalidRequestError:
+    known = ", ".join(session.executions.ids())
+    return InvalidRequestError(
+        f"This session has no such execution; it has {known or 'none'}. Older ones are forgotten."
+    )
 
 
-def _begun(run: Run, seconds: float) -> str:
+def _begun(execution: SessionExecution, seconds: float) -> str:
+    name = execution.id
     return (
-        f"[{run.id} runs in the background, for at most {duration(seconds)}. "
-        f'get_execution(execution="{run.id}", wait_seconds=30) tells how it goes; cancel_execution '
+        f"[{name} runs in the background, for at most {duration(seconds)}. "
+        f'get_execution(execution="{name}", wait_seconds=30) tells how it goes; cancel_execution '
         "interrupts it. Other code of the same session waits for its end.]"
     )
 
 
-def _waits_for(runs: Sequence[Run]) -> str:
-    names = ", ".join(run.id for run in runs)
+def _waits_for(executions: Sequence[SessionExecution]) -> str:
+    names = ", ".join(each.id for each in executions)
     return (
         f"[The session is busy with {names}, in the background: wait for it with get_execution, "
         "end it with cancel_execution, or use another session.]"
     )
 
 
-def _under_way(run: Run) -> str:
+def _under_way(execution: SessionExecution) -> str:
     return join(
-        clean(run.output_so_far).strip("\n"),
-        f"[{run.id} is under way since {run.seconds:.0f} s. Ask again with get_execution, or end "
-        "it with cancel_execution.]",
+        clean(execution.output_so_far).strip("\n"),
+        f"[{execution.id} is under way since {execution.seconds:.0f} s. Ask again with "
+        "get_execution, or end it with cancel_execution.]",
     )

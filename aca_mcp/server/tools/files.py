@@ -3,24 +3,22 @@
 import base64
 import binascii
 import mimetypes
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import anyio.to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from aca_mcp.errors import FileTooLargeError, InvalidRequestError
-from aca_mcp.pool import SessionPool
-from aca_mcp.server.callers import Caller
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import (
     MAX_DOWNLOAD_BYTES,
     as_text,
-    below_work_directory,
     caption,
     content_block,
     read_at_most,
     show_listing,
+    without_scheme,
 )
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, shown_smaller, text_result
 from aca_mcp.server.results.images import examine
@@ -29,7 +27,7 @@ from aca_mcp.server.results.text import cut, show_name
 from aca_mcp.server.types import Ctx, SessionHandle
 from aca_mcp.session import PythonSession
 
-SessionPath = Annotated[str, Field(max_length=4096)]
+SessionPath = Annotated[str, Field(max_length=4096), AfterValidator(without_scheme)]
 
 
 class FileTools:
@@ -37,8 +35,7 @@ class FileTools:
 
     def __init__(
         self,
-        pool: SessionPool,
-        caller: Callable[[Ctx], Awaitable[Caller]],
+        callers: Callers,
         *,
         max_text_bytes: int,
         way_out: str,
@@ -46,14 +43,12 @@ class FileTools:
         """Describe the tools.
 
         Args:
-            pool: asked only where its work directory is.
-            caller: tells whose sessions a call may use.
+            callers: tell whose sessions a call may use.
             max_text_bytes: text of one result.
             way_out: the tool by which the user gets a file that is too large for a result, or
                 empty.
         """
-        self._pool = pool
-        self._caller = caller
+        self._callers = callers
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (
             f", or hand it to the user with {way_out}." if way_out else "."
@@ -71,10 +66,10 @@ class FileTools:
 
         Missing directories are made.
         """
-        data, relative = _decoded(content, encoding), await self._relative(path)
-        caller = await self._caller(ctx)
+        data = _decoded(content, encoding)
+        caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
-            entry = await target.python.upload(relative, data)
+            entry = await target.python.upload(path, data)
         wrote = f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes."
         return text_result(join(remark, wrote))
 
@@ -85,12 +80,11 @@ class FileTools:
 
         Long text is cut in its middle; at most 700 kB of binary are returned.
         """
-        relative = await self._relative(path)
         target = await self._session(ctx, session)
         try:
-            content = await read_at_most(target, relative, MAX_DOWNLOAD_BYTES)
+            content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
-            if (smaller := await _smaller_image(target, relative)) is not None:
+            if (smaller := await _smaller_image(target, path)) is not None:
                 return smaller
             raise FileTooLargeError(f"{error} {self._too_large}") from None
         if (found := await anyio.to_thread.run_sync(as_text, content)) is not None:
@@ -101,38 +95,31 @@ class FileTools:
             return text_result(join(told, shown))
         image = examine(content)
         is_large = image is not None and not image.is_small
-        if is_large and (smaller := await _smaller_image(target, relative)) is not None:
+        if is_large and (smaller := await _smaller_image(target, path)) is not None:
             return smaller
-        return CallToolResult(
-            content=[caption(relative, content), content_block(relative, content)]
-        )
+        return CallToolResult(content=[caption(path, content), content_block(path, content)])
 
     async def list_files(
         self,
         ctx: Ctx,
-        directory: str = "",
+        directory: Annotated[str, AfterValidator(without_scheme)] = "",
         recursive: bool = False,
         session: SessionHandle = "",
     ) -> CallToolResult:
         """List files of the session with their sizes and times of change."""
-        relative = await self._relative(directory)
         target = await self._session(ctx, session)
-        listing = await target.list_files(relative, recursive=recursive)
+        listing = await target.list_files(directory, recursive=recursive)
         return text_result(cut(show_listing(listing), self._max_text_bytes))
 
     async def delete_file(
         self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
     ) -> CallToolResult:
         """Delete a file, or an empty directory, of the session."""
-        relative = await self._relative(path)
-        await (await self._session(ctx, session)).delete_file(relative)
-        return text_result(f"Deleted {show_name(relative)}.")
+        await (await self._session(ctx, session)).delete_file(path)
+        return text_result(f"Deleted {show_name(path)}.")
 
     async def _session(self, ctx: Ctx, handle: str) -> PythonSession:
-        return (await (await self._caller(ctx)).session(handle)).python
-
-    async def _relative(self, path: str) -> str:
-        return await below_work_directory(self._pool, path)
+        return (await self._callers.of(ctx.request_context).session(handle)).python
 
 
 async def _smaller_image(session: PythonSession, path: str) -> CallToolResult | None:

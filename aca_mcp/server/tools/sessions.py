@@ -1,14 +1,12 @@
 """The tools over sessions themselves, and over the packages that a session has."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import InvalidRequestError
-from aca_mcp.pool import SessionPool
-from aca_mcp.server.callers import Caller
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
 from aca_mcp.server.results.packages import show_installation, show_packages
 from aca_mcp.server.results.report import join
@@ -19,18 +17,14 @@ from aca_mcp.server.types import Ctx, SessionHandle
 class SessionTools:
     """The tools of one server that begin sessions. Their docstrings are written for a model."""
 
-    def __init__(
-        self, pool: SessionPool, caller: Callable[[Ctx], Awaitable[Caller]], *, max_text_bytes: int
-    ) -> None:
+    def __init__(self, callers: Callers, *, max_text_bytes: int) -> None:
         """Describe the tools.
 
         Args:
-            pool: asked which environments there are.
-            caller: tells whose sessions a call may use.
+            callers: tell whose sessions a call may use.
             max_text_bytes: text of one result.
         """
-        self._pool = pool
-        self._caller = caller
+        self._callers = callers
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 
     async def list_packages(
@@ -40,7 +34,7 @@ class SessionTools:
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, with versions, and which of those asked for not."""
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
             packages = await target.python.list_packages()
         shown = cut(clean(show_packages(packages, query)), self._max_text_bytes)
@@ -56,10 +50,10 @@ class SessionTools:
     ) -> CallToolResult:
         """Begin anew with an empty session: variables, imports, files and running code are gone.
 
-        There is no way back; download files that are still needed first. With `undo`, the session
+        There is no way back: download what is needed first. With `undo`, the session
         and its files stay, and variables are again what they were before the last execution.
         """
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         target = await caller.session(session)
         if undo:
             rollback = await target.python.undo()
@@ -88,7 +82,7 @@ class SessionTools:
         They come as wheels from the index that the server is configured for, by name alone. The
         next import works, without a restart. Code can say %pip install as well.
         """
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
             made = await target.python.install_packages(*packages)
         return text_result(join(remark, clean(show_installation(made))))
@@ -103,9 +97,10 @@ class SessionTools:
         Pass the handle as `session` to the other tools. {handle_retention} Only needed for
         several interpreters at once{environments}.
         """
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         if environment:
-            known = [each.name for each in (await self._pool.metadata()).environments]
+            metadata = await caller.sessions.pool.metadata()
+            known = [each.name for each in metadata.environments]
             if environment not in known:
                 there = f"are: {', '.join(known)}" if known else "is but the default one"
                 raise InvalidRequestError(

@@ -1,17 +1,16 @@
 """The tool that makes transfer links, where clients come over HTTP."""
 
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from mcp_types import CallToolResult
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from aca_mcp.pool import SessionPool
-from aca_mcp.server.callers import Caller
+from aca_mcp.server.callers import Caller, Callers
 from aca_mcp.server.instructions import duration
-from aca_mcp.server.results.files import below_work_directory
+from aca_mcp.server.results.files import without_scheme
 from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import show_name
@@ -21,7 +20,9 @@ from aca_mcp.server.transfers.local_names import local_name
 from aca_mcp.server.types import Ctx, SessionHandle
 
 LinkPath = Annotated[
-    str, Field(description="Relative to the work directory.", min_length=1, max_length=1024)
+    str,
+    Field(description="Relative to the work directory.", min_length=1, max_length=1024),
+    AfterValidator(without_scheme),
 ]
 
 
@@ -40,19 +41,16 @@ class TransferLinks:
     def __init__(
         self,
         offer: LinkOffer,
-        pool: SessionPool,
-        caller: Callable[[Ctx], Awaitable[Caller]],
+        callers: Callers,
     ) -> None:
         """Describe the tool.
 
         Args:
             offer: makes the links.
-            pool: asked only where its work directory is.
-            caller: tells whose sessions a call may use.
+            callers: tell whose sessions a call may use.
         """
         self._offer = offer
-        self._pool = pool
-        self._caller = caller
+        self._callers = callers
 
     async def create_transfer_link(
         self, ctx: Ctx, path: LinkPath, direction: Direction, session: SessionHandle = ""
@@ -63,20 +61,19 @@ class TransferLinks:
         at `path`, `download` read it. The answer has a curl line: give it to the user as it is, or
         run it where you can. Whoever has the link can use it until it expires, and nothing else.
         """
-        relative = await below_work_directory(self._pool, path)
-        caller = await self._caller(ctx)
+        caller = self._callers.of(ctx.request_context)
         if direction == "download":
             target = await caller.session(session)
-            async with target.python.open_file(relative) as file:  # is it there?
-                size = file.entry.size_bytes
-            url = self._url(ctx, caller, target, relative, direction)
-            return text_result(_download_text(relative, size, url, self._good_for))
+            async with target.python.open_file(path) as file:  # is it there?
+                path, size = file.entry.path, file.entry.size_bytes
+            url = self._url(ctx, caller, target, path, direction)
+            return text_result(_download_text(path, size, url, self._good_for))
         async with caller.session_or_new(session) as (target, remark):
             if remark:
                 # Allocated now, as start_session does.
                 await target.python.list_files()
-            url = self._url(ctx, caller, target, relative, direction)
-        return text_result(join(remark, _upload_text(relative, url, self._good_for)))
+            url = self._url(ctx, caller, target, path, direction)
+        return text_result(join(remark, _upload_text(path, url, self._good_for)))
 
     @property
     def _good_for(self) -> str:

@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import AcaMcpError, FileMissingError, InvalidPathError
-from aca_mcp.server.callers import Caller
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import show_listing
 from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.notebook import notebook
@@ -36,15 +36,15 @@ NOTEBOOK = "session.ipynb"
 class WorkDirTools:
     """Copies files without passing them through the model."""
 
-    def __init__(self, work_dir: WorkDir, caller: Callable[[Ctx], Awaitable[Caller]]) -> None:
+    def __init__(self, callers: Callers, work_dir: WorkDir) -> None:
         """Describe the tools.
 
         Args:
+            callers: tell whose sessions a call may use.
             work_dir: the host's directory. It stays open.
-            caller: tells whose sessions a call may use.
         """
         self._work_dir = work_dir
-        self._caller = caller
+        self._callers = callers
 
     async def list_work_dir(
         self, ctx: Ctx, directory: str = "", pattern: str = ""
@@ -57,7 +57,7 @@ class WorkDirTools:
         self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
     ) -> CallToolResult:
         """Copy files from the user's work directory into the session, to the same paths."""
-        target = (await (await self._caller(ctx)).session(session)).python
+        target = (await self._callers.of(ctx.request_context).session(session)).python
 
         async def copy(path: str) -> int:
             async with aclosing(self._work_dir.read(path)) as content:
@@ -75,7 +75,7 @@ class WorkDirTools:
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Copy files of the session to the user's work directory; session.ipynb is what ran."""
-        opened = await (await self._caller(ctx)).session(session)
+        opened = await self._callers.of(ctx.request_context).session(session)
 
         async def write(path: str, chunks: AsyncIterator[bytes]) -> int:
             return await self._work_dir.write(
@@ -98,7 +98,7 @@ class WorkDirTools:
 
 
 async def _notebook_of(session: OpenSession) -> AsyncIterator[bytes]:
-    text = await anyio.to_thread.run_sync(notebook, list(session.log))
+    text = await anyio.to_thread.run_sync(notebook, session.executions.records())
     yield text.encode()
 
 

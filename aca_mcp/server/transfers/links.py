@@ -36,7 +36,7 @@ class Link:
     principal: str
     """Who asked for it; their limits hold for its use."""
     session: str
-    """The name that ``Sessions.link_name`` gave the session."""
+    """The name that ``ClientSessions.link_name`` gave the session."""
     path: str
     direction: Direction
 

@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.tools.transfer_link import LinkOffer
@@ -82,7 +83,7 @@ async def test_sse_has_links_too(toy_pool: ToyPool) -> None:
 async def test_stdio_has_no_links(toy_pool: ToyPool) -> None:
     async with (
         open_sessions(toy_pool) as sessions,
-        Client(create_server(sessions, ServerOptions())) as client,
+        Client(create_server(Callers(sessions), ServerOptions())) as client,
     ):
         assert "create_transfer_link" not in (client.instructions or "")
         names = [tool.name for tool in (await client.list_tools()).tools]
@@ -180,7 +181,7 @@ async def test_nobody_gets_a_link_to_the_session_of_another(toy_pool: ToyPool) -
     links = Links(b"k" * 32, lifetime_seconds=60)
     offer = LinkOffer(links, lambda _, token: token)
     async with open_sessions(toy_pool) as sessions:
-        server = create_server(sessions, ServerOptions(), principal=lambda: principal, links=offer)
+        server = create_server(Callers(sessions, lambda: principal), ServerOptions(), links=offer)
         async with Client(server) as client:
             call = Caller(client)
             anns = await call("start_session")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from mcp import Client
@@ -20,15 +19,17 @@ from mcp_types import (
 
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError
 from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.calling import Caller
+from tests.connecting import connected
 from tests.pictures import png
 from tests.server.http.serving import serving
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from aca_mcp.pool import FileListing, SessionInfo
@@ -57,15 +58,12 @@ class BrokenPool(ToyPool):
 
 @pytest.fixture(params=MODES)
 def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    @asynccontextmanager
-    async def connected(pool: ToyPool = toy_pool) -> AsyncGenerator[Caller]:
-        async with (
-            open_sessions(pool) as sessions,
-            Client(create_server(sessions, ServerOptions()), mode=request.param) as client,
-        ):
-            yield Caller(client)
+    """Connects a client to a server over the toy pool, unless told of another."""
 
-    return connected
+    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
+        return connected(pool, era=request.param, **options)
+
+    return to_pool
 
 
 async def text_at(call: Caller, uri: str) -> tuple[str, str | None]:
@@ -202,7 +200,7 @@ async def test_a_connections_files_are_listed_where_lists_may_vary(toy_pool: Toy
     for mode in MODES:
         async with (
             open_sessions(toy_pool) as sessions,
-            Client(create_server(sessions, ServerOptions()), mode=mode) as client,
+            Client(create_server(Callers(sessions), ServerOptions()), mode=mode) as client,
         ):
             call = Caller(client)
             uris = [resource.uri for resource in (await client.list_resources()).resources]
@@ -222,7 +220,7 @@ async def test_a_pool_that_lists_no_files_leaves_the_rest() -> None:
     pool = BrokenPool()
     async with (
         open_sessions(pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
+        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         await Caller(client)("execute_python", code="1")
         assert len((await client.list_resources()).resources) == 3
@@ -279,7 +277,7 @@ async def test_prompts_are_useful_as_they_are(connect: Connect) -> None:
 async def test_nothing_is_promised_that_is_not_kept(toy_pool: ToyPool) -> None:
     async with (
         open_sessions(toy_pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
+        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         promised = client.server_capabilities
         assert promised is not None

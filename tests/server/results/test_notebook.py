@@ -8,7 +8,7 @@ from typing import Any
 
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
 from aca_mcp.server.results.notebook import notebook
-from aca_mcp.server.sessions.executions import Record
+from aca_mcp.server.sessions.execution_store import Record
 from tests.pictures import png
 
 PNG = png()

@@ -48,8 +48,7 @@ async def test_output_is_reported_while_the_code_runs() -> None:
     assert client.seconds[1] - client.seconds[0] >= progress.MIN_INTERVAL_SECONDS * 0.9
 
 
-async def test_silent_code_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.01)
+async def test_silent_code_gives_a_sign_of_life() -> None:
     client = Client()
 
     async def run(on_output: OutputCallback) -> Execution:
@@ -57,7 +56,7 @@ async def test_silent_code_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch)
         return DONE
 
     with anyio.fail_after(20):
-        await run_with_progress(run, client)
+        await run_with_progress(run, client, heartbeat_seconds=0.01)
     assert client.messages == ["running for 0 s"]
 
 
@@ -83,3 +82,21 @@ async def test_errors_come_through_as_they_are() -> None:
 
     with pytest.raises(PoolFullError, match="full"):
         await run_with_progress(run, Client())
+
+
+async def test_a_client_that_hears_nothing_any_more_does_not_stop_the_code() -> None:
+    failed = anyio.Event()
+
+    async def report(seconds: float, total: None, message: str) -> None:
+        failed.set()
+        raise anyio.BrokenResourceError
+
+    async def run(on_output: OutputCallback) -> Execution:
+        on_output(OutputChunk("stdout", "first\n"))
+        await failed.wait()
+        await anyio.wait_all_tasks_blocked()
+        on_output(OutputChunk("stdout", "second\n"))
+        return DONE
+
+    with anyio.fail_after(20):
+        assert await run_with_progress(run, report, heartbeat_seconds=0.01) is DONE

@@ -9,9 +9,8 @@ import pytest
 
 from aca_mcp.errors import InvalidRequestError, NotSupportedError, PoolFullError, SessionLostError
 from aca_mcp.server.callers import Caller
-from aca_mcp.server.sessions import client_sessions as sessions_module
-from aca_mcp.server.sessions.client_sessions import Sessions, open_sessions
-from aca_mcp.server.sessions.executions import MAX_BYTES, MAX_RECORDS, ExecutionLog, Record
+from aca_mcp.server.sessions.client_sessions import ClientSessions, open_sessions
+from aca_mcp.server.sessions.execution_store import Limits
 from tests.calling import until
 from tests.toy_pool import ToyPool
 
@@ -57,8 +56,8 @@ async def test_any_server_with_the_secret_serves_a_handle(toy_pool: ToyPool) -> 
 async def test_a_session_that_ended_elsewhere_is_not_begun_anew_in_silence(
     toy_pool: ToyPool, tasks: TaskGroup
 ) -> None:
-    sessions = Sessions(toy_pool, tasks, secret=SECRET)
-    other = Sessions(toy_pool, tasks, secret=SECRET)
+    sessions = ClientSessions(toy_pool, tasks, secret=SECRET)
+    other = ClientSessions(toy_pool, tasks, secret=SECRET)
     handle = sessions.start("").handle
     await (await sessions.find("", handle)).python.execute("x = 1")
     toy_pool.lose(None)
@@ -69,7 +68,10 @@ async def test_a_session_that_ended_elsewhere_is_not_begun_anew_in_silence(
 
 async def test_where_the_pool_cannot_tell_the_next_result_does(tasks: TaskGroup) -> None:
     pool = BlindPool()
-    here, there = Sessions(pool, tasks, secret=SECRET), Sessions(pool, tasks, secret=SECRET)
+    here, there = (
+        ClientSessions(pool, tasks, secret=SECRET),
+        ClientSessions(pool, tasks, secret=SECRET),
+    )
     handle = here.start("").handle
     await (await here.find("", handle)).python.execute("x = 1")
     pool.lose(None)
@@ -104,11 +106,8 @@ async def test_one_that_runs_code_is_used(toy_pool: ToyPool) -> None:
         assert await sessions.find("", session.handle) is session
 
 
-async def test_clients_have_so_many_each(
-    toy_pool: ToyPool, tasks: TaskGroup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions_module, "MAX_HANDLES", 1)
-    sessions = Sessions(toy_pool, tasks)
+async def test_clients_have_so_many_each(toy_pool: ToyPool, tasks: TaskGroup) -> None:
+    sessions = ClientSessions(toy_pool, tasks, limits=Limits(handles=1))
     sessions.start("ann")
     with pytest.raises(PoolFullError):
         sessions.start("ann")
@@ -118,7 +117,7 @@ async def test_clients_have_so_many_each(
 async def test_a_caller_without_a_connection_gets_a_session_and_its_name(
     toy_pool: ToyPool, tasks: TaskGroup
 ) -> None:
-    caller = Caller(Sessions(toy_pool, tasks), "ann", None)
+    caller = Caller(ClientSessions(toy_pool, tasks), "ann", None)
     async with caller.session_or_new("") as (session, remark):
         await session.python.execute("x = 1")
     assert f'session="{session.handle}"' in remark
@@ -131,7 +130,7 @@ async def test_a_caller_without_a_connection_gets_a_session_and_its_name(
 async def test_a_session_whose_handle_is_never_told_is_ended(
     toy_pool: ToyPool, tasks: TaskGroup
 ) -> None:
-    sessions = Sessions(toy_pool, tasks)
+    sessions = ClientSessions(toy_pool, tasks)
     caller = Caller(sessions, "", None)
     handles: list[str] = []
 
@@ -146,29 +145,3 @@ async def test_a_session_whose_handle_is_never_told_is_ended(
     assert toy_pool.sessions == {}
     with pytest.raises(SessionLostError):
         await sessions.find("", handles[0])
-
-
-async def test_a_log_forgets_the_oldest(toy_pool: ToyPool, tasks: TaskGroup) -> None:
-    sessions = Sessions(toy_pool, tasks)
-    own = sessions.open_own("")
-    execution = await own.python.execute("print('x')")
-    log = ExecutionLog()
-    for _ in range(MAX_RECORDS + 1):
-        log.add(Record(log.begin(), "print('x')", execution))
-    assert [record.id for record in log][:1] == ["execution-2"]
-    assert log.get("execution-1") is None
-    large = Record(log.begin(), "#" * MAX_BYTES, execution)
-    log.add(large)
-    assert list(log) == [large]
-    log.clear()
-    assert list(log) == []
-    await sessions.close()
-
-
-async def test_restarting_forgets_what_ran(toy_pool: ToyPool) -> None:
-    async with open_sessions(toy_pool) as sessions:
-        own = sessions.open_own("")
-        execution = await own.python.execute("1")
-        own.log.add(Record(own.log.begin(), "1", execution))
-        assert await sessions.restart(own) is own
-        assert list(own.log) == []

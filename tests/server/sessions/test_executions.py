@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from mcp import Client
 
 from aca_mcp.errors import NotSupportedError
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.sessions import runs as runs_module
-from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.sessions.execution import OUTPUT_CHARACTERS
+from aca_mcp.server.sessions.execution_store import Limits
 from tests.calling import Caller, images_of, text_of
+from tests.connecting import connected
+from tests.pictures import png
 from tests.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from aca_mcp.pool import Execution, OutputCallback, PoolMetadata, SessionInfo
@@ -65,16 +64,12 @@ class EndingPool(ToyPool):
 
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    mode: Literal["legacy", "2026-07-28"] = request.param
+    """Connects a client to a server over the toy pool."""
 
-    @asynccontextmanager
-    async def connected(pool: ToyPool = toy_pool) -> AsyncGenerator[Caller]:
-        async with open_sessions(pool) as sessions:
-            server = create_server(sessions, ServerOptions())
-            async with Client(server, mode=mode) as client:
-                yield Caller(client)
+    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
+        return connected(pool, era=request.param, **options)
 
-    return connected
+    return to_pool
 
 
 async def begin(call: Caller, code: str, **arguments: object) -> str:
@@ -115,11 +110,7 @@ async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Conne
 
 async def test_waiting_reports_what_is_printed(toy_pool: ToyPool) -> None:
     # In memory, clients of the other era get no notifications; tests/interaction has them both.
-    async with (
-        open_sessions(toy_pool) as sessions,
-        Client(create_server(sessions, ServerOptions()), mode="legacy") as client,
-    ):
-        call = Caller(client)
+    async with connected(toy_pool) as call:
         code = "import anyio\nfor n in range(3):\n    print(n)\n    await anyio.sleep(0.3)"
         name = await begin(call, code)
         heard: list[str | None] = []
@@ -141,7 +132,7 @@ async def test_waiting_reports_what_is_printed(toy_pool: ToyPool) -> None:
 
 async def test_figures_come_with_the_result(connect: Connect) -> None:
     async with connect() as call:
-        name = await begin(call, "show('image/png', b'\\x89PNG\\r\\n\\x1a\\n')")
+        name = await begin(call, f"show('image/png', {png()!r})")
         result = await call.result("get_execution", execution=name, wait_seconds=20)
         assert text_of(result) == "[figure 1]"
         assert len(images_of(result)) == 1
@@ -180,23 +171,22 @@ async def test_where_code_cannot_be_interrupted_the_session_is_said_to_be_gone(
         assert "The session ended: its code could not be interrupted" in cancelled
 
 
-async def test_long_output_so_far_is_its_end(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs_module, "_MAX_CHARACTERS", 10)
+async def test_long_output_so_far_is_its_end(connect: Connect) -> None:
     async with connect() as call:
-        name = await begin(call, "print('0123456789' * 3); import anyio; await anyio.sleep(60)")
+        code = (
+            f"print('a' * 21 + 'b' * {OUTPUT_CHARACTERS - 1}); import anyio; await anyio.sleep(60)"
+        )
+        name = await begin(call, code)
         text = await asked_until(call, name, "before")
-        assert "[... 21 characters before this ...]\n123456789" in text
+        assert "[... 21 characters before this ...]\nbbb" in text
+        assert "a\n" not in text
         await call.refusal("cancel_execution", execution=name)
 
 
 async def test_there_are_so_many_and_the_oldest_are_forgotten(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+    connect: Connect,
 ) -> None:
-    monkeypatch.setattr(runs_module, "MAX_RUNNING", 2)
-    monkeypatch.setattr(runs_module, "MAX_KEPT", 2)
-    async with connect() as call:
+    async with connect(limits=Limits(in_background=2, session_executions=2)) as call:
         names = [await begin(call, SLEEP) for _ in range(2)]
         refused = await call.refusal("execute_python", code="1", run_in_background=True)
         assert "under way already" in refused
@@ -204,13 +194,14 @@ async def test_there_are_so_many_and_the_oldest_are_forgotten(
             await call.refusal("cancel_execution", execution=name)
         third = await begin(call, "3")
         assert await call("get_execution", execution=third, wait_seconds=20) == "3"
+        forgotten = await call.refusal("get_execution", execution=names[0])
+        assert f"it has {names[1]}, {third}. Older ones are forgotten" in forgotten
 
 
 async def test_one_that_will_not_stop_is_said_not_to(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+    connect: Connect,
 ) -> None:
-    monkeypatch.setattr(runs_module, "CANCEL_SECONDS", 0.05)
-    async with connect() as call:
+    async with connect(limits=Limits(cancel_seconds=0.05)) as call:
         stubborn = (
             "import anyio\n"
             "with anyio.CancelScope(shield=True): await anyio.sleep(0.5)\n"
@@ -230,13 +221,24 @@ async def test_they_end_with_their_connection(connect: Connect, toy_pool: ToyPoo
 
 
 async def test_a_new_session_is_named_with_the_first_one(toy_pool: ToyPool) -> None:
-    async with (
-        open_sessions(toy_pool) as sessions,
-        Client(create_server(sessions, ServerOptions())) as client,
-    ):
-        call = Caller(client)
+    async with connected(toy_pool) as call:
         handle = await call("start_session")
         name = await begin(call, "7", session=handle)
         shown = await call("get_execution", execution=name, wait_seconds=20, session=handle)
         assert shown == "7"
         assert "it has none" in await call.refusal("get_execution", execution=name)
+
+
+async def test_what_is_cancelled_while_it_waits_was_not_executed(connect: Connect) -> None:
+    async with connect() as call:
+        await call("execute_python", code="ran = []")
+        first = await begin(call, SLEEP)
+        second = await begin(call, "ran.append(2)")
+        refused = await call.refusal("cancel_execution", execution=second)
+        assert refused == (
+            f"{second} was cancelled while it waited for earlier code of its session: nothing of "
+            "it was executed."
+        )
+        assert "Interrupted" in await call.refusal("cancel_execution", execution=first)
+        assert await call("execute_python", code="ran") == "[]"
+        assert await call.refusal("get_execution", execution=second) == refused
