@@ -101,7 +101,7 @@ HABITS = [
         "polars and duckdb on 60 MB, one after the other",
         "import polars, duckdb\n"
         "n = polars.read_csv('big.csv').height\n"
-        "n == duckdb.sql(\"select count(*) from 'big.csv'\").fetchone()[0]",
+        "n == duckdb.execute(\"select count(*) from 'big.csv'\").fetchone()[0]",
         r"True",
         told=MISSING,
     ),

@@ -141,6 +141,6 @@ def test_a_document_names_commands_and_flags_that_exist(document: Path) -> None:
     assert [name for name in named if name not in line.commands] == []
     flags = set(re.findall(r"(?<=`)(--[a-z][a-z-]+)(?=[ `])", text))
     of_others = {"--rm", "--user", "--volume", "--security-opt", "--test", "--write", "--scope"}
-    of_others |= {"--sign-in-audience"}
+    of_others |= {"--sign-in-audience", "--index-url"}
     known = {flag for name in line.commands for flag in line.flags_of(name)}
     assert flags - known - of_others == set()
