@@ -44,14 +44,12 @@ class SessionTools:
         self,
         ctx: Ctx,
         session: SessionHandle = "",
-        undo: Annotated[
-            bool, Field(description="Only go back to before the last execution.")
-        ] = False,
+        undo: bool = False,
     ) -> CallToolResult:
         """Begin anew with an empty session: variables, imports, files and running code are gone.
 
-        There is no way back: download what is needed first. With `undo`, the session
-        and its files stay, and variables are again what they were before the last execution.
+        There is no way back: download what is needed first. With `undo`, variables alone go
+        back, to before the last execution.
         """
         caller = self._callers.of(ctx.request_context)
         target = await caller.session(session)
