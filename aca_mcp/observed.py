@@ -58,6 +58,7 @@ _SECONDS = (
 )
 _OPERATION = "aca_mcp.pool.operation"
 _KIND = "aca_mcp.pool.kind"
+_MEMBER = "aca_mcp.pool.member"
 _STATUS = "aca_mcp.execution.status"
 _DIRECTION = "aca_mcp.file.direction"
 _FILE_SIZE = "aca_mcp.file.size"
@@ -81,6 +82,50 @@ def observed(
         meter_provider: where measurements go; None for the process's own.
     """
     return _ObservedPool(pool, _Instruments(kind, tracer_provider, meter_provider))
+
+
+def observed_member(
+    pool: SessionPool, name: str, *, meter_provider: MeterProvider | None = None
+) -> SessionPool:
+    """One of several pools that make up one, with the duration and the outcome of each operation.
+
+    Args:
+        pool: does the work.
+        name: which one it is; part of what is recorded.
+        meter_provider: where measurements go; None for the process's own.
+    """
+    return _ObservedPool(pool, _MemberInstruments(name, meter_provider))
+
+
+class _MemberInstruments:
+    """What one of several pools is recorded with. What executions are is recorded for all."""
+
+    def __init__(self, name: str, meter_provider: MeterProvider | None) -> None:
+        self._name = name
+        self._duration = metrics.get_meter(_SCOPE, meter_provider=meter_provider).create_histogram(
+            "aca_mcp.pool.member.operation.duration",
+            unit="s",
+            description="Time that operations took in each of several session pools.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+
+    @contextmanager
+    def operation(self, name: str, *, current: bool = True) -> Generator[Span]:
+        measured = {_OPERATION: name, _MEMBER: self._name}
+        begun = time.perf_counter()
+        try:
+            yield trace.INVALID_SPAN
+        except BaseException as error:
+            measured[_ERROR] = _kind_of(error)
+            raise
+        finally:
+            self._duration.record(time.perf_counter() - begun, measured)
+
+    def executed(self, span: Span, execution: Execution) -> None:
+        pass
+
+    def moved(self, span: Span, direction: Literal["upload", "download"], size_bytes: int) -> None:
+        pass
 
 
 class _Instruments:
@@ -186,7 +231,7 @@ class _Passage:
 class _ObservedPool:
     """Implements ``SessionPool`` by another one."""
 
-    def __init__(self, pool: SessionPool, instruments: _Instruments) -> None:
+    def __init__(self, pool: SessionPool, instruments: _Instruments | _MemberInstruments) -> None:
         self._pool = pool
         self._instruments = instruments
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_RETRY_SECONDS_OF_SEVERAL = 5
+
 
 @asynccontextmanager
 async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
@@ -40,11 +44,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         PoolUnavailableError: this machine, or this version, does not have the pool.
     """
     if settings.pool_kind == "azure":
-        from aca_mcp.azure.pool import open_azure_pool
-
-        async with open_azure_pool(
-            azure_configuration(settings), broker=package_broker(settings)
-        ) as pool:
+        async with _open_azure_pools(settings) as pool:
             yield pool
         return
     if settings.pool_kind == "wasm":
@@ -222,8 +222,61 @@ async def open_wasm_preparation(settings: Settings) -> AsyncGenerator[Preparatio
         yield preparation
 
 
-def azure_configuration(settings: Settings) -> AzurePoolConfiguration:
-    """What an Azure pool is told of the settings.
+@asynccontextmanager
+async def _open_azure_pools(settings: Settings) -> AsyncGenerator[SessionPool]:
+    from aca_mcp.azure.pool import open_azure_pool
+
+    configurations = azure_configurations(settings)
+    async with AsyncExitStack() as opened:
+        pools = [
+            await opened.enter_async_context(
+                open_azure_pool(configuration, broker=package_broker(settings))
+            )
+            for configuration in configurations
+        ]
+        if len(pools) == 1:
+            yield pools[0]
+            return
+        from aca_mcp.azure.several_pools import NamedPool, SeveralPools
+        from aca_mcp.observed import observed_member
+
+        several = [
+            NamedPool(name, configuration.endpoint, observed_member(pool, name))
+            for name, configuration, pool in zip(
+                pool_names(settings), configurations, pools, strict=True
+            )
+        ]
+        yield ErrorBoundary(SeveralPools(several))
+
+
+def pool_names(settings: Settings) -> tuple[str, ...]:
+    """What each of several Azure pools is called in messages and metrics."""
+    named: list[str] = []
+    for number, endpoint in enumerate(settings.pool_management_endpoints, 1):
+        parts = urlsplit(endpoint)
+        host = (parts.hostname or "").partition(".")[0]
+        pool = parts.path.rpartition("/")[2]
+        named.append(f"pool {number} ({' '.join(filter(None, (pool, host)))})")
+    return tuple(named)
+
+
+def azure_configurations(settings: Settings) -> tuple[AzurePoolConfiguration, ...]:
+    """What each Azure pool is told of the settings.
+
+    Raises:
+        SettingsError: an endpoint cannot be one.
+    """
+    endpoints = settings.pool_management_endpoints
+    found = tuple(azure_configuration(settings, endpoint) for endpoint in endpoints)
+    if len(found) == 1:
+        return found
+    # Where there are others, long trying of one would only keep a session waiting.
+    bound = min(settings.azure_retry_seconds, _RETRY_SECONDS_OF_SEVERAL)
+    return tuple(dataclasses.replace(each, retry_seconds=bound) for each in found)
+
+
+def azure_configuration(settings: Settings, endpoint: str) -> AzurePoolConfiguration:
+    """What the Azure pool at an endpoint is told of the settings.
 
     Raises:
         SettingsError: the endpoint cannot be one.
@@ -232,10 +285,10 @@ def azure_configuration(settings: Settings) -> AzurePoolConfiguration:
     from aca_mcp.azure.configuration import AzurePoolConfiguration
     from aca_mcp.azure.credentials import credential_factory, describe
 
-    if (complaint := complaint_about(settings.pool_management_endpoint)) is not None:
+    if (complaint := complaint_about(endpoint)) is not None:
         raise SettingsError(f"ACA_MCP_POOL_MANAGEMENT_ENDPOINT {complaint}.")
     return AzurePoolConfiguration(
-        endpoint=settings.pool_management_endpoint,
+        endpoint=endpoint,
         make_credential=credential_factory(
             settings.azure_credential,
             client_id=settings.azure_client_id,

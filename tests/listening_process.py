@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_SAYS_WHERE = re.compile(r"^(?:aca-mcp: )?[A-Za-z ]+ at (https?://[^\s/]+)", re.MULTILINE)
+_SAYS_WHERE = re.compile(r"^(?:aca-mcp: )?[A-Za-z ]+ at (https?://[^\s/,]+)", re.MULTILINE)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.pools import open_session_pool
-from aca_mcp.settings import Settings
+from aca_mcp.pools import open_session_pool, pool_names
+from aca_mcp.settings import Settings, load_settings
 
 
 async def test_the_local_pool_is_as_the_settings_say() -> None:
@@ -58,3 +58,14 @@ async def test_what_opens_the_sandbox_is_warned_of_at_every_start(
 async def test_an_ordinary_start_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with open_session_pool(Settings(local_ready_sessions=0)):
         assert caplog.records == []
+
+
+async def test_several_azure_pools_are_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACA_MCP_AZURE_CREDENTIAL", "emulator")
+    endpoints = "http://127.0.0.1:1/pools/one,http://localhost:1/pools/two"
+    settings = load_settings({"pool_management_endpoint": endpoints, "azure_retry_seconds": "0"})
+    assert pool_names(settings) == ("pool 1 (one 127)", "pool 2 (two localhost)")
+    async with open_session_pool(settings) as pool:
+        with pytest.raises(PoolUnavailableError, match="cannot be reached"):
+            await pool.execute("session-1234", "1", timeout_seconds=5)
+        assert not await pool.keep_alive("session-1234")

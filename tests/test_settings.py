@@ -221,3 +221,11 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(info.description for info in Settings.model_fields.values())
+
+
+def test_several_azure_pools_are_set_with_commas_between() -> None:
+    text = " https://a.example/x/, https://b.example , "
+    settings = load_settings({"pool_management_endpoint": text})
+    assert settings.pool_management_endpoints == ("https://a.example/x", "https://b.example")
+    for wrong in ("https://a.example,http://b.example", "https://a.example,https://a.example/"):
+        assert "--pool-management-endpoint must" in refusal({"pool_management_endpoint": wrong})

@@ -227,11 +227,11 @@ class DataPlane:
 
     async def _open(self, call: Call) -> httpx.Response:
         http = self._clients[zlib.crc32(call.identifier.encode()) % len(self._clients)]
-        request = http.build_request(
-            call.method, call.url, content=call.content or None, headers=call.headers
-        )
-        request.extensions["timeout"]["read"] = call.answer_seconds
         try:
+            request = http.build_request(
+                call.method, call.url, content=call.content or None, headers=call.headers
+            )
+            request.extensions["timeout"]["read"] = call.answer_seconds
             response = await http.send(request, stream=True)
         except FOREIGN as error:
             failure = _unsent if isinstance(error, NOT_SENT) else _broken

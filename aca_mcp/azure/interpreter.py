@@ -23,7 +23,7 @@ from aca_mcp.azure.wrapping import (
     read_report,
     wrap,
 )
-from aca_mcp.errors import ExecutionOutcomeUnknownError, SessionPoolError
+from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import WORK_DIRECTORY, Execution
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ OWN_CODE_SECONDS = 60
 """How long code of ours may take."""
 _READ_AT_ONCE = 100_000
 """Characters of a report; a longer one is read by a thread, while others have their turn."""
+_GOES_PLAIN = (
+    "This session pool does not give back what our module in the session reports. What the code "
+    "displayed is lost; what it printed is here, and its variables and files are as it left them. "
+    "From now on code is sent to this session as it is, and one value or figure of it comes back. "
+    "ACA_MCP_AZURE_RESULTS=plain does so from the beginning."
+)
+_UNREADABLE = (
+    "The code was run, and what it displayed could not be read. What it printed is here, and its "
+    "variables and files are as it left them. Display less at a time, or write it to a file."
+)
 _ENTER = f"import os; os.chdir({WORK_DIRECTORY!r})"
 
 
@@ -57,14 +67,17 @@ class Interpreter:
         """Run code, and tell what is known of its session.
 
         Raises:
-            ExecutionOutcomeUnknownError: its answer is lost, or cannot be read.
+            ExecutionOutcomeUnknownError: its answer is lost.
             SessionPoolError: it was not run.
         """
         began = anyio.current_time()
         was_used = known.used
-        if self._rich:
+        remark = ""
+        if self._rich and not known.is_plain:
             answered, replaced = await self._run_by_module(identifier, known, code, timeout_seconds)
-            report = await self._report(identifier, answered)
+            report, remark = await self._report(identifier, answered)
+            if remark == _GOES_PLAIN:
+                known.is_plain, known.has_module = True, False
         else:
             answered, replaced = await self._run_plainly(identifier, known, code, timeout_seconds)
             report = None
@@ -83,6 +96,7 @@ class Interpreter:
             stream_characters=self._executions.stream_characters,
             started_session=started or replaced,
             lost_before=known.take_lost(),
+            remark=remark,
         )
         return read_execution(answered.answer, report, about)
 
@@ -113,11 +127,15 @@ class Interpreter:
             entered_new = bool(entered.new_session)
         return await self._executions.run(identifier, code, timeout_seconds), entered_new
 
-    async def _report(self, identifier: str, answered: Answered) -> AzureReport | None:
-        """The report that the answer's value is, fetched whole; None if the call itself failed."""
+    async def _report(self, identifier: str, answered: Answered) -> tuple[AzureReport | None, str]:
+        """The report that the answer's value is, fetched whole.
+
+        None if the call itself failed; also, with what its reader must know, if it is no report.
+        What the code printed is there all the same.
+        """
         text = _text_of(answered)
-        if answered.answer.has_failed and not text.startswith(PREFIX):
-            return None
+        if not text.startswith(PREFIX):
+            return None, "" if answered.answer.has_failed else _GOES_PLAIN
         try:
             part = ReportPart(text)
             packed = [part.packed]
@@ -131,14 +149,10 @@ class Interpreter:
                 got += len(part.packed)
             whole = "".join(packed)
             if len(whole) < _READ_AT_ONCE:
-                return read_report(whole)
-            return await anyio.to_thread.run_sync(read_report, whole)
-        except (BadReportError, SessionPoolError) as error:
-            raise ExecutionOutcomeUnknownError(
-                "The code was run, and what it displayed could not be read; its variables and "
-                "files are as it left them. If this happens every time, set "
-                "ACA_MCP_AZURE_RESULTS=plain."
-            ) from error
+                return read_report(whole), ""
+            return await anyio.to_thread.run_sync(read_report, whole), ""
+        except (BadReportError, SessionPoolError):
+            return None, _UNREADABLE
 
 
 def _text_of(answered: Answered) -> str:

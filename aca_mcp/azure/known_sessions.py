@@ -27,6 +27,8 @@ class KnownSession:
     """Held while code runs: a session runs one piece of code at a time."""
     has_module: bool = False
     """Our module was there when code last ran."""
+    is_plain: bool = False
+    """Our module's reports do not come back from it."""
     used: bool = False
     """The service has answered about it: if it is new again, state was lost."""
     etag: str = ""

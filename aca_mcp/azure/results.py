@@ -60,6 +60,8 @@ class Circumstances:
     """How much of each stream the service keeps."""
     started_session: bool
     lost_before: str | None
+    remark: str = ""
+    """What the reader must know of how the code was run; its value is none of the code's then."""
 
 
 def read_execution(
@@ -73,7 +75,8 @@ def read_execution(
         about: the rest.
     """
     stderr = _said_once(answer.stderr, answer.fault) if told is not None else answer.stderr
-    report = told or Report(shown=[Shown(each, None, "", 0) for each in _outputs_of(answer.value)])
+    outputs = _remarked(about.remark) if about.remark else _outputs_of(answer.value)
+    report = told or Report(shown=[Shown(each, None, "", 0) for each in outputs])
     ending = find_ending(answer) if told is None else None
     if ending is not None:
         report.error, stderr = _ended_by_service(ending), stderr_before(answer)
@@ -157,6 +160,10 @@ def _said_once(stderr: str, fault: Fault | None) -> str:
     if fault is None or not fault.message or fault.message not in last:
         return stderr
     return f"{before}\n" if before else ""
+
+
+def _remarked(remark: str) -> tuple[Output, ...]:
+    return (Output("display", {"text/plain": f"[{remark}]"}),)
 
 
 def _outputs_of(value: object) -> tuple[Output, ...]:

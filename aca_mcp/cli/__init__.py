@@ -60,6 +60,10 @@ def _run(parsed: argparse.Namespace) -> int:
         from aca_mcp.cli.exec import execute, request_from
 
         return execute(settings, request_from(parsed))
+    if command == "azure":
+        from aca_mcp.cli.azure_verify import verify_pools
+
+        return verify_pools(settings, parsed)
     if command == "emulator":
         from aca_mcp.cli.emulator import emulate
         from aca_mcp.cli.emulator import request_from as emulator_request_from

@@ -6,6 +6,7 @@ was answered, and the fix.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from aca_mcp.errors import (
     InvalidRequestError,
     PoolFullError,
 )
-from aca_mcp.pools import azure_configuration
+from aca_mcp.pools import azure_configuration, pool_names
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -41,7 +42,21 @@ _answer
 
 
 async def try_azure(settings: Settings) -> list[Check]:
-    """Get a token, ask for the pool's metadata, and run ``1+1`` in a session of it."""
+    """Get a token, ask for each pool's metadata, and run ``1+1`` in a session of it."""
+    endpoints = settings.pool_management_endpoints
+    if len(endpoints) == 1:
+        return await _try_one(settings)
+    found: list[Check] = []
+    for name, endpoint in zip(pool_names(settings), endpoints, strict=True):
+        one = settings.model_copy(update={"pool_management_endpoint": endpoint})
+        found += [
+            dataclasses.replace(check, name=f"{check.name} of {name}")
+            for check in await _try_one(one)
+        ]
+    return found
+
+
+async def _try_one(settings: Settings) -> list[Check]:
     found: list[Check] = []
     try:
         with anyio.fail_after(_TRIAL_SECONDS):
@@ -60,7 +75,7 @@ _STEPS = ("Endpoint", "Token", "Metadata", "Session", "Network")
 async def _try(settings: Settings, found: list[Check]) -> None:
     from aca_mcp.azure.pool import open_azure_pool, token_source
 
-    configuration = azure_configuration(settings)
+    configuration = azure_configuration(settings, settings.pool_management_endpoint)
     found.append(check_endpoint(settings))
     await token_source(configuration).get()
     finding = f"from the credential '{settings.azure_credential}', for {settings.azure_scope}"

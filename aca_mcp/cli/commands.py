@@ -124,6 +124,12 @@ def _emulator(line: CommandLine) -> None:
         help="What the sessions of the emulated pool run. [python]",
     )
     parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="PATH",
+        help="Append each exchange to a file, without secrets and contents, for a bug report.",
+    )
+    parser.add_argument(
         "--allowed-hosts",
         default="",
         metavar="NAMES",
@@ -216,6 +222,21 @@ def _warm(line: CommandLine) -> None:
     )
 
 
+def _azure(line: CommandLine) -> None:
+    parser = line.command(
+        "azure", "Ask the Azure pool how like the published service it answers.", takes="verify"
+    )
+    parser.add_argument("action", choices=("verify",), help="The one thing that there is to do.")
+    parser.add_argument(
+        "--report", type=Path, metavar="PATH", help="Write the table there too, for a bug report."
+    )
+    line.add_settings(
+        parser,
+        without={*SERVING_FIELDS, *RESULT_FIELDS},
+        first=("pool_management_endpoint", "azure_credential", "azure_api_version"),
+    )
+
+
 def _doctor(line: CommandLine) -> None:
     parser = line.command("doctor", "Say what would run here, what is missing and the fix.")
     parser.add_argument("--json", action="store_true", help="The report as JSON, for programs.")
@@ -231,6 +252,7 @@ COMMANDS: tuple[Callable[[CommandLine], None], ...] = (
     _install,
     _uninstall,
     _warm,
+    _azure,
     _doctor,
 )
 """In the order of the help."""

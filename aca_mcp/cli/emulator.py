@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,9 @@ from aca_mcp.pools import open_session_pool
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Generator
+    from pathlib import Path
+    from typing import TextIO
 
     from aca_mcp.settings import Settings
 
@@ -34,6 +38,7 @@ class EmulatorRequest:
     allowed_hosts: frozenset[str] = frozenset()
     """Without ports and brackets, in small letters."""
     pool_type: Literal["python", "shell"] = "python"
+    record: Path | None = None
 
 
 def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
@@ -53,7 +58,11 @@ def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
         faults.add(text)
     listener = Listener(arguments.host, int(port), arguments.certificate, arguments.key)
     return EmulatorRequest(
-        listener, faults, _host_names(arguments.allowed_hosts), arguments.pool_type
+        listener,
+        faults,
+        _host_names(arguments.allowed_hosts),
+        arguments.pool_type,
+        arguments.record,
     )
 
 
@@ -80,15 +89,30 @@ def emulate(settings: Settings, request: EmulatorRequest) -> int:
             "The emulator serves the local pool: unset ACA_MCP_POOL_MANAGEMENT_ENDPOINT and "
             "ACA_MCP_POOL for it."
         )
-    options = EmulatorOptions(
-        access=Access(settings.emulator_token.get_secret_value(), request.allowed_hosts),
-        faults=request.faults,
-        max_concurrent_sessions=settings.local_max_concurrent_sessions,
-        pool_type=request.pool_type,
-    )
-    check_listener(request.listener, options)
-    anyio.run(_emulate, settings, request.listener, options)
+    with _recording(request.record) as record:
+        options = EmulatorOptions(
+            access=Access(settings.emulator_token.get_secret_value(), request.allowed_hosts),
+            faults=request.faults,
+            max_concurrent_sessions=settings.local_max_concurrent_sessions,
+            pool_type=request.pool_type,
+            record=record,
+        )
+        check_listener(request.listener, options)
+        anyio.run(_emulate, settings, request.listener, options)
     return 0
+
+
+@contextmanager
+def _recording(path: Path | None) -> Generator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--record cannot be written there: {error.strerror}.") from error
+    with file:
+        yield file
 
 
 async def _emulate(settings: Settings, listener: Listener, options: EmulatorOptions) -> None:

@@ -21,13 +21,14 @@ async def say_if_it_takes_long(
     settings: Settings, say: Callable[[str], None]
 ) -> AsyncGenerator[None]:
     """While the context lasts: after a moment, say which pool has not answered, and how to stop."""
-    host = urlsplit(settings.pool_management_endpoint).hostname or "the session pool"
+    endpoints = settings.pool_management_endpoints
+    hosts = ", ".join(filter(None, (urlsplit(each).hostname for each in endpoints)))
 
     async def say_it() -> None:
         await anyio.sleep(_SOON_SECONDS)
         say(
-            f"no answer from {host} yet; trying for up to {settings.azure_retry_seconds:g} seconds "
-            "more (Ctrl-C ends it)"
+            f"no answer from {hosts or 'the session pool'} yet; trying for up to "
+            f"{settings.azure_retry_seconds:g} seconds more (Ctrl-C ends it)"
         )
 
     async with anyio.create_task_group() as tasks:

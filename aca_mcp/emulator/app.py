@@ -25,11 +25,13 @@ from aca_mcp.emulator.faults import ConnectionDroppedError, Faults
 from aca_mcp.emulator.operation_request import OperationRequest, query_of
 from aca_mcp.emulator.operations import Operations
 from aca_mcp.emulator.page import page
+from aca_mcp.emulator.recording import Recorder
 from aca_mcp.emulator.routes import LEGACY_VERSIONS, SINCE, VERSIONS, Operation, find_route
 from aca_mcp.emulator.session_operations import PAGE_SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from typing import TextIO
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,6 +56,8 @@ class EmulatorOptions:
     """As the pool has it; said when it is full."""
     pool_type: Literal["python", "shell"] = "python"
     """What sessions of the emulated pool run."""
+    record: TextIO | None = None
+    """Gets a line for each exchange, without contents."""
     page_sessions: int = PAGE_SESSIONS
     """How many sessions a list has at once."""
 
@@ -187,5 +191,6 @@ async def open_emulator(
             is_shell=is_shell,
             page_sessions=options.page_sessions,
         )
-        yield Emulator(sessions, operations, options)
+        app = Emulator(sessions, operations, options)
+        yield Recorder(app, options.record) if options.record is not None else app
         tasks.cancel_scope.cancel()

@@ -1,5 +1,6 @@
 """Settings of the Azure session pool, and of the emulator of its service."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -24,7 +25,11 @@ class AzureSettings(BaseSettings):
     """Where the Azure pool is, and how it is called."""
 
     pool_management_endpoint: Annotated[
-        str, Field(description="The Azure session pool's management endpoint (https URL).")
+        str,
+        Field(
+            description="The Azure session pool's management endpoint (https URL); of several "
+            "pools, with commas between."
+        ),
     ] = ""
     azure_api_version: Annotated[
         ApiVersion,
@@ -58,7 +63,19 @@ class AzureSettings(BaseSettings):
     @field_validator("pool_management_endpoint")
     @classmethod
     def _https_only(cls, value: str) -> str:
-        value = value.rstrip("/")
-        if value and not is_private(urlsplit(value)):
+        endpoints = _split(value)
+        if not all(is_private(urlsplit(each)) for each in endpoints):
             raise ValueError(MUST_BE_PRIVATE)
-        return value
+        if len(set(endpoints)) < len(endpoints):
+            raise ValueError("must not name a pool twice")
+        return ",".join(endpoints)
+
+    @property
+    def pool_management_endpoints(self) -> tuple[str, ...]:
+        """The endpoint of each Azure pool; none if none is set."""
+        return _split(self.pool_management_endpoint)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    # A comma may stand in a URL's path, but not in an endpoint of Azure's.
+    return tuple(each.rstrip("/") for each in re.split(r"[,\s]+", text) if each)

@@ -242,26 +242,48 @@ async def test_a_poll_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
         service.answers.clear()
 
 
-async def test_a_report_that_is_none_is_said() -> None:
-    for value in ("aca-mcp:x", "aca-mcp:5:????!", "aca-mcp:4:AAAA", "aca-mcp:9999999999:A"):
-        service = Service(succeeded(value))
-        async with service.pool(rich_results=True) as pool:
-            with pytest.raises(ExecutionOutcomeUnknownError, match="plain"):
-                await run(pool)
-
-
-async def test_a_success_without_a_report_is_not_taken_for_one() -> None:
-    service = Service(succeeded(""))
+@pytest.mark.parametrize(
+    "value", ["aca-mcp:x", "aca-mcp:5:????!", "aca-mcp:4:AAAA", "aca-mcp:9999999999:A"]
+)
+async def test_a_report_that_cannot_be_read_is_said_and_what_was_printed_is_kept(
+    value: str,
+) -> None:
+    service = Service(succeeded(value, stdout="out", stderr="err"))
     async with service.pool(rich_results=True) as pool:
-        with pytest.raises(ExecutionOutcomeUnknownError, match="could not be read"):
-            await run(pool)
+        execution = await run(pool)
+    assert (execution.stdout.text, execution.stderr.text) == ("out", "err")
+    assert "could not be read" in str(execution.outputs[0].data["text/plain"])
+
+
+@pytest.mark.parametrize("value", ["", None, {"a": 1}, float("nan"), 3, "text", ["aca-mcp:"]])
+async def test_a_session_without_reports_becomes_plain_by_itself_and_says_so_once(
+    value: object,
+) -> None:
+    odd = answer(
+        200,
+        json.dumps(
+            {
+                "status": "Succeeded",
+                "result": {"stdout": "out", "stderr": "err", "executionResult": value},
+            }
+        ).encode(),
+    )
+    service = Service(odd, succeeded(), succeeded(7), succeeded(8))
+    async with service.pool(rich_results=True) as pool:
+        first, second, third = [await run(pool, code) for code in ("a", "b", "c")]
+    assert (first.stdout.text, first.stderr.text) == ("out", "err")
+    assert first.status is ExecutionStatus.SUCCEEDED
+    assert "ACA_MCP_AZURE_RESULTS=plain" in str(first.outputs[0].data["text/plain"])
+    assert [each.outputs[0].data["text/plain"] for each in (second, third)] == ["7", "8"]
+    assert [service.sent(at)["code"] for at in (2, 3)] == ["b", "c"]
 
 
 async def test_a_part_of_a_report_that_is_none_is_said() -> None:
-    service = Service(succeeded("aca-mcp:10:AAAA"), succeeded("aca-mcp:10:"))
+    service = Service(succeeded("aca-mcp:10:AAAA", stdout="out"), succeeded("aca-mcp:10:"))
     async with service.pool(rich_results=True) as pool:
-        with pytest.raises(ExecutionOutcomeUnknownError, match="could not be read"):
-            await run(pool)
+        execution = await run(pool)
+    assert execution.stdout.text == "out"
+    assert "could not be read" in str(execution.outputs[0].data["text/plain"])
 
 
 async def test_a_refusal_whose_words_are_lost_is_one_all_the_same() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -32,6 +33,12 @@ REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", "listSessions", {}),
     ("GET", "metadata", {}),
 )
+
+
+@pytest.fixture(autouse=True)
+def own_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator's preparation changes the directory, here of this process; it is put back."""
+    monkeypatch.chdir(Path.cwd())
 
 
 @asynccontextmanager

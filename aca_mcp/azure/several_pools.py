@@ -1,0 +1,382 @@
+"""Several session pools as one, so that there can be more sessions than one pool may have.
+
+A session is placed by rendezvous hashing of its identifier. While the pool that comes first is
+full or cannot be reached, a session that is not there yet goes to the next. Where a session is, the
+pools themselves are asked, so that every replica finds it without a store. A session is never
+moved: what was in a pool that went is lost until that pool comes back, and this is said.
+
+Knows the port alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from aca_mcp.azure.placement import order_of
+from aca_mcp.errors import (
+    NotSupportedError,
+    PoolFullError,
+    PoolUnavailableError,
+    SessionPoolError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+
+    from aca_mcp.pool import (
+        Execution,
+        FileDownload,
+        FileEntry,
+        FileListing,
+        Installation,
+        OutputCallback,
+        Package,
+        PoolMetadata,
+        Rollback,
+        SessionInfo,
+        SessionPool,
+    )
+
+_T = TypeVar("_T")
+
+TRUSTED_SECONDS = 240
+"""How long it is relied upon that a session is where it was last used. The shortest cooldown is 300
+seconds, so it is still there, and every other replica finds it there too."""
+_LOOK_SECONDS = 3
+"""How long a pool may take to say whether it has a session, while others are there."""
+_SILENT_SECONDS = 30
+"""How long a pool that could not be reached is tried last for new sessions."""
+_ALLOCATE_SECONDS = 60
+_ALLOCATE = "None"
+_MAX_KNOWN = 100_000
+_ELSEWHERE = (PoolFullError, PoolUnavailableError)
+"""What sends a session that is not there yet to the next pool: nothing was executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPool:
+    """One of several pools."""
+
+    name: str
+    """For people: it is in messages and metrics."""
+    endpoint: str
+    """What it is weighed by: the same in every replica."""
+    pool: SessionPool
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process knows of a session."""
+
+    at: int | None = None
+    """The index of its pool, or None if it is in none as far as is known."""
+    used_at: float = 0.0
+    placing: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while its place is sought, so that it gets one."""
+
+
+class SeveralPools:
+    """Implements ``SessionPool`` by several others, which stay the caller's to close."""
+
+    def __init__(
+        self, pools: Sequence[NamedPool], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Put pools together.
+
+        Args:
+            pools: at least one, in any order.
+            clock: seconds.
+        """
+        self._pools = tuple(pools)
+        self._endpoints = tuple(each.endpoint for each in pools)
+        self._clock = clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._silent_until = [0.0] * len(self._pools)
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        """See ``SessionPool``."""
+
+        async def run(pool: SessionPool) -> Execution:
+            return await pool.execute(
+                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
+            )
+
+        return await self._in_session(identifier, run, allocates=True)
+
+    async def interrupt(self, identifier: str) -> bool:
+        """See ``SessionPool``."""
+        return await self._in_session(identifier, lambda pool: pool.interrupt(identifier))
+
+    async def list_files(
+        self, identifier: str, directory: str = "", *, recursive: bool = False
+    ) -> FileListing:
+        """See ``SessionPool``."""
+        return await self._in_session(
+            identifier, lambda pool: pool.list_files(identifier, directory, recursive=recursive)
+        )
+
+    async def upload_file(
+        self,
+        identifier: str,
+        path: str,
+        content: AsyncIterable[bytes],
+        *,
+        overwrite: bool = True,
+    ) -> FileEntry:
+        """See ``SessionPool``. A stream is read once, so a new session is allocated before."""
+        return await self._in_session(
+            identifier,
+            lambda pool: pool.upload_file(identifier, path, content, overwrite=overwrite),
+        )
+
+    @asynccontextmanager
+    async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        """See ``SessionPool``."""
+        at = await self._place(identifier)
+        async with self._pools[at].pool.download_file(identifier, path) as download:
+            yield download
+
+    async def delete_file(self, identifier: str, path: str) -> None:
+        """See ``SessionPool``."""
+        await self._in_session(identifier, lambda pool: pool.delete_file(identifier, path))
+
+    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
+        """See ``SessionPool``."""
+        return await self._in_session(identifier, lambda pool: pool.list_packages(identifier))
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """See ``SessionPool``."""
+        return await self._in_session(
+            identifier, lambda pool: pool.install_packages(identifier, requirements)
+        )
+
+    async def undo(self, identifier: str) -> Rollback:
+        """See ``SessionPool``."""
+        return await self._in_session(identifier, lambda pool: pool.undo(identifier))
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        """See ``SessionPool``.
+
+        Raises:
+            PoolUnavailableError: it is in no pool that answers, and may be in one that does not.
+        """
+        known = self._get(identifier)
+        if (at := self._trusted(known)) is not None:
+            found = await self._pools[at].pool.get_session(identifier)
+            known.at = at if found is not None else None
+            if found is not None:
+                return found
+        at, found, silent = await self._look_for(identifier)
+        if found is None and silent:
+            raise PoolUnavailableError(
+                f"Whether the session is there cannot be said: {self._names(silent)} cannot be "
+                "reached, and no other pool has it. Nothing was executed. Try again later; its "
+                "variables and files are there if the pool comes back in time."
+            )
+        known.at, known.used_at = at, self._clock()
+        return found
+
+    async def keep_alive(self, identifier: str) -> bool:
+        """See ``SessionPool``."""
+        known = self._get(identifier)
+        at = self._trusted(known)
+        if at is None:
+            at, _, _ = await self._look_for(identifier)
+        if at is None:
+            return False
+        kept = await self._pools[at].pool.keep_alive(identifier)
+        known.at, known.used_at = (at if kept else None), self._clock()
+        return kept
+
+    async def stop_session(self, identifier: str) -> bool:
+        """See ``SessionPool``. Of a session whose pool is not known, every pool is told."""
+        known = self._known.pop(identifier, None)
+        if known is not None and known.at is not None:
+            return await self._pools[known.at].pool.stop_session(identifier)
+        outcomes = await self._of_each(lambda pool: pool.stop_session(identifier))
+        if any(outcome is True for outcome in outcomes):
+            return True
+        errors = [outcome for outcome in outcomes if isinstance(outcome, SessionPoolError)]
+        if errors:
+            raise errors[0]
+        return False
+
+    async def metadata(self) -> PoolMetadata:
+        """See ``SessionPool``. All pools are taken to be of one kind: the first that answers."""
+        outcomes = await self._of_each(lambda pool: pool.metadata())
+        for outcome in outcomes:
+            if not isinstance(outcome, SessionPoolError):
+                return outcome
+        first = outcomes[0]
+        assert isinstance(first, SessionPoolError)  # noqa: S101 -- the others were returned
+        raise first
+
+    async def _in_session(
+        self,
+        identifier: str,
+        operate: Callable[[SessionPool], Awaitable[_T]],
+        *,
+        allocates: bool = False,
+    ) -> _T:
+        """Do something in the pool that has the session, or is to have it.
+
+        Args:
+            identifier: the session's.
+            operate: the operation on that pool.
+            allocates: the operation does nothing where it is refused, so that it can itself be
+                tried in one pool after another.
+        """
+        known = self._get(identifier)
+        at = self._trusted(known)
+        if at is None and allocates:
+            async with known.placing:
+                at = await self._find(identifier, known)
+                if at is None:
+                    return await self._try_each(identifier, known, operate)
+        elif at is None:
+            at = await self._place(identifier)
+        try:
+            result = await operate(self._pools[at].pool)
+        except PoolFullError:
+            # It was not there any more, or its pool would have taken it.
+            known.at = None
+            if not allocates:
+                raise
+            async with known.placing:
+                return await self._try_each(identifier, known, operate)
+        except PoolUnavailableError as error:
+            raise self._pool_went(at, error) from error
+        known.used_at = self._clock()
+        return result
+
+    async def _place(self, identifier: str) -> int:
+        """The pool of a session, which is allocated if it is in none."""
+        known = self._get(identifier)
+        if (trusted := self._trusted(known)) is not None:
+            return trusted
+        async with known.placing:
+            at = await self._find(identifier, known)
+            if at is None:
+                await self._try_each(
+                    identifier,
+                    known,
+                    lambda pool: pool.execute(
+                        identifier, _ALLOCATE, timeout_seconds=_ALLOCATE_SECONDS
+                    ),
+                )
+                at = known.at
+        assert at is not None  # noqa: S101 -- else there was an error
+        return at
+
+    async def _find(self, identifier: str, known: _Known) -> int | None:
+        """Where a session is, or None if no pool that answers has it."""
+        if (at := self._trusted(known)) is not None:
+            return at
+        was_at = known.at
+        at, _, silent = await self._look_for(identifier)
+        if at is None and was_at in silent:
+            at = was_at  # it may be there still: it is not begun elsewhere
+        known.at, known.used_at = at, self._clock()
+        return at
+
+    async def _try_each(
+        self,
+        identifier: str,
+        known: _Known,
+        operate: Callable[[SessionPool], Awaitable[_T]],
+    ) -> _T:
+        """Begin a session in the first pool that takes it."""
+        refusal: SessionPoolError | None = None
+        now = self._clock()
+        order = order_of(identifier, self._endpoints)
+        for at in sorted(order, key=lambda each: self._silent_until[each] > now):
+            # Before its answer: if that is lost, the session may be there.
+            known.at, known.used_at = at, self._clock()
+            try:
+                result = await operate(self._pools[at].pool)
+            except _ELSEWHERE as error:
+                known.at = None
+                if isinstance(error, PoolUnavailableError):
+                    self._silent_until[at] = self._clock() + _SILENT_SECONDS
+                # That one is full says more than that another does not answer.
+                if refusal is None or isinstance(error, PoolFullError):
+                    refusal = error
+            else:
+                known.used_at = self._clock()
+                return result
+        assert refusal is not None  # noqa: S101 -- there is at least one pool
+        raise refusal
+
+    async def _look_for(
+        self, identifier: str
+    ) -> tuple[int | None, SessionInfo | None, frozenset[int]]:
+        """The pool that has a session, what it tells of it, and which pools did not answer."""
+
+        async def look(pool: SessionPool) -> SessionInfo | None:
+            with anyio.move_on_after(_LOOK_SECONDS):
+                return await pool.get_session(identifier)
+            raise PoolUnavailableError("The pool did not say in time whether it has a session.")
+
+        outcomes = await self._of_each(look)
+        silent: set[int] = set()
+        for at in order_of(identifier, self._endpoints):
+            outcome = outcomes[at]
+            if isinstance(outcome, SessionPoolError):
+                if not isinstance(outcome, NotSupportedError):
+                    silent.add(at)
+            elif outcome is not None:
+                return at, outcome, frozenset(silent)
+        return None, None, frozenset(silent)
+
+    async def _of_each(
+        self, ask: Callable[[SessionPool], Awaitable[_T]]
+    ) -> list[_T | SessionPoolError]:
+        """Ask all pools at once."""
+        answers: dict[int, _T | SessionPoolError] = {}
+
+        async def one(at: int) -> None:
+            try:
+                answers[at] = await ask(self._pools[at].pool)
+            except SessionPoolError as error:
+                answers[at] = error
+
+        async with anyio.create_task_group() as tasks:
+            for at in range(len(self._pools)):
+                tasks.start_soon(one, at)
+        return [answers[at] for at in range(len(self._pools))]
+
+    def _trusted(self, known: _Known) -> int | None:
+        fresh = self._clock() - known.used_at < TRUSTED_SECONDS
+        return known.at if fresh else None
+
+    def _get(self, identifier: str) -> _Known:
+        known = self._known.get(identifier)
+        if known is None:
+            known = self._known[identifier] = _Known()
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)  # the pools still know where it is
+        self._known.move_to_end(identifier)
+        return known
+
+    def _names(self, indexes: frozenset[int]) -> str:
+        return ", ".join(self._pools[at].name for at in sorted(indexes))
+
+    def _pool_went(self, at: int, error: PoolUnavailableError) -> PoolUnavailableError:
+        return PoolUnavailableError(
+            f"This session is in {self._pools[at].name}, one of {len(self._pools)} pools, and is "
+            f"not moved. {error.message} Its variables and files are there if that pool comes back "
+            "in time; restart_session begins a new session in another pool."
+        )

@@ -1,0 +1,152 @@
+"""Writes what clients and the emulator said to each other, for a bug report: shapes, no contents.
+
+Kept are methods, operations, statuses, the names of headers and of fields, kinds and lengths. Not
+kept are the values of fields, but for the few words that the API itself defines; identifiers, file
+names, tokens, and paths before or beside the operations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qsl, quote
+
+from aca_mcp.emulator.routes import VERSIONS, find_route
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_MAX_BODY_BYTES = 2**20
+_MAX_FIELDS = 50
+_MAX_DEPTH = 5
+_NAME = re.compile(r"[A-Za-z$_][A-Za-z0-9$_.-]{0,60}")
+_OPEN_FIELDS = frozenset(
+    {"status", "codeInputType", "executionType", "timeoutInSeconds", "outputStreamsMaxLength"}
+    | {"type", "format", "executionTimeInMilliseconds", "returnJupyterFormatExecutionResult"}
+    | {"sizeInBytes", "size", "count"}
+)
+"""Their values are the API's own words and numbers."""
+_OPEN_VALUE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+def shape_of(value: object, name: str = "", depth: int = 0) -> object:
+    """A JSON value without what it says: kinds and lengths, and the names of its fields.
+
+    Args:
+        value: what was in a body.
+        name: of the field that has it.
+        depth: how deep it lies.
+    """
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        fields = cast("dict[str, object]", value)
+        named = [each for each in fields if _NAME.fullmatch(each)][:_MAX_FIELDS]
+        shape = {each: shape_of(fields[each], each, depth + 1) for each in named}
+        left = len(fields) - len(named)
+        return shape | ({"...": f"{left} more"} if left else {})
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        shown = [shape_of(items[0], "", depth + 1)] if items and depth < _MAX_DEPTH else []
+        return {"list of": len(items), "first": shown}
+    if not (value is None or isinstance(value, bool | int | float | str)):
+        return "deeper"
+    is_open = name in _OPEN_FIELDS and _OPEN_VALUE.fullmatch(str(value))
+    if value is None or isinstance(value, bool) or is_open:
+        return value
+    return f"text of {len(value)}" if isinstance(value, str) else "number"
+
+
+class Recorder:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: ASGIApp, file: TextIO) -> None:
+        """Record what an application is asked and answers.
+
+        Args:
+            app: the emulator.
+            file: gets a line of JSON for each exchange.
+        """
+        self._app = app
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, and write what it was once it is answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked, answered = bytearray(), bytearray()
+        begun: Message | None = None
+
+        async def hear() -> Message:
+            message = await receive()
+            _keep(asked, message)
+            return message
+
+        async def say(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = message
+            else:
+                _keep(answered, message)
+            await send(message)
+
+        try:
+            await self._app(scope, hear, say)
+        finally:
+            headers: object = begun["headers"] if begun is not None else ()
+            line = {
+                "request": _request_line(scope) | _body(scope["headers"], asked),
+                "response": _response_line(begun) | _body(headers, answered),
+            }
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+
+def _keep(body: bytearray, message: Message) -> None:
+    chunk: object = message.get("body", b"")
+    if isinstance(chunk, bytes) and len(body) <= _MAX_BODY_BYTES:
+        body += chunk
+
+
+def _request_line(scope: Scope) -> dict[str, object]:
+    raw: object = scope.get("raw_path")
+    path = raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"])
+    route = find_route(scope["method"], path)
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    version = next((value for name, value in query if name.lower() == "api-version"), "")
+    return {
+        "method": scope["method"],
+        "operation": route.operation.name if route is not None else "unknown",
+        "earliest family": route is not None and route.is_earliest,
+        "api-version": version if version in VERSIONS else "another",
+        "query": sorted({name for name, _ in query if _NAME.fullmatch(name)}),
+        "headers": _names(scope["headers"]),
+    }
+
+
+def _response_line(begun: Message | None) -> dict[str, object]:
+    if begun is None:
+        return {"status": None}
+    return {"status": begun["status"], "headers": _names(begun["headers"])}
+
+
+def _names(headers: object) -> list[str]:
+    pairs = cast("list[tuple[bytes, bytes]]", headers)
+    return sorted({name.decode("latin-1").lower() for name, _ in pairs})
+
+
+def _body(headers: object, body: bytearray) -> dict[str, object]:
+    if not body:
+        return {}
+    pairs = dict(cast("list[tuple[bytes, bytes]]", headers))
+    kind = pairs.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip()
+    told: dict[str, object] = {"content-type": kind[:60], "bytes": len(body)}
+    if len(body) > _MAX_BODY_BYTES:
+        return told
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return told
+    return told | {"body": shape_of(value)}

@@ -1,0 +1,265 @@
+"""Three pools as one, before three emulators: full, failing, and gone in the middle."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aca_mcp.azure.placement import order_of
+from aca_mcp.azure.several_pools import TRUSTED_SECONDS, NamedPool, SeveralPools
+from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.faults import Faults
+from aca_mcp.errors import (
+    ExecutionOutcomeUnknownError,
+    PoolFullError,
+    PoolUnavailableError,
+    SessionPoolError,
+)
+from tests.emulators import POOL_PATH, InProcess, azure_pool_at
+from tests.foreign_errors import content
+from tests.toy_pool import ToyPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+NAMES = ("one", "two", "three")
+ENDPOINTS = tuple(f"http://{name}.test{POOL_PATH}" for name in NAMES)
+
+
+@pytest.fixture(autouse=True)
+def own_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator's preparation changes the directory, here of this process; it is put back."""
+    monkeypatch.chdir(Path.cwd())
+
+
+class Place(httpx.AsyncBaseTransport):
+    """An emulator that can go."""
+
+    def __init__(self, inner: InProcess, toy: ToyPool, faults: Faults) -> None:
+        self._inner = inner
+        self.toy = toy
+        self.faults = faults
+        self.is_gone = False
+        self.requests = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.is_gone:
+            raise httpx.ConnectError("gone", request=request)
+        self.requests += 1
+        return await self._inner.handle_async_request(request)
+
+
+@asynccontextmanager
+async def places(*sizes: int) -> AsyncGenerator[list[Place]]:
+    async with AsyncExitStack() as stack:
+        made: list[Place] = []
+        for size in sizes:
+            toy, faults = ToyPool(max_sessions=size), Faults()
+            options = EmulatorOptions(faults=faults, max_concurrent_sessions=size)
+            app = await stack.enter_async_context(open_emulator(toy, options))
+            made.append(Place(InProcess(app), toy, faults))
+        yield made
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def replica(
+    there: Sequence[Place], clock: Clock | None = None
+) -> AsyncGenerator[SeveralPools]:
+    """One server's view of the pools."""
+    async with AsyncExitStack() as stack:
+        pools = [
+            NamedPool(
+                name,
+                endpoint,
+                await stack.enter_async_context(
+                    azure_pool_at(endpoint, transport=place, rich_results=False, retry_seconds=0)
+                ),
+            )
+            for name, endpoint, place in zip(NAMES, ENDPOINTS, there, strict=True)
+        ]
+        yield SeveralPools(pools, clock=clock or Clock())
+
+
+async def count(pools: SeveralPools, identifier: str) -> int:
+    """Count the executions of a session, in the session."""
+    execution = await pools.execute(
+        identifier, "n = globals().get('n', 0) + 1\nn", timeout_seconds=5
+    )
+    return int(str(execution.outputs[0].data["text/plain"]))
+
+
+def identifiers(number: int) -> list[str]:
+    return [secrets.token_urlsafe(32) for _ in range(number)]
+
+
+def preferring(at: int) -> str:
+    """An identifier whose session goes to that pool first."""
+    return next(each for each in iter(lambda: identifiers(1)[0], "") if first(each) == at)
+
+
+def first(identifier: str) -> int:
+    return order_of(identifier, ENDPOINTS)[0]
+
+
+@given(st.lists(st.text(), min_size=1, max_size=8, unique=True), st.text(), st.randoms())
+def test_the_order_is_the_same_everywhere_and_moves_no_more_than_it_must(
+    pools: list[str], identifier: str, random: object
+) -> None:
+    named = [pools[at] for at in order_of(identifier, pools)]
+    assert sorted(named) == sorted(pools)
+    assert [sorted(pools)[at] for at in order_of(identifier, sorted(pools))] == named
+    without = [each for each in pools if each != named[0]]
+    assert [without[at] for at in order_of(identifier, without)] == named[1:]
+
+
+def test_the_shares_of_the_pools_are_even() -> None:
+    firsts = [order_of(str(number), ENDPOINTS)[0] for number in range(3000)]
+    assert all(850 < firsts.count(at) < 1150 for at in range(3))
+
+
+async def test_a_session_stays_where_it_is_and_every_replica_finds_it() -> None:
+    async with places(50, 50, 50) as there, replica(there) as ours, replica(there) as other:
+        sessions = identifiers(20)
+        for expected, pools in ((1, ours), (2, other), (3, ours), (4, other)):
+            assert [await count(pools, each) for each in sessions] == [expected] * 20
+        assert sum(len(place.toy.sessions) for place in there) == 20
+        assert all(place.toy.sessions for place in there)
+        for each in sessions:
+            assert await other.stop_session(each)
+        assert not any(place.toy.sessions for place in there)
+
+
+async def test_a_call_in_the_steady_state_is_one_request() -> None:
+    async with places(9, 9, 9) as there, replica(there) as pools:
+        identifier = identifiers(1)[0]
+        await count(pools, identifier)
+        before = sum(place.requests for place in there)
+        await count(pools, identifier)
+        assert sum(place.requests for place in there) == before + 1
+
+
+async def test_one_full_one_failing_one_gone_in_the_middle() -> None:
+    clock = Clock()
+    async with (
+        places(5, 100, 100) as there,
+        replica(there, clock) as ours,
+        replica(there, clock) as other,
+    ):
+        there[1].faults.left["503"] = 25
+        counts: dict[str, int] = {}
+        for identifier in identifiers(60):
+            counts[identifier] = await count(ours, identifier)
+        assert set(counts.values()) == {1}
+        homes = {identifier: await home_of(there, identifier, ours) for identifier in counts}
+        # The full one is full, and what came while one failed went elsewhere.
+        assert list(homes.values()).count(0) == 5
+        assert len(homes) == 60
+        there[2].is_gone = True
+        went = [each for each, at in homes.items() if at == 2]
+        assert went
+        for identifier, at in homes.items():
+            for pools in (ours, other):
+                if at == 2:
+                    ask = (
+                        count(ours, identifier) if pools is ours else other.get_session(identifier)
+                    )
+                    with pytest.raises(PoolUnavailableError, match="three"):
+                        await ask
+                else:
+                    assert await count(pools, identifier) > 1
+        # New sessions do without it; and it comes back with what it had.
+        fresh = preferring(2)
+        assert await count(ours, fresh) == 1
+        clock.now += TRUSTED_SECONDS
+        there[2].is_gone = False
+        assert [await count(ours, each) for each in went] == [2] * len(went)
+        assert await count(other, fresh) == 2
+        every = [each for place in there for each in place.toy.sessions]
+        assert len(set(every)) == len(every) == 61
+
+
+async def home_of(there: Sequence[Place], identifier: str, pools: SeveralPools) -> int:
+    """The pool that has a session, of which there must be one."""
+    found: list[int] = []
+    for at, endpoint in enumerate(ENDPOINTS):
+        async with azure_pool_at(endpoint, transport=there[at], retry_seconds=5) as pool:
+            if await pool.get_session(identifier) is not None:
+                found.append(at)
+    assert len(found) == 1
+    return found[0]
+
+
+async def test_a_session_whose_pool_is_silent_is_not_begun_elsewhere() -> None:
+    clock = Clock()
+    async with places(9, 9, 9) as there, replica(there, clock) as pools:
+        identifier = preferring(0)
+        assert await count(pools, identifier) == 1
+        there[0].is_gone = True
+        for _ in range(2):
+            with pytest.raises(PoolUnavailableError, match="is not moved"):
+                await count(pools, identifier)
+            clock.now += 2 * TRUSTED_SECONDS
+        assert not there[1].toy.sessions
+        assert not there[2].toy.sessions
+
+
+async def test_a_session_that_ended_begins_anew_where_there_is_room() -> None:
+    async with places(1, 9, 9) as there, replica(there) as pools:
+        identifier = preferring(0)
+        assert await count(pools, identifier) == 1
+        there[0].toy.lose("its cooldown ended")
+        another = preferring(0)
+        assert await count(pools, another) == 1
+        again = await pools.execute(identifier, "1", timeout_seconds=5)
+        assert again.started_session
+        assert there[1].toy.sessions or there[2].toy.sessions
+
+
+async def test_an_unknown_outcome_is_not_tried_elsewhere() -> None:
+    async with places(9, 9, 9) as there, replica(there) as pools:
+        identifier = preferring(1)
+        there[1].faults.left["drop-before"] = 3
+        with pytest.raises(SessionPoolError) as told:
+            await count(pools, identifier)
+        assert isinstance(told.value, ExecutionOutcomeUnknownError)
+        assert not there[0].toy.sessions
+        assert not there[2].toy.sessions
+        assert await count(pools, identifier) == 1
+
+
+async def test_when_every_pool_is_full_that_is_said() -> None:
+    async with places(0, 0, 0) as there, replica(there) as pools:
+        there[1].is_gone = True
+        with pytest.raises(PoolFullError):
+            await count(pools, identifiers(1)[0])
+
+
+async def test_every_operation_finds_the_session() -> None:
+    async with places(9, 9, 9) as there, replica(there) as pools, replica(there) as other:
+        identifier = identifiers(1)[0]
+        assert await pools.get_session(identifier) is None
+        assert not await pools.keep_alive(identifier)
+        await pools.upload_file(identifier, "a", content(b"abc"))
+        assert [each.path for each in (await other.list_files(identifier)).entries] == ["a"]
+        async with other.download_file(identifier, "a") as download:
+            assert b"".join([chunk async for chunk in download.chunks]) == b"abc"
+        await other.delete_file(identifier, "a")
+        assert await other.keep_alive(identifier)
+        assert (await other.metadata()).kind == "azure"
+        assert sum(len(place.toy.sessions) for place in there) == 1
+        assert await other.stop_session(identifier)
+        assert not await pools.stop_session(identifier)
