@@ -15,6 +15,7 @@ import shlex
 import subprocess  # noqa: TID251 -- whatever starts programs in a session is watched here
 import sys
 import threading
+import warnings
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +59,8 @@ class PackageClient:
 
     def begin(self, shell: Any) -> None:
         """Take over the commands by which people install packages."""
+        # ``!pip`` works as well as ``%pip`` here.
+        warnings.filterwarnings("ignore", message="You executed the system command !pip")
         for name in ("pip", "uv", "conda", "mamba"):
             shell.register_magic_function(_magic(self), "line", name)
         subprocess.Popen.__init__ = _rewriting(subprocess.Popen.__init__, self)

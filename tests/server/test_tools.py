@@ -16,11 +16,7 @@ from mcp_types import (
     ResourceLink,
 )
 
-from aca_mcp import __version__
-from aca_mcp.pool import EnvironmentSummary
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.callers import Callers
-from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.sessions.execution_store import Limits
 from tests.calling import Caller, text_of, until
 from tests.connecting import connected
@@ -315,24 +311,6 @@ async def test_cancelling_interrupts_the_code_and_keeps_the_session(
             assert await call("execute_python", code="x") == "7"
 
 
-async def test_packages_are_installed_where_that_is_permitted(connect: Connect) -> None:
-    async with connect(options=ServerOptions(installs_packages=True)) as call:
-        said = await call("install_packages", packages=["openpyxl", "docx-of-tests"])
-        assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
-        refused = await call.refusal("install_packages", packages=["no-such-package"])
-        assert refused == "The index has no package. Nothing was installed."
-
-
-async def test_environments_are_told_only_where_there_is_a_choice(connect: Connect) -> None:
-    two = (EnvironmentSummary("data", "scipy and more"), EnvironmentSummary("geo", "geopandas"))
-    async with connect(options=ServerOptions(environments=two)) as call, connect() as without:
-        listed = {tool.name: tool for tool in (await call.client.list_tools()).tools}
-        assert "data: scipy and more; geo: geopandas" in str(listed["start_session"].description)
-        alone = {tool.name: tool for tool in (await without.client.list_tools()).tools}
-        assert "environment" not in str(alone["start_session"].description)
-        assert "no environment" in await call.refusal("start_session", environment="mars")
-
-
 async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_path: Path) -> None:
     async with connect() as call, connect(options=ServerOptions(work_dir=tmp_path)) as more:
         tools = (await call.client.list_tools()).tools
@@ -360,30 +338,6 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint is not None
             assert 40 < len(tool.description or "") < 1024
-
-
-async def test_the_instructions_tell_a_model_what_it_needs(
-    toy_pool: ToyPool, tmp_path: Path
-) -> None:
-    options = ServerOptions(execution_timeout_seconds=90, work_dir=tmp_path)
-    async with connected(toy_pool, options) as call:
-        client = call.client
-        instructions = client.instructions
-        assert instructions is not None
-        assert len(instructions) < 2048
-        assert "after 90 s" in instructions
-        assert "upload_from_work_dir" in instructions
-        assert str(tmp_path) in instructions
-        assert client.server_info is not None
-        assert client.server_info.version == __version__
-    async with open_sessions(toy_pool) as sessions:
-        alone = create_server(Callers(sessions), ServerOptions()).instructions or ""
-        assert "work_dir" not in alone
-        assert "install_packages" not in alone
-        permitted = create_server(Callers(sessions), ServerOptions(installs_packages=True))
-        assert "install_packages" in (permitted.instructions or "")
-        assert len(permitted.instructions or "") < 2048
-        assert "the user starts this server with --work-dir FOLDER" in alone
 
 
 async def test_null_means_that_an_argument_is_left_out(connect: Connect) -> None:

@@ -1,0 +1,76 @@
+"""What a model is told, and the tools that are there only where a setting or a choice is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aca_mcp import __version__
+from aca_mcp.pool import EnvironmentSummary
+from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.callers import Callers
+from aca_mcp.server.sessions.client_sessions import open_sessions
+from tests.connecting import connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from tests.calling import Caller
+    from tests.toy_pool import ToyPool
+
+    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
+    """Connects a client to a server over the toy pool."""
+
+    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
+        return connected(pool, era=request.param, **options)
+
+    return to_pool
+
+
+async def test_packages_are_installed_where_that_is_permitted(connect: Connect) -> None:
+    async with connect(options=ServerOptions(installs_packages=True)) as call:
+        said = await call("install_packages", packages=["openpyxl", "docx-of-tests"])
+        assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
+        refused = await call.refusal("install_packages", packages=["no-such-package"])
+        assert refused == "The index has no package. Nothing was installed."
+
+
+async def test_environments_are_told_only_where_there_is_a_choice(connect: Connect) -> None:
+    two = (EnvironmentSummary("data", "scipy and more"), EnvironmentSummary("geo", "geopandas"))
+    async with connect(options=ServerOptions(environments=two)) as call, connect() as without:
+        listed = {tool.name: tool for tool in (await call.client.list_tools()).tools}
+        assert "data: scipy and more; geo: geopandas" in str(listed["start_session"].description)
+        alone = {tool.name: tool for tool in (await without.client.list_tools()).tools}
+        assert "environment" not in str(alone["start_session"].description)
+        assert "no environment" in await call.refusal("start_session", environment="mars")
+
+
+async def test_the_instructions_tell_a_model_what_it_needs(
+    toy_pool: ToyPool, tmp_path: Path
+) -> None:
+    options = ServerOptions(execution_timeout_seconds=90, work_dir=tmp_path)
+    async with connected(toy_pool, options) as call:
+        client = call.client
+        instructions = client.instructions
+        assert instructions is not None
+        assert len(instructions) < 2048
+        assert "after 90 s" in instructions
+        assert "upload_from_work_dir" in instructions
+        assert str(tmp_path) in instructions
+        assert client.server_info is not None
+        assert client.server_info.version == __version__
+    async with open_sessions(toy_pool) as sessions:
+        alone = create_server(Callers(sessions), ServerOptions()).instructions or ""
+        assert "work_dir" not in alone
+        assert "install_packages" not in alone
+        permitted = create_server(Callers(sessions), ServerOptions(installs_packages=True))
+        assert "install_packages" in (permitted.instructions or "")
+        assert len(permitted.instructions or "") < 2048
+        assert "the user starts this server with --work-dir FOLDER" in alone
