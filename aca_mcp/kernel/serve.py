@@ -38,7 +38,11 @@ class FrameSink:
 
     def emit(self, event: Mapping[str, object], blobs: Sequence[bytes]) -> None:
         """Send an event; one that is too large says so instead."""
-        self._connection.send(encoded({"id": self._number, **event}, blobs))
+        data = encoded({"id": self._number, **event}, blobs)
+        if event.get("place", 0) is None:
+            self._connection.put(data)  # it stands at the end, and travels with it
+        else:
+            self._connection.send(data)
 
 
 class Connection:
@@ -48,10 +52,15 @@ class Connection:
         self._socket = connection
         self._pending = _Pending(b"")
 
-    def send(self, data: bytes) -> None:
-        """Send bytes, after what an exception left unsent before."""
+    def put(self, data: bytes) -> None:
+        """Have bytes sent before those that are sent next."""
         rest = self._pending.rest()
-        self._pending = pending = _Pending(bytes(rest) + data if rest else data)
+        self._pending = _Pending(bytes(rest) + data if rest else data)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, after what was put there, and what an exception left unsent before."""
+        self.put(data)
+        pending = self._pending
         while pending.rest():
             # In one step: between a call and the assignment of what it gave a handler may run.
             pending.sent.extend(map(self._socket.send, (pending.rest(),)))
