@@ -66,7 +66,8 @@ async def test_a_fork_bomb_ends_its_own_session(arena: Arena) -> None:
             "        if os.fork() == 0:\n            time.sleep(60); os._exit(0)\n"
             "    except OSError: time.sleep(0.01)"
         )
-        assert why(execution, TOO_MANY_PROCESSES)
+        # Where they come quicker than they are counted, their memory is too much first.
+        assert why(execution, TOO_MANY_PROCESSES) or why(execution, OUT_OF_MEMORY), execution
 
 
 async def test_a_fork_bomb_that_goes_on_is_stopped_with_its_children(arena: Arena) -> None:
@@ -75,7 +76,8 @@ async def test_a_fork_bomb_that_goes_on_is_stopped_with_its_children(arena: Aren
             "while True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
             timeout_seconds=1,
         )
-        assert execution.status is ExecutionStatus.TIMED_OUT or why(execution, TOO_MANY_PROCESSES)
+        too_many = why(execution, TOO_MANY_PROCESSES) or why(execution, OUT_OF_MEMORY)
+        assert execution.status is ExecutionStatus.TIMED_OUT or too_many, execution
 
 
 async def test_forked_children_are_interrupted_with_the_code_that_forked_them(arena: Arena) -> None:
