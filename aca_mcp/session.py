@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Self
 
@@ -47,8 +45,11 @@ from aca_mcp.pool import (
     identifier_in,
 )
 from aca_mcp.state_loss import HeldState
+from aca_mcp.uploads import Content as Content
+from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 _FIND = """
@@ -58,14 +59,9 @@ for name in {names!r}:
     if name not in sys.modules and importlib.util.find_spec(name) is None:
         print(name)
 """
-_CHUNK_BYTES = 1 << 20
 _LOOK_SECONDS = 5
 STOP_SECONDS = 10
 """How long ending a session may take before it is left to the pool's cooldown."""
-
-
-Content = bytes | str | os.PathLike[str] | AsyncIterable[bytes]
-"""What can be uploaded: bytes, text (as UTF-8), a file of this machine, or a stream."""
 
 
 class PythonSession:
@@ -268,7 +264,7 @@ class PythonSession:
             OSError: the file of this machine cannot be read.
         """
         identifier, use = self._use(), self._state.enter()
-        async with contextlib.aclosing(_chunks(content)) as chunks:
+        async with contextlib.aclosing(chunks_of(content)) as chunks:
             entry = await self._pool.upload_file(identifier, path, chunks, overwrite=overwrite)
         self._state.seen(use)
         return entry
@@ -392,18 +388,3 @@ class PythonSession:
 def _new_identifier(old: str = "") -> str:
     """A new one, for a session of the same environment."""
     return identifier_in(environment_of(old), secrets.token_urlsafe(32))
-
-
-async def _chunks(content: Content) -> AsyncGenerator[bytes]:
-    if isinstance(content, str):
-        content = content.encode()
-    if isinstance(content, bytes):
-        for start in range(0, len(content), _CHUNK_BYTES):
-            yield content[start : start + _CHUNK_BYTES]
-    elif isinstance(content, os.PathLike):
-        async with await anyio.open_file(content, "rb") as file:
-            while chunk := await file.read(_CHUNK_BYTES):
-                yield chunk
-    else:
-        async for chunk in content:
-            yield chunk

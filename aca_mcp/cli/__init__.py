@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from aca_mcp.cli.commands import COMMANDS
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.flags import settings_from
 from aca_mcp.cli.parser import CommandLine, wants_help
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     a command that a person interrupted. ``exec`` passes on what the code exits with.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    line = CommandLine(shows_all=_ALL in arguments)
+    line = CommandLine(COMMANDS, shows_all=_ALL in arguments)
     if wants_help(arguments):
         line.print_help()
         return 0

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 from pydantic import SecretStr
 
 from aca_mcp import __version__
-from aca_mcp.cli.commands import COMMANDS
 from aca_mcp.cli.flags import add_setting_flags
 from aca_mcp.settings import Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _DESCRIPTION = "Gives a language model a stateful, isolated Python interpreter over MCP."
 _EPILOG = """\
@@ -38,10 +37,13 @@ class Parser(argparse.ArgumentParser):
 class CommandLine:
     """The whole command line: parses it, and knows which command heeds which flag."""
 
-    def __init__(self, *, shows_all: bool = False) -> None:
+    def __init__(
+        self, commands: Iterable[Callable[[CommandLine], None]], *, shows_all: bool = False
+    ) -> None:
         """Describe it.
 
         Args:
+            commands: each adds itself.
             shows_all: help pages show every setting, and not only those used most.
         """
         self._shows_all = shows_all
@@ -57,7 +59,7 @@ class CommandLine:
             dest="command", required=True, metavar="command"
         )
         self._commands: dict[str, Parser] = {}
-        for add in COMMANDS:
+        for add in commands:
             add(self)
 
     def command(self, name: str, summary: str, *, takes: str = "") -> Parser:

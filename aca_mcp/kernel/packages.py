@@ -19,14 +19,12 @@ import warnings
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .frames import Frame, FrameDecoder, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from .serve import Connection
 
 _PIP = re.compile(r"pip[\d.]*$")
 _PYTHON = re.compile(r"python[\d.]*$")
@@ -45,6 +43,18 @@ text, code = sys.argv[1:]
 (sys.stderr if int(code) else sys.stdout).write(text)
 sys.exit(int(code))
 """
+
+
+class Connection(Protocol):
+    """What carries questions to whoever holds the session."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    def receive(self) -> bytes:
+        """What has come; empty when the other end is closed."""
+        ...
 
 
 class PackageClient:

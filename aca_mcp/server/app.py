@@ -127,7 +127,6 @@ def create_server(
         tools[TransferLinks(links, callers).create_transfer_link] = ("Transfer link", _ADD)
     server = PythonServer(
         callers,
-        work_dir,
         instructions(
             facts,
             timeout_seconds=timeout_seconds,
@@ -136,6 +135,7 @@ def create_server(
             has_processes=options.has_processes,
             installs_packages=options.installs_packages,
         ),
+        host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],
         middleware=[each.middleware for each in (in_flight, audit) if each is not None],
     )

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from aca_mcp.server.callers import Callers
-    from aca_mcp.server.transfers.host_directory import WorkDir
+    from aca_mcp.server.resources.completion import HostFiles
 
     Request = ServerRequestContext[Any, Any]
 
@@ -77,9 +77,9 @@ class PythonServer(MCPServer[OpenSession | None]):
     def __init__(
         self,
         callers: Callers,
-        work_dir: WorkDir | None,
         instructions: str,
         *,
+        host_files: HostFiles | None = None,
         extensions: Sequence[Extension] = (),
         middleware: Sequence[ServerMiddleware[Any]] = (),
     ) -> None:
@@ -104,8 +104,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         self._lowlevel_server.add_request_handler(
             "resources/list", PaginatedRequestParams, self._list_resources
         )
-        add_completion(self._lowlevel_server, callers, work_dir)
-        add_prompts(cast("MCPServer[object]", self), has_work_dir=work_dir is not None)
+        add_completion(self._lowlevel_server, callers, host_files)
+        add_prompts(cast("MCPServer[object]", self), has_work_dir=host_files is not None)
 
     @property
     def lowlevel(self) -> Server[OpenSession | None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from aca_mcp.cli.commands import COMMANDS as ALL_COMMANDS
 from aca_mcp.cli.parser import CommandLine
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def test_what_is_not_run_has_a_reason_that_is_still_needed() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_names_commands_and_flags_that_exist(document: Path) -> None:
     """Also within sentences and tables, where nothing runs them."""
-    line = CommandLine(shows_all=True)
+    line = CommandLine(ALL_COMMANDS, shows_all=True)
     text = document.read_text("utf-8")
     named = re.findall(r"`[^`\n]*?aca-mcp ([a-z]+)[ `]", text)
     assert [name for name in named if name not in line.commands] == []

@@ -10,19 +10,21 @@ from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.resources.uris import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from mcp.server.context import ServerRequestContext
     from mcp.server.lowlevel import Server
 
     from aca_mcp.server.callers import Caller, Callers
-    from aca_mcp.server.transfers.host_directory import WorkDir
+
+    HostFiles = Callable[[], Awaitable[Iterable[str]]]
+    """The paths in the user's work directory."""
 
 _MOST = 100
 """The protocol's bound (server/utilities/completion)."""
 
 
-def add_completion(server: Server[Any], callers: Callers, work_dir: WorkDir | None) -> None:
+def add_completion(server: Server[Any], callers: Callers, host_files: HostFiles | None) -> None:
     """Have a server complete. The SDK's decorator does not tell who asks, so it is not used."""
 
     async def handle(
@@ -37,7 +39,7 @@ def add_completion(server: Server[Any], callers: Callers, work_dir: WorkDir | No
                 argument.value,
                 session,
                 # A prompt's file may be the user's, a resource's is a session's.
-                work_dir=work_dir if isinstance(params.ref, PromptReference) else None,
+                host_files=host_files if isinstance(params.ref, PromptReference) else None,
             )
         )
 
@@ -50,7 +52,7 @@ async def complete(
     typed: str,
     session: str,
     *,
-    work_dir: WorkDir | None = None,
+    host_files: HostFiles | None = None,
 ) -> Completion:
     """What an argument can be, beginning with what was typed; nothing where that is not known.
 
@@ -59,24 +61,23 @@ async def complete(
         argument: its name, as templates and prompts have it.
         typed: so far.
         session: the one that was given before; empty for the connection's own.
-        work_dir: the user's, where a path may also be one of theirs.
+        host_files: the user's, where a path may also be one of theirs.
     """
     if argument == "session":
         return _completion([CURRENT] if caller.own is not None else [], typed)
     try:
-        theirs: list[str] = []
-        if argument == "path" and work_dir is not None:
-            found = await work_dir.list(pattern="*")
-            theirs = [file.path for file in found.entries]
+        theirs: set[str] = set()
+        if argument == "path" and host_files is not None:
+            theirs.update(await host_files())
         target = await caller.session("" if session == CURRENT else session)
         if argument == "execution":
             return _completion((record.id for record in target.executions.records()), typed)
         if not target.python.is_allocated:
-            return _completion(theirs, typed)
+            return _completion(sorted(theirs), typed)
         if argument == "path":
             files = await target.python.list_files(recursive=True)
             names = {file.path for file in files.entries if file.kind == "file"}
-            return _completion(sorted(names.union(theirs)), typed)
+            return _completion(sorted(names | theirs), typed)
         if argument == "package":
             return _completion((found.name for found in await target.python.list_packages()), typed)
     except SessionPoolError:

@@ -32,7 +32,14 @@ from aca_mcp.server.transfers.host_names import (
 from aca_mcp.server.transfers.matching import closest, is_pattern, matches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Collection,
+        Generator,
+        Iterator,
+        Sequence,
+    )
     from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
@@ -93,6 +100,10 @@ class WorkDir:
     def close(self) -> None:
         """Close the directory."""
         os.close(self._root)
+
+    async def list_paths(self) -> Sequence[str]:
+        """The paths of all files below the directory, as far as they are listed."""
+        return [file.path for file in (await self.list(pattern="*")).entries]
 
     async def list(self, directory: str = "", pattern: str = "") -> FileListing:
         """What is there that may be copied, sorted by path.
