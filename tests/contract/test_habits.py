@@ -27,25 +27,26 @@ async def shown(pool: SessionPool, identifier: str, code: str) -> str:
     return report(execution).text
 
 
-@pytest.mark.parametrize(
-    "choice",
-    [
-        "%matplotlib inline",
-        "%matplotlib widget",
-        "%pylab inline",
-        "import matplotlib; matplotlib.use('TkAgg')",
-        "%config InlineBackend.figure_format = 'svg'",
-        "%config InlineBackend.figure_formats = ['pdf', 'retina']",
-    ],
+CHOICES = (
+    "%matplotlib inline",
+    "%matplotlib widget",
+    "%pylab inline",
+    "import matplotlib; matplotlib.use('TkAgg')",
+    "%config InlineBackend.figure_format = 'svg'",
+    "%config InlineBackend.figure_formats = ['pdf', 'retina']",
 )
+"""Of where figures go, as code of notebooks makes them."""
+
+
 async def test_figures_come_back_whatever_display_was_chosen(
-    pool: SessionPool, identifier: str, choice: str
+    pool: SessionPool, identifier: str
 ) -> None:
-    code = f"{choice}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\nprint('ran')"
-    execution = await run(pool, identifier, code)
-    assert execution.error is None
-    assert "ran" in execution.stdout.text
-    assert len(report(execution).figures) == 1
+    for choice in CHOICES:
+        code = f"{choice}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\nprint('ran')"
+        execution = await run(pool, identifier, code)
+        assert execution.error is None, choice
+        assert "ran" in execution.stdout.text
+        assert len(report(execution).figures) == 1, choice
 
 
 async def test_everything_stands_where_it_was_made(pool: SessionPool, identifier: str) -> None:
@@ -168,15 +169,16 @@ async def test_a_figure_that_was_displayed_is_not_shown_again(
     assert len(report(await run(pool, identifier, code)).figures) == 1
 
 
-@pytest.mark.parametrize(
-    ("drawn", "count"),
-    [("fig.text(0.5, 0.5, 'x')", 1), ("fig.figimage([[0, 1], [1, 0]])", 1), ("None", 0)],
-)
 async def test_a_figure_is_shown_where_something_was_drawn(
-    pool: SessionPool, identifier: str, drawn: str, count: int
+    pool: SessionPool, identifier: str
 ) -> None:
-    code = f"import matplotlib.pyplot as plt\nfig = plt.figure()\n{drawn};"
-    assert len(report(await run(pool, identifier, code)).figures) == count
+    for drawn, count in (
+        ("fig.text(0.5, 0.5, 'x')", 1),
+        ("fig.figimage([[0, 1], [1, 0]])", 1),
+        ("None", 0),
+    ):
+        code = f"import matplotlib.pyplot as plt\nfig = plt.figure()\n{drawn};"
+        assert len(report(await run(pool, identifier, code)).figures) == count, drawn
 
 
 async def test_options_of_pandas_are_the_codes_own(pool: SessionPool, identifier: str) -> None:
