@@ -332,7 +332,7 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
             "upload_from_work_dir",
             "download_to_work_dir",
         ]
-        assert len(listing.model_dump_json(by_alias=True, exclude_none=True)) < 6200
+        assert len(listing.model_dump_json(by_alias=True, exclude_none=True)) < 6000
         for tool in listing.tools:
             assert tool.output_schema is None
             assert tool.annotations is not None

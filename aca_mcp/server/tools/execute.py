@@ -129,7 +129,7 @@ class ExecutionTools:
         wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 0,
         session: SessionHandle = "",
     ) -> CallToolResult:
-        """A background execution's result, or its output so far; earlier results again, too."""
+        """A background execution's result, or its output so far; earlier results again."""
         target = await self._callers.of(ctx.request_context).session(session)
         found = _find(target, execution)
         if not await self._with_progress(

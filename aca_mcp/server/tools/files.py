@@ -62,10 +62,7 @@ class FileTools:
         encoding: Literal["text", "base64"] = "text",
         session: SessionHandle = "",
     ) -> CallToolResult:
-        """Write a file into the session's work directory, replacing one that is there.
-
-        Missing directories are made.
-        """
+        """Write a file into the session's work directory, replacing one that is there."""
         data = _decoded(content, encoding)
         caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):

@@ -30,7 +30,7 @@ class SessionTools:
     async def list_packages(
         self,
         ctx: Ctx,
-        query: Annotated[str, Field(description="Names or parts of names, or empty for all.")] = "",
+        query: str = "",
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, with versions, and which of those asked for not."""
@@ -90,10 +90,10 @@ class SessionTools:
         ctx: Ctx,
         environment: str = "",
     ) -> CallToolResult:
-        """Start a session, independent of all others, and return its handle.
+        """Start a further session, and return its handle.
 
-        Pass the handle as `session` to the other tools. {handle_retention} Only needed for
-        several interpreters at once{environments}.
+        Pass the handle as `session` to the other tools. {handle_retention} For several
+        interpreters at once{environments}.
         """
         caller = self._callers.of(ctx.request_context)
         if environment:
