@@ -335,7 +335,12 @@ async def test_descriptors_run_out_for_the_session_alone(arena: Arena) -> None:
             "for descriptor in taken: os.close(descriptor)\n"
             "say([len(taken), name])"
         )
-        assert answer == [MAX_OPEN_FILES - 4, "EMFILE"]
+        match answer:
+            case [int(taken), "EMFILE"]:
+                # The others are its streams and the connections to its supervisor.
+                assert MAX_OPEN_FILES - 10 <= taken < MAX_OPEN_FILES
+            case _:
+                raise AssertionError(answer)
         execution = await attacker.run(
             "taken = []\nwhile True: taken.append(os.open('/dev/null', os.O_RDONLY))"
         )
