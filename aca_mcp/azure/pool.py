@@ -330,8 +330,9 @@ class AzureSessionPool:
     async def _end_cancelled(self, identifier: str, known: KnownSession) -> None:
         """Stop code that nobody waits for: the service can only end the whole session."""
         with anyio.move_on_after(_STOP_SECONDS, shield=True), suppress(SessionPoolError):
-            await self.stop_session(identifier)
-            known.lost = CANCELLED
+            # Before anything was sent there is none, and nothing that could be lost.
+            if await self.stop_session(identifier):
+                known.lost = CANCELLED
 
     @contextmanager
     def _about_files(self, identifier: str) -> Generator[None]:
