@@ -20,7 +20,6 @@ from aca_mcp.cli import main
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
-from aca_mcp.server.sessions import client_sessions
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.azure.loopback_service import listening
 from tests.azure.service import IDENTIFIER, answer, fault, run, succeeded
@@ -125,8 +124,7 @@ def test_a_person_is_told(
     assert "Traceback (most recent call last)" not in shown.err or row == "glued"
 
 
-async def test_upkeep_that_meets_odd_answers_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_sessions, "KEEP_ALIVE_SECONDS", 0.01)
+async def test_upkeep_that_meets_odd_answers_ends_nothing() -> None:
     looked = 0
 
     async def service(request: httpx.Request) -> httpx.Response:
@@ -145,7 +143,7 @@ async def test_upkeep_that_meets_odd_answers_ends_nothing(monkeypatch: pytest.Mo
     endpoint = f"http://127.0.0.1{POOL_PATH}"
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
-        open_sessions(pool) as sessions,
+        open_sessions(pool, keep_alive_seconds=0.01) as sessions,
         Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         call = Caller(client)
