@@ -49,8 +49,10 @@ OPERATIONS: dict[str, Callable[[SessionPool], Awaitable[object]]] = {
     "download_file": _download,
     "delete_file": lambda pool: pool.delete_file(IDENTIFIER, "a"),
     "list_packages": lambda pool: pool.list_packages(IDENTIFIER),
+    "install_packages": lambda pool: pool.install_packages(IDENTIFIER, ["a"]),
     "get_session": lambda pool: pool.get_session(IDENTIFIER),
     "keep_alive": lambda pool: pool.keep_alive(IDENTIFIER),
+    "undo": lambda pool: pool.undo(IDENTIFIER),
     "stop_session": lambda pool: pool.stop_session(IDENTIFIER),
     "metadata": lambda pool: pool.metadata(),
 }

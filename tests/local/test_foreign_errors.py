@@ -18,6 +18,7 @@ from aca_mcp.local.exchange import Exchange
 from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
+from aca_mcp.local.session_packages import SessionPackages
 from aca_mcp.local.sessions import Sessions
 from aca_mcp.local.template_process import TemplateProcess
 from tests.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
@@ -70,7 +71,9 @@ IN_A_CALL = {
     "while a file begins": (SessionFiles, "begin_upload", "upload_file"),
     "while a file is opened": (SessionFiles, "open_download", "download_file"),
     "while a file is deleted": (SessionFiles, "delete", "delete_file"),
+    "while packages are installed": (SessionPackages, "install", "install_packages"),
     "while a session is looked for": (Sessions, "get", "get_session"),
+    "while it is to go back": (Sessions, "get", "undo"),
     "while the template is asked": (TemplateProcess, "wait_ready", "metadata"),
 }
 
