@@ -28,9 +28,9 @@ from .frames import Frame, encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-IDLE_SECONDS = 0.01
+IDLE_SECONDS = 0.2
 """Without a request, before a copy is made: whoever calls again at once does not wait for it."""
-STALE_SECONDS = 0.5
+STALE_SECONDS = 5.0
 """In a session that is never idle, the most time between two copies."""
 
 _FIRST_TO_GO = "1000"
