@@ -92,8 +92,15 @@ class Screen:
             kept = "; the session is kept" if self._keeps_session else ""
             lost = execution.session_lost is not None
             self.note(f"time is up{'' if lost else kept}; --timeout gives more")
+        self._tell_what_was_lost(execution)
+
+    def _tell_what_was_lost(self, execution: Execution) -> None:
         if execution.session_lost is not None:
             self.note(f"the session ended, with its files: {execution.session_lost}")
+        elif (rollback := execution.rollback) is not None:
+            self.note(
+                f"the code was ended: {rollback.reason}; variables are as before {rollback.extent}"
+            )
 
     def note(self, text: str) -> None:
         """Say something of our own."""

@@ -86,6 +86,7 @@ class Exchange:
         Raises:
             KernelDied: there will be no reply.
         """
+        self._runs_code = header["op"] == "execute"
         rest = memoryview(encode(Frame({**header, "id": self._number})))
         self._read_from_before()
         with anyio.CancelScope(deadline=deadline):
@@ -196,9 +197,9 @@ class Exchange:
                 continue
             if reply is not None or frame.header.get("id") != self._number:
                 raise FrameError("it is not of this request")
-            if "event" in frame.header:
+            if self._runs_code:
                 self.report.take(frame)
-            if self.report.is_done or "event" not in frame.header:
+            if self.report.is_done or not self._runs_code:
                 reply = frame
         return reply
 

@@ -97,8 +97,8 @@ def test_a_header_that_says_nothing_of_attachments_has_none() -> None:
         ([4, -2], b"12", "an attachment's length is not a number"),
         (["2"], b"12", "an attachment's length is not a number"),
         ([None], b"", "an attachment's length is not a number"),
-        ({"2": 2}, b"12", "a frame's attachments have no lengths"),
-        (2, b"12", "a frame's attachments have no lengths"),
+        ({"2": 2}, b"12", "a frame's attachments have no lengths, or are too many"),
+        (2, b"12", "a frame's attachments have no lengths, or are too many"),
     ],
 )
 def test_lies_about_attachments_are_refused(lengths: object, blobs: bytes, sentence: str) -> None:
