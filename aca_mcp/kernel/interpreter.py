@@ -132,8 +132,8 @@ class _Shell(InteractiveShell):
 
     def system(self, cmd: str) -> None:
         """Run a shell command with the session's own stdout and stderr."""
-        _flush(sys.stdout)
-        _flush(sys.stderr)
+        for name in ("stdout", "stderr"):
+            _flush(getattr(sys, name, None))  # code may have deleted it
         self.system_raw(cmd)
 
 

@@ -167,7 +167,7 @@ def _open(descriptor: int, kind: bytes, late: bytes) -> io.TextIOWrapper:
 
 
 def _current() -> tuple[object, object]:
-    return sys.stdout, sys.stderr
+    return getattr(sys, "stdout", None), getattr(sys, "stderr", None)  # code may delete them
 
 
 def _same(descriptor: int, other: int) -> bool:

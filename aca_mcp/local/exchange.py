@@ -78,6 +78,7 @@ class Exchange:
             stderr: _Stream("stderr", self.stderr, on_output),
         }
         self._number = number
+        self._runs_code = False
         self._decoder = FrameDecoder(MAX_REPLY_HEADER_BYTES)
 
     async def send_and_wait(self, header: dict[str, object], deadline: float) -> Frame | None:
@@ -86,7 +87,7 @@ class Exchange:
         Raises:
             KernelDied: there will be no reply.
         """
-        self._runs_code = header["op"] == "execute"
+        self._runs_code = header.get("op") == "execute"
         rest = memoryview(encode(Frame({**header, "id": self._number})))
         self._read_from_before()
         with anyio.CancelScope(deadline=deadline):

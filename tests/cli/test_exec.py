@@ -136,7 +136,7 @@ def test_a_session_that_dies_is_said(tmp_path: Path) -> None:
     done = run("print('last words', flush=True)\nimport os; os._exit(3)", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == "last words\n"
-    assert "the session ended, with its files: " in done.stderr
+    assert "the code was ended: its process ended itself (exit code 3)" in done.stderr
 
 
 async def test_output_appears_while_the_code_runs(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
             "PIP_DISABLE_PIP_VERSION_CHECK",
             "PIP_RETRIES",
             "PIP_TARGET",
+            "PYTHONDONTWRITEBYTECODE",
             "PYTHONIOENCODING",
+            "PYTHONUNBUFFERED",
             "TMPDIR",
             "XDG_CACHE_HOME",
             # What IPython and readline set for programs that a session starts.

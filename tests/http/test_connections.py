@@ -164,7 +164,7 @@ async def test_forged_and_foreign_handles_are_refused_in_the_same_words(serve: S
         assert await alice("execute_python", code="x") == "1"
 
 
-@pytest.mark.parametrize("handle", [1, None, [], {}, True, "ses_\ud800"])
+@pytest.mark.parametrize("handle", [1, [], {}, True, "ses_\ud800"])
 async def test_a_handle_of_any_shape_is_an_answer_not_a_crash(serve: Serve, handle: object) -> None:
     async with serve() as server:
         answer = await Endpoint(server.http).modern(

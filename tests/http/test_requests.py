@@ -99,11 +99,11 @@ async def test_a_chunked_request_has_no_length_to_lie_about(serve: Serve) -> Non
 async def test_there_are_so_many_connections(serve: Serve) -> None:
     async with serve(max_connections=1) as server:
         await Endpoint(server.http).open()
-        assert (await Endpoint(server.http).post(INITIALIZE)).status_code == 503
+        assert (await Endpoint(server.http).post(INITIALIZE)).status_code == 429
         async with server.http.stream("GET", "/sse") as first:
             assert first.status_code == 200
             second = await server.http.get("/sse")
-            assert second.status_code == 503
+            assert second.status_code == 429
             assert second.headers["retry-after"]
 
 

@@ -25,6 +25,7 @@ from tests.local.pools import (
     run,
     until,
 )
+from tests.pictures import png
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool
@@ -256,6 +257,6 @@ async def test_a_full_pool_says_so_and_what_to_do() -> None:
 async def test_an_image_is_an_attachment_of_the_value(
     pool: LocalSessionPool, identifier: str
 ) -> None:
-    png = base64.b64encode(b"\x89PNG").decode()
-    execution = await run(pool, identifier, f"display({{'image/png': {png!r}}}, raw=True)")
-    assert execution.outputs[0].data == {"image/png": b"\x89PNG"}
+    encoded = base64.b64encode(png()).decode()
+    execution = await run(pool, identifier, f"display({{'image/png': {encoded!r}}}, raw=True)")
+    assert execution.outputs[0].data == {"image/png": png()}
