@@ -165,8 +165,10 @@ class Spawner:
 
     async def _join_group(self, kernel: KernelProcess) -> None:
         if self._groups is not None:
-            group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
-            await kernel.join(group)
+            # Between the two nobody knows of the group, who could remove it.
+            with anyio.CancelScope(shield=True):
+                group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
+                await kernel.join(group)
 
 
 def _time_is_divided_by_session() -> bool:
