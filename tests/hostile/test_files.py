@@ -173,7 +173,7 @@ async def test_deep_and_wide_trees_are_listed_in_part_and_removed_in_whole(arena
             assert 200 <= len(listing.entries) <= 1000
         else:
             # Each directory counts as 4 KiB there, and too deep a tree as one without end.
-            assert execution.session_lost == f"it used more than {DISK_MIB} MiB of disk"
+            assert "ACA_MCP_LOCAL_DISK_MIB" in str(execution.session_lost)
 
 
 async def test_directories_without_end_do_not_use_up_the_servers_descriptors(arena: Arena) -> None:

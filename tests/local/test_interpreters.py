@@ -19,6 +19,7 @@ from tests.local.pools import (
     result_of,
     run,
     scratch_directories,
+    until,
 )
 from tests.reachable import reachable_python
 
@@ -39,7 +40,7 @@ async def refusal(**changes: object) -> str:
         assert said[0] == said[1]
         with pytest.raises(PoolUnavailableError):
             await pool.metadata()
-    assert descendants() <= strangers
+    await until(lambda: descendants() <= strangers)
     return said[0]
 
 
