@@ -35,7 +35,7 @@ from aca_mcp.azure.service_errors import (
     refusal,
 )
 from aca_mcp.azure.token_auth import TokenAuth
-from aca_mcp.azure.wire import Answer, NotUnderstoodError
+from aca_mcp.azure.wire import NotUnderstoodError, ServiceResponse
 from aca_mcp.errors import PoolUnavailableError, SessionPoolError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.tokens import TokenSource
 
 _T = TypeVar("_T")
-_ResponseT = TypeVar("_ResponseT", bound=Answer)
+_ResponseT = TypeVar("_ResponseT", bound=ServiceResponse)
 
 _logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.wire import ExecutionAnswer
+    from aca_mcp.azure.wire import ExecutionResponse
 
 _SECONDS = re.compile(r"after (\d{1,6}(?:\.\d{1,3})?) seconds?\.?")
 
@@ -23,7 +23,7 @@ class Ending(enum.Enum):
     ABORTED = "execution aborted"
 
 
-def find_ending(answer: ExecutionAnswer) -> Ending | None:
+def find_ending(answer: ExecutionResponse) -> Ending | None:
     """Why the service ended an execution, or None if the code ended by itself.
 
     Args:
@@ -40,13 +40,13 @@ def find_ending(answer: ExecutionAnswer) -> Ending | None:
     return None
 
 
-def stderr_before(answer: ExecutionAnswer) -> str:
+def stderr_before(answer: ExecutionResponse) -> str:
     """What stderr has before the service's words."""
     before, _, _ = answer.stderr.rstrip("\r\n").rpartition("\n")
     return f"{before}\n" if before else ""
 
 
-def seconds_in(answer: ExecutionAnswer) -> float | None:
+def seconds_in(answer: ExecutionResponse) -> float | None:
     """The seconds that the service's words name."""
     found = _SECONDS.search(_last_line(answer.stderr))
     return float(found[1]) if found else None

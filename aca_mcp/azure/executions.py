@@ -17,7 +17,7 @@ from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.known_sessions import is_new
 from aca_mcp.azure.service_errors import Subject, describe_page
-from aca_mcp.azure.wire import ExecutionAnswer, NotUnderstoodError
+from aca_mcp.azure.wire import ExecutionResponse, NotUnderstoodError
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     InvalidRequestError,
@@ -40,10 +40,10 @@ _LONGEST_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An execution's answer."""
+class ExecutionReply:
+    """What the service answered to an execution."""
 
-    answer: ExecutionAnswer
+    response: ExecutionResponse
     new_session: bool | None
     """The session was allocated for it; None if the service does not say."""
 
@@ -63,7 +63,7 @@ class Executions:
         """How much of each stream the service keeps."""
         return self._max_stream_characters if self._ask_for_length else DEFAULT_STREAM_CHARACTERS
 
-    async def run(self, identifier: str, code: str, timeout_seconds: float) -> Answered:
+    async def run(self, identifier: str, code: str, timeout_seconds: float) -> ExecutionReply:
         """Run code and wait for its end.
 
         Raises:
@@ -78,7 +78,7 @@ class Executions:
             # Its code is never sent again, but what came of it can be asked for.
             _logger.info("The answer of an execution was lost; asking what became of it")
             answer = await self._follow(identifier, execution_id, deadline, lost.reason)
-            return Answered(answer, None)
+            return ExecutionReply(answer, None)
         except AnswerTooLargeError:
             raise ExecutionOutcomeUnknownError(
                 "The code was run, and what it displayed is too large to be read: print and "
@@ -88,7 +88,7 @@ class Executions:
         if answer.is_pending:
             why = "it had not ended when it was last asked for"
             answer = await self._follow(identifier, answer.id or execution_id, deadline, why)
-        return Answered(answer, is_new(reply.headers))
+        return ExecutionReply(answer, is_new(reply.headers))
 
     async def _post(
         self, identifier: str, code: str, timeout_seconds: float, execution_id: str
@@ -124,7 +124,7 @@ class Executions:
 
     async def _follow(
         self, identifier: str, execution_id: str, deadline: float, why: str
-    ) -> ExecutionAnswer:
+    ) -> ExecutionResponse:
         """Ask for an execution until it has ended; without success, say why that was needed."""
         call = Call(
             "GET",
@@ -137,7 +137,7 @@ class Executions:
         with suppress(SessionPoolError, AnswerTooLargeError, NotUnderstoodError):
             with anyio.CancelScope(deadline=deadline):
                 while True:
-                    answer = ExecutionAnswer.read((await self._plane.send(call)).body)
+                    answer = ExecutionResponse.read((await self._plane.send(call)).body)
                     if not answer.is_pending:
                         return answer
                     await anyio.sleep(wait)
@@ -145,9 +145,9 @@ class Executions:
         raise _outcome_unknown(why)
 
 
-def _read(reply: Reply, identifier: str) -> ExecutionAnswer:
+def _read(reply: Reply, identifier: str) -> ExecutionResponse:
     try:
-        return ExecutionAnswer.read(reply.body)
+        return ExecutionResponse.read(reply.body)
     except NotUnderstoodError as error:
         raise _outcome_unknown(describe_page(reply.status, reply.body, identifier)) from error
 

@@ -12,7 +12,7 @@ from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Rep
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
 from aca_mcp.azure.service_errors import Subject
-from aca_mcp.azure.wire import FileAnswer, FileListAnswer, NotUnderstoodError
+from aca_mcp.azure.wire import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.errors import (
     FileExistsInSessionError,
     FileTooLargeError,
@@ -68,12 +68,12 @@ class Files:
 
     async def _pages(
         self, identifier: str, directory: str, *, recursive: bool
-    ) -> AsyncIterator[FileAnswer]:
+    ) -> AsyncIterator[FileResponse]:
         url = self._api.url(
             "/files", identifier, path=directory, recursive="true" if recursive else ""
         )
         for _ in range(_MAX_PAGES):
-            page = (await self._send("GET", url, identifier)).read(FileListAnswer)
+            page = (await self._send("GET", url, identifier)).read(FileListResponse)
             for answer in page.value:
                 yield answer
             if not page.next_link:
@@ -107,13 +107,13 @@ class Files:
             answer_seconds=_UPLOAD_SECONDS,
         )
         try:
-            answer = FileAnswer.read((await self._plane.send(call)).body)
+            answer = FileResponse.read((await self._plane.send(call)).body)
         except (AnswerLostError, AnswerTooLargeError, NotUnderstoodError) as error:
             raise PoolUnavailableError(
                 "The answer to an upload was lost: the file may be there or not. Upload it again."
             ) from error
         # The service may have made the name fit; where the file is, it says.
-        sent = FileAnswer(
+        sent = FileResponse(
             name=answer.name if is_plain_name(answer.name) else name,
             type="file",
             size_in_bytes=answer.size_in_bytes,
@@ -145,7 +145,7 @@ class Files:
             entry = _described("/".join(filter(None, (directory, name))), reply.headers)
             if entry is None:
                 url = self._api.url(file_path(name), identifier, path=directory)
-                found = (await self._send("GET", url, identifier)).read(FileAnswer)
+                found = (await self._send("GET", url, identifier)).read(FileResponse)
                 entry = _entry(directory, found)
             if entry is None or entry.kind != "file":
                 raise InvalidPathError(f"{path} is not a regular file.")
@@ -171,7 +171,7 @@ class Files:
         return await self._plane.send(call)
 
 
-def _entry(listed: str, answer: FileAnswer) -> FileEntry | None:
+def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
     """A file as the port has it, or None if no file could have that name."""
     between = [part for part in answer.directory.split("/") if part not in ("", ".")]
     if not all(map(is_plain_name, [*between, answer.name])):

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from aca_mcp.azure.endings import Ending, find_ending
 from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
-from aca_mcp.azure.results import Circumstances, is_absent, read_execution
+from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution
 from aca_mcp.azure.wrapping import (
     PREFIX,
     BadReportError,
@@ -27,7 +27,7 @@ from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import WORK_DIRECTORY, Execution
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.executions import Answered, Executions
+    from aca_mcp.azure.executions import ExecutionReply, Executions
     from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.azure.wrapping import AzureReport
 
@@ -74,23 +74,23 @@ class Interpreter:
         was_used = known.used
         remark = ""
         if self._rich and not known.is_plain:
-            answered, replaced = await self._run_by_module(identifier, known, code, timeout_seconds)
-            report, remark = await self._report(identifier, answered)
+            reply, replaced = await self._run_by_module(identifier, known, code, timeout_seconds)
+            report, remark = await self._report(identifier, reply)
             if remark == _GOES_PLAIN:
                 known.is_plain, known.has_module = True, False
         else:
-            answered, replaced = await self._run_plainly(identifier, known, code, timeout_seconds)
+            reply, replaced = await self._run_plainly(identifier, known, code, timeout_seconds)
             report = None
         if report is not None:
             known.has_module = True
             if was_used and not report.fresh and known.lost is not None:
                 known.is_the_same()  # its own word: the service's marks can mislead
-        elif find_ending(answered.answer) is Ending.INTERPRETER_DIED:
+        elif find_ending(reply.response) is Ending.INTERPRETER_DIED:
             known.has_module = False
-        started = answered.new_session
+        started = reply.new_session
         if started is None or (report is not None and not report.fresh):
             started = report is not None and report.fresh and not was_used
-        about = Circumstances(
+        about = AzureExecutionContext(
             timeout_seconds=timeout_seconds,
             elapsed_seconds=anyio.current_time() - began,
             stream_characters=self._executions.stream_characters,
@@ -98,28 +98,28 @@ class Interpreter:
             lost_before=known.take_lost(),
             remark=remark,
         )
-        return read_execution(answered.answer, report, about)
+        return read_execution(reply.response, report, about)
 
     async def evaluate(self, identifier: str, expression: str) -> object:
         """The value of an expression that gives text."""
-        answered = await self._executions.run(identifier, expression, OWN_CODE_SECONDS)
-        return answered.answer.value
+        reply = await self._executions.run(identifier, expression, OWN_CODE_SECONDS)
+        return reply.response.value
 
     async def _run_by_module(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
-    ) -> tuple[Answered, bool]:
+    ) -> tuple[ExecutionReply, bool]:
         wrapped = wrap(code, bring_module=not known.has_module)
-        answered = await self._executions.run(identifier, wrapped, timeout_seconds)
-        if not is_absent(answered.answer):
-            return answered, False
+        reply = await self._executions.run(identifier, wrapped, timeout_seconds)
+        if not is_absent(reply.response):
+            return reply, False
         # Nothing of the code ran: the interpreter is not the one that was used before.
-        known.replaced(RESTARTED if answered.new_session is False else RECYCLED)
+        known.replaced(RESTARTED if reply.new_session is False else RECYCLED)
         wrapped = wrap(code, bring_module=True)
         return await self._executions.run(identifier, wrapped, timeout_seconds), True
 
     async def _run_plainly(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
-    ) -> tuple[Answered, bool]:
+    ) -> tuple[ExecutionReply, bool]:
         entered_new = False
         if not known.has_module:  # here: has not been prepared
             entered = await self._executions.run(identifier, _ENTER, OWN_CODE_SECONDS)
@@ -127,15 +127,17 @@ class Interpreter:
             entered_new = bool(entered.new_session)
         return await self._executions.run(identifier, code, timeout_seconds), entered_new
 
-    async def _report(self, identifier: str, answered: Answered) -> tuple[AzureReport | None, str]:
+    async def _report(
+        self, identifier: str, reply: ExecutionReply
+    ) -> tuple[AzureReport | None, str]:
         """The report that the answer's value is, fetched whole.
 
         None if the call itself failed; also, with what its reader must know, if it is no report.
         What the code printed is there all the same.
         """
-        text = _text_of(answered)
+        text = _text_of(reply)
         if not text.startswith(PREFIX):
-            return None, "" if answered.answer.has_failed else _GOES_PLAIN
+            return None, "" if reply.response.has_failed else _GOES_PLAIN
         try:
             part = ReportPart(text)
             packed = [part.packed]
@@ -155,6 +157,6 @@ class Interpreter:
             return None, _UNREADABLE
 
 
-def _text_of(answered: Answered) -> str:
-    value = answered.answer.value
+def _text_of(reply: ExecutionReply) -> str:
+    value = reply.response.value
     return value.strip("'\"") if isinstance(value, str) else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -21,7 +21,7 @@ from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
 from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.session_packages import SessionPackages
 from aca_mcp.azure.tokens import TokenSource
-from aca_mcp.azure.wire import Answer, MetadataAnswer, SessionAnswer
+from aca_mcp.azure.wire import MetadataResponse, SessionResponse
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     FileMissingError,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import SessionPool
 
-_AnswerT = TypeVar("_AnswerT", bound=Answer)
 
 _LIST_PACKAGES = (
     '__import__("json").dumps(sorted({(d.metadata["Name"] or "", d.version or "") '
@@ -88,7 +87,7 @@ class AzureSessionPool:
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(executions, rich=configuration.rich_results)
         self._packages = SessionPackages(broker, self._files, self._interpreter)
-        self._metadata: MetadataAnswer | None = None
+        self._metadata: MetadataResponse | None = None
         self._rich = configuration.rich_results
         self._ran_python = False
 
@@ -145,7 +144,7 @@ class AzureSessionPool:
     async def _kind(self) -> PoolKind:
         with suppress(SessionPoolError):
             await self.metadata()
-        return kind_of(self._metadata or MetadataAnswer())
+        return kind_of(self._metadata or MetadataResponse())
 
     async def interrupt(self, identifier: str) -> bool:
         """See ``SessionPool``. The service has no such operation."""
@@ -286,9 +285,9 @@ class AzureSessionPool:
             can_interrupt=False,
         )
 
-    async def _ask_for_metadata(self) -> MetadataAnswer:
+    async def _ask_for_metadata(self) -> MetadataResponse:
         if not self._api.has(Feature.METADATA):
-            return MetadataAnswer()
+            return MetadataResponse()
         call = Call(
             "GET",
             self._api.url("/metadata"),
@@ -298,10 +297,10 @@ class AzureSessionPool:
         )
         reply = await self._plane.send(call)
         if reply.status in _UNKNOWN_OPERATION:
-            return MetadataAnswer()
-        return reply.read(MetadataAnswer)
+            return MetadataResponse()
+        return reply.read(MetadataResponse)
 
-    async def _look_at(self, identifier: str) -> SessionAnswer | None:
+    async def _look_at(self, identifier: str) -> SessionResponse | None:
         if self._api.has(Feature.SESSIONS):
             method, operation = "GET", "/session"
         elif self._api.has(Feature.MANAGED_SESSIONS):
@@ -312,7 +311,7 @@ class AzureSessionPool:
             reply = await self._plane.send(self._about_session(method, operation, identifier))
         except SessionLostError:
             return None
-        answer = reply.read(SessionAnswer)
+        answer = reply.read(SessionResponse)
         self._sessions.get(identifier).note_etag(answer.etag)
         return answer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aca_mcp.errors import NotSupportedError
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.wire import MetadataAnswer
+    from aca_mcp.azure.wire import MetadataResponse
 
 CREATE_PYTHON_POOL = "Create a pool with --container-type PythonLTS, and set its endpoint."
 
@@ -23,7 +23,7 @@ class PoolKind(enum.Enum):
     UNKNOWN = "a pool that does not tell what it runs"
 
 
-def kind_of(metadata: MetadataAnswer) -> PoolKind:
+def kind_of(metadata: MetadataResponse) -> PoolKind:
     """What the runtimes that a pool names amount to."""
     names = [runtime.name.lower() for runtime in metadata.runtimes if runtime.name]
     if not names:

@@ -20,7 +20,7 @@ from aca_mcp.reports.events import Report, Shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aca_mcp.azure.wire import ExecutionAnswer, Fault
+    from aca_mcp.azure.wire import ExecutionResponse, Fault
     from aca_mcp.azure.wrapping import AzureReport
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,7 +51,7 @@ _ENDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class AzureExecutionContext:
     """What is known of an execution besides its answer."""
 
     timeout_seconds: float
@@ -65,7 +65,7 @@ class Circumstances:
 
 
 def read_execution(
-    answer: ExecutionAnswer, told: AzureReport | None, about: Circumstances
+    answer: ExecutionResponse, told: AzureReport | None, about: AzureExecutionContext
 ) -> Execution:
     """Put together what a run of code came to.
 
@@ -106,7 +106,7 @@ def stream_text(text: str, kept_characters: int) -> StreamText:
     return StreamText(head=text, total_bytes=size, cut=cut)
 
 
-def is_absent(answer: ExecutionAnswer) -> bool:
+def is_absent(answer: ExecutionResponse) -> bool:
     """The session does not have our module, so nothing of the code ran."""
     return isinstance(answer.value, str) and answer.value.strip("'\"") == ABSENT
 
@@ -118,14 +118,16 @@ def _ended_by_service(ending: Ending) -> ExecutionError | None:
     return ExecutionError(name, message, f"{name}: {message}")
 
 
-def _seconds(answer: ExecutionAnswer, told: AzureReport | None, about: Circumstances) -> float:
+def _seconds(
+    answer: ExecutionResponse, told: AzureReport | None, about: AzureExecutionContext
+) -> float:
     if told is not None and told.seconds:
         return told.seconds
     return answer.milliseconds / 1000 or about.elapsed_seconds
 
 
 def _stopped(
-    answer: ExecutionAnswer, error: ExecutionError | None, about: Circumstances
+    answer: ExecutionResponse, error: ExecutionError | None, about: AzureExecutionContext
 ) -> Literal["timeout", "interrupt"] | None:
     if error is None:
         return None
@@ -137,7 +139,7 @@ def _stopped(
     return "interrupt" if answer.status.lower() == "canceled" else None
 
 
-def _error_of(answer: ExecutionAnswer) -> tuple[ExecutionError, str]:
+def _error_of(answer: ExecutionResponse) -> tuple[ExecutionError, str]:
     """The error that stderr ends with or that the answer names, and the rest of stderr."""
     stderr = _COLOURS.sub("", answer.stderr)
     fault = answer.fault

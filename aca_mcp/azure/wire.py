@@ -65,7 +65,7 @@ Number = Annotated[float, BeforeValidator(_number)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 
-class Answer(BaseModel):
+class ServiceResponse(BaseModel):
     """Base of what the service answers."""
 
     model_config = ConfigDict(
@@ -121,7 +121,7 @@ def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
     return cast("Mapping[str, object]", inner) if isinstance(inner, dict) else body
 
 
-class Fault(Answer):
+class Fault(ServiceResponse):
     """An error as the service words it: nested, flat, a problem report, a text, or nothing."""
 
     code: Text = ""
@@ -167,7 +167,7 @@ def _targets(details: object) -> list[str]:
     return [_text(each.get("target")) for each in found]
 
 
-class ExecutionAnswer(Answer):
+class ExecutionResponse(ServiceResponse):
     """An execution, running or ended."""
 
     id: Text = ""
@@ -244,7 +244,7 @@ def _execution_fault(body: Mapping[str, object]) -> Fault | None:
     return None
 
 
-class FileAnswer(Answer):
+class FileResponse(ServiceResponse):
     """A file or a directory."""
 
     name: Annotated[Text, Field(validation_alias=AliasChoices("name", "filename"))] = ""
@@ -275,10 +275,10 @@ class FileAnswer(Answer):
         return cls.model_validate(_unwrapped(value))
 
 
-class FileListAnswer(Answer):
+class FileListResponse(ServiceResponse):
     """A page of files."""
 
-    value: Annotated[list[FileAnswer], BeforeValidator(lambda items: _each_unwrapped(items))] = []
+    value: Annotated[list[FileResponse], BeforeValidator(lambda items: _each_unwrapped(items))] = []
     next_link: Text = ""
 
     @classmethod
@@ -295,7 +295,7 @@ def _each_unwrapped(items: object) -> list[object]:
     return [_unwrapped(cast("Mapping[str, object]", item)) for item in _objects(items)]
 
 
-class SessionAnswer(Answer):
+class SessionResponse(ServiceResponse):
     """A session."""
 
     created_at: Time = _NEVER
@@ -306,14 +306,14 @@ class SessionAnswer(Answer):
     etag: Text = ""
 
 
-class NamedVersion(Answer):
+class NamedVersion(ServiceResponse):
     """A runtime or a package."""
 
     name: Text = ""
     version: Text = ""
 
 
-class MetadataAnswer(Answer):
+class MetadataResponse(ServiceResponse):
     """What a pool's sessions have."""
 
     runtimes: Annotated[list[NamedVersion], BeforeValidator(_objects)] = []

@@ -10,11 +10,11 @@ import anyio
 
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.emulator.access import Access
-from aca_mcp.emulator.app import EmulatorOptions
+from aca_mcp.emulator.emulator import EmulatorOptions
+from aca_mcp.emulator.emulator_server import check_listener, serve_emulator
 from aca_mcp.emulator.faults import Faults
-from aca_mcp.emulator.host_names import parse_host
-from aca_mcp.emulator.serve import check_listener, serve_emulator
 from aca_mcp.errors import SettingsError
+from aca_mcp.hosts import parse_hosts
 from aca_mcp.listening.server import Listener
 from aca_mcp.pools import open_session_pool
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from aca_mcp.hosts import HostName
     from aca_mcp.settings import Settings
 
 _MAX_PORT = 65_535
@@ -35,8 +36,7 @@ class EmulatorRequest:
 
     listener: Listener
     faults: Faults
-    allowed_hosts: frozenset[str] = frozenset()
-    """Without ports and brackets, in small letters."""
+    allowed_hosts: frozenset[HostName] = frozenset()
     pool_type: Literal["python", "shell"] = "python"
     record: Path | None = None
 
@@ -66,14 +66,11 @@ def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
     )
 
 
-def _host_names(text: str) -> frozenset[str]:
-    given = [name.strip() for name in text.split(",") if name.strip()]
-    names = frozenset(map(parse_host, given))
-    if "" in names or any("*" in name for name in names):
-        raise SettingsError(
-            "--allowed-hosts must be names as they stand in URLs, with commas between."
-        )
-    return names
+def _host_names(text: str) -> frozenset[HostName]:
+    try:
+        return parse_hosts(text)
+    except ValueError as error:
+        raise SettingsError(f"--allowed-hosts {error}") from None
 
 
 def emulate(settings: Settings, request: EmulatorRequest) -> int:

@@ -20,11 +20,13 @@ import anyio.to_thread
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.errors import SettingsError
 from aca_mcp.pools import environment_summaries, open_session_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from aca_mcp.hosts import HostName
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
@@ -123,7 +125,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
     http = HttpOptions(
         http_path=settings.http_path if "http" in transports else None,
         sse_path=settings.sse_path if "sse" in transports else None,
-        allowed_hosts=_names(settings.allowed_hosts),
+        allowed_hosts=_hosts(settings.allowed_hosts),
         allowed_origins=_names(settings.allowed_origins),
         max_connections=listener.max_connections,
         max_request_bytes=settings.max_request_mib << 20,
@@ -203,6 +205,15 @@ def _options(settings: Settings) -> ServerOptions:
 def _keep_what_is_imported() -> None:
     gc.freeze()
     gc.enable()
+
+
+def _hosts(text: str) -> frozenset[HostName]:
+    from aca_mcp.hosts import parse_hosts
+
+    try:
+        return parse_hosts(text)
+    except ValueError as error:
+        raise SettingsError(f"ACA_MCP_ALLOWED_HOSTS {error}") from None
 
 
 def _names(text: str) -> frozenset[str]:

@@ -10,8 +10,8 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.emulator.host_names import is_of_this_machine, parse_host
 from aca_mcp.emulator.service_errors import ServiceError, forbidden, unauthorized
+from aca_mcp.hosts import HostName, is_private, parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,8 @@ class Access:
 
     token: str = ""
     """The one token that is good; empty for any."""
-    allowed_hosts: frozenset[str] = frozenset()
-    """Names, in small letters, that a request may be for beside this machine's own."""
+    allowed_hosts: frozenset[HostName] = frozenset()
+    """What a request may be for beside this machine's own names; without a port, for any."""
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Let a request in.
@@ -47,9 +47,10 @@ class Access:
             raise unauthorized()
 
     def _check_host(self, header: str) -> None:
-        name = parse_host(header)
-        if not is_of_this_machine(name, self.allowed_hosts):
-            shown = (name or header)[:_MAX_QUOTED_CHARACTERS].encode("ascii", "replace").decode()
+        host = parse_host(header)
+        if host is None or not (is_private(host.name) or host.is_among(self.allowed_hosts)):
+            given = (host.name if host else header)[:_MAX_QUOTED_CHARACTERS]
+            shown = given.encode("ascii", "replace").decode()
             raise ServiceError(
                 403,
                 "HostNotAllowed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aca_mcp.loopback import LOOPBACK
+from aca_mcp.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

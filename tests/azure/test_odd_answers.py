@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aca_mcp.azure.wire import ExecutionAnswer, Fault
+from aca_mcp.azure.wire import ExecutionResponse, Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
     InvalidRequestError,
@@ -304,4 +304,4 @@ async def test_code_that_fails_at_first_is_not_taken_for_another_kind_of_pool() 
     ],
 )
 def test_an_executions_id_is_found_where_it_is_told(body: Mapping[str, Any], id_: str) -> None:
-    assert ExecutionAnswer.read(json.dumps(body).encode()).id == id_
+    assert ExecutionResponse.read(json.dumps(body).encode()).id == id_

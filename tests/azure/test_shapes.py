@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.results import Circumstances, is_absent, read_execution, stream_text
+from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution, stream_text
 from aca_mcp.azure.wire import (
-    ExecutionAnswer,
+    ExecutionResponse,
     Fault,
-    FileAnswer,
-    FileListAnswer,
-    MetadataAnswer,
+    FileListResponse,
+    FileResponse,
+    MetadataResponse,
     NotUnderstoodError,
-    SessionAnswer,
+    SessionResponse,
 )
 from aca_mcp.pool import Execution, ExecutionStatus
 
 PIXEL = b"\x89PNG\r\n\x1a\n-pixel"
 IMAGE = {"type": "image", "format": "png", "base64_data": base64.b64encode(PIXEL).decode()}
-ABOUT = Circumstances(
+ABOUT = AzureExecutionContext(
     timeout_seconds=60,
     elapsed_seconds=1,
     stream_characters=4096,
@@ -48,8 +48,8 @@ def legacy(status: str = "Success", **fields: Any) -> dict[str, Any]:
     return {"$id": "1", "properties": inner}
 
 
-def execution(body: object, about: Circumstances = ABOUT) -> Execution:
-    return read_execution(ExecutionAnswer.read(json.dumps(body).encode()), None, about)
+def execution(body: object, about: AzureExecutionContext = ABOUT) -> Execution:
+    return read_execution(ExecutionResponse.read(json.dumps(body).encode()), None, about)
 
 
 def shown(body: object) -> list[dict[str, str | bytes]]:
@@ -145,7 +145,7 @@ def test_a_timeout_that_is_named(body: object) -> None:
 
 
 def test_a_timeout_that_is_known_by_its_length() -> None:
-    late = Circumstances(60, 61, 4096, started_session=False, lost_before=None)
+    late = AzureExecutionContext(60, 61, 4096, started_session=False, lost_before=None)
     text = "Traceback (most recent call last):\n  x\nKeyboardInterrupt\n"
     done = execution(flat("Failed", stderr=text), late)
     assert done.status is ExecutionStatus.TIMED_OUT
@@ -172,7 +172,7 @@ def test_what_the_service_says_twice_is_said_once() -> None:
     [("0", False), ("1", True), ("-1", True), ("SUCCEEDED", False), ("", False)],
 )
 def test_exit_codes_and_other_words(status: str, failed: bool) -> None:
-    assert ExecutionAnswer.read(json.dumps(flat(status, stdout="")).encode()).has_failed is failed
+    assert ExecutionResponse.read(json.dumps(flat(status, stdout="")).encode()).has_failed is failed
 
 
 def test_a_stream_as_long_as_the_bound_was_cut() -> None:
@@ -186,8 +186,8 @@ def test_a_stream_as_long_as_the_bound_was_cut() -> None:
 
 def test_the_answer_of_a_session_without_our_module() -> None:
     body = json.dumps(flat(executionResult="aca-mcp-absent")).encode()
-    assert is_absent(ExecutionAnswer.read(body))
-    assert not is_absent(ExecutionAnswer.read(json.dumps(flat(executionResult=1)).encode()))
+    assert is_absent(ExecutionResponse.read(body))
+    assert not is_absent(ExecutionResponse.read(json.dumps(flat(executionResult=1)).encode()))
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_the_answer_of_a_session_without_our_module() -> None:
 )
 def test_what_is_no_execution_is_not_taken_for_one(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
-        ExecutionAnswer.read(body)
+        ExecutionResponse.read(body)
 
 
 def test_running_executions_are_pending() -> None:
     for status in ("Running", "NotStarted", "running"):
         body = {"id": "e1", "identifier": "abcd", "status": status}
-        assert ExecutionAnswer.read(json.dumps(body).encode()).is_pending
+        assert ExecutionResponse.read(json.dumps(body).encode()).is_pending
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_gateways_page_is_an_error_without_words(body: bytes) -> None:
 
 
 def test_files_in_both_dialects() -> None:
-    new = FileAnswer.read(
+    new = FileResponse.read(
         b'{"name":"a","type":"Directory","sizeInBytes":4096,"lastModifiedAt":"2025-01-01T00:00:00Z","directory":"d"}'
     )
     assert (new.name, new.type, new.size_in_bytes, new.directory) == ("a", "Directory", 4096, "d")
@@ -246,10 +246,10 @@ def test_files_in_both_dialects() -> None:
         }
     }
     for body in (old, {"value": [old]}):
-        read = FileAnswer.read(json.dumps(body).encode())
+        read = FileResponse.read(json.dumps(body).encode())
         assert (read.name, read.size_in_bytes) == ("cert.txt", 7)
         assert read.last_modified_at.isoformat() == "2024-05-16T01:25:49.371730+00:00"
-    listed = FileListAnswer.read(
+    listed = FileListResponse.read(
         json.dumps({"value": [old, "x", {"name": "b"}], "nextLink": None}).encode()
     )
     assert [each.name for each in listed.value] == ["cert.txt", "b"]
@@ -320,7 +320,7 @@ metadata = st.fixed_dictionaries(
 
 @given(executions)
 def test_every_execution_of_the_published_shape_is_understood(body: dict[str, Any]) -> None:
-    answer = ExecutionAnswer.read(json.dumps(body).encode())
+    answer = ExecutionResponse.read(json.dumps(body).encode())
     assert answer.status == body["status"]
     assert answer.stdout == body.get("result", {}).get("stdout", "")
     done = read_execution(answer, None, ABOUT)
@@ -331,11 +331,11 @@ def test_every_execution_of_the_published_shape_is_understood(body: dict[str, An
 def test_every_other_answer_of_the_published_shapes_is_understood(
     file: dict[str, Any], session: dict[str, Any], pool: dict[str, Any], listed: list[Any]
 ) -> None:
-    assert FileAnswer.read(json.dumps(file).encode()).name == file["name"]
-    assert SessionAnswer.read(json.dumps(session).encode()).etag == session["etag"]
-    read = MetadataAnswer.read(json.dumps(pool).encode())
+    assert FileResponse.read(json.dumps(file).encode()).name == file["name"]
+    assert SessionResponse.read(json.dumps(session).encode()).etag == session["etag"]
+    read = MetadataResponse.read(json.dumps(pool).encode())
     assert [each.name for each in read.runtimes] == [each["name"] for each in pool["runtimes"]]
-    page = FileListAnswer.read(json.dumps({"value": listed, "nextLink": "x"}).encode())
+    page = FileListResponse.read(json.dumps({"value": listed, "nextLink": "x"}).encode())
     assert len(page.value) == len(listed)
 
 
@@ -343,10 +343,16 @@ def test_every_other_answer_of_the_published_shapes_is_understood(
 def test_answers_of_no_shape_at_all_never_break_anything(body: object) -> None:
     data = json.dumps(body).encode()
     Fault.find(data)
-    for model in (ExecutionAnswer, FileAnswer, FileListAnswer, SessionAnswer, MetadataAnswer):
+    for model in (
+        ExecutionResponse,
+        FileResponse,
+        FileListResponse,
+        SessionResponse,
+        MetadataResponse,
+    ):
         try:
             read = model.read(data)
         except NotUnderstoodError:
             continue
-        if isinstance(read, ExecutionAnswer):
+        if isinstance(read, ExecutionResponse):
             read_execution(read, None, ABOUT)

@@ -13,8 +13,8 @@ from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.probes import PROBES
 from aca_mcp.azure.verification import Finding, render, verify
 from aca_mcp.cli import main
-from aca_mcp.emulator.app import open_emulator
 from aca_mcp.emulator.catalogue import CATALOGUE
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
 from tests.emulators import POOL_PATH, InProcess

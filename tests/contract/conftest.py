@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.emulator.app import open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import load_settings

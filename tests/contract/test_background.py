@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.emulator.app import open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.server.instructions import duration
 from tests.connecting import connected

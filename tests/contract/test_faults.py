@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.access import Access
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.errors import (
     AuthenticationFailedError,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from aca_mcp.emulator.app import open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import Caller
 from tests.local.pools import configuration

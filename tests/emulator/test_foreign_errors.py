@@ -11,8 +11,8 @@ import anyio
 import httpx
 import pytest
 
-from aca_mcp.emulator.app import open_emulator
 from aca_mcp.emulator.emulated_sessions import EmulatedSessions
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.operations import Operations
 from aca_mcp.pool import FileDownload
 from tests.emulator.caller import Caller

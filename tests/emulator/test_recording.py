@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.recording import shape_of
 from tests.emulator.caller import Caller
 

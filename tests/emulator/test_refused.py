@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.access import Access
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.hosts import parse_hosts
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller
 from tests.local.pools import configuration
@@ -198,7 +199,7 @@ async def test_a_token_is_needed(local: LocalSessionPool, authorization: str, st
 async def test_names_that_no_web_page_can_have_are_answered(
     local: LocalSessionPool, host: str
 ) -> None:
-    options = EmulatorOptions(Access(allowed_hosts=frozenset({"mine.example.com"})))
+    options = EmulatorOptions(Access(allowed_hosts=parse_hosts("mine.example.com")))
     async with asking(local, options) as http:
         headers = {"Authorization": "Bearer x", "Host": host}
         assert (await http.get("/files", headers=headers)).status_code == 400

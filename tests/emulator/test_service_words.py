@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from aca_mcp.emulator import catalogue
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from tests.emulator.caller import LEGACY, NEWEST, Caller
 
 if TYPE_CHECKING:

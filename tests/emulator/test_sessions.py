@@ -9,8 +9,8 @@ import anyio
 import httpx
 import pytest
 
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
 from aca_mcp.emulator.emulated_sessions import EmulatedSessions
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import NEWEST, Caller
@@ -136,7 +136,7 @@ async def test_a_file_whose_answer_is_lost_is_closed(local: LocalSessionPool, fa
 async def test_code_without_end_is_too_large(
     local: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.app._MAX_REQUEST_BYTES", 100)
+    monkeypatch.setattr("aca_mcp.emulator.emulator._MAX_REQUEST_BYTES", 100)
     async with calling(local) as call:
         refused = await call("POST", "executions", json={"code": "1" * 200})
         assert refused.status_code == 413

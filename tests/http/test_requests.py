@@ -9,6 +9,7 @@ import anyio
 import httpx
 import pytest
 
+from aca_mcp.hosts import parse_hosts
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
@@ -51,7 +52,7 @@ async def test_other_names_and_pages_are_refused_on_every_path(serve: Serve) -> 
 
 
 async def test_names_and_pages_that_were_allowed_are_let_in(serve: Serve) -> None:
-    names, pages = frozenset({"mcp.example.com"}), frozenset({"https://app.example.com"})
+    names, pages = parse_hosts("mcp.example.com"), frozenset({"https://app.example.com"})
     headers = {"Host": "mcp.example.com", "Origin": "https://app.example.com"}
     async with serve(allowed_hosts=names, allowed_origins=pages) as server:
         answer = await Endpoint(server.http, **headers).post(INITIALIZE)

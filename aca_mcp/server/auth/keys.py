@@ -17,7 +17,7 @@ import httpx
 import jwt
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from aca_mcp.loopback import LOOPBACK
+from aca_mcp.hosts import LOOPBACK
 from aca_mcp.server.auth.errors import IssuerUnavailableError
 
 if TYPE_CHECKING:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from aca_mcp.hosts import HostName
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.auth.authentication import Authentication
@@ -70,7 +71,7 @@ class HttpOptions:
     """Of streamable HTTP, or None to leave it out."""
     sse_path: str | None = None
     """Of SSE, or None to leave it out."""
-    allowed_hosts: frozenset[str] = frozenset()
+    allowed_hosts: frozenset[HostName] = frozenset()
     allowed_origins: frozenset[str] = frozenset()
     max_connections: int = 1000
     max_request_bytes: int = 6 << 20

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
-from aca_mcp.loopback import LOOPBACK_IN_URLS
+from aca_mcp.hosts import LOOPBACK, HostName, host_of, parse_host
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,22 +32,16 @@ class Refusal:
 class Guard:
     """What the headers of a request must be. Pure."""
 
-    hosts: frozenset[str] = frozenset()
+    hosts: frozenset[HostName] = frozenset()
     """Names without a port stand for every port. This machine's own are always allowed."""
     origins: frozenset[str] = frozenset()
     """Beside those of this machine, where it is called by one of its own names."""
 
     def check(self, host: str, origin: str) -> Refusal | None:
         """Judge a request by its ``Host`` and ``Origin`` headers, empty where they are missing."""
-        name, _, port = host.rpartition(":")
-        if not (name and port.isdigit()):
-            name = host
-        name = name.lower()
-        if (
-            name not in LOOPBACK_IN_URLS
-            and name not in self.hosts
-            and host.lower() not in self.hosts
-        ):
+        name = parse_host(host)
+        is_local = name is not None and name.name in LOOPBACK
+        if name is None or not (is_local or name.is_among(self.hosts)):
             return Refusal(
                 421,
                 "This server is not called by that Host. Add the name to ACA_MCP_ALLOWED_HOSTS if "
@@ -56,7 +49,8 @@ class Guard:
             )
         if not origin or origin.lower() in self.origins:
             return None
-        if name in LOOPBACK_IN_URLS and _host_of(origin) in LOOPBACK_IN_URLS:
+        page = host_of(origin)
+        if is_local and page is not None and page.name in LOOPBACK:
             return None
         return Refusal(
             403,
@@ -90,11 +84,3 @@ class GuardMiddleware:
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _host_of(origin: str) -> str:
-    try:
-        name = urlsplit(origin).hostname or ""
-    except ValueError:
-        return ""
-    return f"[{name}]" if ":" in name else name

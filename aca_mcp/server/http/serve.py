@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.errors import SettingsError
+from aca_mcp.hosts import LOOPBACK
 from aca_mcp.listening.server import HttpServer
-from aca_mcp.loopback import LOOPBACK
 from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.app import PROBES, open_http_app

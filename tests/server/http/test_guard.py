@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from aca_mcp.hosts import parse_hosts
 from aca_mcp.server.http.guard import Guard
 
-GUARD = Guard(frozenset({"mcp.example.com", "other:8443"}), frozenset({"https://app.example.com"}))
+GUARD = Guard(
+    parse_hosts("mcp.example.com, other:8443, [2001:db8::1]"),
+    frozenset({"https://app.example.com"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,7 @@ GUARD = Guard(frozenset({"mcp.example.com", "other:8443"}), frozenset({"https://
         ("mcp.example.com", ""),
         ("MCP.example.com:8000", ""),
         ("other:8443", ""),
+        ("[2001:DB8::1]:8443", ""),
         ("127.0.0.1:8000", "http://127.0.0.1:6274"),
         ("127.0.0.1:8000", "http://[::1]:6274"),
         ("localhost:8000", "http://localhost:6274"),
@@ -45,6 +50,11 @@ def test_is_let_in(host: str, origin: str) -> None:
         ":8000",
         "127.0.0.1@evil.example",
         "2130706433",
+        "mcp.example.com/",
+        "mcp.example.com?",
+        "mcp.example.com:http",
+        "mcp.example.com:99999",
+        "[2001:db8::2]",
     ],
 )
 def test_another_host_is_misdirected(host: str) -> None:

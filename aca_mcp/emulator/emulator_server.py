@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.emulator.app import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.errors import SettingsError
+from aca_mcp.hosts import LOOPBACK
 from aca_mcp.listening.server import HttpServer, Listener
-from aca_mcp.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
