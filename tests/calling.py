@@ -55,6 +55,6 @@ def images_of(result: CallToolResult) -> list[ImageContent]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, not for ever, for what another task does."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while not condition():  # noqa: ASYNC110 -- what is waited for tells nobody
             await anyio.sleep(0.005)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -161,16 +161,14 @@ async def test_code_that_runs_for_long_is_no_slow_request() -> None:
 
 
 async def test_half_requests_give_way_to_whoever_comes() -> None:
-    async with listening(most=2) as served, anyio.create_task_group() as tasks:
+    async with listening(most=2) as served, AsyncExitStack() as half:
         for _ in range(100):
-            stream = await anyio.connect_tcp("127.0.0.1", served.port)
+            stream = await half.enter_async_context(served.connection())
             await stream.send(b"GET / HT")
-            tasks.start_soon(everything, stream)
         async with served.connection() as stream:
             await stream.send(GET % b"")
             assert (await stream.receive()).endswith(b"served")
         assert len(served.server.server_state.connections) <= 2 + 32
-        tasks.cancel_scope.cancel()
 
 
 async def test_where_all_are_busy_probes_are_served_and_others_told_to_come_back() -> None:

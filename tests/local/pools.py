@@ -14,6 +14,7 @@ from aca_mcp.local.configuration import LocalPoolConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from collections.abc import Set as AbstractSet
 
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.pool import Execution, OutputCallback, OutputChunk
@@ -104,23 +105,27 @@ async def download(pool: LocalSessionPool, identifier: str, path: str) -> bytes:
         return b"".join([chunk async for chunk in file.chunks])
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for something that nobody tells of."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 -- there is no event: another process ends
             await anyio.sleep(0.01)
 
 
-def descendants(pid: int | str = "self") -> set[int]:
+def descendants(pid: int | str = "self", *, without: AbstractSet[int] = frozenset()) -> set[int]:
     """Every process that came from this one and is there, those that ended left out.
 
-    Those of the pool that tests share are among them.
+    Args:
+        pid: this one, and not the process of the tests.
+        without: neither these nor what came from them. The pool that tests share is below the
+            process of the tests, too, and starts and ends processes whenever it likes: a test looks
+            at what was there before its own pool, and leaves that out.
     """
     found: set[int] = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, _read(children).split()):
+        for child in set(map(int, _read(children).split())) - without:
             if _read(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"]):
-                found |= {child, *descendants(child)}
+                found |= {child, *descendants(child, without=without)}
     return found
 
 

@@ -149,10 +149,11 @@ async def test_what_can_be_interrupted_keeps_its_state() -> None:
 
 
 async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
+    strangers = descendants()
     async with session() as used:
         await used.run("x = 1")
         await used.settled()
-        before = len(descendants())
+        before = len(descendants(without=strangers))
         crashed = await used.run(
             "import subprocess, os, time\n"
             "for _ in range(5): subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
@@ -160,7 +161,7 @@ async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
         )
         assert crashed.rollback is not None
         await used.settled()
-        await until(lambda: len(descendants()) <= before)
+        await until(lambda: len(descendants(without=strangers)) <= before)
         assert await used.value("x") == "1"
 
 
@@ -306,13 +307,13 @@ async def test_code_that_takes_too_much_memory_is_undone() -> None:
 
 
 async def test_nothing_is_left_of_checkpoints_when_sessions_end() -> None:
-    before = len(descendants())
+    strangers = descendants()
     async with session(checkpoints=2) as used:
         await used.run("import os; x = 1")
         await used.run("os._exit(1)")
         await used.run("x = 2")
         await used.settled()
-        inside = len(descendants())
+        inside = len(descendants(without=strangers))
         assert await used.pool.stop_session(used.identifier)
-        await until(lambda: len(descendants()) < inside - 3)
-    await until(lambda: len(descendants()) <= before)
+        await until(lambda: len(descendants(without=strangers)) < inside - 3)
+    await until(lambda: not descendants(without=strangers))

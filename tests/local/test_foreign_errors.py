@@ -144,7 +144,7 @@ async def test_at_the_end_of_a_pool_it_is_not_the_callers(when: str, error: Exce
         patched.__enter__()
     patched.__exit__(None, None, None)
     await template.close()
-    await until(lambda: descendants() <= strangers)
+    await until(lambda: not descendants(without=strangers))
 
 
 async def test_every_operation_has_its_layers_broken() -> None:

@@ -76,7 +76,7 @@ async def test_every_session_is_another_user_also_of_another_pool() -> None:
         for pool in (one, two):
             for number in range(3):
                 await run(pool, f"session-{number}", "1")
-        users = users_of(descendants() - strangers)
+        users = users_of(descendants(without=strangers))
         # Of each pool the template and three sessions; nobody is root.
         assert len(set(users)) == 2 * (1 + 3)
         assert os.geteuid() not in users

@@ -75,13 +75,14 @@ async def test_keeping_a_session_alive_begins_its_cooldown_anew(
 
 
 async def test_a_session_that_nobody_uses_ends_and_the_next_use_is_told_why() -> None:
+    strangers = descendants()
     async with open_local_pool(configuration(cooldown_seconds=0.2)) as pool:
         await run(pool, "idle", "x = 1")
-        processes = descendants()
+        processes = descendants(without=strangers)
         with anyio.fail_after(15):
             while await pool.get_session("idle") is not None:  # noqa: ASYNC110 -- nobody tells
                 await anyio.sleep(0.05)
-        await until(lambda: len(descendants()) < len(processes))
+        await until(lambda: len(descendants(without=strangers)) < len(processes))
         after = await run(pool, "idle", "'x' in dir()")
         assert result_of(after) == "False"
         assert after.lost_before == "nobody used it for 0.2 seconds"
@@ -91,25 +92,25 @@ async def test_ready_sessions_are_started_ahead_and_again_when_they_are_used() -
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
-        template = len(descendants() - strangers)
+        template = len(descendants(without=strangers))
     async with open_local_pool(configuration(ready_sessions=2)) as pool:
         await pool.metadata()
-        await until(lambda: len(descendants() - strangers) == template + 2)
+        await until(lambda: len(descendants(without=strangers)) == template + 2)
         await run(pool, "first", "1")
-        await until(lambda: len(descendants() - strangers) == template + 3)
+        await until(lambda: len(descendants(without=strangers)) == template + 3)
         await pool.stop_session("first")
-        await until(lambda: len(descendants() - strangers) == template + 2)
+        await until(lambda: len(descendants(without=strangers)) == template + 2)
 
 
 async def test_a_ready_session_that_died_is_not_handed_out() -> None:
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
-        template = len(descendants() - strangers)
+        template = len(descendants(without=strangers))
     async with open_local_pool(configuration(ready_sessions=1)) as pool:
         await pool.metadata()
-        await until(lambda: len(descendants() - strangers) == template + 1)
-        ready = max(descendants() - strangers)
+        await until(lambda: len(descendants(without=strangers)) == template + 1)
+        ready = max(descendants(without=strangers))
         os.kill(ready, signal.SIGKILL)
         await until(lambda: ready not in descendants())
         execution = await run(pool, "first", "1")
@@ -129,7 +130,7 @@ async def test_a_template_that_ends_is_replaced_and_only_what_was_lost_is_said()
     async with open_local_pool(configuration(ready_sessions=1)) as pool:
         for _ in range(2):
             assert result_of(await run(pool, "first", "x = 1; x")) == "1"
-            await kill_all(descendants() - strangers)
+            await kill_all(descendants(without=strangers))
             first = await run(pool, "first", "'x' in globals()")
             if first.session_lost is not None:  # it was not seen to have ended yet
                 assert first.session_lost == TEMPLATE_ENDED
@@ -139,7 +140,7 @@ async def test_a_template_that_ends_is_replaced_and_only_what_was_lost_is_said()
             assert first.lost_before == TEMPLATE_ENDED
             newcomer = await run(pool, new_identifier(), "1")
             assert newcomer.lost_before is None
-    assert descendants() <= strangers
+    assert descendants(without=strangers) == set()
 
 
 async def test_code_that_runs_when_the_template_ends_is_told_why_it_ended() -> None:
@@ -149,7 +150,7 @@ async def test_code_that_runs_when_the_template_ends_is_told_why_it_ended() -> N
         (template,) = (
             descendants("self")
             - strangers
-            - {child for outer in descendants() - strangers for child in descendants(outer)}
+            - {child for outer in descendants(without=strangers) for child in descendants(outer)}
         )
 
         def end_it(chunk: OutputChunk) -> None:
@@ -165,12 +166,12 @@ async def test_an_answer_that_came_too_late_is_not_taken_for_another() -> None:
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
-        template = len(descendants() - strangers)
+        template = len(descendants(without=strangers))
         for milliseconds in (0, 1, 2, 4, 8, 16):
             with anyio.move_on_after(milliseconds / 1000):
                 await run(pool, new_identifier(), "1")
         assert result_of(await run(pool, "first", "1")) == "1"
-        await until(lambda: len(descendants() - strangers) <= template + 6)
+        await until(lambda: len(descendants(without=strangers)) <= template + 6)
 
 
 # Files

@@ -122,9 +122,9 @@ async def test_a_session_that_dies_is_told_of_now_and_next_time(
 async def test_a_session_that_dies_between_runs_is_told_of_next_time() -> None:
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
-        before = descendants()
+        strangers = descendants()
         await run(pool, "victim", "x = 1")
-        (session,) = descendants() - before
+        (session,) = descendants() - strangers
         os.kill(session, signal.SIGKILL)
         await until(lambda: session not in descendants())
         after = await run(pool, "victim", "1")

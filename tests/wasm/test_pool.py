@@ -209,10 +209,10 @@ async def test_interrupting_keeps_the_state(pool: WasmSessionPool, identifier: s
 
 async def test_a_process_that_is_killed_is_replaced() -> None:
     identifier = new_identifier()
-    before = descendants()
+    strangers = descendants()
     async with open_wasm_pool(wasm_configuration(ready_sessions=0)) as pool:
         await run(pool, identifier, "x = 1")
-        for process in descendants() - before:
+        for process in descendants(without=strangers):
             os.kill(process, signal.SIGKILL)
         after = await run(pool, identifier, "'x' in globals()")
         while after.session_lost is not None:  # its end was seen only now
