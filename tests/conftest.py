@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 # Sessions of all tests have what the development environment has, also where a server of its own
 # process is started; the tests of environments name others.

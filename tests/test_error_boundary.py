@@ -18,8 +18,8 @@ from aca_mcp.errors import (
     SessionPoolError,
 )
 from aca_mcp.pool import FileDownload, SessionPool
-from tests.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, content, foreign_errors
-from tests.toy_pool import ToyPool
+from tests.support.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, content, foreign_errors
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -16,7 +16,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.session import CodeBlock, PythonSession
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

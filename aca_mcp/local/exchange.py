@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from aca_mcp.embedded.output import BoundedOutput
+from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.kernel.frames import (
     MAX_REPLY_HEADER_BYTES,
     Frame,
@@ -22,8 +24,6 @@ from aca_mcp.kernel.frames import (
     encode,
 )
 from aca_mcp.local.descriptors import bytes_waiting
-from aca_mcp.local.output import BoundedOutput
-from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import OutputCallback, OutputChunk
 from aca_mcp.reports.events import Report
 

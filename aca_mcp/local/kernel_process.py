@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import anyio.to_thread
 
+from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder
@@ -25,7 +26,6 @@ from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.passing import receive
-from aca_mcp.local.replies import INTERFERED
 
 if TYPE_CHECKING:
     import socket

@@ -16,6 +16,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.embedded.background import guarded
+from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse, acquired
+from aca_mcp.embedded.output import streams_of
+from aca_mcp.embedded.registry import Registry
+from aca_mcp.embedded.replies import INTERFERED, parse_packages
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -23,7 +28,6 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
@@ -31,12 +35,8 @@ from aca_mcp.local.excess import limits_of, with_hint
 from aca_mcp.local.files import SessionFiles, read_chunks
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
-from aca_mcp.local.output import streams_of
 from aca_mcp.local.ready import ReadySessions
-from aca_mcp.local.registry import Registry
-from aca_mcp.local.replies import INTERFERED, parse_packages
 from aca_mcp.local.session_packages import Questions, SessionPackages
-from aca_mcp.local.sessions import SessionInUse, Sessions, acquired
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
 from aca_mcp.local.watching import Watcher
@@ -96,7 +96,7 @@ class LocalSessionPool:
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
         )
-        self._sessions = Sessions[KernelProcess](self._registry, ready)
+        self._sessions = LiveSessions[KernelProcess](self._registry, ready)
         self._watcher = Watcher(self._sessions, self._limits, tasks)
         self._packages: tuple[Package, ...] | None = None
         self._installing = SessionPackages(broker, templates, configuration)

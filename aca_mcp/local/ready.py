@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
+from aca_mcp.embedded.background import guarded, repeated
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.local.background import guarded, repeated
 
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelProcess

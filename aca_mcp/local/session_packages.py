@@ -28,9 +28,9 @@ from aca_mcp.sandbox.policy import Isolation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.kernel_process import KernelProcess
-    from aca_mcp.local.sessions import SessionInUse
     from aca_mcp.local.templates import Templates
     from aca_mcp.packages.broker import PackageBroker, PackageSet
 

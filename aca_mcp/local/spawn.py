@@ -14,8 +14,8 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.embedded.background import guarded
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.local.background import guarded
 from aca_mcp.local.cgroups import GroupLimits, Groups, find_groups
 from aca_mcp.local.checkpoints import Checkpoints
 from aca_mcp.local.kernel_process import KernelProcess

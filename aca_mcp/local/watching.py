@@ -16,14 +16,14 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.embedded.background import guarded, repeated
 from aca_mcp.local import trees, usage
-from aca_mcp.local.background import guarded, repeated
 from aca_mcp.local.checkpoints import FOR_MEMORY
 from aca_mcp.local.excess import Limits, excess_of
 
 if TYPE_CHECKING:
+    from aca_mcp.embedded.live_sessions import LiveSessions
     from aca_mcp.local.kernel_process import KernelProcess
-    from aca_mcp.local.sessions import Sessions
     from aca_mcp.local.usage import Usage
 
 _WATCH_SECONDS = 0.05
@@ -55,7 +55,7 @@ class Watcher:
 
     def __init__(
         self,
-        sessions: Sessions[KernelProcess],
+        sessions: LiveSessions[KernelProcess],
         limits: Limits,
         tasks: anyio.abc.TaskGroup,
     ) -> None:

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aca_mcp.embedded.output import streams_of
+from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.output import streams_of
-from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus
 from aca_mcp.reports.building import ExecutionContext, build_execution
 

@@ -13,6 +13,9 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
+from aca_mcp.embedded.registry import Registry
+from aca_mcp.embedded.replies import INTERFERED, parse_packages
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -20,9 +23,6 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.local.registry import Registry
-from aca_mcp.local.replies import INTERFERED, parse_packages
-from aca_mcp.local.sessions import SessionInUse, Sessions
 from aca_mcp.pool import (
     WORK_DIRECTORY,
     Execution,
@@ -71,7 +71,7 @@ class WasmSessionPool:
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
         )
-        self._sessions = Sessions[WasmProcess](self._registry, ready)
+        self._sessions = LiveSessions[WasmProcess](self._registry, ready)
         watcher = Watcher(self._sessions, configuration)
         for task in (ready.keep, watcher.watch_running, watcher.keep_house):
             tasks.start_soon(task)

@@ -13,11 +13,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.embedded.output import BoundedOutput
+from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.kernel.streams import CLEARED, STDERR, STDOUT, new_token
-from aca_mcp.local.output import BoundedOutput
-from aca_mcp.local.replies import INTERFERED
 from aca_mcp.pool import OutputChunk
 from aca_mcp.reports.events import Report
 from aca_mcp.wasm.files import SessionFiles

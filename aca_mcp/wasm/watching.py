@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from aca_mcp.local.sessions import Sessions
+    from aca_mcp.embedded.live_sessions import LiveSessions
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
     from aca_mcp.wasm.process import WasmProcess
 
@@ -24,7 +24,7 @@ class Watcher:
     """Ends sessions of a pool that use too much, or that nobody uses."""
 
     def __init__(
-        self, sessions: Sessions[WasmProcess], configuration: WasmPoolConfiguration
+        self, sessions: LiveSessions[WasmProcess], configuration: WasmPoolConfiguration
     ) -> None:
         self._sessions = sessions
         self._disk_bytes = configuration.disk_bytes

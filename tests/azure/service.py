@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.emulators import POOL_PATH, azure_pool_at
+from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

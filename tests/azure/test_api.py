@@ -16,7 +16,7 @@ from aca_mcp.paths import parse_path
 from aca_mcp.pool import check_identifier
 from aca_mcp.session import PythonSession
 from tests.azure.service import ENDPOINT
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 CUSTOM = "https://pool.happyhill-1234abcd.westus2.azurecontainerapps.io"
 

@@ -14,8 +14,8 @@ from aca_mcp.azure import pool as azure_pool
 from aca_mcp.azure.connection_errors import FOREIGN
 from aca_mcp.errors import ExecutionOutcomeUnknownError, PoolUnavailableError
 from tests.azure.service import ENDPOINT, IDENTIFIER, Service, answer, fault, run, succeeded
-from tests.emulators import azure_pool_at
-from tests.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
+from tests.support.emulators import azure_pool_at
+from tests.support.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

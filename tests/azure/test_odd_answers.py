@@ -26,7 +26,7 @@ from tests.azure.service import (
     run,
     succeeded,
 )
-from tests.foreign_errors import content
+from tests.support.foreign_errors import content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,9 +22,9 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at
-from tests.foreign_errors import content
-from tests.toy_pool import ToyPool
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
+from tests.support.foreign_errors import content
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

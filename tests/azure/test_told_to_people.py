@@ -23,8 +23,8 @@ from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.azure.loopback_service import listening
 from tests.azure.service import IDENTIFIER, answer, fault, run, succeeded
-from tests.calling import Caller, text_of
-from tests.emulators import POOL_PATH, azure_pool_at
+from tests.support.calling import Caller, text_of
+from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

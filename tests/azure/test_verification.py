@@ -17,8 +17,8 @@ from aca_mcp.emulator.catalogue import CATALOGUE
 from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
-from tests.emulators import POOL_PATH, InProcess
 from tests.local.pools import configuration
+from tests.support.emulators import POOL_PATH, InProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -30,7 +30,7 @@ from aca_mcp.pool import (
     StreamText,
 )
 from aca_mcp.settings import Settings
-from tests.emulators import POOL_PATH, emulator_process
+from tests.support.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

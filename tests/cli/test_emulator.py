@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from aca_mcp.cli import main
-from tests.emulators import POOL_PATH, azure_pool_at, emulator_process
+from tests.support.emulators import POOL_PATH, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:
     from pathlib import Path

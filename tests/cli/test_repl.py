@@ -12,7 +12,7 @@ import pytest
 
 from aca_mcp.cli.prompt import completions, is_complete
 from aca_mcp.session import PythonSession
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.clients.environment import PYTHON
-from tests.emulators import POOL_PATH, emulator_process
+from tests.support.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.environment import CACHE
-from tests.listening_process import listening_process
+from tests.support.listening_process import listening_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.conformance.contents import add_contents
 from tests.conformance.questions import add_questions
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from aca_mcp.server.callers import Callers

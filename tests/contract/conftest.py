@@ -14,8 +14,8 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import load_settings
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 from tests.local.pools import MEBIBYTE, configuration
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 from tests.wasm.pools import WASM, wasm_configuration
 
 if TYPE_CHECKING:

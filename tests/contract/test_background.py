@@ -11,15 +11,15 @@ import pytest
 from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.server.instructions import duration
-from tests.connecting import connected
 from tests.contract.conftest import AS_BY_DEFAULT
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at
+from tests.support.connecting import connected
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aca_mcp.pool import SessionPool
-    from tests.calling import Caller
+    from tests.support.calling import Caller
 
 FOREVER = "import time\nwhile True: time.sleep(0.01)"
 

@@ -19,8 +19,8 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from aca_mcp.local.pool import open_local_pool
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at
 from tests.local.pools import configuration, new_identifier
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -16,9 +16,9 @@ from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.operations import Operations
 from aca_mcp.pool import FileDownload
 from tests.emulator.caller import Caller
-from tests.emulators import InProcess
-from tests.foreign_errors import SECRET, foreign_errors
-from tests.toy_pool import ToyPool
+from tests.support.emulators import InProcess
+from tests.support.foreign_errors import SECRET, foreign_errors
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -14,8 +14,8 @@ from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import NEWEST, Caller
-from tests.emulators import InProcess
 from tests.local.pools import configuration, new_identifier, open_descriptors
+from tests.support.emulators import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -17,7 +17,7 @@ from aca_mcp.installing.commands import Installer, find_installer
 from aca_mcp.pool import identifier_in
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import Settings
-from tests.package_index import (
+from tests.support.package_index import (
     add_ipython,
     make_wheel,
     only_this_index,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.environments.store import Environment
     from aca_mcp.pool import SessionPool
-    from tests.package_index import Index
+    from tests.support.package_index import Index
 
 PIP = Installer("pip", (sys.executable, "-m", "pip"))
 

@@ -12,8 +12,8 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
-from tests.calling import Caller, text_of
-from tests.server_process import INITIALIZE, INITIALIZED
+from tests.support.calling import Caller, text_of
+from tests.support.server_process import INITIALIZE, INITIALIZED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.sessions.client_sessions import ClientSessions
     from tests.http.clients import Era, Transport
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
     Serve = Callable[..., AbstractAsyncContextManager["Running"]]
 

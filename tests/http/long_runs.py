@@ -12,7 +12,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.http.clients import Model, connected
-from tests.server_process import ROOT
+from tests.support.server_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

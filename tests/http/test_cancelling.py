@@ -10,7 +10,6 @@ import anyio
 import httpx
 import pytest
 
-from tests.calling import until
 from tests.http.clients import MODERN, Endpoint, Model, call, text_in
 from tests.http.long_runs import (
     COUNTING,
@@ -19,6 +18,7 @@ from tests.http.long_runs import (
     cancelled_while_it_runs,
     client_by,
 )
+from tests.support.calling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.http.clients import Era
     from tests.http.conftest import Serve
     from tests.http.long_runs import Way
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 WAYS = [(way, era) for way in ("stdio", "http", "sse") for era in ("legacy", MODERN)]
 CHILD = "import subprocess; subprocess.run('echo on; exec sleep 86399.5', shell=True)"

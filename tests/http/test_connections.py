@@ -10,13 +10,13 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
-from tests.calling import until
 from tests.http.clients import Endpoint, Model, answer_of, call, connected, text_in
+from tests.support.calling import until
 
 if TYPE_CHECKING:
     from tests.http.clients import Era
     from tests.http.conftest import Serve
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
 WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))

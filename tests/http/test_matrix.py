@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from tests.calling import images_of
 from tests.http.clients import connected
+from tests.support.calling import images_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.server.app import ServerOptions
-from tests.calling import text_of
 from tests.http.clients import Endpoint, connected, text_in
 from tests.http.long_runs import Heard
+from tests.support.calling import text_of
 
 if TYPE_CHECKING:
     from tests.http.clients import Era, Transport

@@ -9,10 +9,10 @@ import anyio
 import httpx
 import pytest
 
-from tests.emulators import POOL_PATH, emulator_process
 from tests.http.balancer import Balancer
 from tests.http.clients import Endpoint, call, connected, text_in
 from tests.server.http.serving import served, server_process
+from tests.support.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
-from tests.calling import until
 from tests.http.clients import Endpoint, call, connected, text_in
-from tests.server_process import INITIALIZE
+from tests.support.calling import until
+from tests.support.server_process import INITIALIZE
 
 if TYPE_CHECKING:
     from tests.http.conftest import Running, Serve
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
 WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))

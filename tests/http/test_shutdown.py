@@ -12,15 +12,15 @@ from mcp import MCPError
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.http import health
-from tests.calling import until
 from tests.http.clients import Endpoint, connected
 from tests.server.http.serving import server_process
+from tests.support.calling import until
 
 if TYPE_CHECKING:
     from aca_mcp.pool import PoolMetadata
     from tests.http.clients import Era, Transport
     from tests.http.conftest import Serve
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 SLOW = "print('on', flush=True)\nimport time; time.sleep({}); 'finished'"
 

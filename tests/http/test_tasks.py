@@ -17,8 +17,8 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
-from tests.calling import text_of, until
 from tests.http.clients import MODERN, Endpoint, answer_of, call
+from tests.support.calling import text_of, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.http.clients import Transport
     from tests.http.conftest import Running, Serve
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
 WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))

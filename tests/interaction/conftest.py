@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from tests.calling import Caller
+from tests.support.calling import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server_process import Server, call, process
+from tests.support.server_process import Server, call, process
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from mcp_types import ResourceLink, TextResourceContents
 from PIL import Image
 
-from tests.calling import Caller, images_of, text_of
+from tests.support.calling import Caller, images_of, text_of
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent
 
-from tests.calling import Caller, text_of
+from tests.support.calling import Caller, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from aca_mcp.listening.server import HttpServer, Listener
-from tests.calling import until
+from tests.support.calling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def nothing_blocks() -> Iterator[None]:
     """Whatever the pool does that could block the event loop is an error."""
-    with blockbuster_ctx("aca_mcp.local") as guard:
+    with blockbuster_ctx(["aca_mcp.local", "aca_mcp.embedded"]) as guard:
         # What the kernel makes up at once, from memory.
         guard.functions["os.read"].can_block_in("aca_mcp/local/descriptors.py", "pid_behind")
         guard.functions["io.TextIOWrapper.read"].can_block_in(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from aca_mcp.embedded.live_sessions import LiveSessions
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.local import cgroups, kernel_process, spawn, template_process, trees, usage, watching
 from aca_mcp.local.exchange import Exchange
@@ -19,10 +20,9 @@ from aca_mcp.local.files import SessionFiles
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_packages import SessionPackages
-from aca_mcp.local.sessions import Sessions
 from aca_mcp.local.template_process import TemplateProcess
-from tests.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
 from tests.local.pools import configuration, descendants, open_descriptors, result_of, run, until
+from tests.support.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,8 +72,8 @@ IN_A_CALL = {
     "while a file is opened": (SessionFiles, "open_download", "download_file"),
     "while a file is deleted": (SessionFiles, "delete", "delete_file"),
     "while packages are installed": (SessionPackages, "install", "install_packages"),
-    "while a session is looked for": (Sessions, "get", "get_session"),
-    "while it is to go back": (Sessions, "get", "undo"),
+    "while a session is looked for": (LiveSessions, "get", "get_session"),
+    "while it is to go back": (LiveSessions, "get", "undo"),
     "while the template is asked": (TemplateProcess, "wait_ready", "metadata"),
 }
 
@@ -98,7 +98,7 @@ async def test_in_a_call_its_caller_is_told_in_a_sentence(
 IN_THE_BACKGROUND = {
     "sessions are measured": (watching, "_measure_quickly"),
     "a process is measured": (usage, "measure"),
-    "idle sessions are ended": (Sessions, "kernels"),
+    "idle sessions are ended": (LiveSessions, "kernels"),
     "ready sessions are started": (spawn, "_pipe"),
     "a control group is made": (cgroups.Groups, "create"),
     "a session joins its group": (KernelProcess, "join"),

@@ -21,7 +21,7 @@ from tests.local.pools import (
     scratch_directories,
     until,
 )
-from tests.reachable import reachable_python
+from tests.support.reachable import reachable_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from tests.local.pools import (
     run,
     until,
 )
-from tests.pictures import png
+from tests.support.pictures import png
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool

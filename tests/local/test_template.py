@@ -25,7 +25,7 @@ from aca_mcp.local.forking import ForkServer
 from aca_mcp.local.messages import SessionRequest, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 from aca_mcp.sandbox.probe import IsolationReport
-from tests.forked import in_child
+from tests.support.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

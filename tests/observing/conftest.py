@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from aca_mcp.pool import SessionPool
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 
 @dataclass

@@ -13,7 +13,7 @@ from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.telemetry import open_telemetry
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 
 async def use(canary: str) -> None:

@@ -10,7 +10,7 @@ from opentelemetry.trace import StatusCode
 
 from aca_mcp.errors import FileMissingError, PoolFullError, SessionLostError
 from aca_mcp.observed import observed
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

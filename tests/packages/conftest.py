@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.package_index import Index, make_wheel, only_this_index, serve_index
+from tests.support.package_index import Index, make_wheel, only_this_index, serve_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator

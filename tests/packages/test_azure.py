@@ -13,14 +13,14 @@ from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.packages.broker import PackageBroker
 from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
-from tests.emulators import POOL_PATH, azure_pool_at, emulator_process
+from tests.support.emulators import POOL_PATH, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
     from aca_mcp.pool import SessionPool
-    from tests.package_index import Index
+    from tests.support.package_index import Index
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from aca_mcp.installing.wheels import Target
 from aca_mcp.packages.broker import PackageBroker, PackageSet
 from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
-from tests.package_index import make_wheel
+from tests.support.package_index import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.package_index import Index
+    from tests.support.package_index import Index
 
 HERE = Target(python=sys.executable)
 PIP = Installer("pip", (sys.executable, "-m", "pip"))

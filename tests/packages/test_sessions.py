@@ -14,13 +14,13 @@ import pytest
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import Settings
-from tests.reachable import reachable_python
+from tests.support.reachable import reachable_python
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from aca_mcp.pool import Execution, SessionPool
-    from tests.package_index import Index
+    from tests.support.package_index import Index
 
 
 CHECK_CALL = """

@@ -15,7 +15,7 @@ from aca_mcp import kernel
 from aca_mcp.sandbox import namespaces, syscalls
 from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
-from tests.forked import in_child
+from tests.support.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,10 +10,10 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from tests.calling import Caller, until
-from tests.connecting import connected
-from tests.foreign_errors import SECRET, foreign_errors
-from tests.toy_pool import ToyPool
+from tests.support.calling import Caller, until
+from tests.support.connecting import connected
+from tests.support.foreign_errors import SECRET, foreign_errors
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -11,15 +11,15 @@ from aca_mcp.pool import EnvironmentSummary
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.connecting import connected
+from tests.support.connecting import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from tests.calling import Caller
-    from tests.toy_pool import ToyPool
+    from tests.support.calling import Caller
+    from tests.support.toy_pool import ToyPool
 
     Connect = Callable[..., AbstractAsyncContextManager[Caller]]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server_process import INITIALIZE, SOON_SECONDS, Server, call, line, process
+from tests.support.server_process import INITIALIZE, SOON_SECONDS, Server, call, line, process
 
 if TYPE_CHECKING:
     from collections.abc import Generator

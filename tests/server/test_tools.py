@@ -18,10 +18,10 @@ from mcp_types import (
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.sessions.execution_store import Limits
-from tests.calling import Caller, text_of, until
-from tests.connecting import connected
-from tests.pictures import png
-from tests.toy_pool import ToyPool
+from tests.support.calling import Caller, text_of, until
+from tests.support.connecting import connected
+from tests.support.pictures import png
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,8 +127,8 @@ async def test_a_session_that_dies_is_said_to_be_gone(connect: Connect, toy_pool
         text = await call.refusal(
             "execute_python",
             code=(
-                "import tests.pictures\n"
-                "show('image/png', tests.pictures.png(10**6)); end('it crashed')"
+                "import tests.support.pictures\n"
+                "show('image/png', tests.support.pictures.png(10**6)); end('it crashed')"
             ),
         )
         assert "[The session ended: it crashed." in text

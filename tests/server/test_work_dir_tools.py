@@ -9,8 +9,8 @@ import pytest
 from mcp.types import PromptReference
 
 from aca_mcp.server.app import ServerOptions
-from tests.connecting import connected
-from tests.toy_pool import ToyPool
+from tests.support.connecting import connected
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import anyio
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.stdio import serve_stdio
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 
 async def main() -> None:

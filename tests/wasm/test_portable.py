@@ -21,8 +21,6 @@ LINUX_ALONE = (
     "aca_mcp.cli.env",
     "aca_mcp.cli.emulator",
 )
-SHARED_OF_LOCAL = "output", "registry", "replies", "sessions"
-"""What the wasm pool uses of the local pool's room."""
 
 HIDDEN = {
     "darwin": {
@@ -44,7 +42,7 @@ MODULES = {"darwin": "", "win32": "fcntl grp pty pwd resource termios tty"}
 PROGRAM = """
 import builtins, importlib, pkgutil, sys
 
-hidden, modules, skipped, shared = {hidden!r}, {modules!r}.split(), {skipped!r}, {shared!r}
+hidden, modules, skipped = {hidden!r}, {modules!r}.split(), {skipped!r}
 for library in ("anyio._backends._asyncio", "mcp.server", "uvicorn", "filelock", "wasmtime"):
     importlib.import_module(library)  # they know the systems by themselves
 real = builtins.__import__
@@ -62,7 +60,7 @@ for module, names in hidden.items():
 import aca_mcp
 found = [module.name for module in pkgutil.walk_packages(aca_mcp.__path__, "aca_mcp.")]
 wanted = [name for name in found if not name.startswith(skipped) and "__main__" not in name]
-for name in [*(f"aca_mcp.local.{{name}}" for name in shared), *wanted]:
+for name in wanted:
     importlib.import_module(name)
     print(name)
 """
@@ -70,12 +68,7 @@ for name in [*(f"aca_mcp.local.{{name}}" for name in shared), *wanted]:
 
 @pytest.mark.parametrize("system", HIDDEN)
 def test_every_module_but_those_of_linux_can_be_imported(system: str) -> None:
-    program = PROGRAM.format(
-        hidden=HIDDEN[system],
-        modules=MODULES[system],
-        skipped=LINUX_ALONE,
-        shared=SHARED_OF_LOCAL,
-    )
+    program = PROGRAM.format(hidden=HIDDEN[system], modules=MODULES[system], skipped=LINUX_ALONE)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=50
     )

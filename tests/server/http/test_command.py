@@ -14,8 +14,8 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.calling import Caller
 from tests.server.http.serving import server_process
+from tests.support.calling import Caller
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

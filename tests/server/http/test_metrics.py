@@ -17,7 +17,7 @@ from tests.server.http.serving import served
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 ALICE = "alices-token-that-is-long-enough-0000"
 SCRAPER = "the-scrapers-token-that-is-long-enough"

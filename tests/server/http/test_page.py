@@ -8,7 +8,7 @@ from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.server.http.serving import served, server_process
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 
 async def test_a_browser_is_told_which_addresses_are_for_clients() -> None:

@@ -18,13 +18,13 @@ from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.tools.transfer_link import LinkOffer
 from aca_mcp.server.transfers.links import Links
-from tests.calling import Caller
 from tests.server.http.serving import Served, curl, served, server_process, serving
+from tests.support.calling import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 SECRET = b"s" * 32
 CONTENT = bytes(range(256)) * 10

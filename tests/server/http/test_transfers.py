@@ -20,7 +20,7 @@ from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.transfers.links import Link, Links
 from tests.local.pools import MEBIBYTE, QUICK
 from tests.server.http.serving import Served, curl, served, serving
-from tests.toy_pool import MAX_FILE_BYTES, ToyPool
+from tests.support.toy_pool import MAX_FILE_BYTES, ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

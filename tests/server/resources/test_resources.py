@@ -22,11 +22,11 @@ from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.calling import Caller
-from tests.connecting import connected
-from tests.pictures import png
 from tests.server.http.serving import serving
-from tests.toy_pool import ToyPool
+from tests.support.calling import Caller
+from tests.support.connecting import connected
+from tests.support.pictures import png
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from aca_mcp.paths import parse_path
 from aca_mcp.pool import FileDownload, FileEntry, FileListing
 from aca_mcp.server.results.files import as_text, read_at_most, show_listing, without_scheme
 from aca_mcp.session import PythonSession
-from tests.pictures import png
-from tests.toy_pool import ToyPool
+from tests.support.pictures import png
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -11,12 +11,12 @@ from mcp_types import ImageContent, TextContent
 from aca_mcp.server.results.fitting import MAX_FIGURES, MAX_TEXT_BYTES, answer, wire_bytes
 from aca_mcp.server.results.report import Figure, Report
 from aca_mcp.session import PythonSession
-from tests.pictures import png
+from tests.support.pictures import png
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 NAME = "outputs/execution-7"
 

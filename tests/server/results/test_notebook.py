@@ -9,7 +9,7 @@ from typing import Any
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
-from tests.pictures import png
+from tests.support.pictures import png
 
 PNG = png()
 

@@ -8,7 +8,7 @@ import pytest
 
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, Span, StreamText
 from aca_mcp.server.results.report import Figure, report
-from tests.pictures import png
+from tests.support.pictures import png
 
 PNG = png()
 QUIET = Execution(

@@ -13,7 +13,7 @@ from aca_mcp.pool import Execution, ExecutionStatus, Output, StreamText
 from aca_mcp.server.sessions.execution_store import ExecutionStore, Limits, SessionExecutions
 from aca_mcp.server.sessions.sizes import execution_bytes, reduced
 from aca_mcp.session import PythonSession
-from tests.toy_pool import ToyPool
+from tests.support.toy_pool import ToyPool
 
 KIB = 1 << 10
 DONE = Execution("1", ExecutionStatus.SUCCEEDED, StreamText(), StreamText(), (), None, 0, False)

@@ -12,10 +12,10 @@ import pytest
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.server.sessions.execution import OUTPUT_CHARACTERS
 from aca_mcp.server.sessions.execution_store import Limits
-from tests.calling import Caller, images_of, text_of
-from tests.connecting import connected
-from tests.pictures import png
-from tests.toy_pool import ToyPool
+from tests.support.calling import Caller, images_of, text_of
+from tests.support.connecting import connected
+from tests.support.pictures import png
+from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

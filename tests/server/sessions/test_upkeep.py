@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from aca_mcp.server.sessions.upkeep import Upkeep
-from tests.foreign_errors import foreign_errors
+from tests.support.foreign_errors import foreign_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

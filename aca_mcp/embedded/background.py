@@ -30,7 +30,7 @@ async def guarded(
         await step(*arguments)
     except Exception as error:
         name = getattr(step, "__qualname__", "a step")
-        _logger.error("The local pool's %s met an error: %s", name, type(error).__name__)
+        _logger.error("The session pool's %s met an error: %s", name, type(error).__name__)
         return False
     return True
 

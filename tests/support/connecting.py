@@ -10,7 +10,7 @@ from mcp import Client
 from aca_mcp.server.app import ServerOptions, create_server, open_work_dir
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.calling import Caller
+from tests.support.calling import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -15,8 +15,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from aca_mcp.local import registry as registry_module
-from aca_mcp.local.registry import Admission, Registry, SessionState
+from aca_mcp.embedded import registry as registry_module
+from aca_mcp.embedded.registry import Admission, Registry, SessionState
 
 if TYPE_CHECKING:
     import pytest

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
+from aca_mcp.embedded.background import guarded
+from aca_mcp.embedded.registry import Admission, Registry
 from aca_mcp.errors import PoolFullError, PoolUnavailableError
-from aca_mcp.local.background import guarded
-from aca_mcp.local.registry import Admission, Registry
 from aca_mcp.pool import check_identifier
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class SessionInUse(Generic[Kernel]):
     """This operation started it."""
 
 
-class Sessions(Generic[Kernel]):
+class LiveSessions(Generic[Kernel]):
     """The sessions of one pool."""
 
     def __init__(self, registry: Registry, ready: Ready[Kernel]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Coverage imports it when it measures, and a sandboxed child may find no module any more.
 importlib.import_module("sqlite3.dump")
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _INCLUDE = [f"{_ROOT}/aca_mcp/*", f"{_ROOT}/tests/*"]
 
 _exit_now = os._exit

@@ -11,7 +11,7 @@ from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.pool import open_azure_pool
 from aca_mcp.emulator.faults import ConnectionDroppedError
-from tests.listening_process import listening_process
+from tests.support.listening_process import listening_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

@@ -1,0 +1,1 @@
+"""What pools whose sessions are processes of this machine have in common."""
