@@ -23,6 +23,8 @@ class World(RuleBasedStateMachine):
         """The session exists."""
         self.promised = False
         """Something of the user's is in a session, as far as they know."""
+        self.unseen = False
+        """It was lost to code that was cancelled, and nobody was there to be told."""
         self.released = False
         """It was ended while they were away."""
         self.reason: str | None = None
@@ -39,18 +41,18 @@ class World(RuleBasedStateMachine):
         told = self.held.ran(use, in_new_session=started, why_ended=self.reason)
         if self.released or (started and self.promised):
             assert told is not None, "a loss is said"
-        elif self.reason is None:
+        elif self.reason is None and not self.unseen:
             assert told is None, "what was not lost is not said to be"
         if self.reason is not None and not self.released:
             assert told == self.reason, "the pool knows best"
-        self.promised, self.released, self.reason = True, False, None
+        self.promised, self.released, self.reason, self.unseen = True, False, None, False
 
     @rule(begins=st.booleans(), survives=st.booleans(), reason=st.sampled_from(REASONS))
     def code_is_cancelled(self, begins: bool, survives: bool, reason: str) -> None:
         use = self.held.enter()
         if begins:
             if self.start():
-                self.promised = False  # of code that was cancelled nobody is told anything
+                self.promised, self.unseen = False, self.promised or self.unseen
             if not survives:
                 self.there, self.reason = False, reason
         if self.there:  # the pool was asked
@@ -72,7 +74,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def the_user_restarts(self) -> None:
         self.held.restart()
-        self.there = self.promised = self.released = False
+        self.there = self.promised = self.released = self.unseen = False
         self.reason = None
 
     @rule()
