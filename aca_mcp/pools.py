@@ -161,7 +161,6 @@ def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:
             store,
             read_policy(kind, settings.packages_list),
             index=settings.package_index or None,
-            audits=settings.audit_log,
         )
 
     if kind == "list":

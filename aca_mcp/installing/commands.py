@@ -1,14 +1,13 @@
 """Which installer this machine has, and running it with bounds.
 
 The only module outside ``local`` that starts a program. What it starts is the user's own uv or pip,
-with the user's own configuration of both; nothing of a package is run by it.
+with the user's own configuration of both (``configuration``); nothing of a package is run by it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -19,8 +18,10 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import anyio.abc
 
+from aca_mcp.installing.configuration import environment_for
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _MAX_STDOUT_BYTES = 32 * 2**20
 _MAX_STDERR_BYTES = 256 * 1024
@@ -47,6 +48,10 @@ class Installer:
     name: Literal["uv", "pip"]
     command: tuple[str, ...]
 
+    def variables(self) -> dict[str, str]:
+        """What it must be told of how the other installer is configured. Reads files."""
+        return environment_for(self.name, os.environ)
+
 
 def find_installer() -> Installer:
     """Find uv beside this package or on the PATH, else pip.
@@ -71,6 +76,7 @@ def find_installer() -> Installer:
 async def run(
     command: Sequence[str],
     *,
+    variables: Mapping[str, str] | None = None,
     timeout_seconds: float,
     max_file_bytes: int | None = None,
     shows_progress: bool = False,
@@ -79,6 +85,7 @@ async def run(
 
     Args:
         command: the program and its arguments.
+        variables: of its environment, beside this process's.
         timeout_seconds: it is killed after that, with what it started.
         max_file_bytes: no file that it writes may be larger.
         shows_progress: its stderr goes to this process's, with the bars that it draws there.
@@ -97,6 +104,7 @@ async def run(
             env={
                 "UV_SYSTEM_CERTS": "1",
                 **os.environ,
+                **(variables or {}),
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
                 "PIP_NO_INPUT": "1",
             },
@@ -107,9 +115,7 @@ async def run(
     try:
         with anyio.fail_after(timeout_seconds):
             if max_file_bytes is not None:
-                with suppress(ProcessLookupError):
-                    limit = (max_file_bytes, max_file_bytes)
-                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
+                _limit_files(process.pid, max_file_bytes)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_collect, process.stderr, stderr, _MAX_STDERR_BYTES)
                 await _collect(process.stdout, stdout, _MAX_STDOUT_BYTES)
@@ -119,12 +125,21 @@ async def run(
     finally:
         with anyio.CancelScope(shield=True):
             await _end(process, whole_group=not shows_progress)
-    if process.returncode == -signal.SIGXFSZ:
+    if sys.platform != "win32" and process.returncode == -signal.SIGXFSZ:
         raise InstallerError("File too large")
     if process.returncode != 0:
         said = (stderr or stdout).decode("utf-8", "replace").strip()
         raise InstallerError(said or f"it ended with exit code {process.returncode}")
     return stdout.decode("utf-8", "replace")
+
+
+def _limit_files(pid: int, most_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:
+        return  # Windows: what grows too large is noticed a little later
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, most: int) -> None:
@@ -140,7 +155,7 @@ async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, 
 async def _end(process: anyio.abc.Process, *, whole_group: bool) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            if whole_group:
+            if whole_group and hasattr(os, "killpg"):
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()

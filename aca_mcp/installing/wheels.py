@@ -6,6 +6,7 @@ Wheels only: no source distribution is built, so that nothing of a package runs 
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -80,16 +81,21 @@ async def resolve(
     with tempfile.TemporaryDirectory(prefix="aca-mcp-resolve-") as scratch:
         wanted = _write(scratch, "requirements.txt", requirements)
         limits = _write(scratch, "constraints.txt", constraints)
+        variables = installer.variables()
         if installer.name == "uv":
+            # Named here, for what is named on the command line takes the variable's place.
+            kept = {**os.environ, **variables}.get("UV_CONSTRAINT", "").split()
             command = (
                 *installer.command,
                 *("pip", "compile", wanted, "--constraint", limits),
+                *(part for file in kept for part in ("--constraint", file)),
                 *("--quiet", "--no-header", "--no-annotate", "--generate-hashes"),
                 *("--only-binary", ":all:", "--no-progress"),
                 *_uv_target(target),
                 *(("--default-index", index) if index else ()),
             )
-            return _pins_of(await run(command, timeout_seconds=timeout_seconds))
+            compiled = await run(command, variables=variables, timeout_seconds=timeout_seconds)
+            return _pins_of(compiled)
         report = Path(scratch, "report.json")
         command = (
             *_pip(installer, target),
@@ -98,7 +104,7 @@ async def resolve(
             *_pip_target(target, scratch),
             *(("--index-url", index) if index else ()),
         )
-        await run(command, timeout_seconds=timeout_seconds)
+        await run(command, variables=variables, timeout_seconds=timeout_seconds)
         return _pins_of_report(report)
 
 
@@ -153,6 +159,8 @@ async def install(
             )
         await run(
             command,
+            # They have been kept to, and uv wants hashes of them too.
+            variables={**installer.variables(), "UV_CONSTRAINT": ""},
             timeout_seconds=timeout_seconds,
             max_file_bytes=max_file_bytes,
             shows_progress=shows_progress,

@@ -6,11 +6,10 @@ is added, and what would not go together with it is refused. Does not know pools
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -22,6 +21,7 @@ from aca_mcp.missing_modules import COMMON_PACKAGES
 from aca_mcp.packages.failures import sentence_for
 from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
+from aca_mcp.requester import requester
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,18 +29,22 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-_log = logging.getLogger("aca_mcp.audit.packages")
-
 MAX_SET_BYTES = 1024 * 2**20
 MAX_SET_PACKAGES = 80
 _RESOLVE_SECONDS = 60
 _INSTALL_SECONDS = 240
 _AT_ONCE = 4
 _PER_MINUTE = 10
+_PRINCIPAL_PER_MINUTE = 20
 _ALL_PER_MINUTE = 60
 _MINUTE = 60
 _REMEMBERED = 10_000
 _WATCH_SECONDS = 0.5
+_BY = {
+    "session": "by this session",
+    "principal": "by the sessions of one user",
+    "all": "by all sessions together",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,6 @@ class PackageBroker:
         *,
         index: str | None = None,
         installer: Installer | None = None,
-        audits: bool = False,
     ) -> None:
         """Describe it; nothing is asked of any index yet.
 
@@ -79,16 +82,13 @@ class PackageBroker:
             policy: what may be asked for.
             index: the package index, where it is not the one that uv or pip is configured for.
             installer: what asks it, by default the best that is there.
-            audits: write a line for each request to the audit log.
         """
         self.store = store
         self.policy = policy
         self._index = index
         self._installer = installer
-        self._audits = audits
         self._at_once = anyio.Semaphore(_AT_ONCE)
         self._making: dict[Path, anyio.Lock] = {}
-        self._all = deque[float]()
         self._has_pruned = False
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -106,41 +106,46 @@ class PackageBroker:
             texts: what is asked for, as PEP 508 writes it. It may come from hostile code.
             target: the session's interpreter.
             installed: what it has, normalized name to version. It stays.
-            who: asks, for the limit of requests; a session's identifier.
+            who: asks: a session's identifier. Requests are limited for each, for each principal
+                (``requester``) with all its sessions, and for all together.
 
         Raises:
             PackagesNotInstalledError: it was not permitted or not possible. The message says why.
         """
         started = time.monotonic()
-        outcome: Literal["installed", "refused"] = "refused"
+        failure: BaseException | None = None
         try:
             requirements = check_requirements(texts, self.policy)
             self._count(who)
             async with self._at_once:
-                made = await self._provide(requirements, target, installed, started)
-            outcome = "installed"
-            return made
+                return await self._provide(requirements, target, installed, started)
+        except BaseException as error:
+            failure = error
+            raise
         finally:
-            if self._audits:
-                shown = [text[:80] for text in texts[:30]]
-                _log.info("packages %s: %r", outcome, shown)
+            if (record := requester().record_packages) is not None:
+                record(who, texts, seconds=time.monotonic() - started, error=failure)
 
-    def _count(self, who: str) -> None:
-        asked = self._asked.setdefault(who, deque())
-        self._asked.move_to_end(who)
-        while len(self._asked) > _REMEMBERED:
-            self._asked.popitem(last=False)
+    def _count(self, session: str) -> None:
+        counted = [(f"session {session}", _PER_MINUTE), ("all", _ALL_PER_MINUTE)]
+        if principal := requester().principal:
+            counted.insert(1, (f"principal {principal}", _PRINCIPAL_PER_MINUTE))
         now = time.monotonic()
-        for times, most in ((asked, _PER_MINUTE), (self._all, _ALL_PER_MINUTE)):
+        for key, most in counted:
+            times = self._asked.setdefault(key, deque())
+            self._asked.move_to_end(key)
             while times and now - times[0] > _MINUTE:
                 times.popleft()
             if len(times) >= most:
                 raise PackagesNotInstalledError(
-                    f"Packages were asked for {most} times in a minute, which is the limit. "
-                    "Nothing was installed. Ask for all that is needed at once, in a minute."
+                    f"Packages were asked for {most} times in a minute {_BY[key.split()[0]]}, "
+                    "which is the limit. Nothing was installed. Ask for all that is needed at "
+                    "once, in a minute."
                 )
-        asked.append(now)
-        self._all.append(now)
+        while len(self._asked) > _REMEMBERED:
+            self._asked.popitem(last=False)
+        for key, _ in counted:
+            self._asked[key].append(now)
 
     async def _provide(
         self,

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,7 +53,8 @@ class PackageStore:
         for directory in (self._staging, self._records):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.sets.mkdir(mode=0o700, exist_ok=True)
-        self.sets.chmod(_PASS_THROUGH if os.geteuid() == 0 else _PASS_THROUGH_ALONE)
+        if sys.platform != "win32":  # where no session shares the machine
+            self.sets.chmod(_PASS_THROUGH if os.geteuid() == 0 else _PASS_THROUGH_ALONE)
         self._secret = _secret_in(root / "secret")
 
     def directory_of(self, pins: Sequence[Pin], interpreter: str) -> Path:
@@ -139,7 +141,7 @@ def _make_harmless(staged: Path) -> None:
 
 def _secret_in(file: Path) -> bytes:
     with suppress(FileExistsError):
-        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as written:
             written.write(secrets.token_bytes(_SECRET_BYTES))
     for _ in range(100):

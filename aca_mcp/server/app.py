@@ -137,7 +137,7 @@ def create_server(
         ),
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],
-        middleware=[each.middleware for each in (in_flight, audit) if each is not None],
+        middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],
     )
     environments = told(options.environments)
     for tool, (title, promised) in tools.items():

@@ -2,6 +2,7 @@
 
 A line says when, who, which tool, in which session, for how long, and how it ended. It has no code,
 no arguments, no file names and no identifiers: a session is told apart by a keyed hash.
+Names of packages, which go out to an index for a session, have lines of their own.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aca_mcp.errors import AcaMcpError
+from aca_mcp.requester import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from typing import TextIO
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from aca_mcp.requester import PackageRecord
 
 _logger = logging.getLogger("aca_mcp.audit")
 
@@ -37,6 +41,8 @@ CANCELLED = "cancelled"
 _HASH_CHARACTERS = 16
 _MAX_CHARACTERS = 512
 """Of a text that comes from outside: names of tools and principals."""
+_MAX_NAMES = 30
+_MAX_NAME_CHARACTERS = 80
 _WORD_BEGINS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -90,13 +96,32 @@ class AuditLog:
         call = AuditedCall()
         token = _current.set(call)
         try:
-            yield call
+            with serving(record_packages=self._packages_of(principal)):
+                yield call
         except BaseException as error:
             call.outcome = outcome_of(error)
             raise
         finally:
             _current.reset(token)
-            self._write(principal, tool, call, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            fields: dict[str, object] = {"tool": tool[:_MAX_CHARACTERS]}
+            self._write(principal, fields, call.identifier, seconds, call.outcome)
+
+    def _packages_of(self, principal: str) -> PackageRecord:
+        """What records the packages that are asked for in a call, by it or by the code it runs."""
+
+        def record(
+            identifier: str,
+            packages: Sequence[str],
+            *,
+            seconds: float,
+            error: BaseException | None,
+        ) -> None:
+            shown = [text[:_MAX_NAME_CHARACTERS] for text in packages[:_MAX_NAMES]]
+            outcome = OK if error is None else outcome_of(error)
+            self._write(principal, {"packages": shown}, identifier, seconds, outcome)
+
+        return record
 
     async def middleware(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
@@ -110,14 +135,21 @@ class AuditLog:
                 call.outcome = FAILED
             return result
 
-    def _write(self, principal: str, tool: str, call: AuditedCall, seconds: float) -> None:
-        line = {
+    def _write(
+        self,
+        principal: str,
+        fields: dict[str, object],
+        identifier: str,
+        seconds: float,
+        outcome: str,
+    ) -> None:
+        line: dict[str, object] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "principal": principal[:_MAX_CHARACTERS],
-            "tool": tool[:_MAX_CHARACTERS],
-            "session": self._hash(call.identifier),
+            **fields,
+            "session": self._hash(identifier),
             "duration_ms": round(seconds * 1000, 1),
-            "outcome": call.outcome,
+            "outcome": outcome,
         }
         # In ASCII, so that nothing in it can end the line or act on a terminal.
         _logger.info("%s", json.dumps(line, ensure_ascii=True))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aca_mcp.errors import InvalidRequestError
+from aca_mcp.requester import serving
 from aca_mcp.server.audit import note_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from mcp.server.context import ServerRequestContext
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from aca_mcp.server.sessions.client_sessions import ClientSessions, OpenSession
     from aca_mcp.server.sessions.connections import HttpConnections
@@ -139,6 +140,11 @@ class Callers:
             yield own
         finally:
             await self.sessions.end(own)
+
+    async def middleware(self, ctx: Request, call_next: CallNext) -> HandlerResult:
+        """Of an MCP server: say for whom a request is served, to what knows no callers."""
+        with serving(principal=self._principal()):
+            return await call_next(ctx)
 
     def of(self, request: Request) -> Caller:
         """Who makes a call."""

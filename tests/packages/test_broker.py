@@ -18,6 +18,7 @@ from aca_mcp.installing.wheels import Target
 from aca_mcp.packages.broker import PackageBroker, PackageSet
 from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
+from aca_mcp.requester import serving
 from tests.support.package_index import make_wheel
 
 if TYPE_CHECKING:
@@ -168,9 +169,24 @@ async def test_one_session_cannot_ask_without_end(index: Index, tmp_path: Path) 
     broker = PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
     for _ in range(10):
         await provide(broker, "tea-time", installed={"tea-time": "1.0"})
-    with pytest.raises(PackagesNotInstalledError, match="10 times in a minute"):
+    with pytest.raises(PackagesNotInstalledError, match="10 times in a minute by this session"):
         await provide(broker, "tea-time", installed={"tea-time": "1.0"})
     await provide(broker, "tea-time", installed={"tea-time": "1.0"}, who="somebody else")
+
+
+async def test_nor_can_one_principal_by_many_sessions(index: Index, tmp_path: Path) -> None:
+    broker = PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
+
+    async def ask(principal: str, session: str) -> None:
+        with serving(principal=principal):
+            await provide(broker, "tea-time", installed={"tea-time": "1.0"}, who=session)
+
+    for number in range(20):
+        await ask("token:alice", f"session-{number}")
+    with pytest.raises(PackagesNotInstalledError, match=r"20 times .* sessions of one user"):
+        await ask("token:alice", "another-session")
+    await ask("token:bob", "session-of-bob")
+    await ask("", "nobody-s-session")
 
 
 async def test_two_that_ask_at_once_get_one_set(broker: PackageBroker, index: Index) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import tempfile
 from contextlib import asynccontextmanager
@@ -10,9 +12,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from mcp import Client
+from mcp.types import TextContent
 
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.pools import open_session_pool
+from aca_mcp.server.app import ServerOptions, create_server
+from aca_mcp.server.audit import AuditLog
+from aca_mcp.server.callers import Callers
+from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.settings import Settings
 from tests.support.reachable import reachable_python
 
@@ -198,3 +206,32 @@ def test_the_policy_is_off_over_http_unless_it_is_chosen() -> None:
     assert Settings(transport="http").packages_policy == "off"
     assert Settings(transport="http", packages="index").packages_policy == "index"
     assert Settings(packages="off").packages_policy == "off"
+
+
+async def test_who_asked_by_code_is_in_the_audit_log_and_counted(
+    index: Index, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    principal = "token:alice"
+    with caplog.at_level(logging.INFO, "aca_mcp.audit"):
+        async with opened(index, data_dir) as pool, open_sessions(pool) as sessions:
+            audit = AuditLog(lambda: principal, secret=b"s" * 32)
+            options = ServerOptions(installs_packages=True)
+            server = create_server(Callers(sessions, lambda: principal), options, audit=audit)
+            async with Client(server) as client:
+                for _ in range(20):
+                    handle = (await client.call_tool("start_session", {})).content[0]
+                    assert isinstance(handle, TextContent)
+                    code = {"code": "%pip install -q needs-tea", "session": handle.text.strip()}
+                    result = await client.call_tool("execute_python", code)
+                    assert "Success" in str(result.content)
+                    await client.call_tool("restart_session", {"session": handle.text.strip()})
+                result = await client.call_tool("install_packages", {"packages": ["tea-time"]})
+                assert "sessions of one user" in str(result.content)
+    lines = [json.loads(record.message) for record in caplog.records]
+    asked = [line for line in lines if "packages" in line]
+    assert [line["packages"] for line in asked] == [["needs-tea"]] * 20 + [["tea-time"]]
+    assert {line["principal"] for line in asked} == {principal}
+    assert [line["outcome"] for line in asked] == ["ok"] * 20 + ["packages_not_installed"]
+    executions = [line for line in lines if line.get("tool") == "execute_python"]
+    assert [line["session"] for line in executions] == [line["session"] for line in asked[:20]]
+    assert all(line["session"] for line in asked)

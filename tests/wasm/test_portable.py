@@ -16,8 +16,6 @@ LINUX_ALONE = (
     "aca_mcp.sandbox",
     "aca_mcp.local",
     "aca_mcp.environments",
-    "aca_mcp.installing",
-    "aca_mcp.packages",
     "aca_mcp.cli.env",
     "aca_mcp.cli.emulator",
 )

@@ -1,0 +1,73 @@
+"""For whom a request is served: told by who serves people, asked by who counts and records.
+
+Between the two lies the port, which knows sessions alone. The value follows a request into the
+tasks that it starts, such as code that goes on in the background.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+
+class PackageRecord(Protocol):
+    """Records one request for packages."""
+
+    def __call__(
+        self,
+        identifier: str,
+        packages: Sequence[str],
+        *,
+        seconds: float,
+        error: BaseException | None,
+    ) -> None:
+        """Record it.
+
+        Args:
+            identifier: of the session that asked.
+            packages: as they were asked for; they may come from hostile code.
+            seconds: how long it took.
+            error: why nothing was installed; None if it went well.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """For whom a request is served."""
+
+    principal: str = ""
+    """Who it is; empty where people are not told apart."""
+    record_packages: PackageRecord | None = None
+    """Where requests for packages are recorded, if they are."""
+
+
+_NOBODY = Requester()
+_current: ContextVar[Requester] = ContextVar("requester", default=_NOBODY)
+
+
+def requester() -> Requester:
+    """For whom this task works."""
+    return _current.get()
+
+
+@contextmanager
+def serving(
+    *, principal: str | None = None, record_packages: PackageRecord | None = None
+) -> Generator[None]:
+    """Say for whom the block works; what is not given stays as it was."""
+    told = _current.get()
+    if principal is not None:
+        told = replace(told, principal=principal)
+    if record_packages is not None:
+        told = replace(told, record_packages=record_packages)
+    token = _current.set(told)
+    try:
+        yield
+    finally:
+        _current.reset(token)
