@@ -11,6 +11,8 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aca_mcp.pool import Package
+
 RECYCLED = "the session pool ended it, after its cooldown or for reasons of its own"
 RESTARTED = "its interpreter was restarted (files may still be there)"
 CANCELLED = "its execution was cancelled, which on Azure ends the session"
@@ -34,12 +36,15 @@ class KnownSession:
     etag: str = ""
     etag_changes: bool = False
     """The service changes its etag though the session is the same, so it tells nothing."""
+    packages: tuple[Package, ...] = ()
+    """What it could import when that was last asked; told while code runs."""
     lost: str | None = None
     """Why an earlier session of the identifier is gone, until an execution has told it."""
 
     def replaced(self, why: str) -> None:
         """Note that the session is a new one."""
         self.has_module = False
+        self.packages = ()
         if self.used and self.lost is None:
             self.lost = why
 
@@ -82,7 +87,7 @@ class KnownSessions:
         if (known := self._sessions.get(identifier)) is not None:
             # Not removed: code may be waiting for its turn.
             known.has_module = known.used = False
-            known.etag, known.lost = "", None
+            known.etag, known.lost, known.packages = "", None, ()
 
     def note(self, identifier: str, answered: bool, headers: Mapping[str, str]) -> None:
         """Read what the headers of an answer say about the session.

@@ -5,9 +5,8 @@ Knows the rules of the port; what is sent and how is the business of the modules
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -17,6 +16,7 @@ from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.interpreter import Interpreter
 from aca_mcp.azure.known_sessions import CANCELLED, KnownSessions
+from aca_mcp.azure.package_lists import list_packages
 from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
 from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.session_packages import SessionPackages
@@ -27,7 +27,6 @@ from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
     NotSupportedError,
-    PoolUnavailableError,
     SessionLostError,
     SessionPoolError,
 )
@@ -60,10 +59,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
 
 
-_LIST_PACKAGES = (
-    '__import__("json").dumps(sorted({(d.metadata["Name"] or "", d.version or "") '
-    'for d in __import__("importlib.metadata").metadata.distributions()}))'
-)
 _STOP_SECONDS = 10
 _RUNNING_PYTHON = frozenset({PoolKind.PYTHON, PoolKind.UNKNOWN})
 _UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
@@ -187,13 +182,11 @@ class AzureSessionPool:
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
         """See ``SessionPool``. A session that has run code is asked; else the pool's metadata."""
         known = self._sessions.get(check_identifier(identifier))
-        if not known.has_module:
-            # Nothing can have been installed in it, and it need not be allocated to know.
-            packages = (await self.metadata()).packages
-            if packages:
-                return packages
-        async with known.turn:
-            return _packages(await self._interpreter.evaluate(identifier, _LIST_PACKAGES))
+
+        async def of_pool() -> tuple[Package, ...]:
+            return (await self.metadata()).packages
+
+        return await list_packages(identifier, known, of_pool, self._interpreter)
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
         """See ``SessionPool``. Fetched here and uploaded: the session asks no index."""
@@ -345,19 +338,6 @@ class AzureSessionPool:
                 f"{error} The session that had files is gone, because {known.lost}; upload them "
                 "again."
             ) from error
-
-
-def _packages(value: object) -> tuple[Package, ...]:
-    try:
-        # Pools give text as text, and some give what it looks like.
-        items: object = json.loads(value.strip("'")) if isinstance(value, str) else value
-        pairs = [(str(name), str(version)) for name, version in cast("list[list[object]]", items)]
-    except (ValueError, TypeError) as error:
-        raise PoolUnavailableError(
-            "The session did not tell its packages. Ask it with code: importlib.metadata."
-        ) from error
-    packages = {name.lower(): Package(name, version) for name, version in pairs if name}
-    return tuple(packages[key] for key in sorted(packages))
 
 
 def token_source(configuration: AzurePoolConfiguration) -> TokenSource:

@@ -1,7 +1,9 @@
 """Packages for sessions that may have no network: fetched here, uploaded, unpacked there.
 
-The session asks no index and needs no pip. Code that says ``%pip install`` gets the same: its line
-is answered before the code is sent, and replaced by what came of it.
+The session asks no index and needs no pip. Code that says ``%pip install`` gets the same, and so
+does a line of a ``%%bash`` cell: it is answered before the code is sent, and replaced by what came
+of it. Programs that code starts have the session's own pip, which a pool without a network leaves
+alone with itself.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import anyio.to_thread
 
 from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
-from aca_mcp.kernel.packages import arguments_of, requirements_of
+from aca_mcp.kernel.pip_arguments import Wanted, arguments_of, wanted_of
 from aca_mcp.pool import WORK_DIRECTORY, Installation, Package
 
 if TYPE_CHECKING:
@@ -35,14 +37,20 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 2**20
 _ARCHIVE_BYTES = MAX_FILE_BYTES * 3 // 4
 """After which another archive is begun: the next file may not be small."""
-_COMMAND = re.compile(
-    r"^([ \t]*)[%!][ \t]*((?:uv|pip|pip3|python|python3)\b.*\binstall\b.*)$", re.MULTILINE
-)
+_WORDS = r"(?:uv|pip|pip3|python|python3)\b.*\binstall\b"
+_COMMAND = re.compile(rf"^([ \t]*)[%!][ \t]*({_WORDS}.*)$", re.MULTILINE)
+_SHELL_CELL = re.compile(r"\s*%%(?:bash|sh|script[ \t]+(?:\S*/)?(?:ba)?sh)\b")
+_SHELL_COMMAND = re.compile(rf"^([ \t]*)((?:sudo[ \t]+)?{_WORDS}[^;&|<>\n]*)$", re.MULTILINE)
+_MAX_FILE_CHARACTERS = 100_000
 
 _FACTS = (
     '__import__("json").dumps([list(__import__("sys").version_info[:2]), '
     '__import__("platform").machine(), sorted({(d.metadata["Name"] or "", d.version or "") '
     'for d in __import__("importlib.metadata").metadata.distributions()})])'
+)
+_READ = (
+    '(lambda path: "file:" + path.read_text("utf-8-sig")[:{most}].encode().hex() '
+    'if path.is_file() else "none")(__import__("pathlib").Path({name!r}))'
 )
 _UNPACK = """\
 import importlib, os, sys, tempfile, zipfile
@@ -118,32 +126,66 @@ class SessionPackages:
 
     async def prepared(self, identifier: str, code: str) -> str:
         """Code whose commands that install packages are done and replaced by what they print."""
-        if self._broker is None or _COMMAND.search(code) is None:
+        if self._broker is None or "install" not in code:
             return code
+        in_shell = _SHELL_CELL.match(code) is not None
         pieces: list[str] = []
         end = 0
-        for match in _COMMAND.finditer(code):
+        for match in (_SHELL_COMMAND if in_shell else _COMMAND).finditer(code):
             pieces.append(code[end : match.start()])
-            text = await self._answer(identifier, match.group(2))
-            pieces.append(match.group() if text is None else f"{match.group(1)}print({text!r})")
+            text, went_well = await self._answer(identifier, match.group(2))
+            if text is None:
+                pieces.append(match.group())
+            elif in_shell:
+                told = f"printf '%s\\n' {shlex.quote(text)}"
+                pieces.append(match.group(1) + (told if went_well else f"{{ {told} >&2; false; }}"))
+            else:
+                pieces.append(f"{match.group(1)}print({text!r})")
             end = match.end()
         return "".join((*pieces, code[end:]))
 
-    async def _answer(self, identifier: str, command: str) -> str | None:
+    async def _answer(self, identifier: str, command: str) -> tuple[str | None, bool]:
+        """What a command prints, or None if it is left to the session; and whether it went well."""
         try:
-            arguments = arguments_of(shlex.split(command)) or []
-            if arguments[:1] != ["install"] or "-r" in arguments:
-                return None
-            made = await self.install(identifier, requirements_of(arguments[1:]))
-        except (SessionPoolError, ValueError, OSError) as error:
-            return f"ERROR: {error}"
+            arguments = arguments_of(shlex.split(command, comments=True)) or []
+            if arguments[:1] != ["install"]:
+                return None, True
+            wanted = await self._wanted(identifier, arguments[1:])
+            if wanted.wheels:
+                return None, True  # which the session's own pip can see
+            made = await self.install(identifier, wanted.requirements)
+        except (SessionPoolError, ValueError) as error:
+            return f"ERROR: {error}", False
         lines = [
             f"Requirement already satisfied: {each.name} ({each.version})" for each in made.present
         ]
         if made.installed:
             new = " ".join(f"{each.name}-{each.version}" for each in made.installed)
             lines.append(f"Successfully installed {new}")
-        return "\n".join(lines)
+        return "\n".join(lines), True
+
+    async def _wanted(self, identifier: str, arguments: Sequence[str]) -> Wanted:
+        """What is asked for, with what files of the session say; none of this machine is read."""
+        known: dict[str, str] = {}
+        while True:
+            try:
+                return wanted_of(arguments, "", lambda path: known[str(path)])
+            except KeyError as missing:
+                name = str(missing.args[0])
+                known[name] = await self._text_of(identifier, name)
+
+    async def _text_of(self, identifier: str, name: str) -> str:
+        """The text of a file of requirements, as the session's own code finds it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        read = _READ.format(name=name, most=_MAX_FILE_CHARACTERS)
+        found = str(await self._interpreter.evaluate(identifier, read)).strip("'")
+        kind, _, encoded = found.partition(":")
+        if kind != "file":
+            raise ValueError(f"could not open the file of requirements {name!r}")
+        return bytes.fromhex(encoded).decode("utf-8")
 
 
 def _read_facts(value: object) -> tuple[Target, dict[str, str]]:

@@ -162,6 +162,7 @@ class Interpreter:
         self._hooks.enter_context(self._capture.hooked())
         self._process = os.getpid()
         self._running = False
+        self._installing: PackageClient | None = None
         set_defaults()
         _leave_out_what_needs_a_person()
 
@@ -181,10 +182,13 @@ class Interpreter:
     def take_over_installing(self, client: PackageClient) -> None:
         """Let the commands by which people install packages ask for them outside."""
         client.begin(self._shell)
+        self._installing = client
 
     def go_on_here(self) -> None:
         """Take this process, a copy of the one before, for the one that answers."""
         self._process = os.getpid()
+        if self._installing is not None:
+            self._installing.go_on_here()
 
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""
@@ -245,6 +249,8 @@ class Interpreter:
                 result.error = describe(error)
             except BaseException:  # interrupted between two of its own guards
                 result.error = {"name": type(error).__name__[:1000], "message": "", "traceback": ""}
+        if self._installing is not None:
+            self._installing.end()
         self._running = False
         return result
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .changes import changed, snapshot
 from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError, encode
@@ -51,23 +52,30 @@ class Connection:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._pending = _Pending(b"")
+        self._lock = threading.RLock()  # a thread may ask for packages meanwhile
 
     def put(self, data: bytes) -> None:
         """Have bytes sent before those that are sent next."""
-        rest = self._pending.rest()
-        self._pending = _Pending(bytes(rest) + data if rest else data)
+        with self._lock:
+            rest = self._pending.rest()
+            self._pending = _Pending(bytes(rest) + data if rest else data)
 
     def send(self, data: bytes) -> None:
         """Send bytes, after what was put there, and what an exception left unsent before."""
-        self.put(data)
-        pending = self._pending
-        while pending.rest():
-            # In one step: between a call and the assignment of what it gave a handler may run.
-            pending.sent.extend(map(self._socket.send, (pending.rest(),)))
+        with self._lock:
+            self.put(data)
+            pending = self._pending
+            while pending.rest():
+                # In one step: between a call and the assignment of what it gave a handler may run.
+                pending.sent.extend(map(self._socket.send, (pending.rest(),)))
 
     def receive(self) -> bytes:
         """What has come; empty when the other end is closed."""
         return self._socket.recv(_READ_BYTES)
+
+    def fileno(self) -> int:
+        """What is readable when something has come."""
+        return self._socket.fileno()
 
 
 class _Pending:
@@ -91,8 +99,8 @@ def serve(
 
     ``{"op": "execute", "id": n, "code": text}`` is answered with events (``timeline``), each with
     the ``id``, the last of which is ``done``; ``{"op": "packages", "id": n}`` with what can be
-    imported, ``{"op": "add", "id": n, "path": p}`` when a directory can be imported from. While
-    code runs, ``{"ask": "install", "number": n, ...}`` may go out; the answer has that number.
+    imported, ``{"op": "add", "id": n, "paths": [...]}`` when directories can be imported from.
+    While code runs, ``{"ask": "install", "number": n, ...}`` may go out; the answer has its number.
     """
     connection = Connection(control)
     decoder = FrameDecoder()
@@ -116,7 +124,7 @@ def serve(
             if frame.header["op"] == "packages":
                 answer = {"packages": installed_packages()}
             elif frame.header["op"] == "add":
-                add(str(frame.header["path"]))
+                add(*map(str, cast("list[object]", frame.header["paths"])))
             else:
                 sink = FrameSink(connection, streams, frame.header["id"])
                 answer = execute(frame.header, interpreter, streams, sink, work_directory)

@@ -90,8 +90,8 @@ class KernelProcess:
         """Why the system ended it, where it did for want of memory: a clause."""
         self._token = b""
         """What marks in its streams begin with."""
-        self.added_packages: dict[str, str] = {}
-        """What the broker brought: normalized name to version."""
+        self.added_packages: dict[str, tuple[str, str]] = {}
+        """What the broker brought: normalized name to version and directory."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None

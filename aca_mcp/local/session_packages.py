@@ -61,11 +61,8 @@ class SessionPackages:
 
     async def bring(
         self, identifier: str, kernel: KernelProcess, requirements: list[str]
-    ) -> tuple[PackageSet, str]:
-        """Bring packages for a session.
-
-        Returns:
-            What was brought, and the directory as the session sees it; empty if nothing is new.
+    ) -> PackageSet:
+        """Bring packages for a session, in a directory that is its kernel's from then on.
 
         Raises:
             PackagesNotInstalledError: it was not permitted or not possible.
@@ -84,16 +81,19 @@ class SessionPackages:
         made = await self._broker().provide(
             requirements,
             Target(python=self._configuration.python),
-            installed={**self._of_environment, **kernel.added_packages},
+            installed={
+                **self._of_environment,
+                **{name: version for name, (version, _) in kernel.added_packages.items()},
+            },
             who=identifier,
         )
         if made.directory is None:
-            return made, ""
+            return made
         directory = str(made.directory)
         if template.isolation is Isolation.LANDLOCK and os.geteuid() != 0:
             directory = await self._copy(kernel, made.directory, made.size_bytes)
-        kernel.added_packages.update((pin.name, pin.version) for pin in made.installed)
-        return made, directory
+        kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
+        return made
 
     async def install(
         self, identifier: str, use: SessionInUse[KernelProcess], requirements: list[str]
@@ -103,8 +103,8 @@ class SessionPackages:
         Raises:
             PackagesNotInstalledError: as ``bring``, or code of it runs on and on.
         """
-        made, directory = await self.bring(identifier, use.kernel, requirements)
-        if directory:
+        made = await self.bring(identifier, use.kernel, requirements)
+        if use.kernel.added_packages:
             deadline = anyio.current_time() + self._configuration.max_timeout_seconds
             with anyio.CancelScope(deadline=deadline) as waiting:
                 await use.session.turn.acquire()
@@ -114,7 +114,7 @@ class SessionPackages:
                 )
             try:
                 await use.kernel.request(
-                    {"op": "add", "path": directory},
+                    {"op": "add", "paths": _directories(use.kernel)},
                     deadline=deadline,
                     grace_seconds=self._configuration.interrupt_grace_seconds,
                     max_output_bytes=0,
@@ -156,15 +156,20 @@ class SessionPackages:
         number = question.get("number")
         reply: dict[str, object]
         try:
-            made, directory = await self.bring(identifier, kernel, _requirements_in(question))
+            made = await self.bring(identifier, kernel, _requirements_in(question))
             reply = {
-                "path": directory,
+                # Also those from before: the kernel may have gone back to where it had none.
+                "paths": _directories(kernel),
                 "installed": [f"{pin.name}-{pin.version}" for pin in made.installed],
                 "present": [f"{pin.name} ({pin.version})" for pin in made.present],
             }
         except SessionPoolError as error:
             reply = {"error": error.message}
         await _send(kernel, {"number": number if isinstance(number, int) else 0, **reply})
+
+
+def _directories(kernel: KernelProcess) -> list[str]:
+    return list(dict.fromkeys(directory for _, directory in kernel.added_packages.values()))
 
 
 class Questions:

