@@ -157,9 +157,9 @@ async def open_issuers() -> AsyncGenerator[IssuerHost]:
         hosts.append(host)
         return Starlette(
             routes=[
-                Route("/{name}/.well-known/openid-configuration", host.metadata),
-                Route("/{name}/keys", host.keys),
-                Route("/{name}/token", host.token, methods=["POST"]),
+                Route("/{name:path}/.well-known/openid-configuration", host.metadata),
+                Route("/{name:path}/keys", host.keys),
+                Route("/{name:path}/token", host.token, methods=["POST"]),
             ]
         )
 
