@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 StreamName = Literal["stdout", "stderr"]
+Variables = Literal["kept", "gone", "unknown"]
+"""What became of a session's variables when its code was stopped."""
 
 
 class ExecutionStatus(enum.StrEnum):
@@ -158,6 +160,8 @@ class Execution:
 
     Variables and files are gone then; the next execution gets a new session.
     """
+    variables: Variables = "kept"
+    """What became of them where the code was stopped and its session is still there."""
     files: tuple[str, ...] = ()
     """Paths of files in the work directory that the code made or changed, where the pool tells.
 
@@ -188,6 +192,15 @@ class Execution:
             if text := streams[span.what].part(start, end):
                 yield StreamPart(span.what, text, span.late)
         yield from outputs
+
+
+def what_is_kept(variables: Variables) -> str:
+    """What is still there after code was stopped, as a clause."""
+    return {
+        "kept": "variables and files are kept",
+        "gone": "variables are gone, files are kept",
+        "unknown": "files are kept; whether variables are is not known",
+    }[variables]
 
 
 _NOT_STARTED = "so this code was not started"

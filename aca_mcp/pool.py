@@ -21,8 +21,10 @@ from aca_mcp.execution import Rollback as Rollback  # noqa: TC001 -- as above
 from aca_mcp.execution import Span as Span
 from aca_mcp.execution import StreamPart as StreamPart
 from aca_mcp.execution import StreamText as StreamText
+from aca_mcp.execution import Variables as Variables
 from aca_mcp.execution import not_begun as not_begun
 from aca_mcp.execution import was_not_begun as was_not_begun
+from aca_mcp.execution import what_is_kept as what_is_kept
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -175,6 +177,9 @@ class PoolMetadata:
     """What separates a session from its host: ``namespaces``, ``landlock``, ``hyper-v``, ..."""
     checkpoints: int = 0
     """How many executions of a session can be undone; 0 where the pool keeps no checkpoints."""
+    runs: Literal["python", "shell"] = "python"
+    """What a session is. A shell starts Python anew for each execution: files alone stay. It runs
+    code that begins with ``%%bash`` as commands."""
     can_interrupt: bool = True
     """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
     environments: tuple[EnvironmentSummary, ...] = ()

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +40,9 @@ _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 2.0
 
 
+ShellFields = Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionReply:
     """What the service answered to an execution."""
@@ -63,8 +67,15 @@ class Executions:
         """How much of each stream the service keeps."""
         return self._max_stream_characters if self._ask_for_length else DEFAULT_STREAM_CHARACTERS
 
-    async def run(self, identifier: str, code: str, timeout_seconds: float) -> ExecutionReply:
+    async def run(
+        self, identifier: str, code: str | ShellFields, timeout_seconds: float
+    ) -> ExecutionReply:
         """Run code and wait for its end.
+
+        Args:
+            identifier: the session's.
+            code: for a Python interpreter; or what a shell is to run, by the API's names.
+            timeout_seconds: after which the service is to stop it.
 
         Raises:
             ExecutionOutcomeUnknownError: it was sent, and its answer is lost.
@@ -91,15 +102,15 @@ class Executions:
         return ExecutionReply(answer, is_new(reply.headers))
 
     async def _post(
-        self, identifier: str, code: str, timeout_seconds: float, execution_id: str
+        self, identifier: str, code: str | ShellFields, timeout_seconds: float, execution_id: str
     ) -> Reply:
-        asynchronous = timeout_seconds > MAX_SYNCHRONOUS_SECONDS
-        request: dict[str, object] = {
-            "codeInputType": "Inline",
-            "executionType": "Asynchronous" if asynchronous else "Synchronous",
-            "code": code,
-            "timeoutInSeconds": math.ceil(timeout_seconds),
-        }
+        request: dict[str, object] = {"timeoutInSeconds": math.ceil(timeout_seconds)}
+        asynchronous = isinstance(code, str) and timeout_seconds > MAX_SYNCHRONOUS_SECONDS
+        if isinstance(code, str):
+            kind = "Asynchronous" if asynchronous else "Synchronous"
+            request |= {"codeInputType": "Inline", "executionType": kind, "code": code}
+        else:
+            request |= code  # Shell pools refuse the names of options of code
         if self._ask_for_length:
             request["outputStreamsMaxLength"] = self._max_stream_characters
         call = Call(

@@ -23,7 +23,13 @@ from aca_mcp.paths import parse_path
 from aca_mcp.pool import WORK_DIRECTORY, FileDownload, FileEntry, FileListing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Mapping,
+    )
 
     from aca_mcp.azure.api import Api
     from aca_mcp.azure.client import DataPlane, StreamedReply
@@ -38,10 +44,20 @@ _CHUNK_BYTES = 2**20
 class Files:
     """The operations on files of one pool's sessions."""
 
-    def __init__(self, api: Api, plane: DataPlane) -> None:
-        """Describe them."""
+    def __init__(
+        self, api: Api, plane: DataPlane, *, whole_paths: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Describe them.
+
+        Args:
+            api: of the pool.
+            plane: what carries requests.
+            whole_paths: whether directories are to be named from the root: Shell pools were seen to
+                take others for directories of another place than the work directory.
+        """
         self._api = api
         self._plane = plane
+        self._whole_paths = whole_paths
 
     async def list(self, identifier: str, directory: str, *, recursive: bool) -> FileListing:
         """List a directory, at most ``MAX_ENTRIES`` of it."""
@@ -70,7 +86,7 @@ class Files:
         self, identifier: str, directory: str, *, recursive: bool
     ) -> AsyncIterator[FileResponse]:
         url = self._api.url(
-            "/files", identifier, path=directory, recursive="true" if recursive else ""
+            "/files", identifier, path=self._named(directory), recursive="true" if recursive else ""
         )
         for _ in range(_MAX_PAGES):
             page = (await self._send("GET", url, identifier)).read(FileListResponse)
@@ -99,7 +115,7 @@ class Files:
         body = await file_body(name, content, MAX_FILE_BYTES)
         call = Call(
             "POST",
-            self._api.url("/files", identifier, path=directory),
+            self._api.url("/files", identifier, path=self._named(directory)),
             Subject.FILE,
             identifier,
             content=body.content(),
@@ -123,8 +139,12 @@ class Files:
         assert entry is not None  # noqa: S101 -- its name is plain
         return entry
 
+    def _named(self, directory: str) -> str:
+        whole = directory and self._whole_paths()
+        return f"{WORK_DIRECTORY}/{directory}" if whole else directory
+
     async def _exists(self, identifier: str, directory: str, name: str) -> bool:
-        url = self._api.url(file_path(name), identifier, path=directory)
+        url = self._api.url(file_path(name), identifier, path=self._named(directory))
         reply = await self._send("GET", url, identifier, expected=frozenset({404}))
         return reply.status != 404
 
@@ -134,7 +154,7 @@ class Files:
         directory, name = parse_file_path(path)
         call = Call(
             "GET",
-            self._api.url(file_path(name, "/content"), identifier, path=directory),
+            self._api.url(file_path(name, "/content"), identifier, path=self._named(directory)),
             Subject.FILE,
             identifier,
             # Else the length would be that of a compressed file.
@@ -144,7 +164,7 @@ class Files:
         async with self._plane.stream(call) as reply:
             entry = _described("/".join(filter(None, (directory, name))), reply.headers)
             if entry is None:
-                url = self._api.url(file_path(name), identifier, path=directory)
+                url = self._api.url(file_path(name), identifier, path=self._named(directory))
                 found = (await self._send("GET", url, identifier)).read(FileResponse)
                 entry = _entry(directory, found)
             if entry is None or entry.kind != "file":
@@ -156,7 +176,7 @@ class Files:
     async def delete(self, identifier: str, path: str) -> None:
         """Delete a file."""
         directory, name = parse_file_path(path)
-        url = self._api.url(file_path(name), identifier, path=directory)
+        url = self._api.url(file_path(name), identifier, path=self._named(directory))
         try:
             await self._plane.send(Call("DELETE", url, Subject.FILE, identifier))
         except (AnswerLostError, AnswerTooLargeError) as error:

@@ -7,6 +7,8 @@ very long report. Knows nothing of HTTP.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,15 +18,19 @@ from aca_mcp.azure.endings import Ending, find_ending
 from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
 from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution
 from aca_mcp.azure.wrapping import (
+    ABSENT,
+    PLAIN_MARK,
     PREFIX,
+    PRESENT,
     BadReportError,
     ReportPart,
+    ask_for_mark,
     ask_for_more,
     read_report,
     wrap,
 )
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.pool import WORK_DIRECTORY, Execution
+from aca_mcp.pool import WORK_DIRECTORY, Execution, ExecutionStatus
 
 if TYPE_CHECKING:
     from aca_mcp.azure.executions import ExecutionReply, Executions
@@ -45,7 +51,10 @@ _UNREADABLE = (
     "The code was run, and what it displayed could not be read. What it printed is here, and its "
     "variables and files are as it left them. Display less at a time, or write it to a file."
 )
-_ENTER = f"import os; os.chdir({WORK_DIRECTORY!r})"
+_ENTER = f"import os, sys; os.chdir({WORK_DIRECTORY!r}); sys.modules.setdefault({PLAIN_MARK!r}, os)"
+_LOOK_SECONDS = 10
+"""How long it may take to find out what a timeout has left."""
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 class Interpreter:
@@ -98,7 +107,32 @@ class Interpreter:
             lost_before=known.take_lost(),
             remark=remark,
         )
-        return read_execution(reply.response, report, about)
+        execution = read_execution(reply.response, report, about)
+        if report is None and execution.status is ExecutionStatus.TIMED_OUT:
+            about = await self._look_after_timeout(identifier, known, about)
+            execution = read_execution(reply.response, report, about)
+        return execution
+
+    async def _look_after_timeout(
+        self, identifier: str, known: KnownSession, about: AzureExecutionContext
+    ) -> AzureExecutionContext:
+        """Ask the interpreter whether it is the one that ran the code: the service does not say."""
+        look = ask_for_mark(plain=not self._rich or known.is_plain)
+        with anyio.move_on_after(_LOOK_SECONDS), suppress(SessionPoolError):
+            while True:
+                reply = await self._executions.run(identifier, look, _LOOK_SECONDS)
+                found = _text_of(reply)
+                if found == PRESENT:
+                    return about
+                if found == ABSENT:
+                    known.has_module = False
+                    died = RECYCLED if reply.new_session else None
+                    return replace(about, variables="gone", died=died)
+                if find_ending(reply.response) is not Ending.ABORTED:
+                    break
+                # What comes right after a timeout may be dropped unseen.
+                await anyio.sleep(_LOOK_AGAIN_SECONDS)
+        return replace(about, variables="unknown")
 
     async def evaluate(self, identifier: str, expression: str) -> object:
         """The value of an expression that gives text."""

@@ -31,6 +31,8 @@ class KnownSession:
     """Our module was there when code last ran."""
     is_plain: bool = False
     """Our module's reports do not come back from it."""
+    told_of_shell: bool = False
+    """It was said that a shell's session keeps no variables."""
     used: bool = False
     """The service has answered about it: if it is new again, state was lost."""
     etag: str = ""

@@ -20,6 +20,7 @@ from aca_mcp.azure.package_lists import list_packages
 from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
 from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.session_packages import SessionPackages
+from aca_mcp.azure.shell import Shell
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.azure.wire import MetadataResponse, SessionResponse
 from aca_mcp.error_boundary import ErrorBoundary
@@ -78,9 +79,10 @@ class AzureSessionPool:
         self._api = api
         self._plane = plane
         self._sessions = sessions
-        self._files = Files(api, plane)
+        self._files = Files(api, plane, whole_paths=lambda: self._is_shell)
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(executions, rich=configuration.rich_results)
+        self._shell = Shell(executions)
         self._packages = SessionPackages(broker, self._files, self._interpreter)
         self._metadata: MetadataResponse | None = None
         self._rich = configuration.rich_results
@@ -109,7 +111,8 @@ class AzureSessionPool:
         if waiting.cancelled_caught:
             return not_begun(timeout_seconds)
         try:
-            code = await self._packages.prepared(identifier, code)
+            if not self._is_shell:
+                code = await self._packages.prepared(identifier, code)
             left = max(deadline - anyio.current_time(), 0.001)
             return await self._run(identifier, known, code, left)
         except anyio.get_cancelled_exc_class():
@@ -121,20 +124,29 @@ class AzureSessionPool:
     async def _run(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
     ) -> Execution:
-        """Run code; what a first call fails with may be that the pool runs no Python at all."""
+        """Run code; what a first call fails with may be that the pool runs something else."""
+        if self._is_shell:
+            return await self._shell.run(identifier, known, code, timeout_seconds)
         try:
             execution = await self._interpreter.run(identifier, known, code, timeout_seconds)
-        except InvalidRequestError as error:
+        except InvalidRequestError:
             if self._ran_python or await self._kind() in _RUNNING_PYTHON:
                 raise
-            raise refuse(await self._kind()) from error
-        reported = self._rich and known.has_module
-        if execution.status is ExecutionStatus.FAILED and not (self._ran_python or reported):
-            kind = await self._kind()
-            if kind not in _RUNNING_PYTHON:
-                raise refuse(kind)
-        self._ran_python = True
-        return execution
+        else:
+            reported = self._rich and known.has_module
+            failed = execution.status is ExecutionStatus.FAILED
+            may_be_other = failed and not (self._ran_python or reported)
+            if not may_be_other or await self._kind() in _RUNNING_PYTHON:
+                self._ran_python = True
+                return execution
+        if not self._is_shell:
+            raise refuse(await self._kind())
+        return await self._shell.run(identifier, known, code, timeout_seconds)
+
+    @property
+    def _is_shell(self) -> bool:
+        """The pool has said that its sessions are shells."""
+        return self._metadata is not None and kind_of(self._metadata) is PoolKind.SHELL
 
     async def _kind(self) -> PoolKind:
         with suppress(SessionPoolError):
@@ -186,10 +198,16 @@ class AzureSessionPool:
         async def of_pool() -> tuple[Package, ...]:
             return (await self.metadata()).packages
 
-        return await list_packages(identifier, known, of_pool, self._interpreter)
+        asked = self._shell if self._is_shell else self._interpreter
+        return await list_packages(identifier, known, of_pool, asked)
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
         """See ``SessionPool``. Fetched here and uploaded: the session asks no index."""
+        if self._is_shell:
+            raise NotSupportedError(
+                "A Shell pool starts Python anew for each execution, so nothing can be installed "
+                "into it from here. Where it has egress, commands can: pip install --target."
+            )
         async with self._sessions.get(check_identifier(identifier)).turn:
             return await self._packages.install(identifier, requirements)
 
@@ -276,6 +294,7 @@ class AzureSessionPool:
             network=None,
             isolation="hyper-v" if self._api.is_azures else "isolation unknown",
             can_interrupt=False,
+            runs="shell" if self._is_shell else "python",
         )
 
     async def _ask_for_metadata(self) -> MetadataResponse:

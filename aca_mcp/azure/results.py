@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.azure.endings import Ending, find_ending, seconds_in, stderr_before
 from aca_mcp.azure.wrapping import ABSENT
-from aca_mcp.execution import Execution, ExecutionError, Output, StreamText
+from aca_mcp.execution import Execution, ExecutionError, Output, StreamText, Variables
 from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.reports.counted import counted_pieces, in_order
 from aca_mcp.reports.events import Report, Shown
@@ -60,6 +60,10 @@ class AzureExecutionContext:
     """How much of each stream the service keeps."""
     started_session: bool
     lost_before: str | None
+    variables: Variables = "kept"
+    """What became of them, if its time was up."""
+    died: str | None = None
+    """Why its session is gone, if it is: a clause."""
     remark: str = ""
     """What the reader must know of how the code was run; its value is none of the code's then."""
 
@@ -90,6 +94,8 @@ def read_execution(
         started_session=about.started_session,
         lost_before=about.lost_before,
         stopped="timeout" if ending is Ending.TIMED_OUT else _stopped(answer, report.error, about),
+        died=about.died,
+        variables=about.variables,
     )
     kept = about.stream_characters
     streams = in_order(
@@ -133,8 +139,9 @@ def _stopped(
         return None
     code = answer.fault.code.lower() if answer.fault else ""
     time_was_up = about.elapsed_seconds >= about.timeout_seconds
-    interrupted = error.name == "KeyboardInterrupt" or answer.status == "-1"
-    if "timeout" in code or "timedout" in code or (interrupted and time_was_up):
+    interrupted = error.name == "KeyboardInterrupt" and time_was_up
+    # A shell's programs have exit codes from 0 to 255: -1 is the service's word.
+    if "timeout" in code or "timedout" in code or interrupted or answer.status == "-1":
         return "timeout"
     return "interrupt" if answer.status.lower() == "canceled" else None
 
@@ -149,6 +156,9 @@ def _error_of(answer: ExecutionResponse) -> tuple[ExecutionError, str]:
         last = _LAST_LINE.fullmatch(traceback.splitlines()[-1])
         name, message = (last[1], last[2] or "") if last else ("Error", traceback.splitlines()[-1])
         return ExecutionError(name, message, traceback), stderr[: found.start() if found else None]
+    if fault is None and answer.status.isdigit():
+        name, message = "CalledProcessError", f"the command ended with status {answer.status}"
+        return ExecutionError(name, message, f"{name}: {message}"), stderr
     name = (fault.code if fault else "") or "Error"
     message = (fault.message if fault else "") or (
         f"the service says {answer.status!r} and does not say why"

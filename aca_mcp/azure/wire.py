@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _NEVER = datetime.fromtimestamp(0, UTC)
 _MAX_DETAILS = 10
 _OPERATION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
-_RESULT_FIELDS = frozenset({"stdout", "stderr", "executionResult", "executionTimeInMilliseconds"})
+_RESULT_FIELDS = frozenset(
+    {"stdout", "stderr", "executionResult", "executionTimeInMilliseconds", "exitCode"}
+)
 
 
 class NotUnderstoodError(Exception):
@@ -192,7 +194,8 @@ class ExecutionResponse(ServiceResponse):
         if not nested and not (_RESULT_FIELDS | {"status"}) & outer.keys():
             raise NotUnderstoodError
         value = result.get("executionResult", None if nested else outer.get("result"))
-        status = _text(outer.get("status"))
+        # Containers with Microsoft's own shell image have the exit code under its own name.
+        status = _text(outer.get("status", outer.get("exitCode", result.get("exitCode"))))
         return cls(
             id=_execution_id(outer, status, _text(result.get("stdout"))),
             status=status,

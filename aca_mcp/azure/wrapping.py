@@ -24,6 +24,9 @@ from aca_mcp.reports.events import Report, read_events
 
 PREFIX = "aca-mcp:"
 ABSENT = "aca-mcp-absent"
+PRESENT = "aca-mcp-present"
+PLAIN_MARK = "_aca_mcp_entered"
+"""Among the modules of an interpreter that was entered without our module."""
 _MAX_REPORT_BYTES = 128 * 2**20
 _MAX_PACKED_CHARACTERS = 64 * 2**20
 _MAX_SECONDS = 10**6
@@ -121,6 +124,16 @@ def wrap(code: str, *, bring_module: bool, max_side: int = MAX_SIDE) -> str:
     if not bring_module:
         return f'{call} if "{name}" in __import__("sys").modules else "{ABSENT}"'
     return f'exec({_LOADER!r}, {{"name": "{name}", "packed": "{packed}"}})\n{call}'
+
+
+def ask_for_mark(*, plain: bool) -> str:
+    """An expression that is ``PRESENT`` in an interpreter that ran code of ours before.
+
+    Args:
+        plain: that was done without the module.
+    """
+    name = PLAIN_MARK if plain else _module()[0]
+    return f'"{PRESENT}" if "{name}" in __import__("sys").modules else "{ABSENT}"'
 
 
 def ask_for_more(start: int) -> str:

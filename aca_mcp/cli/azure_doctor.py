@@ -25,7 +25,7 @@ from aca_mcp.pools import azure_configuration, pool_names
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
-    from aca_mcp.pool import Execution, PoolMetadata, SessionPool
+    from aca_mcp.pool import PoolMetadata, SessionPool
     from aca_mcp.settings import Settings
 
 _TRIAL_SECONDS = 120
@@ -96,7 +96,8 @@ async def _try_session(pool: SessionPool, metadata: PoolMetadata, found: list[Ch
             found.append(explain_execution(check))
             return
         found.append(check)
-        found.append(check_network(await session.execute(_REACHES_OUT, timeout_seconds=20)))
+        tried = await session.execute(_REACHES_OUT, timeout_seconds=20)
+        found.append(check_network(checks.value_in(metadata, tried)))
 
 
 def check_endpoint(settings: Settings) -> Check:
@@ -115,6 +116,13 @@ def check_metadata(metadata: PoolMetadata) -> Check:
     """Whether the pool says that it runs Python."""
     if not metadata.packages and metadata.runtime == "Python":
         return Check("Metadata", State.NOTE, "the pool does not tell what its sessions have")
+    if metadata.runs == "shell":
+        return Check(
+            "Metadata",
+            State.NOTE,
+            "a Shell pool: models get run_shell, and a Python that keeps no variables",
+            "If variables are to stay: create a pool with --container-type PythonLTS.",
+        )
     if not metadata.runtime.startswith("Python"):
         return Check(
             "Metadata",
@@ -126,10 +134,9 @@ def check_metadata(metadata: PoolMetadata) -> Check:
     return Check("Metadata", State.OK, f"{metadata.runtime}, {count} packages installed")
 
 
-def check_network(execution: Execution) -> Check:
-    """Whether code in a session reaches a network."""
-    values = [output.data.get("text/plain") for output in execution.outputs]
-    if values == ["True"]:
+def check_network(answer: str) -> Check:
+    """Whether code in a session reaches a network, by what it said of that."""
+    if answer == "True":
         return Check("Network", State.OK, "code reaches the internet, so %pip install works")
     return Check(
         "Network",
@@ -144,7 +151,7 @@ def explain(error: AcaMcpError, step: str, settings: Settings) -> Check:
     fix = ""
     if isinstance(error, InvalidRequestError) and step == "Session":
         fix = (
-            "A pool of the type Shell or NodeLTS does not run Python: create one with "
+            "A NodeLTS pool, or a Shell pool that does not say so, runs no Python: create one with "
             "--container-type PythonLTS."
         )
     elif isinstance(error, AuthenticationFailedError) and step != "Token":

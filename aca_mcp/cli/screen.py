@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
 from aca_mcp.missing_modules import about_missing_module
-from aca_mcp.pool import ExecutionStatus, Output
+from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
 from aca_mcp.server.results.report import text_of
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ class Screen:
             # As the interpreter does with a text that a program exits with.
             self._write_line(_line(error.message))
         if timed_out:
-            kept = "; the session is kept" if self._keeps_session else ""
-            lost = execution.session_lost is not None
-            self.note(f"time is up{'' if lost else kept}; --timeout gives more")
+            tells = self._keeps_session and execution.session_lost is None
+            kept = f"; {what_is_kept(execution.variables)}" if tells else ""
+            self.note(f"time is up{kept}; --timeout gives more")
         self._tell_what_was_lost(execution)
 
     def _tell_what_was_lost(self, execution: Execution) -> None:

@@ -12,15 +12,15 @@ import importlib
 import logging
 import os
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.errors import SettingsError
+from aca_mcp.errors import SessionPoolError, SettingsError
 from aca_mcp.pools import environment_summaries, open_session_pool
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+_ASK_SECONDS = 3
+"""How long a pool may take to say what its sessions are, before the server starts without."""
 _DESCRIPTORS = 128
 """Of the server itself: what it imports, reads and asks others."""
 _DESCRIPTORS_OF_A_SESSION = 12
@@ -92,7 +94,7 @@ async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
         from aca_mcp.server.stdio import serve_stdio
 
         _keep_what_is_imported()
-        await serve_stdio(pool, _options(settings))
+        await serve_stdio(pool, await _options(settings, pool))
 
 
 async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
@@ -145,7 +147,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
         _keep_what_is_imported()
         await serve_http(
             pool,
-            _options(settings),
+            await _options(settings, pool),
             http,
             listener,
             authentication=who,
@@ -187,10 +189,11 @@ def _session_share(settings: Settings, *, is_alone: bool) -> int | None:
     return share_of(settings.local_max_concurrent_sessions, wanted)
 
 
-def _options(settings: Settings) -> ServerOptions:
+async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
     from aca_mcp.server.app import ServerOptions
 
     return ServerOptions(
+        runs=await _what_runs(settings, pool),
         execution_timeout_seconds=settings.execution_timeout_seconds,
         max_result_tokens=settings.max_result_tokens,
         has_processes=settings.pool_kind != "wasm",
@@ -200,6 +203,17 @@ def _options(settings: Settings) -> ServerOptions:
         environments=environment_summaries(settings),
         installs_packages=settings.pool_kind != "wasm" and settings.packages_policy != "off",
     )
+
+
+async def _what_runs(settings: Settings, pool: SessionPool) -> Literal["python", "shell"]:
+    """What sessions are: which tools there are, and what they promise, depends on it.
+
+    Only an Azure pool need be asked, and not for long: a client waits for the server to start.
+    """
+    if settings.pool_kind == "azure":
+        with anyio.move_on_after(_ASK_SECONDS), suppress(SessionPoolError):
+            return (await pool.metadata()).runs
+    return "python"
 
 
 def _keep_what_is_imported() -> None:

@@ -13,6 +13,8 @@ from aca_mcp.execution import (
     Span,
     StreamName,
     StreamText,
+    Variables,
+    what_is_kept,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class ExecutionContext:
     """Why it was interrupted, if it was."""
     died: str | None = None
     """Why its session is gone, if it is: a clause."""
+    variables: Variables = "kept"
+    """What became of them, if it was interrupted."""
 
 
 def build_execution(report: Report, streams: Streams, context: ExecutionContext) -> Execution:
@@ -61,7 +65,7 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
     status = _status(report.error, context)
     error = report.error
     if status is ExecutionStatus.TIMED_OUT and context.died is None:
-        error = _timed_out(error, context.timeout_seconds)
+        error = _timed_out(error, context)
     return Execution(
         execution_id=context.execution_id,
         status=status,
@@ -73,6 +77,7 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
         started_session=context.started_session,
         lost_before=context.lost_before,
         session_lost=context.died,
+        variables=context.variables,
         files=() if context.died else report.files,
         kept_files=() if context.died else report.kept_files,
         order=tuple(_order(streams.pieces, report.shown)),
@@ -105,11 +110,12 @@ def _status(error: ExecutionError | None, context: ExecutionContext) -> Executio
     return ExecutionStatus.SUCCEEDED
 
 
-def _timed_out(error: ExecutionError | None, timeout_seconds: float) -> ExecutionError:
+def _timed_out(error: ExecutionError | None, context: ExecutionContext) -> ExecutionError:
     if error is not None and error.name == "TimeoutError":
         return error
     message = (
-        f"the code was interrupted after {round(timeout_seconds, 2):g} seconds; the session is kept"
+        f"the code was interrupted after {round(context.timeout_seconds, 2):g} seconds; "
+        f"{what_is_kept(context.variables)}"
     )
     told = error is not None and error.traceback.startswith("Traceback")
     where = f"{error.traceback}\n" if error is not None and told else ""

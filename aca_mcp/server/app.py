@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mcp_types import ToolAnnotations
 
@@ -51,6 +51,8 @@ class ServerOptions:
     """Whether results have links to the files that code wrote, beside their names."""
     work_dir_max_bytes: int = 1 << 30
     """How much may be copied there while the server runs."""
+    runs: Literal["python", "shell"] = "python"
+    """What sessions are, as ``PoolMetadata.runs`` has it."""
     has_processes: bool = True
     """Code can start commands and threads, which no pool tells before it is asked."""
     environments: tuple[EnvironmentSummary, ...] = ()
@@ -85,21 +87,35 @@ def create_server(
     max_text_bytes = options.max_result_tokens * 4
     timeout_seconds = options.execution_timeout_seconds
     way_out = "download_to_work_dir" if work_dir else "create_transfer_link" if links else ""
-    facts = facts_of(callers.sessions.idle_seconds, has_connections=callers.have_connections)
+    is_shell = options.runs == "shell"
+    installs_packages = options.installs_packages and not is_shell
+    facts = facts_of(
+        callers.sessions.idle_seconds,
+        has_connections=callers.have_connections,
+        keeps="files" if is_shell else "variables, imports, functions and files",
+    )
     execution = ExecutionTools(
         callers,
         work_dir=work_dir,
         timeout_seconds=timeout_seconds,
         max_text_bytes=max_text_bytes,
-        installs_packages=options.installs_packages,
+        installs_packages=installs_packages,
         result_links=options.result_links,
         task_after_seconds=options.task_after_seconds,
         heartbeat_seconds=options.heartbeat_seconds,
     )
     files = FileTools(callers, max_text_bytes=max_text_bytes, way_out=way_out)
     session = SessionTools(callers, max_text_bytes=max_text_bytes)
-    tools: dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]] = {
-        execution.execute_python: ("Run Python", _EXECUTE),
+    tools: dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]] = {}
+    if is_shell:
+        from aca_mcp.server.tools.shell import ShellTools  # only where a pool has such sessions
+
+        shell = ShellTools(execution)
+        tools[shell.run_shell] = ("Run commands", _EXECUTE)
+        tools[shell.execute_python] = ("Run Python", _EXECUTE)
+    else:
+        tools[execution.execute_python] = ("Run Python", _EXECUTE)
+    tools |= {
         execution.get_execution: ("Get a result", _READ),
         execution.cancel_execution: ("Interrupt code", _WRITE),
         files.upload_file: ("Write a file", _WRITE),
@@ -110,7 +126,7 @@ def create_server(
         session.restart_session: ("Restart", _WRITE),
         session.start_session: ("Start a session", _ADD),
     }
-    if options.installs_packages:
+    if installs_packages:
         tools[session.install_packages] = ("Install packages", _INSTALL)
     if work_dir is not None:
         from aca_mcp.server.tools.work_dir import WorkDirTools  # only where it was asked for
@@ -132,8 +148,9 @@ def create_server(
             timeout_seconds=timeout_seconds,
             work_dir=work_dir.path if work_dir else "",
             has_links=links is not None,
+            runs=options.runs,
             has_processes=options.has_processes,
-            installs_packages=options.installs_packages,
+            installs_packages=installs_packages,
         ),
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],

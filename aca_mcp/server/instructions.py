@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,18 +23,24 @@ class ServingFacts(TypedDict):
     """How long one lasts that was started by ``start_session``."""
 
 
-def facts_of(idle_seconds: float, *, has_connections: bool) -> ServingFacts:
+def facts_of(
+    idle_seconds: float,
+    *,
+    has_connections: bool,
+    keeps: str = "variables, imports, functions and files",
+) -> ServingFacts:
     """The sentences.
 
     Args:
         idle_seconds: a session is ended when nobody has used it for so long.
         has_connections: every client has a connection, and so a session of its own.
+        keeps: what of a session stays from call to call.
     """
     idle = duration(idle_seconds)
     if has_connections:
         return ServingFacts(
-            sessions="One session belongs to this connection: variables, imports, functions and "
-            "files stay from call to call, also while nobody calls for up to "
+            sessions=f"One session belongs to this connection: {keeps} "
+            "stay from call to call, also while nobody calls for up to "
             f"{idle}. Work in steps; do not repeat what is there.",
             retention="The session lasts as long as this connection.",
             handle_retention="Its session ends with this server, or when nobody has used it for "
@@ -42,7 +48,7 @@ def facts_of(idle_seconds: float, *, has_connections: bool) -> ServingFacts:
         )
     return ServingFacts(
         sessions="Where your first result names a session, pass that handle as `session` to every "
-        "further call: it is how variables, imports, functions and files are found again. "
+        f"further call: it is how {keeps} are found again. "
         "Otherwise one session belongs to your connection. Sessions that nobody uses for "
         f"{idle} are ended. Work in steps; do not repeat what is there.",
         retention=f"The session lasts until nobody has used it for {idle}.",
@@ -56,6 +62,7 @@ def instructions(
     timeout_seconds: float,
     work_dir: str,
     has_links: bool,
+    runs: Literal["python", "shell"] = "python",
     has_processes: bool = True,
     installs_packages: bool = False,
 ) -> str:
@@ -66,6 +73,7 @@ def instructions(
         timeout_seconds: of an execution whose call says nothing else.
         work_dir: the path of the user's directory; empty where there is none.
         has_links: the user can be given links to files.
+        runs: what sessions are, as ``PoolMetadata.runs`` has it.
         has_processes: code can start commands and threads.
         installs_packages: sessions may get further packages.
     """
@@ -85,6 +93,10 @@ def instructions(
         files = (
             "The user's files are not here: what they paste, upload_file writes, and download_file "
             "reads small ones. For a folder, the user starts this server with --work-dir FOLDER."
+        )
+    if runs == "shell":
+        return _SHELL_INSTRUCTIONS.format(
+            sessions=facts["sessions"], files=files, seconds=f"{timeout_seconds:g}"
         )
     if has_processes:
         syntax, missing = "`%magics`, `!commands` and", ""
@@ -108,6 +120,23 @@ list_packages tells what can be imported{more}.{missing}
 - {files}
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.
+- Long output is cut in its middle; the whole is left as a file that the result names. \
+Print what you need, not everything.
+- For several independent sessions, call start_session and pass its handle as `session`."""
+
+
+_SHELL_INSTRUCTIONS = """\
+Runs Bash commands and Python programs for you in an isolated session that keeps its files.
+- {sessions}
+- Each call starts anew: run_shell a shell, execute_python a Python without variables or imports \
+of earlier calls. Keep what a later call needs in files.
+- When a session was lost, the result begins by saying so: write again the files that you need.
+- Files are in the session's work directory, which is also the current directory: pass relative \
+paths, such as data/sales.csv, to the file tools, to commands and to code alike.
+- Commands may not reach a network, and cannot see the user's machine; nothing can be typed into \
+them.
+- {files}
+- A call is stopped after {seconds} s unless timeout_seconds says otherwise; files are kept.
 - Long output is cut in its middle; the whole is left as a file that the result names. \
 Print what you need, not everything.
 - For several independent sessions, call start_session and pass its handle as `session`."""

@@ -58,7 +58,7 @@ async def test_plain_results_enter_the_work_directory_once() -> None:
         await run(pool)
         await run(pool)
     assert [service.sent(at)["code"] for at in range(3)] == [
-        "import os; os.chdir('/mnt/data')",
+        "import os, sys; os.chdir('/mnt/data'); sys.modules.setdefault('_aca_mcp_entered', os)",
         "1",
         "1",
     ]

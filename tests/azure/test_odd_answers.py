@@ -54,7 +54,7 @@ async def test_a_timeout_in_the_services_words_is_a_timeout(stderr: str, seconds
     service = Service()
     async with service.pool() as pool:
         await enter(service, pool)
-        service.answers.append(failed(stderr, stdout="so far"))
+        service.answers += [failed(stderr, stdout="so far"), succeeded("aca-mcp-present")]
         execution = await run(pool)
     assert execution.status is ExecutionStatus.TIMED_OUT
     assert execution.error is not None
@@ -262,7 +262,7 @@ def runtimes(name: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "kind"), [("Shell", "Shell pool"), ("node", "NodeLTS pool"), ("C#", "not run Py")]
+    ("runtime", "kind"), [("Node", "NodeLTS pool"), ("node", "NodeLTS pool"), ("C#", "not run Py")]
 )
 @pytest.mark.parametrize(
     "given",

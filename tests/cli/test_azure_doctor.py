@@ -19,7 +19,7 @@ from aca_mcp.cli.azure_doctor import (
     explain_execution,
     try_azure,
 )
-from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli.checks import Check, State, value_in
 from aca_mcp.errors import AuthenticationFailedError, InvalidRequestError, PoolFullError
 from aca_mcp.pool import (
     Execution,
@@ -230,8 +230,8 @@ def test_a_pool_of_another_language_is_explained() -> None:
 
 def test_other_refusals_have_their_fix() -> None:
     asked = settings("http://127.0.0.1:1")
-    assert "Shell" in explain(InvalidRequestError("no"), "Session", asked).fix
+    assert "NodeLTS" in explain(InvalidRequestError("no"), "Session", asked).fix
     assert "cooldown" in explain(PoolFullError("full"), "Session", asked).fix
     assert explain(AuthenticationFailedError("no"), "Token", asked).fix == ""
     assert "plain" in explain_execution(Check("Session", State.BROKEN, "no")).fix
-    assert check_network(execution("True")).state is State.OK
+    assert check_network(value_in(metadata("Python"), execution("True"))).state is State.OK

@@ -76,7 +76,7 @@ TIME_IS_UP = ExecutionError(
     ("keeps_session", "lost", "told"),
     [
         (False, None, "time is up; --timeout gives more"),
-        (True, None, "time is up; the session is kept; --timeout gives more"),
+        (True, None, "time is up; variables and files are kept; --timeout gives more"),
         (True, "it would not stop", "time is up; --timeout gives more"),
     ],
 )

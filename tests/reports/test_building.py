@@ -82,7 +82,9 @@ def test_a_timeout_says_where_the_code_was_and_that_the_session_is_kept() -> Non
     error = ended(RAISED, "timeout").error
     assert error is not None
     assert error.name == "TimeoutError"
-    assert error.message == "the code was interrupted after 2.5 seconds; the session is kept"
+    assert (
+        error.message == "the code was interrupted after 2.5 seconds; variables and files are kept"
+    )
     assert error.traceback == f"{RAISED.traceback}\nTimeoutError: {error.message}"
 
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aca_mcp.missing_modules import about_missing_module
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamPart
+from aca_mcp.pool import (
+    Execution,
+    ExecutionError,
+    ExecutionStatus,
+    Output,
+    StreamPart,
+    what_is_kept,
+)
 from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.text import clean, fold, show_name
 
@@ -108,9 +115,11 @@ def _ending(execution: Execution) -> str:
         )
     spent = f"{execution.duration_seconds:.3g} s"
     if execution.status is ExecutionStatus.TIMED_OUT:
+        kept = what_is_kept(execution.variables)
+        go_on = "Continue from there, do" if execution.variables == "kept" else "Do"
         return (
-            f"[Interrupted after {spent} because the time was up. Variables and files are kept. "
-            "Continue from there, do less at a time, or pass a longer timeout_seconds.]"
+            f"[Interrupted after {spent} because the time was up. {kept.capitalize()}. "
+            f"{go_on} less at a time, or pass a longer timeout_seconds.]"
         )
     if execution.status is ExecutionStatus.CANCELED:
         return f"[Interrupted on request after {spent}. Variables and files are kept.]"
