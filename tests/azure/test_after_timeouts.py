@@ -14,8 +14,8 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import Execution, ExecutionStatus
 from aca_mcp.server.results.report import report
 from tests.azure.service import Answer, Service, answer, enter, fault, run, succeeded
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at
 from tests.local.pools import configuration, new_identifier
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,10 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.app import ServerOptions
 from tests.azure.service import IDENTIFIER, Service, answer, fault, run
-from tests.calling import Caller, text_of
-from tests.connecting import connected
-from tests.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 from tests.local.pools import configuration
+from tests.support.calling import Caller, text_of
+from tests.support.connecting import connected
+from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
     from aca_mcp.local.pool import LocalSessionPool
-    from tests.toy_pool import ToyPool
+    from tests.support.toy_pool import ToyPool
 
 SHELL = answer(200, {"runtimes": [{"name": "Shell", "version": "1"}]})
 TOOLS = ("run_shell", "execute_python", "get_execution", "cancel_execution")

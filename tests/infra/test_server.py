@@ -17,13 +17,13 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.calling import Caller
-from tests.emulators import POOL_PATH, emulator_process
 from tests.infra.arm import Deployment, of_group
 from tests.infra.test_templates import deployment, server_of
-from tests.listening_process import listening_process
 from tests.server.auth.issuer import open_issuers
 from tests.server.auth.serving import serving
+from tests.support.calling import Caller
+from tests.support.emulators import POOL_PATH, emulator_process
+from tests.support.listening_process import listening_process
 
 if TYPE_CHECKING:
     from starlette.requests import Request
