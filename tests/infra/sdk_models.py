@@ -16,7 +16,7 @@ _MODEL = re.compile(r"_models\.(\w+)")
 _FIELD = re.compile(r"^    (\w+): (.+?) = rest_field\(\s*(?:name=\"([^\"]+)\")?", re.MULTILINE)
 
 
-def complaints(value: dict[str, Any], model: type, path: str = "") -> Iterator[str]:
+def complaints(value: dict[str, Any], model: type[object], path: str = "") -> Iterator[str]:
     """What of a resource no field has, or no value of an enumeration is.
 
     Args:
@@ -41,13 +41,13 @@ def complaints(value: dict[str, Any], model: type, path: str = "") -> Iterator[s
                 yield from complaints(cast("dict[str, Any]", each), kind, f"{path}.{name}")
 
 
-def _fields(model: type) -> Iterator[tuple[str, str]]:
+def _fields(model: type[object]) -> Iterator[tuple[str, str]]:
     for base in model.__mro__:
         if base.__module__.startswith("azure.mgmt"):
             for name, annotation, rest_name in _FIELD.findall(inspect.getsource(base)):
                 yield rest_name or name, annotation
 
 
-def _kind(annotation: str) -> type | None:
+def _kind(annotation: str) -> type[object] | None:
     found = _MODEL.search(annotation)
-    return getattr(models, found[1]) if found else None
+    return cast("type[object]", getattr(models, found[1])) if found else None
