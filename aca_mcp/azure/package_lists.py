@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.azure.interpreter import Interpreter
     from aca_mcp.azure.known_sessions import KnownSession
+    from aca_mcp.azure.shell import Shell
 
 _LIST_PACKAGES = (
     '__import__("json").dumps(sorted({(d.metadata["Name"] or "", d.version or "") '
@@ -24,7 +25,7 @@ async def list_packages(
     identifier: str,
     known: KnownSession,
     of_pool: Callable[[], Awaitable[tuple[Package, ...]]],
-    interpreter: Interpreter,
+    interpreter: Interpreter | Shell,
 ) -> tuple[Package, ...]:
     """What a session can import, sorted by name. Does not wait for code that runs.
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.azure.api import MAX_FILE_BYTES, MAX_TIMEOUT_SECONDS, Api, Feature
+from aca_mcp.azure.api import MAX_TIMEOUT_SECONDS, Api, Feature
 from aca_mcp.azure.client import Call, open_data_plane
 from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.interpreter import Interpreter
 from aca_mcp.azure.known_sessions import CANCELLED, KnownSessions
 from aca_mcp.azure.package_lists import list_packages
-from aca_mcp.azure.pool_kind import PoolKind, kind_of, refuse
+from aca_mcp.azure.pool_description import PoolDescription
+from aca_mcp.azure.pool_kind import PoolKind, refuse
 from aca_mcp.azure.service_errors import Subject
 from aca_mcp.azure.session_packages import SessionPackages
 from aca_mcp.azure.shell import Shell
 from aca_mcp.azure.tokens import TokenSource
-from aca_mcp.azure.wire import MetadataResponse, SessionResponse
+from aca_mcp.azure.wire import SessionResponse
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     FileMissingError,
@@ -32,7 +33,6 @@ from aca_mcp.errors import (
     SessionPoolError,
 )
 from aca_mcp.pool import (
-    WORK_DIRECTORY,
     Execution,
     ExecutionStatus,
     FileDownload,
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 10
 _RUNNING_PYTHON = frozenset({PoolKind.PYTHON, PoolKind.UNKNOWN})
-_UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
 
 
 class AzureSessionPool:
@@ -79,12 +78,12 @@ class AzureSessionPool:
         self._api = api
         self._plane = plane
         self._sessions = sessions
-        self._files = Files(api, plane, whole_paths=lambda: self._is_shell)
+        self._description = PoolDescription(api, plane)
+        self._files = Files(api, plane, whole_paths=lambda: self._description.is_shell)
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(executions, rich=configuration.rich_results)
         self._shell = Shell(executions)
         self._packages = SessionPackages(broker, self._files, self._interpreter)
-        self._metadata: MetadataResponse | None = None
         self._rich = configuration.rich_results
         self._ran_python = False
 
@@ -111,7 +110,7 @@ class AzureSessionPool:
         if waiting.cancelled_caught:
             return not_begun(timeout_seconds)
         try:
-            if not self._is_shell:
+            if not self._description.is_shell:
                 code = await self._packages.prepared(identifier, code)
             left = max(deadline - anyio.current_time(), 0.001)
             return await self._run(identifier, known, code, left)
@@ -125,33 +124,23 @@ class AzureSessionPool:
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
     ) -> Execution:
         """Run code; what a first call fails with may be that the pool runs something else."""
-        if self._is_shell:
+        if self._description.is_shell:
             return await self._shell.run(identifier, known, code, timeout_seconds)
         try:
             execution = await self._interpreter.run(identifier, known, code, timeout_seconds)
         except InvalidRequestError:
-            if self._ran_python or await self._kind() in _RUNNING_PYTHON:
+            if self._ran_python or await self._description.kind() in _RUNNING_PYTHON:
                 raise
         else:
             reported = self._rich and known.has_module
             failed = execution.status is ExecutionStatus.FAILED
             may_be_other = failed and not (self._ran_python or reported)
-            if not may_be_other or await self._kind() in _RUNNING_PYTHON:
+            if not may_be_other or await self._description.kind() in _RUNNING_PYTHON:
                 self._ran_python = True
                 return execution
-        if not self._is_shell:
-            raise refuse(await self._kind())
+        if not self._description.is_shell:
+            raise refuse(await self._description.kind())
         return await self._shell.run(identifier, known, code, timeout_seconds)
-
-    @property
-    def _is_shell(self) -> bool:
-        """The pool has said that its sessions are shells."""
-        return self._metadata is not None and kind_of(self._metadata) is PoolKind.SHELL
-
-    async def _kind(self) -> PoolKind:
-        with suppress(SessionPoolError):
-            await self.metadata()
-        return kind_of(self._metadata or MetadataResponse())
 
     async def interrupt(self, identifier: str) -> bool:
         """See ``SessionPool``. The service has no such operation."""
@@ -198,12 +187,12 @@ class AzureSessionPool:
         async def of_pool() -> tuple[Package, ...]:
             return (await self.metadata()).packages
 
-        asked = self._shell if self._is_shell else self._interpreter
+        asked = self._shell if self._description.is_shell else self._interpreter
         return await list_packages(identifier, known, of_pool, asked)
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
         """See ``SessionPool``. Fetched here and uploaded: the session asks no index."""
-        if self._is_shell:
+        if self._description.is_shell:
             raise NotSupportedError(
                 "A Shell pool starts Python anew for each execution, so nothing can be installed "
                 "into it from here. Where it has egress, commands can: pip install --target."
@@ -268,49 +257,7 @@ class AzureSessionPool:
 
     async def metadata(self) -> PoolMetadata:
         """See ``SessionPool``."""
-        if self._metadata is None:
-            self._metadata = await self._ask_for_metadata()
-        runtime = "Python"
-        if self._metadata.runtimes:
-            found = self._metadata.runtimes[0]
-            name = found.name.title() if found.name.islower() else found.name
-            runtime = f"{name} {found.version}".strip()
-        return PoolMetadata(
-            kind="azure",
-            runtime=runtime,
-            packages=tuple(
-                sorted(
-                    (
-                        Package(found.name, found.version)
-                        for found in self._metadata.pre_installed_packages
-                        if found.name
-                    ),
-                    key=lambda package: package.name.lower(),
-                )
-            ),
-            work_directory=WORK_DIRECTORY,
-            max_timeout_seconds=MAX_TIMEOUT_SECONDS,
-            max_file_bytes=MAX_FILE_BYTES,
-            network=None,
-            isolation="hyper-v" if self._api.is_azures else "isolation unknown",
-            can_interrupt=False,
-            runs="shell" if self._is_shell else "python",
-        )
-
-    async def _ask_for_metadata(self) -> MetadataResponse:
-        if not self._api.has(Feature.METADATA):
-            return MetadataResponse()
-        call = Call(
-            "GET",
-            self._api.url("/metadata"),
-            Subject.POOL,
-            repeatable=True,
-            expected=_UNKNOWN_OPERATION,
-        )
-        reply = await self._plane.send(call)
-        if reply.status in _UNKNOWN_OPERATION:
-            return MetadataResponse()
-        return reply.read(MetadataResponse)
+        return await self._description.metadata()
 
     async def _look_at(self, identifier: str) -> SessionResponse | None:
         if self._api.has(Feature.SESSIONS):

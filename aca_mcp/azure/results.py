@@ -141,7 +141,8 @@ def _stopped(
     time_was_up = about.elapsed_seconds >= about.timeout_seconds
     interrupted = error.name == "KeyboardInterrupt" and time_was_up
     # A shell's programs have exit codes from 0 to 255: -1 is the service's word.
-    if "timeout" in code or "timedout" in code or interrupted or answer.status == "-1":
+    ended_by_service = answer.status == "-1" and not code
+    if "timeout" in code or "timedout" in code or interrupted or ended_by_service:
         return "timeout"
     return "interrupt" if answer.status.lower() == "canceled" else None
 

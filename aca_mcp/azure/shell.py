@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Execution
 
 OWN_CODE_SECONDS = 60
+_MAX_ARGUMENT_BYTES = 120_000
 _CELL = re.compile(r"\s*%%(?:bash|sh)[ \t]*\n(?P<commands>.*)", re.DOTALL)
 _LINE = re.compile(r"\s*!(?P<commands>[^\n]*)\s*")
 _STATELESS = (
@@ -32,7 +33,7 @@ try:
     os.chdir({WORK_DIRECTORY!r})
 except OSError:
     pass
-code = sys.stdin.read()
+code = sys.argv.pop() if len(sys.argv) > 1 else sys.stdin.read()
 linecache.cache["<code>"] = (len(code), None, code.splitlines(True), "<code>")
 body = ast.parse(code, "<code>").body
 last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
@@ -96,4 +97,7 @@ def _commands(commands: str) -> ShellFields:
 
 
 def _python(code: str) -> ShellFields:
+    # Not every version of the API has `stdin`, and Linux takes no argument of more than 128 KiB.
+    if len(code.encode()) <= _MAX_ARGUMENT_BYTES:
+        return {"execCommandAndArgs": ["python3", "-c", _RUNNER, code]}
     return {"execCommandAndArgs": ["python3", "-c", _RUNNER], "stdin": code}

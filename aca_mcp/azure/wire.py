@@ -195,7 +195,7 @@ class ExecutionResponse(ServiceResponse):
             raise NotUnderstoodError
         value = result.get("executionResult", None if nested else outer.get("result"))
         # Containers with Microsoft's own shell image have the exit code under its own name.
-        status = _text(outer.get("status", outer.get("exitCode", result.get("exitCode"))))
+        status = _text(outer.get("exitCode") or outer.get("status", outer.get("exitCode")))
         return cls(
             id=_execution_id(outer, status, _text(result.get("stdout"))),
             status=status,
@@ -239,6 +239,8 @@ def _execution_fault(body: Mapping[str, object]) -> Fault | None:
         isinstance(body.get("error"), str) and body["error"]
     ):
         return Fault.of(body)
+    if name := _text(body.get("errorName")):  # of Microsoft's own shell image
+        return Fault(code=name, message=_text(body.get("errorMessage")))
     raw = body.get("rawResult")  # containers with Microsoft's own image add it
     if isinstance(raw, dict):
         told = cast("Mapping[str, object]", raw)

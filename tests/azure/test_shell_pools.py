@@ -83,6 +83,8 @@ async def test_what_goes_wrong_is_told_as_a_shell_has_it(local: LocalSessionPool
         assert "SyntaxError" in broken
         refused = text_of(await call.result("execute_python", code="import sys; sys.exit(4)"))
         assert "status 4" in refused
+        long = f"x = {'a' * 200_000!r}\nlen(x)"
+        assert await call("execute_python", code=long) == "200000"
 
 
 async def test_a_model_is_promised_what_a_shell_keeps(local: LocalSessionPool) -> None:
@@ -114,7 +116,7 @@ async def test_a_pool_whose_kind_is_not_known_yet_is_asked_once_and_then_remembe
         await run(pool, "%%bash\nls")
         with pytest.raises(NotSupportedError, match="Shell pool"):
             await pool.install_packages(IDENTIFIER, ["openpyxl"])
-    assert service.sent(-2)["stdin"] == "1+1"
+    assert service.sent(-2)["execCommandAndArgs"][-1] == "1+1"
     assert service.sent() == {
         "timeoutInSeconds": 30,
         "outputStreamsMaxLength": 2**20,
@@ -130,6 +132,18 @@ async def test_a_pool_whose_kind_is_not_known_yet_is_asked_once_and_then_remembe
         ({"status": 1, "result": {"stdout": None, "stderr": None}}, ExecutionStatus.FAILED),
         ({"status": "-1", "result": {"stderr": ""}}, ExecutionStatus.TIMED_OUT),
         ({"exitCode": 2, "stdout": "", "stderr": ""}, ExecutionStatus.FAILED),
+        (
+            {"status": "Failed", "exitCode": 3, "errorName": "", "result": {"stdout": ""}},
+            ExecutionStatus.FAILED,
+        ),
+        (
+            {"status": "Failed", "exitCode": -1, "errorName": "ExecutionTimeout", "result": {}},
+            ExecutionStatus.TIMED_OUT,
+        ),
+        (
+            {"status": "Failed", "exitCode": -1, "errorName": "CommandStartError", "result": {}},
+            ExecutionStatus.FAILED,
+        ),
         ({"properties": {"exitCode": 0, "stdout": "a"}}, ExecutionStatus.SUCCEEDED),
         ({"status": "Failed", "error": {"code": "X", "message": "no"}}, ExecutionStatus.FAILED),
     ],

@@ -1,0 +1,83 @@
+"""What an Azure pool tells of itself: asked for once, and kept."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aca_mcp.azure.api import MAX_FILE_BYTES, MAX_TIMEOUT_SECONDS, Feature
+from aca_mcp.azure.client import Call
+from aca_mcp.azure.pool_kind import PoolKind, kind_of
+from aca_mcp.azure.service_errors import Subject
+from aca_mcp.azure.wire import MetadataResponse
+from aca_mcp.errors import SessionPoolError
+from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
+
+if TYPE_CHECKING:
+    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.client import DataPlane
+
+_UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
+
+
+class PoolDescription:
+    """Of one pool."""
+
+    def __init__(self, api: Api, plane: DataPlane) -> None:
+        """Describe it; nothing is asked yet."""
+        self._api = api
+        self._plane = plane
+        self._told: MetadataResponse | None = None
+
+    @property
+    def is_shell(self) -> bool:
+        """The pool has said that its sessions are shells."""
+        return self._told is not None and kind_of(self._told) is PoolKind.SHELL
+
+    async def kind(self) -> PoolKind:
+        """What the pool's sessions run, as far as it can be found out now."""
+        with suppress(SessionPoolError):
+            await self.metadata()
+        return kind_of(self._told or MetadataResponse())
+
+    async def metadata(self) -> PoolMetadata:
+        """As ``SessionPool.metadata``."""
+        if self._told is None:
+            self._told = await self._ask()
+        runtime = "Python"
+        if self._told.runtimes:
+            found = self._told.runtimes[0]
+            name = found.name.title() if found.name.islower() else found.name
+            runtime = f"{name} {found.version}".strip()
+        packages = (
+            Package(found.name, found.version)
+            for found in self._told.pre_installed_packages
+            if found.name
+        )
+        return PoolMetadata(
+            kind="azure",
+            runtime=runtime,
+            packages=tuple(sorted(packages, key=lambda package: package.name.lower())),
+            work_directory=WORK_DIRECTORY,
+            max_timeout_seconds=MAX_TIMEOUT_SECONDS,
+            max_file_bytes=MAX_FILE_BYTES,
+            network=None,
+            isolation="hyper-v" if self._api.is_azures else "isolation unknown",
+            can_interrupt=False,
+            runs="shell" if self.is_shell else "python",
+        )
+
+    async def _ask(self) -> MetadataResponse:
+        if not self._api.has(Feature.METADATA):
+            return MetadataResponse()
+        call = Call(
+            "GET",
+            self._api.url("/metadata"),
+            Subject.POOL,
+            repeatable=True,
+            expected=_UNKNOWN_OPERATION,
+        )
+        reply = await self._plane.send(call)
+        if reply.status in _UNKNOWN_OPERATION:
+            return MetadataResponse()
+        return reply.read(MetadataResponse)
