@@ -25,7 +25,7 @@ from aca_mcp.reports.building import Piece, Streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_MARKS = 10_000
+MAX_MARKS = 4000
 """Of one execution that are looked at; its kernel makes fewer."""
 _FROM_BEFORE = b"<"
 _LATE = {"stdout": LATE_STDOUT, "stderr": LATE_STDERR}
@@ -190,6 +190,8 @@ def _beginning_of_mark(data: bytes, token: bytes, start: int) -> int:
 
 
 def _decode(data: bytes, *, cut_start: bool = False, cut_end: bool = False) -> str:
+    if not (cut_start or cut_end):
+        return data.decode("utf-8", "replace")
     start = 0
     while cut_start and start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
         start += 1

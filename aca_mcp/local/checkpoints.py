@@ -264,7 +264,7 @@ class Checkpoints:
 
 
 async def _goes_on(connection: socket.socket) -> bool:
-    decoder = FrameDecoder()
+    decoder = FrameDecoder(_MAX_PACKET_BYTES)
     try:
         connection.send(b"\0", socket.MSG_DONTWAIT)
         with anyio.move_on_after(_RESUME_SECONDS):

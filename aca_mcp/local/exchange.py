@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
 _EVENTS_BYTES = 32 * 1024
-_READS_A_TURN = 8
-"""Of one stream; then others have a turn, so that a flood does not stop the server."""
+_READS_A_TURN = 2
+"""Of one stream; then others have a turn, so that a flood does not stop the server. What a pipe
+holds may be marks alone, which take the longest to read."""
 
 
 class KernelDied(Exception):

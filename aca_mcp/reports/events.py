@@ -7,6 +7,7 @@ many representations each has, how long they are.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -16,6 +17,8 @@ from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, F
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
 MAX_OUTPUTS = 1200
 """Of one execution; a kernel sends fewer."""
 MAX_OUTPUT_BYTES = 40 * 2**20
@@ -24,6 +27,8 @@ _MAX_TYPES = 20
 """Representations of one output."""
 _MAX_NAME_CHARACTERS = 200
 _MAX_TEXT_CHARACTERS = 2**20 + 100
+_MAX_TEXT_BYTES = 4 * _MAX_TEXT_CHARACTERS
+"""In which so many characters surely are."""
 _MAX_REMARKS = 10
 _MAX_REMARK_CHARACTERS = 500
 _MAX_FILES = 50
@@ -156,6 +161,7 @@ def _read_output(
     kind: Literal["display", "result"], header: Mapping[str, object], blobs: Sequence[bytes]
 ) -> tuple[Output, int]:
     data: dict[str, str | bytes] = {}
+    attachments = _Attachments(blobs)
     entries = _object(header.get("data"))
     if len(entries) > _MAX_TYPES:
         raise FrameError("an output has too many representations")
@@ -163,11 +169,10 @@ def _read_output(
         if isinstance(content, str):
             data[_short(mime)] = clean(content[:_MAX_TEXT_CHARACTERS])
             continue
-        attachment = _attachment(content, blobs)
-        data[_short(mime)] = attachment
+        data[_short(mime)] = attachments.read(content)
     text = header.get("text", "")
     if not isinstance(text, str):
-        text = _attachment(text, blobs)
+        text = attachments.read(text)
     remarks = _list(header.get("remarks", []))[:_MAX_REMARKS]
     output = Output(
         kind,
@@ -179,15 +184,33 @@ def _read_output(
     return output, sum(map(len, data.values())) + len(output.text) + 1000
 
 
-def _attachment(content: object, blobs: Sequence[bytes]) -> str | bytes:
-    """What an attachment is: bytes, or a text that is too long for a header."""
-    match content:
-        case {"blob": int(number)} if 0 <= number < len(blobs):
-            return blobs[number]
-        case {"text": int(number)} if 0 <= number < len(blobs):
-            return blobs[number].decode("utf-8", "replace")[:_MAX_TEXT_CHARACTERS]
-        case _:
-            raise FrameError("an output has neither text nor an attachment")
+class _Attachments:
+    """What the attachments of an event are. Each is decoded once, however often it is named."""
+
+    def __init__(self, blobs: Sequence[bytes]) -> None:
+        self._blobs = blobs
+        self._texts: dict[int, str] = {}
+
+    def read(self, content: object) -> str | bytes:
+        """Bytes, or a text that is too long for a header."""
+        match content:
+            case {"blob": int(number)} if 0 <= number < len(self._blobs):
+                return self._blobs[number]
+            case {"text": int(number)} if 0 <= number < len(self._blobs):
+                return self._text(number)
+            case _:
+                raise FrameError("an output has neither text nor an attachment")
+
+    def _text(self, number: int) -> str:
+        if number not in self._texts:
+            beginning = memoryview(self._blobs[number])[:_MAX_TEXT_BYTES]
+            try:
+                # Strictly: a kernel sends nothing else, and replacing takes many times as long.
+                text = _UTF8().decode(beginning)
+            except UnicodeDecodeError as error:
+                raise FrameError("a text is not UTF-8") from error
+            self._texts[number] = text[:_MAX_TEXT_CHARACTERS]
+        return self._texts[number]
 
 
 def _read_error(error: Mapping[str, object]) -> ExecutionError:

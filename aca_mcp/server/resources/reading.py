@@ -39,14 +39,15 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
             return _text(await _status(caller.sessions.pool, session), "application/json")
         case "notebook":
             records = session.executions.records()
-            return _text(await anyio.to_thread.run_sync(notebook, records), MIME_TYPE)
+            text = await anyio.to_thread.run_sync(notebook, records)
+            return ReadResourceContents(text, MIME_TYPE)
         case "outputs":
             return _text(await _output(session, resource.name), "text/plain")
         case "packages" | "package":
             return _text(await _packages(session, resource.name), "text/plain")
         case "files":
             content = await read_at_most(session.python, resource.name, MAX_DOWNLOAD_BYTES)
-            return file_contents(resource.name, content)
+            return await anyio.to_thread.run_sync(file_contents, resource.name, content)
 
 
 def file_contents(path: str, content: bytes) -> ReadResourceContents:

@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
 
 from aca_mcp.errors import SessionPoolError
@@ -185,7 +186,8 @@ async def _scale(
             return {}
         for number, path in paths.items():
             data = await read_at_most(session, f"{path}.small", max_bytes)
-            if (facts := examine(data)) is not None and facts.is_small:
+            facts = await anyio.to_thread.run_sync(examine, data)
+            if facts is not None and facts.is_small:
                 found[number] = Figure(number, facts.mime_type, data)
             await session.delete_file(f"{path}.small")
     except SessionPoolError as error:

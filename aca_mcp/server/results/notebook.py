@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Json = Mapping[str, object]
 
 MIME_TYPE = "application/x-ipynb+json"
-MAX_OUTPUT_BYTES = 16 << 20
-"""Of the outputs of all cells together."""
+MAX_OUTPUT_BYTES = 4 << 20
+"""Of the outputs of all cells together, in UTF-8: a client reads the whole as one message."""
 _MAX_JSON_CHARACTERS = 10_000
 
 
@@ -39,7 +39,8 @@ def notebook(records: Iterable[Record]) -> str:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    return json.dumps(document, ensure_ascii=True, indent=1)
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    return text.encode(errors="replace").decode()  # half of a character is none
 
 
 class _Outputs:
@@ -74,16 +75,15 @@ class _Outputs:
                 "output_type": "error",
                 "ename": error.name,
                 "evalue": error.message,
-                "traceback": clean(error.traceback).splitlines(),
+                "traceback": self._fitting(clean(error.traceback)).splitlines(),
             }
 
     def _bundle(self, output: Output) -> Json:
         bundle: dict[str, object] = {}
         for mime_type, content in output.data.items():
-            if len(content) > self._left:
+            if not self._has_room(content):
                 bundle["text/plain"] = f"[{mime_type} left out: the notebook would be too large]"
                 continue
-            self._left -= len(content)
             if isinstance(content, bytes):
                 bundle[mime_type] = base64.b64encode(content).decode()
             elif mime_type == "application/json":
@@ -96,10 +96,20 @@ class _Outputs:
         return bundle
 
     def _fitting(self, text: str) -> str:
-        if len(text) > self._left:
-            return "[output left out: the notebook would be too large]\n"
-        self._left -= len(text)
-        return text
+        return (
+            text if self._has_room(text) else "[output left out: the notebook would be too large]\n"
+        )
+
+    def _has_room(self, content: str | bytes) -> bool:
+        """Take what a content needs from the budget, if there is so much."""
+        if isinstance(content, bytes):
+            size = len(content) * 4 // 3
+        else:
+            size = len(content.encode(errors="replace"))
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
 
 def _parsed(text: str) -> object:

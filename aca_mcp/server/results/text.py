@@ -21,7 +21,7 @@ _ESCAPES = re.compile(
 _MOVES = re.compile(r"[\r\b]|\x1b\[[0-?]*[ -/]*[A-HJKf]")
 """What moves the cursor, or erases."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 _MAX_EQUAL = 5
 """Lines one after the other that are shown as they are."""
 _TAIL_SHARE = 0.4
@@ -37,8 +37,18 @@ def clean(text: str) -> str:
     if _UNSAFE.search(text) is None:
         return text
     text = text.replace("\r\n", "\n")
-    text = screen_text(text) if _MOVES.search(text) else _ESCAPES.sub("", text)
+    text = screen_text(text) if _MOVES.search(text) else _without_escapes(text)
     return _UNSAFE.sub(_escaped, _CONTROLS.sub("", text))
+
+
+def _without_escapes(text: str) -> str:
+    """In steps, between which other threads have their turn: a pattern alone would not let go."""
+    kept: list[str] = []
+    end = 0
+    for escape in _ESCAPES.finditer(text):
+        kept.append(text[end : escape.start()])
+        end = escape.end()
+    return "".join((*kept, text[end:]))
 
 
 def fold(text: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Mapping
 from typing import cast
 
+from aca_mcp.execution import Span
 from aca_mcp.pool import Execution, Output, StreamText
 
+_LEAVES = (str, bytes, Span)
 _TEXT_SHARE = 4
 """A stream of a result that is too large keeps the bound's fourth part."""
 
@@ -74,12 +76,18 @@ def _shortened(stream: StreamText, max_bytes: int) -> StreamText:
 
 def _size(value: object) -> int:
     own = sys.getsizeof(value)
-    if isinstance(value, Mapping):
-        inner = sum(map(_size, cast("Mapping[str, object]", value).values()))
-    elif isinstance(value, tuple):
-        inner = sum(map(_size, cast("tuple[object, ...]", value)))
-    elif dataclasses.is_dataclass(value):
-        inner = sum(_size(getattr(value, field.name)) for field in dataclasses.fields(value))
-    else:
-        inner = 0
-    return own + inner
+    # Thousands of values may be in one result, and others wait for the sum.
+    if isinstance(value, _LEAVES):
+        return own
+    if isinstance(value, dict):
+        return own + sum(map(_size, cast("dict[str, object]", value).values()))
+    if isinstance(value, tuple):
+        return own + sum(map(_size, cast("tuple[object, ...]", value)))
+    return own + sum(_size(getattr(value, name)) for name in _fields(type(value)))
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind))

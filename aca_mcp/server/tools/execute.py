@@ -21,6 +21,7 @@ from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
+from aca_mcp.server.sessions.sizes import execution_bytes
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.links import ResultLinks, takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
@@ -28,7 +29,7 @@ from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, SessionHandle
 
 _LONG_BYTES = 50_000
-"""Of what an execution wrote: arranging more may take longer than others should wait."""
+"""Of a result in memory: arranging more may take longer than others should wait."""
 MAX_WAIT_SECONDS = 50
 """Below the minute after which some clients give a call up."""
 Result = TypeVar("Result")
@@ -215,8 +216,7 @@ class ExecutionTools:
 async def _reported(execution: Execution, remark: str, *, installs_packages: bool) -> Report:
     """Arrange a result; a thread does that where it takes long, while others have their turn."""
     arrange = partial(report, execution, remark, installs_packages=installs_packages)
-    shown = sum(len(data) for output in execution.outputs for data in output.data.values())
-    if execution.stdout.total_bytes + execution.stderr.total_bytes + shown < _LONG_BYTES:
+    if execution_bytes(execution) < _LONG_BYTES:
         return arrange()
     return await anyio.to_thread.run_sync(arrange)
 

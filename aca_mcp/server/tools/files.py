@@ -90,11 +90,12 @@ class FileTools:
             shown = cut(text, self._max_text_bytes, remark) or "[the file is empty]"
             told = "" if encoding == "utf-8" else f"[decoded as {encoding}]"
             return text_result(join(told, shown))
-        image = examine(content)
+        image = await anyio.to_thread.run_sync(examine, content)
         is_large = image is not None and not image.is_small
         if is_large and (smaller := await _smaller_image(target, path)) is not None:
             return smaller
-        return CallToolResult(content=[caption(path, content), content_block(path, content)])
+        block = await anyio.to_thread.run_sync(content_block, path, content)
+        return CallToolResult(content=[caption(path, content), block])
 
     async def list_files(
         self,
