@@ -9,8 +9,10 @@ A session's files lie in memory, so they count here; the limits leave room for t
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,10 @@ _KILLS = {"memory.events": "oom_kill", "memory.oom_control": "oom_kill"}
 """Where each version counts the processes that it killed for want of memory."""
 
 
+_REMOVE_SECONDS = 5
+_PAUSE_SECONDS = 0.005
+
+
 class SessionGroup:
     """The control group of one session."""
 
@@ -72,10 +78,14 @@ class SessionGroup:
         return False
 
     def remove(self) -> None:
-        """Remove it, once its processes have ended."""
+        """Remove it, once its processes have ended.
+
+        They belong to it for a moment longer than they can be waited for, so this tries again.
+        """
+        end = time.monotonic() + _REMOVE_SECONDS
         for directory in self._directories:
-            with suppress(OSError):
-                directory.rmdir()
+            while _is_busy(directory) and time.monotonic() < end:
+                time.sleep(_PAUSE_SECONDS)
 
 
 class Groups:
@@ -183,8 +193,16 @@ def _remove_stale(parent: Path) -> None:
     for directory in parent.glob(f"{_PREFIX}*-*"):
         owner = directory.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdecimal() and not Path("/proc", owner).exists():
-            with suppress(OSError):
-                directory.rmdir()
+            _is_busy(directory)
+
+
+def _is_busy(directory: Path) -> bool:
+    """Remove a group; whether it cannot be yet, for processes are in it."""
+    try:
+        directory.rmdir()
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
 
 
 def _read(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
@@ -139,6 +140,21 @@ def test_where_the_kernel_lets_a_group_holds_its_processes() -> None:
         group.remove()
     with pytest.raises(OSError, match=r"."):
         group.add(process.pid)
+
+
+def test_a_group_is_removed_although_its_processes_are_only_just_ending() -> None:
+    groups = find_groups()
+    if groups is None:
+        return  # likewise
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        group = groups.create(LIMITS_OF_A_SESSION)
+        group.add(process.pid)
+        ending = threading.Timer(0.1, process.kill)
+        ending.start()
+        group.remove()
+        ending.join()
+    with pytest.raises(FileNotFoundError):
+        group.add(os.getpid())
 
 
 async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_path: Path) -> None:
