@@ -66,7 +66,9 @@ class KernelProcess:
         Raises:
             OSError: there are no descriptors left; nothing was taken over.
         """
-        self._events = select.epoll()
+        self.pid = pid_behind(process)
+        """Of the first process. Ours until ``kill`` has returned."""
+        self._events = select.epoll()  # last of what can fail: who fails keeps none open
         self._control, self._stdout, self._stderr = control, stdout, stderr
         self._template = template
         self.storage = storage
@@ -76,8 +78,6 @@ class KernelProcess:
         """A pidfd."""
         self._group: SessionGroup | None = None
         self._ran_out_of_memory = False
-        self.pid = pid_behind(process)
-        """Of the first process. Ours until ``kill`` has returned."""
         self.checkpoints = checkpoints
         self.work_directory = ""
         self.base_directory = -1

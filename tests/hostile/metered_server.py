@@ -43,7 +43,7 @@ def main() -> None:
         meter.beat(loop)
         run_forever(loop)
 
-    asyncio.BaseEventLoop.run_forever = metered
+    asyncio.BaseEventLoop.run_forever = metered  # pyright: ignore[reportAttributeAccessIssue] -- for this program
     from aca_mcp.cli import main as command
 
     sys.exit(command(sys.argv[2:]))

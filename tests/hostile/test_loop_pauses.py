@@ -12,7 +12,7 @@ import pytest
 
 from tests.hostile.arena import PRELUDE
 from tests.hostile.test_interference import FORGERY
-from tests.server_process import ROOT, Server, call
+from tests.support.server_process import ROOT, Server, call
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -106,7 +106,7 @@ PROGRAMS = {
         "display({'application/json': '[' * 900 + ']' * 900}, raw=True)"
     ),
 }
-READ = {
+READ: dict[str, tuple[str, dict[str, Any]]] = {
     "the notebook": ("resources/read", {"uri": "aca://sessions/current/notebook"}),
     "a picture": ("tools/call", {"name": "read_file", "arguments": {"path": "picture.png"}}),
     "its resource": ("resources/read", {"uri": "aca://sessions/current/files/picture.png"}),
