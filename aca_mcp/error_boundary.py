@@ -17,59 +17,44 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
+from aca_mcp.forwarding import ForwardingPool, T
 from aca_mcp.pool import FileDownload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
-
-    from aca_mcp.pool import (
-        Execution,
-        FileEntry,
-        FileListing,
-        Installation,
-        OutputCallback,
-        Package,
-        PoolMetadata,
-        Rollback,
-        SessionInfo,
-        SessionPool,
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
     )
+
+    from aca_mcp.pool import FileEntry, SessionPool
 
 _logger = logging.getLogger(__name__)
 
 
-class ErrorBoundary:
-    """Implements ``SessionPool`` by another one, whose errors it maps, totally and once."""
+def within_boundary(pool: SessionPool) -> SessionPool:
+    """A pool with a boundary around it, which is the same if it is one."""
+    return pool if isinstance(pool, ErrorBoundary) else ErrorBoundary(pool)
+
+
+class ErrorBoundary(ForwardingPool):
+    """Implements ``SessionPool`` by another one, whose errors it maps, totally and once.
+
+    Of code that met a foreign error it is not known whether it ran.
+    """
 
     def __init__(self, pool: SessionPool) -> None:
         """Put a boundary around a pool, which stays the caller's to close."""
         self._pool = pool
 
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
-        """See ``SessionPool``. Of code that met a foreign error it is not known whether it ran."""
-        with _mapped("execute"):
-            return await self._pool.execute(
-                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
-            )
-
-    async def interrupt(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
-        with _mapped("interrupt"):
-            return await self._pool.interrupt(identifier)
-
-    async def list_files(
-        self, identifier: str, directory: str = "", *, recursive: bool = False
-    ) -> FileListing:
-        """See ``SessionPool``."""
-        with _mapped("list_files"):
-            return await self._pool.list_files(identifier, directory, recursive=recursive)
+    async def _perform(
+        self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
+    ) -> T:
+        with _mapped(operation):
+            return await act(self._pool)
 
     async def upload_file(
         self,
@@ -79,14 +64,12 @@ class ErrorBoundary:
         *,
         overwrite: bool = True,
     ) -> FileEntry:
-        """See ``SessionPool``."""
         source = _Source(content)
         with _mapped("upload_file", source):
             return await self._pool.upload_file(identifier, path, source, overwrite=overwrite)
 
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-        """See ``SessionPool``."""
         reader = _Caller()
         with _mapped("download_file", reader):
             async with self._pool.download_file(identifier, path) as download:
@@ -95,46 +78,6 @@ class ErrorBoundary:
                 except Exception as error:
                     reader.failure = error
                     raise
-
-    async def delete_file(self, identifier: str, path: str) -> None:
-        """See ``SessionPool``."""
-        with _mapped("delete_file"):
-            await self._pool.delete_file(identifier, path)
-
-    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        """See ``SessionPool``."""
-        with _mapped("list_packages"):
-            return await self._pool.list_packages(identifier)
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """See ``SessionPool``."""
-        with _mapped("install_packages"):
-            return await self._pool.install_packages(identifier, requirements)
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        """See ``SessionPool``."""
-        with _mapped("get_session"):
-            return await self._pool.get_session(identifier)
-
-    async def keep_alive(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
-        with _mapped("keep_alive"):
-            return await self._pool.keep_alive(identifier)
-
-    async def undo(self, identifier: str) -> Rollback:
-        """See ``SessionPool``."""
-        with _mapped("undo"):
-            return await self._pool.undo(identifier)
-
-    async def stop_session(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
-        with _mapped("stop_session"):
-            return await self._pool.stop_session(identifier)
-
-    async def metadata(self) -> PoolMetadata:
-        """See ``SessionPool``."""
-        with _mapped("metadata"):
-            return await self._pool.metadata()
 
 
 class _Caller:

@@ -16,25 +16,23 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aca_mcp.errors import SessionLostError
+from aca_mcp.forwarding import ForwardingPool, T
 from aca_mcp.pool import Execution, FileDownload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+    )
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
-    from aca_mcp.pool import (
-        FileEntry,
-        FileListing,
-        Installation,
-        OutputCallback,
-        Package,
-        PoolMetadata,
-        Rollback,
-        SessionInfo,
-        SessionPool,
-    )
+    from aca_mcp.pool import FileEntry, OutputCallback, SessionPool
 
 _SCOPE = "aca_mcp.pool"
 _SECONDS = (
@@ -228,12 +226,18 @@ class _Passage:
             yield chunk
 
 
-class _ObservedPool:
+class _ObservedPool(ForwardingPool):
     """Implements ``SessionPool`` by another one."""
 
     def __init__(self, pool: SessionPool, instruments: _Instruments | _MemberInstruments) -> None:
         self._pool = pool
         self._instruments = instruments
+
+    async def _perform(
+        self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
+    ) -> T:
+        with self._instruments.operation(operation):
+            return await act(self._pool)
 
     async def execute(
         self,
@@ -249,16 +253,6 @@ class _ObservedPool:
             )
             self._instruments.executed(span, execution)
             return execution
-
-    async def interrupt(self, identifier: str) -> bool:
-        with self._instruments.operation("interrupt"):
-            return await self._pool.interrupt(identifier)
-
-    async def list_files(
-        self, identifier: str, directory: str = "", *, recursive: bool = False
-    ) -> FileListing:
-        with self._instruments.operation("list_files"):
-            return await self._pool.list_files(identifier, directory, recursive=recursive)
 
     async def upload_file(
         self,
@@ -286,38 +280,6 @@ class _ObservedPool:
                     yield FileDownload(download.entry, aiter(passage))
                 finally:
                     self._instruments.moved(span, "download", passage.size_bytes)
-
-    async def delete_file(self, identifier: str, path: str) -> None:
-        with self._instruments.operation("delete_file"):
-            await self._pool.delete_file(identifier, path)
-
-    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        with self._instruments.operation("list_packages"):
-            return await self._pool.list_packages(identifier)
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        with self._instruments.operation("install_packages"):
-            return await self._pool.install_packages(identifier, requirements)
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        with self._instruments.operation("get_session"):
-            return await self._pool.get_session(identifier)
-
-    async def keep_alive(self, identifier: str) -> bool:
-        with self._instruments.operation("keep_alive"):
-            return await self._pool.keep_alive(identifier)
-
-    async def undo(self, identifier: str) -> Rollback:
-        with self._instruments.operation("undo"):
-            return await self._pool.undo(identifier)
-
-    async def stop_session(self, identifier: str) -> bool:
-        with self._instruments.operation("stop_session"):
-            return await self._pool.stop_session(identifier)
-
-    async def metadata(self) -> PoolMetadata:
-        with self._instruments.operation("metadata"):
-            return await self._pool.metadata()
 
 
 def _kind_of(error: BaseException) -> str:

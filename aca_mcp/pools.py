@@ -7,10 +7,8 @@ import functools
 import logging
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
-
-import anyio
 
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import PoolUnavailableError, SettingsError
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from aca_mcp.wasm.preparing import Preparation
 
 
+_ConfigurationT = TypeVar("_ConfigurationT", bound="EmbeddedPoolConfiguration")
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS_OF_SEVERAL = 5
@@ -70,6 +70,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 
 @asynccontextmanager
 async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
+    from aca_mcp.embedded.background import background_tasks
     from aca_mcp.environments.definitions import FIRST, PREFERRED, summary_of
     from aca_mcp.environments.store import EnvironmentStore
     from aca_mcp.local.environment_pools import EnvironmentPools
@@ -92,8 +93,7 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
         _log.warning("There is no environment for local sessions yet: making %r.", FIRST)
         return await ensure(store, FIRST, say=_log.info, index=settings.package_index or None)
 
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         pools = EnvironmentPools(
             store,
             found.name if found is not None else FIRST,
@@ -104,14 +104,7 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
             tasks=tasks,
         )
         await pools.serve_default()
-        try:
-            yield pools
-        except Exception as error:
-            failure = error  # as it is, not in a group
-        finally:
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield pools
 
 
 def environment_summaries(settings: Settings) -> tuple[EnvironmentSummary, ...]:
@@ -306,34 +299,19 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
     """What the local pool of an interpreter is told of the settings."""
     from aca_mcp.local.configuration import LocalPoolConfiguration
 
-    mebibyte = 2**20
-    return LocalPoolConfiguration(
+    make = functools.partial(
+        LocalPoolConfiguration,
         python=python,
         package_sets=(
             str(packages_directory(settings) / "sets") if settings.packages_policy != "off" else ""
         ),
-        preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
         isolation=settings.local_isolation,
         network=settings.local_network == "host",
-        ready_sessions=settings.local_ready_sessions,
-        max_concurrent_sessions=settings.local_max_concurrent_sessions,
-        cooldown_seconds=settings.local_cooldown_seconds,
-        max_timeout_seconds=settings.local_max_timeout_seconds,
-        interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
-        memory_bytes=_memory_mib(settings) * mebibyte,
-        disk_bytes=settings.local_disk_mib * mebibyte,
         max_processes=settings.local_max_processes,
         max_threads=settings.local_max_threads,
         checkpoints=settings.local_checkpoints,
-        max_output_bytes=settings.local_max_output_kib * 1024,
-        max_file_bytes=settings.local_max_file_mib * mebibyte,
     )
-
-
-def _memory_mib(settings: Settings) -> int:
-    from aca_mcp.local.machine import default_memory_mib
-
-    return settings.local_memory_mib or default_memory_mib()
+    return _of_this_machine(make, settings)
 
 
 def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
@@ -342,17 +320,25 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
 
     from aca_mcp.wasm.configuration import MAX_MEMORY_BYTES, WasmPoolConfiguration
 
+    cache = settings.wasm_cache_dir or user_cache_path("aca-mcp", appauthor=False) / "wasm"
+    make = functools.partial(WasmPoolConfiguration, cache_directory=cache)
+    made = _of_this_machine(make, settings)
+    return dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
+
+
+def _of_this_machine(make: Callable[..., _ConfigurationT], settings: Settings) -> _ConfigurationT:
+    """Add what every pool of this machine is told."""
+    from aca_mcp.embedded.machine import default_memory_mib
+
     mebibyte = 2**20
-    return WasmPoolConfiguration(
-        cache_directory=settings.wasm_cache_dir
-        or user_cache_path("aca-mcp", appauthor=False) / "wasm",
+    return make(
         preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
         ready_sessions=settings.local_ready_sessions,
         max_concurrent_sessions=settings.local_max_concurrent_sessions,
         cooldown_seconds=settings.local_cooldown_seconds,
         max_timeout_seconds=settings.local_max_timeout_seconds,
         interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
-        memory_bytes=min(_memory_mib(settings) * mebibyte, MAX_MEMORY_BYTES),
+        memory_bytes=(settings.local_memory_mib or default_memory_mib()) * mebibyte,
         disk_bytes=settings.local_disk_mib * mebibyte,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import anyio
+from aca_mcp.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,7 @@ SESSION_ETAG = "x-ms-session-etag"
 class KnownSession:
     """A session by its identifier, as far as this process has seen."""
 
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    """Held while code runs: a session runs one piece of code at a time."""
+    turn: Turn = field(default_factory=Turn)
     has_module: bool = False
     """Our module was there when code last ran."""
     is_plain: bool = False
@@ -112,7 +111,7 @@ class KnownSessions:
     def _forget_oldest(self) -> None:
         while len(self._sessions) > self._most:
             oldest = next(iter(self._sessions))
-            if self._sessions[oldest].turn.locked():
+            if self._sessions[oldest].turn.is_taken:
                 return
             del self._sessions[oldest]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
+import anyio
+
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.pool import Package
+from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,19 +41,17 @@ async def list_packages(
     Raises:
         PoolUnavailableError: code runs, and nothing is known; or it did not tell.
     """
-    is_running = known.turn.locked()
-    if is_running and known.packages:
+    if known.turn.is_taken and known.packages:
         return known.packages
     # Nothing can have been installed in one that has run no code, and it need not be allocated.
-    if is_running or not known.has_module:
-        if found := await of_pool():
-            return found
-        if is_running:
+    if (known.turn.is_taken or not known.has_module) and (found := await of_pool()):
+        return found
+    async with known.turn.take(anyio.current_time()) as waited:
+        if waited is Waited.TOO_LATE:
             raise PoolUnavailableError(
                 "Code of this session runs, and the pool itself does not tell which packages there "
                 "are. Ask again when it has ended, or import what you need and see."
             )
-    async with known.turn:
         known.packages = _packages(await interpreter.evaluate(identifier, _LIST_PACKAGES))
     return known.packages
 

@@ -29,6 +29,7 @@ from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
     NotSupportedError,
+    PackagesNotInstalledError,
     SessionLostError,
     SessionPoolError,
 )
@@ -47,6 +48,7 @@ from aca_mcp.pool import (
     check_identifier,
     not_begun,
 )
+from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence
@@ -95,7 +97,7 @@ class AzureSessionPool:
         timeout_seconds: float,
         on_output: OutputCallback | None = None,
     ) -> Execution:
-        """See ``SessionPool``. Output is known at the end only; cancelling ends the session."""
+        """Output is known at the end only; cancelling ends the session."""
         check_identifier(identifier)
         if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
             raise InvalidRequestError(
@@ -105,20 +107,17 @@ class AzureSessionPool:
             )
         known = self._sessions.get(identifier)
         deadline = anyio.current_time() + timeout_seconds
-        with anyio.CancelScope(deadline=deadline) as waiting:
-            await known.turn.acquire()
-        if waiting.cancelled_caught:
-            return not_begun(timeout_seconds)
-        try:
-            if not self._description.is_shell:
-                code = await self._packages.prepared(identifier, code)
-            left = max(deadline - anyio.current_time(), 0.001)
-            return await self._run(identifier, known, code, left)
-        except anyio.get_cancelled_exc_class():
-            await self._end_cancelled(identifier, known)
-            raise
-        finally:
-            known.turn.release()
+        async with known.turn.take(deadline) as waited:
+            if waited is Waited.TOO_LATE:
+                return not_begun(timeout_seconds)
+            try:
+                if not self._description.is_shell:
+                    code = await self._packages.prepared(identifier, code)
+                left = max(deadline - anyio.current_time(), 0.001)
+                return await self._run(identifier, known, code, left)
+            except anyio.get_cancelled_exc_class():
+                await self._end_cancelled(identifier, known)
+                raise
 
     async def _run(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
@@ -143,7 +142,7 @@ class AzureSessionPool:
         return await self._shell.run(identifier, known, code, timeout_seconds)
 
     async def interrupt(self, identifier: str) -> bool:
-        """See ``SessionPool``. The service has no such operation."""
+        """The service has no such operation."""
         raise NotSupportedError(
             "Azure cannot interrupt code and keep its session. Wait for its timeout, or restart "
             "the session."
@@ -152,7 +151,6 @@ class AzureSessionPool:
     async def list_files(
         self, identifier: str, directory: str = "", *, recursive: bool = False
     ) -> FileListing:
-        """See ``SessionPool``."""
         with self._about_files(identifier):
             return await self._files.list(identifier, directory, recursive=recursive)
 
@@ -164,24 +162,22 @@ class AzureSessionPool:
         *,
         overwrite: bool = True,
     ) -> FileEntry:
-        """See ``SessionPool``. Without ``overwrite``, a file made meanwhile may be replaced."""
+        """Without ``overwrite``, a file made meanwhile may be replaced."""
         with self._about_files(identifier):
             return await self._files.upload(identifier, path, content, overwrite=overwrite)
 
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-        """See ``SessionPool``."""
         with self._about_files(identifier):
             async with self._files.download(identifier, path) as download:
                 yield download
 
     async def delete_file(self, identifier: str, path: str) -> None:
-        """See ``SessionPool``."""
         with self._about_files(identifier):
             await self._files.delete(identifier, path)
 
     async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        """See ``SessionPool``. A session that has run code is asked; else the pool's metadata."""
+        """A session that has run code is asked; else the pool's metadata."""
         known = self._sessions.get(check_identifier(identifier))
 
         async def of_pool() -> tuple[Package, ...]:
@@ -191,17 +187,21 @@ class AzureSessionPool:
         return await list_packages(identifier, known, of_pool, asked)
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """See ``SessionPool``. Fetched here and uploaded: the session asks no index."""
+        """Fetched here and uploaded: the session asks no index."""
         if self._description.is_shell:
             raise NotSupportedError(
                 "A Shell pool starts Python anew for each execution, so nothing can be installed "
                 "into it from here. Where it has egress, commands can: pip install --target."
             )
-        async with self._sessions.get(check_identifier(identifier)).turn:
+        known = self._sessions.get(check_identifier(identifier))
+        async with known.turn.take(_after_longest_code()) as waited:
+            if waited is Waited.TOO_LATE:
+                raise PackagesNotInstalledError(
+                    "Earlier code of this session still runs. Nothing was installed."
+                )
             return await self._packages.install(identifier, requirements)
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
-        """See ``SessionPool``."""
         known = self._sessions.get(check_identifier(identifier))
         answer = await self._look_at(identifier)
         if answer is None:
@@ -211,11 +211,11 @@ class AzureSessionPool:
             created_at=answer.created_at,
             last_used_at=answer.last_accessed_at,
             expires_at=answer.expire_at,
-            running=known.turn.locked(),
+            running=known.turn.is_taken,
         )
 
     async def keep_alive(self, identifier: str) -> bool:
-        """See ``SessionPool``. Two small requests: is it there, and a use of its files.
+        """Two small requests: is it there, and a use of its files.
 
         Where sessions cannot be asked for, the use alone, which allocates one if there is none.
         """
@@ -230,7 +230,6 @@ class AzureSessionPool:
         return known.lost is None
 
     async def undo(self, identifier: str) -> Rollback:
-        """See ``SessionPool``."""
         check_identifier(identifier)
         raise NotSupportedError(
             "An Azure pool keeps no checkpoints: nothing can be undone, and a crash "
@@ -238,7 +237,6 @@ class AzureSessionPool:
         )
 
     async def stop_session(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
         check_identifier(identifier)
         if self._api.has(Feature.SESSIONS):
             method, operation = "DELETE", "/session"
@@ -256,7 +254,6 @@ class AzureSessionPool:
         return was_there
 
     async def metadata(self) -> PoolMetadata:
-        """See ``SessionPool``."""
         return await self._description.metadata()
 
     async def _look_at(self, identifier: str) -> SessionResponse | None:
@@ -304,6 +301,10 @@ class AzureSessionPool:
                 f"{error} The session that had files is gone, because {known.lost}; upload them "
                 "again."
             ) from error
+
+
+def _after_longest_code() -> float:
+    return anyio.current_time() + MAX_TIMEOUT_SECONDS
 
 
 def token_source(configuration: AzurePoolConfiguration) -> TokenSource:

@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -25,25 +25,12 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
+from aca_mcp.forwarding import ForwardingPool, T
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from aca_mcp.pool import (
-        Execution,
-        FileDownload,
-        FileEntry,
-        FileListing,
-        Installation,
-        OutputCallback,
-        Package,
-        PoolMetadata,
-        Rollback,
-        SessionInfo,
-        SessionPool,
-    )
-
-_T = TypeVar("_T")
+    from aca_mcp.pool import FileDownload, PoolMetadata, SessionInfo, SessionPool
 
 TRUSTED_SECONDS = 240
 """How long it is relied upon that a session is where it was last used. The shortest cooldown is 300
@@ -81,7 +68,7 @@ class _Known:
     """Held while its place is sought, so that it gets one."""
 
 
-class SeveralPools:
+class SeveralPools(ForwardingPool):
     """Implements ``SessionPool`` by several others, which stay the caller's to close."""
 
     def __init__(
@@ -99,76 +86,14 @@ class SeveralPools:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._silent_until = [0.0] * len(self._pools)
 
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
-        """See ``SessionPool``."""
-
-        async def run(pool: SessionPool) -> Execution:
-            return await pool.execute(
-                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
-            )
-
-        return await self._in_session(identifier, run, allocates=True)
-
-    async def interrupt(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
-        return await self._in_session(identifier, lambda pool: pool.interrupt(identifier))
-
-    async def list_files(
-        self, identifier: str, directory: str = "", *, recursive: bool = False
-    ) -> FileListing:
-        """See ``SessionPool``."""
-        return await self._in_session(
-            identifier, lambda pool: pool.list_files(identifier, directory, recursive=recursive)
-        )
-
-    async def upload_file(
-        self,
-        identifier: str,
-        path: str,
-        content: AsyncIterable[bytes],
-        *,
-        overwrite: bool = True,
-    ) -> FileEntry:
-        """See ``SessionPool``. A stream is read once, so a new session is allocated before."""
-        return await self._in_session(
-            identifier,
-            lambda pool: pool.upload_file(identifier, path, content, overwrite=overwrite),
-        )
-
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-        """See ``SessionPool``."""
         at = await self._place(identifier)
         async with self._pools[at].pool.download_file(identifier, path) as download:
             yield download
 
-    async def delete_file(self, identifier: str, path: str) -> None:
-        """See ``SessionPool``."""
-        await self._in_session(identifier, lambda pool: pool.delete_file(identifier, path))
-
-    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        """See ``SessionPool``."""
-        return await self._in_session(identifier, lambda pool: pool.list_packages(identifier))
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """See ``SessionPool``."""
-        return await self._in_session(
-            identifier, lambda pool: pool.install_packages(identifier, requirements)
-        )
-
-    async def undo(self, identifier: str) -> Rollback:
-        """See ``SessionPool``."""
-        return await self._in_session(identifier, lambda pool: pool.undo(identifier))
-
     async def get_session(self, identifier: str) -> SessionInfo | None:
-        """See ``SessionPool``.
+        """Look for it where it is, or may be.
 
         Raises:
             PoolUnavailableError: it is in no pool that answers, and may be in one that does not.
@@ -190,7 +115,6 @@ class SeveralPools:
         return found
 
     async def keep_alive(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
         known = self._get(identifier)
         at = self._trusted(known)
         if at is None:
@@ -202,7 +126,7 @@ class SeveralPools:
         return kept
 
     async def stop_session(self, identifier: str) -> bool:
-        """See ``SessionPool``. Of a session whose pool is not known, every pool is told."""
+        """Of a session whose pool is not known, every pool is told."""
         known = self._known.pop(identifier, None)
         if known is not None and known.at is not None:
             return await self._pools[known.at].pool.stop_session(identifier)
@@ -215,7 +139,7 @@ class SeveralPools:
         return False
 
     async def metadata(self) -> PoolMetadata:
-        """See ``SessionPool``. All pools are taken to be of one kind: the first that answers."""
+        """All pools are taken to be of one kind: the first that answers."""
         outcomes = await self._of_each(lambda pool: pool.metadata())
         for outcome in outcomes:
             if not isinstance(outcome, SessionPoolError):
@@ -224,39 +148,33 @@ class SeveralPools:
         assert isinstance(first, SessionPoolError)  # noqa: S101 -- the others were returned
         raise first
 
-    async def _in_session(
-        self,
-        identifier: str,
-        operate: Callable[[SessionPool], Awaitable[_T]],
-        *,
-        allocates: bool = False,
-    ) -> _T:
-        """Do something in the pool that has the session, or is to have it.
+    async def _perform(
+        self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
+    ) -> T:
+        """Do it in the pool that has the session, or is to have it.
 
-        Args:
-            identifier: the session's.
-            operate: the operation on that pool.
-            allocates: the operation does nothing where it is refused, so that it can itself be
-                tried in one pool after another.
+        Code that is refused has done nothing, so it can itself be tried in one pool after another.
+        For all else, such as an upload, whose stream is read once, a session is allocated before.
         """
+        allocates = operation == "execute"
         known = self._get(identifier)
         at = self._trusted(known)
         if at is None and allocates:
             async with known.placing:
                 at = await self._find(identifier, known)
                 if at is None:
-                    return await self._try_each(identifier, known, operate)
+                    return await self._try_each(identifier, known, act)
         elif at is None:
             at = await self._place(identifier)
         try:
-            result = await operate(self._pools[at].pool)
+            result = await act(self._pools[at].pool)
         except PoolFullError:
             # It was not there any more, or its pool would have taken it.
             known.at = None
             if not allocates:
                 raise
             async with known.placing:
-                return await self._try_each(identifier, known, operate)
+                return await self._try_each(identifier, known, act)
         except PoolUnavailableError as error:
             raise self._pool_went(at, error) from error
         known.used_at = self._clock()
@@ -296,8 +214,8 @@ class SeveralPools:
         self,
         identifier: str,
         known: _Known,
-        operate: Callable[[SessionPool], Awaitable[_T]],
-    ) -> _T:
+        act: Callable[[SessionPool], Awaitable[T]],
+    ) -> T:
         """Begin a session in the first pool that takes it."""
         refusal: SessionPoolError | None = None
         now = self._clock()
@@ -306,7 +224,7 @@ class SeveralPools:
             # Before its answer: if that is lost, the session may be there.
             known.at, known.used_at = at, self._clock()
             try:
-                result = await operate(self._pools[at].pool)
+                result = await act(self._pools[at].pool)
             except _ELSEWHERE as error:
                 known.at = None
                 if isinstance(error, PoolUnavailableError):
@@ -342,10 +260,10 @@ class SeveralPools:
         return None, None, frozenset(silent)
 
     async def _of_each(
-        self, ask: Callable[[SessionPool], Awaitable[_T]]
-    ) -> list[_T | SessionPoolError]:
+        self, ask: Callable[[SessionPool], Awaitable[T]]
+    ) -> list[T | SessionPoolError]:
         """Ask all pools at once."""
-        answers: dict[int, _T | SessionPoolError] = {}
+        answers: dict[int, T | SessionPoolError] = {}
 
         async def one(at: int) -> None:
             try:

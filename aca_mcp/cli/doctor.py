@@ -114,7 +114,7 @@ async def _try_local(settings: Settings) -> list[Check]:
     interpreter = str(settings.local_python or "")
     found.append(checks.check_packages(metadata, interpreter))
     if settings.pool_kind == "local" and sys.platform == "linux":
-        from aca_mcp.local.machine import default_memory_mib
+        from aca_mcp.embedded.machine import default_memory_mib
 
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = settings.local_memory_mib or default_memory_mib()

@@ -7,12 +7,14 @@ logged by its kind alone, for its text may carry what is a session's own.
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
 import anyio
+import anyio.abc
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -40,3 +42,18 @@ async def repeated(step: Callable[[], Awaitable[object]]) -> None:
     while True:
         if not await guarded(step):
             await anyio.sleep(PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
+    """Tasks beside a block, cancelled at its end. An error of the block leaves it in no group."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as error:
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -5,8 +5,9 @@ What may be started and what is to end is the registry's to decide; this module 
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -16,9 +17,12 @@ from aca_mcp.embedded.background import guarded
 from aca_mcp.embedded.registry import Admission, Registry
 from aca_mcp.errors import PoolFullError, PoolUnavailableError
 from aca_mcp.pool import check_identifier
+from aca_mcp.turn import Turn, Waited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from aca_mcp.execution import Rollback
 
 
 class SessionProcess(Protocol):
@@ -29,8 +33,26 @@ class SessionProcess(Protocol):
         """Whether it is gone already."""
         ...
 
+    @property
+    def is_running(self) -> bool:
+        """Whether code runs in it now."""
+        ...
+
+    @property
+    def checkpoints_kept(self) -> int | None:
+        """How many copies of its variables there are, or None where none are made."""
+        ...
+
     async def why_ended(self) -> str:
         """Free what it had, and say why it ended: a clause."""
+        ...
+
+    async def undo(self) -> tuple[Rollback | None, str]:
+        """Go back to before the last execution. Nothing runs, and files stay as they are.
+
+        Returns:
+            What was done, or None and a clause that says why it cannot be.
+        """
         ...
 
     async def kill(self, why: str | None) -> object:
@@ -59,8 +81,7 @@ class Session(Generic[Kernel]):
 
     created_at: datetime
     started: anyio.Event = field(default_factory=anyio.Event)
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    """Held while code runs: a session runs one piece of code at a time."""
+    turn: Turn = field(default_factory=Turn)
     kernel: Kernel | None = None
     failure: PoolUnavailableError | None = None
 
@@ -73,6 +94,8 @@ class SessionInUse(Generic[Kernel]):
     kernel: Kernel
     started: bool
     """This operation started it."""
+    deadline: float = math.inf
+    """When what has its turn is to end, on anyio's clock."""
 
 
 class LiveSessions(Generic[Kernel]):
@@ -127,6 +150,33 @@ class LiveSessions(Generic[Kernel]):
         finally:
             self.registry.leave(identifier, anyio.current_time())
 
+    @asynccontextmanager
+    async def take_turn(
+        self, identifier: str, seconds: float
+    ) -> AsyncGenerator[SessionInUse[Kernel] | None]:
+        """The session of an identifier, in which nothing else runs meanwhile.
+
+        Args:
+            identifier: the session's.
+            seconds: how long earlier code is waited for, and what comes then may take, both
+                together. The start of a session does not count.
+
+        Returns:
+            The session in use, or None if earlier code still ran after that time.
+
+        Raises:
+            SessionPoolError: as ``use``.
+        """
+        deadline: float | None = None
+        while True:
+            async with self.use(identifier) as use:
+                deadline = deadline or anyio.current_time() + seconds
+                async with use.session.turn.take(deadline) as waited:
+                    if waited is not Waited.SESSION_ENDED:  # else there is another one by now
+                        taken = waited is Waited.TAKEN
+                        yield replace(use, deadline=deadline) if taken else None
+                        return
+
     async def _start(self, identifier: str, session: Session[Kernel]) -> None:
         try:
             session.kernel = await self._ready.take()
@@ -158,25 +208,23 @@ class LiveSessions(Generic[Kernel]):
             return False
         del self._sessions[identifier]
         self.registry.ended(identifier, why)
+        current.turn.end()
         if current.kernel is not None:
             await current.kernel.kill(why or "it was stopped on request")
         return True
 
+    async def end_expired(self) -> None:
+        """End those that nobody used for the cooldown."""
+        for identifier in self.registry.expired(anyio.current_time()):
+            idle = f"nobody used it for {self.registry.cooldown_seconds:g} seconds"
+            await self.end(identifier, idle)
+
     async def end_all(self) -> None:
         """End every session, ready ones too."""
         kernels = [*self._ready.remove_all(), *self.kernels()]
+        for session in self._sessions.values():
+            session.turn.end()
         self._sessions.clear()
         async with anyio.create_task_group() as ending:
             for kernel in kernels:
                 ending.start_soon(guarded, kernel.kill, "the pool was closed")
-
-
-async def acquired(lock: anyio.Lock, deadline: float) -> bool:
-    """Wait for a lock until a time of anyio's clock. False if it was not free by then."""
-    try:
-        lock.acquire_nowait()
-    except anyio.WouldBlock:
-        with anyio.CancelScope(deadline=deadline) as waiting:
-            await lock.acquire()
-        return not waiting.cancelled_caught
-    return True

@@ -5,32 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
+
 SCRATCH_BYTES = 256 * 2**20
 """Of ``/tmp``, and again of ``/dev/shm``, of one session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalPoolConfiguration:
+class LocalPoolConfiguration(EmbeddedPoolConfiguration):
     """The options of one local pool."""
 
     python: str
     """Path of the interpreter whose packages sessions have."""
-    preimport: tuple[str, ...]
     package_sets: str = ""
     """The directory below which sets of packages appear that sessions may read, if there is one."""
     isolation: Literal["auto", "namespaces", "landlock", "unsafe-none"]
     network: bool
-    ready_sessions: int
-    max_concurrent_sessions: int
-    cooldown_seconds: float
-    max_timeout_seconds: float
-    interrupt_grace_seconds: float
-    memory_bytes: int
-    disk_bytes: int
     max_processes: int
     max_threads: int
     checkpoints: int
     """How many executions of a session can be undone; 0 for no checkpoints."""
-    max_output_bytes: int
-    """Kept of each stream of one execution."""
-    max_file_bytes: int

@@ -6,7 +6,7 @@ opened at once; another when it is first asked for, and ended when it had no ses
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,23 +21,13 @@ from aca_mcp.errors import (
     PoolFullError,
     PoolUnavailableError,
 )
+from aca_mcp.forwarding import ForwardingPool, T
 from aca_mcp.local.pool import LocalSessionPool
 from aca_mcp.pool import EnvironmentSummary, environment_of
 
 if TYPE_CHECKING:
     from aca_mcp.environments.store import Environment, EnvironmentStore
-    from aca_mcp.pool import (
-        Execution,
-        FileDownload,
-        FileEntry,
-        FileListing,
-        Installation,
-        OutputCallback,
-        Package,
-        PoolMetadata,
-        Rollback,
-        SessionInfo,
-    )
+    from aca_mcp.pool import FileDownload, PoolMetadata, Rollback, SessionInfo, SessionPool
 
 _PATIENCE_SECONDS = 45
 """For an environment that is being made; clients give a call about a minute."""
@@ -64,7 +54,7 @@ class _Served:
         return self.pool.session_count if self.pool is not None else 0
 
 
-class EnvironmentPools:
+class EnvironmentPools(ForwardingPool):
     """Sessions of all environments. Implements ``SessionPool``.
 
     Args:
@@ -191,87 +181,39 @@ class EnvironmentPools:
         served = self._served.get(environment_of(identifier) or self._default)
         return served.pool if served is not None else None
 
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
-        """See ``SessionPool``."""
+    async def _perform(
+        self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
+    ) -> T:
         async with self._use(identifier) as pool:
-            return await pool.execute(
-                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
-            )
+            return await act(pool)
 
     async def interrupt(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
         pool = self._find(identifier)
         return pool is not None and await pool.interrupt(identifier)
 
-    async def list_files(
-        self, identifier: str, directory: str = "", *, recursive: bool = False
-    ) -> FileListing:
-        """See ``SessionPool``."""
-        async with self._use(identifier) as pool:
-            return await pool.list_files(identifier, directory, recursive=recursive)
-
-    async def upload_file(
-        self,
-        identifier: str,
-        path: str,
-        content: AsyncIterable[bytes],
-        *,
-        overwrite: bool = True,
-    ) -> FileEntry:
-        """See ``SessionPool``."""
-        async with self._use(identifier) as pool:
-            return await pool.upload_file(identifier, path, content, overwrite=overwrite)
-
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-        """See ``SessionPool``."""
         async with self._use(identifier) as pool, pool.download_file(identifier, path) as file:
             yield file
 
-    async def delete_file(self, identifier: str, path: str) -> None:
-        """See ``SessionPool``."""
-        async with self._use(identifier) as pool:
-            await pool.delete_file(identifier, path)
-
-    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
-        """See ``SessionPool``."""
-        async with self._use(identifier) as pool:
-            return await pool.list_packages(identifier)
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """See ``SessionPool``."""
-        async with self._use(identifier) as pool:
-            return await pool.install_packages(identifier, requirements)
-
     async def get_session(self, identifier: str) -> SessionInfo | None:
-        """See ``SessionPool``."""
         pool = self._find(identifier)
         return await pool.get_session(identifier) if pool is not None else None
 
     async def keep_alive(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
         pool = self._find(identifier)
         return pool is not None and await pool.keep_alive(identifier)
 
     async def undo(self, identifier: str) -> Rollback:
-        """See ``SessionPool``."""
         pool = self._find(identifier) or await self._settled(self._serving(self._default))
         return await pool.undo(identifier)
 
     async def stop_session(self, identifier: str) -> bool:
-        """See ``SessionPool``."""
         pool = self._find(identifier)
         return pool is not None and await pool.stop_session(identifier)
 
     async def metadata(self) -> PoolMetadata:
-        """See ``SessionPool``. Of the default environment, with what others there are."""
+        """Of the default environment, with what others there are."""
         pool = await self._settled(self._serving(self._default))
         return replace(await pool.metadata(), environments=self.environments())
 

@@ -24,6 +24,7 @@ from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
 from aca_mcp.pool import Installation, Package
 from aca_mcp.sandbox.policy import Isolation
+from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _MAX_CHARACTERS = 1000
 _SEND_SECONDS = 10
+_ENDED = "The session ended meanwhile"
 
 
 class SessionPackages:
@@ -106,21 +108,19 @@ class SessionPackages:
         made = await self.bring(identifier, use.kernel, requirements)
         if use.kernel.added_packages:
             deadline = anyio.current_time() + self._configuration.max_timeout_seconds
-            with anyio.CancelScope(deadline=deadline) as waiting:
-                await use.session.turn.acquire()
-            if waiting.cancelled_caught:
-                raise PackagesNotInstalledError(
-                    "Earlier code of this session still runs. Nothing was installed."
-                )
-            try:
+            async with use.session.turn.take(deadline) as waited:
+                if waited is not Waited.TAKEN:
+                    late = waited is Waited.TOO_LATE
+                    raise PackagesNotInstalledError(
+                        f"{'Earlier code of this session still runs' if late else _ENDED}. "
+                        "Nothing was installed."
+                    )
                 await use.kernel.request(
                     {"op": "add", "paths": _directories(use.kernel)},
                     deadline=deadline,
                     grace_seconds=self._configuration.interrupt_grace_seconds,
                     max_output_bytes=0,
                 )
-            finally:
-                use.session.turn.release()
         return Installation(
             installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
             present=tuple(Package(pin.name, pin.version) for pin in made.present),

@@ -89,14 +89,8 @@ class Watcher:
 
     async def _tidy(self) -> None:
         await anyio.sleep(_HOUSEKEEPING_SECONDS)
-        await self._end_expired()
+        await self._sessions.end_expired()
         await self._measure(self._sessions.kernels())
-
-    async def _end_expired(self) -> None:
-        registry = self._sessions.registry
-        for identifier in registry.expired(anyio.current_time()):
-            idle = f"nobody used it for {registry.cooldown_seconds:g} seconds"
-            await self._sessions.end(identifier, idle)
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
         there = [kernel for kernel in kernels if not kernel.has_ended]

@@ -16,11 +16,12 @@ import anyio.to_thread
 from aca_mcp.embedded.output import BoundedOutput
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.kernel.streams import CLEARED, STDERR, STDOUT, new_token
 from aca_mcp.pool import OutputChunk
 from aca_mcp.reports.events import Report
-from aca_mcp.wasm.files import SessionFiles
+from aca_mcp.wasm.files import WasmFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,11 @@ class Outcome:
     """Why the session is gone, if it is: a clause."""
     restored: str | None = None
     """Why its state is that before the request, if it is: a clause."""
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """That the session goes on with the state that it had before, if it does."""
+        return None if self.restored is None else Rollback(self.restored, 1)
 
 
 class _Dead(Exception):
@@ -104,7 +110,7 @@ class Printed:
 class WasmProcess:
     """A session's process, from ready to gone. Made by ``start_process``."""
 
-    def __init__(self, process: anyio.abc.Process, storage: Path, files: SessionFiles) -> None:
+    def __init__(self, process: anyio.abc.Process, storage: Path, files: WasmFiles) -> None:
         if process.stdin is None or process.stdout is None:
             raise PoolUnavailableError("A session's process has no pipes.")
         self._process = process
@@ -129,6 +135,10 @@ class WasmProcess:
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
         return self._killed or self._process.returncode is not None
+
+    @property
+    def checkpoints_kept(self) -> None:
+        """None are made."""
 
     async def start(self, header: dict[str, object]) -> None:
         """Let it begin, and wait until it is ready.
@@ -191,6 +201,10 @@ class WasmProcess:
         with suppress(_Dead):  # whoever waits for the reply sees that
             await self._send({"op": "interrupt"})
         return True
+
+    async def undo(self) -> tuple[Rollback | None, str]:
+        """Go back to before the last execution: None, and a clause that says why it cannot be."""
+        return None, "a wasm pool keeps no checkpoints"
 
     async def why_ended(self, seen: str = "") -> str:
         """End it if it has not ended, and say why it did: a clause."""
@@ -304,10 +318,10 @@ async def start_process(
         PoolUnavailableError: it could not be started.
     """
 
-    def make_storage() -> SessionFiles:
+    def make_storage() -> WasmFiles:
         for name in ("data", "tmp", "incoming"):
             (storage / name).mkdir(parents=True)
-        return SessionFiles(storage, configuration.max_file_bytes, configuration.disk_bytes)
+        return WasmFiles(storage, configuration.max_file_bytes, configuration.disk_bytes)
 
     try:
         files = await anyio.to_thread.run_sync(make_storage)

@@ -44,9 +44,6 @@ class Watcher:
 
     async def keep_house(self) -> None:
         """End sessions whose cooldown is over, until cancelled."""
-        registry = self._sessions.registry
         while True:
             await anyio.sleep(_HOUSEKEEPING_SECONDS)
-            for identifier in registry.expired(anyio.current_time()):
-                idle = f"nobody used it for {registry.cooldown_seconds:g} seconds"
-                await self._sessions.end(identifier, idle)
+            await self._sessions.end_expired()

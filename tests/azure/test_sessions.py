@@ -138,13 +138,12 @@ async def test_cancelling_ends_the_session_and_leaves_nothing_behind() -> None:
 async def test_of_very_many_sessions_the_last_are_remembered() -> None:
     known = KnownSessions(most=3)
     first = known.get("a")
-    first.turn.acquire_nowait()
-    for name in "bcde":
-        known.get(name)
-    assert known.get("a") is first  # code runs in it
-    known.forget("nobody")
-    known.note("", True, {})
-    first.turn.release()
+    async with first.turn.take(0):
+        for name in "bcde":
+            known.get(name)
+        assert known.get("a") is first  # code runs in it
+        known.forget("nobody")
+        known.note("", True, {})
     second = known.get("c")
     for name in "fgh":
         known.get(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from blockbuster import blockbuster_ctx
 
-from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from tests.local.pools import configuration, new_identifier
 from tests.local.session_files import MAX_FILE_BYTES
@@ -72,9 +72,9 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(data: Path) -> Iterator[SessionFiles]:
+def files(data: Path) -> Iterator[LocalFiles]:
     base = os.open(data.parent, os.O_RDONLY | os.O_DIRECTORY)
-    yield SessionFiles(base, "/mnt/data", MAX_FILE_BYTES)
+    yield LocalFiles(base, "/mnt/data", MAX_FILE_BYTES)
     os.close(base)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.local.files import SessionFiles
+    from aca_mcp.local.files import LocalFiles
     from aca_mcp.pool import FileEntry
 
 MAX_FILE_BYTES = 1000
 
 
-def upload(files: SessionFiles, path: str, *pieces: bytes, overwrite: bool = True) -> FileEntry:
+def upload(files: LocalFiles, path: str, *pieces: bytes, overwrite: bool = True) -> FileEntry:
     started = files.begin_upload(path, overwrite=overwrite)
     try:
         for piece in pieces:
@@ -23,15 +22,17 @@ def upload(files: SessionFiles, path: str, *pieces: bytes, overwrite: bool = Tru
         started.close()
 
 
-def download(files: SessionFiles, path: str) -> bytes:
-    descriptor, entry = files.open_download(path)
-    with os.fdopen(descriptor, "rb") as file:
-        found = file.read()
-    assert entry.size_bytes == len(found)
+def download(files: LocalFiles, path: str) -> bytes:
+    file = files.open_download(path)
+    try:
+        found = file.read(10 * MAX_FILE_BYTES)
+    finally:
+        file.close()
+    assert file.entry.size_bytes == len(found)
     return found
 
 
-def names(files: SessionFiles, directory: str = "", *, recursive: bool = False) -> list[str]:
+def names(files: LocalFiles, directory: str = "", *, recursive: bool = False) -> list[str]:
     return [entry.path for entry in files.list(directory, recursive=recursive).entries]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from aca_mcp.embedded.machine import default_memory_mib, share_of
 from aca_mcp.local.excess import MAX_CHANNELS, MAX_EVENT_QUEUES, Limits, excess_of, with_hint
-from aca_mcp.local.machine import default_memory_mib, share_of
 from aca_mcp.local.usage import Usage
 from aca_mcp.pool import ExecutionError
 

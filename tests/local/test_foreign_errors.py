@@ -16,7 +16,7 @@ from aca_mcp.embedded.live_sessions import LiveSessions
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.local import cgroups, kernel_process, spawn, template_process, trees, usage, watching
 from aca_mcp.local.exchange import Exchange
-from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_packages import SessionPackages
@@ -67,10 +67,10 @@ IN_A_CALL = {
     "while code is sent": (Exchange, "send_and_wait", "execute"),
     "while its answer is read": (Exchange, "_take_events", "execute"),
     "while packages are asked for": (Exchange, "send_and_wait", "list_packages"),
-    "while files are listed": (SessionFiles, "list", "list_files"),
-    "while a file begins": (SessionFiles, "begin_upload", "upload_file"),
-    "while a file is opened": (SessionFiles, "open_download", "download_file"),
-    "while a file is deleted": (SessionFiles, "delete", "delete_file"),
+    "while files are listed": (LocalFiles, "list", "list_files"),
+    "while a file begins": (LocalFiles, "begin_upload", "upload_file"),
+    "while a file is opened": (LocalFiles, "open_download", "download_file"),
+    "while a file is deleted": (LocalFiles, "delete", "delete_file"),
     "while packages are installed": (SessionPackages, "install", "install_packages"),
     "while a session is looked for": (LiveSessions, "get", "get_session"),
     "while it is to go back": (LiveSessions, "get", "undo"),

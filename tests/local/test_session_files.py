@@ -17,8 +17,7 @@ from aca_mcp.errors import (
     InvalidPathError,
     SessionFileError,
 )
-from aca_mcp.local import files as files_module
-from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.files import LocalFiles
 from tests.local.session_files import (
     MAX_FILE_BYTES,
     download,
@@ -32,7 +31,7 @@ from tests.local.session_files import (
 # Uploading
 
 
-def test_an_upload_appears_with_its_size_and_time(files: SessionFiles, data: Path) -> None:
+def test_an_upload_appears_with_its_size_and_time(files: LocalFiles, data: Path) -> None:
     before = datetime.now(UTC).timestamp() - 1
     entry = upload(files, "a.csv", b"1,2\n", b"3,4\n")
     assert (data / "a.csv").read_bytes() == b"1,2\n3,4\n"
@@ -41,7 +40,7 @@ def test_an_upload_appears_with_its_size_and_time(files: SessionFiles, data: Pat
     assert entry.modified_at.tzinfo is UTC
 
 
-def test_an_upload_appears_whole_or_not_at_all(files: SessionFiles, data: Path) -> None:
+def test_an_upload_appears_whole_or_not_at_all(files: LocalFiles, data: Path) -> None:
     started = files.begin_upload("a/b.csv", overwrite=True)
     started.write(b"half")
     assert names(files, recursive=True) == ["a"]
@@ -50,7 +49,7 @@ def test_an_upload_appears_whole_or_not_at_all(files: SessionFiles, data: Path) 
     assert incoming(data) == []
 
 
-def test_an_upload_may_be_empty(files: SessionFiles) -> None:
+def test_an_upload_may_be_empty(files: LocalFiles) -> None:
     assert upload(files, "empty").size_bytes == 0
     assert download(files, "empty") == b""
 
@@ -58,14 +57,14 @@ def test_an_upload_may_be_empty(files: SessionFiles) -> None:
 @pytest.mark.parametrize(
     "name", ["\N{SNOWMAN}.csv", "日本語 のファイル.txt", "-rf", "a'b\"c", " ", "*"]
 )
-def test_names_may_be_any_text(files: SessionFiles, name: str) -> None:
+def test_names_may_be_any_text(files: LocalFiles, name: str) -> None:
     assert upload(files, f"sub/{name}", b"1").path == f"sub/{name}"
     assert names(files, "sub") == [f"sub/{name}"]
     assert download(files, f"/mnt/data/sub/{name}") == b"1"
     files.delete(f"sub/{name}")
 
 
-def test_an_upload_replaces_a_file_if_it_may(files: SessionFiles, data: Path) -> None:
+def test_an_upload_replaces_a_file_if_it_may(files: LocalFiles, data: Path) -> None:
     upload(files, "a", b"old")
     upload(files, "a", b"new")
     assert download(files, "a") == b"new"
@@ -76,7 +75,7 @@ def test_an_upload_replaces_a_file_if_it_may(files: SessionFiles, data: Path) ->
     assert incoming(data) == []
 
 
-def test_a_file_that_came_in_the_meantime_is_not_replaced(files: SessionFiles, data: Path) -> None:
+def test_a_file_that_came_in_the_meantime_is_not_replaced(files: LocalFiles, data: Path) -> None:
     started = files.begin_upload("a", overwrite=False)
     (data / "a").write_bytes(b"the code's")
     with pytest.raises(FileExistsInSessionError):
@@ -86,14 +85,14 @@ def test_a_file_that_came_in_the_meantime_is_not_replaced(files: SessionFiles, d
     assert incoming(data) == []
 
 
-def test_a_new_file_needs_no_leave_to_overwrite(files: SessionFiles, data: Path) -> None:
+def test_a_new_file_needs_no_leave_to_overwrite(files: LocalFiles, data: Path) -> None:
     upload(files, "a", b"1", overwrite=False)
     assert download(files, "a") == b"1"
     assert incoming(data) == []
 
 
 def test_an_upload_too_large_leaves_nothing_and_changes_nothing(
-    files: SessionFiles, data: Path
+    files: LocalFiles, data: Path
 ) -> None:
     upload(files, "a", b"old")
     with pytest.raises(FileTooLargeError) as refused:
@@ -107,7 +106,7 @@ def test_an_upload_too_large_leaves_nothing_and_changes_nothing(
     assert upload(files, "a", bytes(MAX_FILE_BYTES)).size_bytes == MAX_FILE_BYTES
 
 
-def test_a_directory_is_never_replaced(files: SessionFiles, data: Path) -> None:
+def test_a_directory_is_never_replaced(files: LocalFiles, data: Path) -> None:
     (data / "sub").mkdir()
     for path in ("sub", "sub/"):
         with pytest.raises(InvalidPathError, match="is a directory"):
@@ -117,7 +116,7 @@ def test_a_directory_is_never_replaced(files: SessionFiles, data: Path) -> None:
 
 
 def test_a_directory_that_came_in_the_meantime_is_not_replaced(
-    files: SessionFiles, data: Path
+    files: LocalFiles, data: Path
 ) -> None:
     started = files.begin_upload("a", overwrite=True)
     (data / "a").mkdir()
@@ -127,20 +126,20 @@ def test_a_directory_that_came_in_the_meantime_is_not_replaced(
     assert incoming(data) == []
 
 
-def test_a_file_on_the_way_is_not_a_directory(files: SessionFiles) -> None:
+def test_a_file_on_the_way_is_not_a_directory(files: LocalFiles) -> None:
     upload(files, "a", b"1")
     with pytest.raises(InvalidPathError, match="leads through something that is not a directory"):
         upload(files, "a/b", b"1")
 
 
-def test_the_place_for_unfinished_uploads_is_made_again(files: SessionFiles, data: Path) -> None:
+def test_the_place_for_unfinished_uploads_is_made_again(files: LocalFiles, data: Path) -> None:
     (data.parent / "incoming").rmdir()
     upload(files, "a", b"1")
     assert download(files, "a") == b"1"
 
 
 def test_an_unfinished_upload_that_the_code_took_away_is_an_error(
-    files: SessionFiles, data: Path
+    files: LocalFiles, data: Path
 ) -> None:
     started = files.begin_upload("a", overwrite=True)
     for name in incoming(data):
@@ -153,14 +152,14 @@ def test_an_unfinished_upload_that_the_code_took_away_is_an_error(
 # Downloading
 
 
-def test_what_is_not_there_is_said_so(files: SessionFiles) -> None:
+def test_what_is_not_there_is_said_so(files: LocalFiles) -> None:
     for missing in (lambda: download(files, "a/b"), lambda: files.delete("a/b")):
         with pytest.raises(FileMissingError) as refused:
             missing()
         assert refused.value.message == "There is no a/b in the session. List the files to see."
 
 
-def test_a_file_too_large_is_not_downloaded(files: SessionFiles, data: Path) -> None:
+def test_a_file_too_large_is_not_downloaded(files: LocalFiles, data: Path) -> None:
     (data / "big").write_bytes(bytes(MAX_FILE_BYTES + 1))
     with pytest.raises(FileTooLargeError) as refused:
         files.open_download("big")
@@ -171,7 +170,7 @@ def test_a_file_too_large_is_not_downloaded(files: SessionFiles, data: Path) -> 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo", "socket"])
 def test_what_is_no_regular_file_is_not_downloaded(
-    files: SessionFiles, data: Path, kind: str
+    files: LocalFiles, data: Path, kind: str
 ) -> None:
     if kind == "directory":
         (data / "a").mkdir()
@@ -189,7 +188,7 @@ def test_what_is_no_regular_file_is_not_downloaded(
 # Listing
 
 
-def test_a_listing_is_sorted_with_kinds_sizes_and_times(files: SessionFiles, data: Path) -> None:
+def test_a_listing_is_sorted_with_kinds_sizes_and_times(files: LocalFiles, data: Path) -> None:
     (data / "b").write_bytes(b"12")
     (data / "a").mkdir()
     (data / "a" / "c").write_bytes(b"1")
@@ -206,7 +205,7 @@ def test_a_listing_is_sorted_with_kinds_sizes_and_times(files: SessionFiles, dat
     assert names(files, "/mnt/data/a/") == ["a/c"]
 
 
-def test_what_cannot_be_listed_is_said_so(files: SessionFiles) -> None:
+def test_what_cannot_be_listed_is_said_so(files: LocalFiles) -> None:
     upload(files, "file", b"")
     with pytest.raises(FileMissingError, match="There is no nowhere in the session"):
         files.list("nowhere", recursive=False)
@@ -214,10 +213,8 @@ def test_what_cannot_be_listed_is_said_so(files: SessionFiles) -> None:
         files.list("file", recursive=False)
 
 
-def test_a_long_listing_is_cut_and_says_so(
-    files: SessionFiles, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files_module, "MAX_ENTRIES", 3)
+def test_a_long_listing_is_cut_and_says_so(files: LocalFiles, data: Path) -> None:
+    files.max_entries = 3
     for number in range(3):
         (data / f"file{number}").touch()
     assert not files.list("", recursive=False).truncated
@@ -230,7 +227,7 @@ def test_a_long_listing_is_cut_and_says_so(
     assert open_descriptors() == before
 
 
-def test_a_tree_is_followed_only_so_deep(files: SessionFiles, data: Path) -> None:
+def test_a_tree_is_followed_only_so_deep(files: LocalFiles, data: Path) -> None:
     deep = data
     for _ in range(80):
         deep /= "d"
@@ -238,7 +235,7 @@ def test_a_tree_is_followed_only_so_deep(files: SessionFiles, data: Path) -> Non
     assert len(names(files, recursive=True)) == 65
 
 
-def test_a_name_that_is_no_text_is_listed_readably(files: SessionFiles, data: Path) -> None:
+def test_a_name_that_is_no_text_is_listed_readably(files: LocalFiles, data: Path) -> None:
     Path(os.fsdecode(bytes(data) + b"/\xff\xfe")).touch()
     (name,) = names(files)
     assert name.encode() == b"\\udcff\\udcfe"
@@ -247,7 +244,7 @@ def test_a_name_that_is_no_text_is_listed_readably(files: SessionFiles, data: Pa
 # Deleting
 
 
-def test_files_and_empty_directories_are_deleted(files: SessionFiles, data: Path) -> None:
+def test_files_and_empty_directories_are_deleted(files: LocalFiles, data: Path) -> None:
     upload(files, "a/b", b"1")
     with pytest.raises(InvalidPathError, match="a is a directory with something in it"):
         files.delete("a")
@@ -266,13 +263,13 @@ def test_an_error_that_nobody_expects_is_still_a_sentence(data: Path) -> None:
     os.close(gone)
     if os.geteuid() == 0:
         with pytest.raises(OSError, match="Bad file descriptor"):
-            SessionFiles(gone, "/mnt/data", 1).list("", recursive=False)
+            LocalFiles(gone, "/mnt/data", 1).list("", recursive=False)
     else:
         with pytest.raises(SessionFileError, match="cannot be reached: Bad file descriptor"):
-            SessionFiles(gone, "/mnt/data", 1).list("", recursive=False)
+            LocalFiles(gone, "/mnt/data", 1).list("", recursive=False)
 
 
-def test_nothing_is_left_open(files: SessionFiles, links: Path) -> None:
+def test_nothing_is_left_open(files: LocalFiles, links: Path) -> None:
     upload(files, "sub/a", b"1")
     before = open_descriptors()
     for action in (
@@ -296,7 +293,7 @@ def test_nothing_is_left_open(files: SessionFiles, links: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has an identity to give up")
-def test_root_reaches_files_as_the_session_does(files: SessionFiles, data: Path) -> None:
+def test_root_reaches_files_as_the_session_does(files: LocalFiles, data: Path) -> None:
     """What the session may not read, nobody may read for it."""
     for path in (data.parent, data, data.parent / "incoming"):
         os.chown(path, 61_999, 61_999)

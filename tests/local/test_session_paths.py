@@ -14,7 +14,7 @@ from aca_mcp.errors import (
     FileExistsInSessionError,
     InvalidPathError,
 )
-from aca_mcp.local.files import SessionFiles
+from aca_mcp.local.files import LocalFiles
 from tests.local.session_files import (
     MAX_FILE_BYTES,
     download,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     st.text(st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("/."), max_size=40)
 )
 def test_no_path_that_is_accepted_leaves(path: str) -> None:
-    files = SessionFiles(-1, "/mnt/data", MAX_FILE_BYTES)
+    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES)
     with suppress(InvalidPathError):
         for part in files.parse_path(path):
             assert part not in ("", ".", "..")
@@ -46,7 +46,7 @@ def test_no_path_that_is_accepted_leaves(path: str) -> None:
 
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "mnt", "data", "~", "b c"]), max_size=8))
 def test_no_way_up_is_accepted(parts: list[str]) -> None:
-    files = SessionFiles(-1, "/mnt/data", MAX_FILE_BYTES)
+    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES)
     with suppress(InvalidPathError):
         assert ".." not in files.parse_path("/".join(parts))
 
@@ -67,11 +67,11 @@ def test_no_way_up_is_accepted(parts: list[str]) -> None:
     ],
 )
 def test_paths_are_relative_or_absolute_within(path: str, parts: tuple[str, ...]) -> None:
-    assert SessionFiles(-1, "/mnt/data", 1).parse_path(path) == parts
+    assert LocalFiles(-1, "/mnt/data", 1).parse_path(path) == parts
 
 
 def test_the_usual_name_is_understood_where_the_directory_is_elsewhere() -> None:
-    files = SessionFiles(-1, "/tmp/aca-mcp-x/session-1/data", 1)
+    files = LocalFiles(-1, "/tmp/aca-mcp-x/session-1/data", 1)
     assert files.parse_path("/mnt/data/a") == ("a",)
     assert files.parse_path("/tmp/aca-mcp-x/session-1/data/a") == ("a",)
 
@@ -96,7 +96,7 @@ def test_the_usual_name_is_understood_where_the_directory_is_elsewhere() -> None
 )
 def test_other_paths_are_refused_in_a_sentence(path: str, sentence: str) -> None:
     with pytest.raises(InvalidPathError) as refused:
-        SessionFiles(-1, "/mnt/data", 1).parse_path(path)
+        LocalFiles(-1, "/mnt/data", 1).parse_path(path)
     assert refused.value.message == sentence
 
 
@@ -104,7 +104,7 @@ def test_other_paths_are_refused_in_a_sentence(path: str, sentence: str) -> None
 
 
 @pytest.mark.parametrize("path", ["secret", "out/secret", "up/data/plain", "inside", "new"])
-def test_nothing_is_read_through_a_link(files: SessionFiles, links: Path, path: str) -> None:
+def test_nothing_is_read_through_a_link(files: LocalFiles, links: Path, path: str) -> None:
     with pytest.raises(InvalidPathError) as refused:
         download(files, path)
     assert refused.value.message.startswith(f"{path} leads through ")
@@ -113,7 +113,7 @@ def test_nothing_is_read_through_a_link(files: SessionFiles, links: Path, path: 
 
 @pytest.mark.parametrize("path", ["out/new", "up/incoming/new", "out/deep/new"])
 def test_nothing_is_written_through_a_link_on_the_way(
-    files: SessionFiles, links: Path, outside: Path, path: str
+    files: LocalFiles, links: Path, outside: Path, path: str
 ) -> None:
     with pytest.raises(InvalidPathError, match="leads through"):
         upload(files, path, b"evil")
@@ -122,7 +122,7 @@ def test_nothing_is_written_through_a_link_on_the_way(
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_itself(
-    files: SessionFiles, links: Path, outside: Path
+    files: LocalFiles, links: Path, outside: Path
 ) -> None:
     upload(files, "secret", b"mine")
     upload(files, "new", b"mine")
@@ -131,20 +131,20 @@ def test_a_link_in_the_place_of_a_file_is_replaced_itself(
     assert not (links / "new").is_symlink()
 
 
-def test_a_link_in_the_place_of_a_file_counts_as_a_file(files: SessionFiles, links: Path) -> None:
+def test_a_link_in_the_place_of_a_file_counts_as_a_file(files: LocalFiles, links: Path) -> None:
     with pytest.raises(FileExistsInSessionError):
         upload(files, "new", b"mine", overwrite=False)
     assert links.exists()
 
 
 @pytest.mark.parametrize("path", ["out", "up", "out/secret", "secret"])
-def test_nothing_is_listed_through_a_link(files: SessionFiles, links: Path, path: str) -> None:
+def test_nothing_is_listed_through_a_link(files: LocalFiles, links: Path, path: str) -> None:
     with pytest.raises(InvalidPathError, match="leads through"):
         files.list(path, recursive=True)
     assert links.exists()
 
 
-def test_links_are_listed_as_what_they_are(files: SessionFiles, links: Path) -> None:
+def test_links_are_listed_as_what_they_are(files: LocalFiles, links: Path) -> None:
     found = {entry.path: entry for entry in files.list("", recursive=True).entries}
     assert found["out"].kind == "other"
     assert found["secret"].kind == "other"
@@ -152,7 +152,7 @@ def test_links_are_listed_as_what_they_are(files: SessionFiles, links: Path) -> 
     assert set(found) == set(names_in(links))
 
 
-def test_a_link_is_deleted_itself(files: SessionFiles, links: Path, outside: Path) -> None:
+def test_a_link_is_deleted_itself(files: LocalFiles, links: Path, outside: Path) -> None:
     files.delete("secret")
     files.delete("out")
     assert (outside / "secret").exists()
@@ -162,7 +162,7 @@ def test_a_link_is_deleted_itself(files: SessionFiles, links: Path, outside: Pat
 
 
 def test_the_work_directory_itself_may_not_be_a_link(
-    files: SessionFiles, data: Path, outside: Path
+    files: LocalFiles, data: Path, outside: Path
 ) -> None:
     data.rmdir()
     data.symlink_to(outside)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
-from aca_mcp.error_boundary import ErrorBoundary
+from aca_mcp.error_boundary import within_boundary
 from aca_mcp.errors import (
     NotSupportedError,
     PoolFullError,
@@ -90,7 +90,7 @@ class ClientSessions:
             keep_alive_seconds: from one time that a session is kept alive to the next.
         """
         # Whoever wrote the pool: what comes out of it here is an error of the tree, or nothing.
-        self.pool: SessionPool = ErrorBoundary(pool)
+        self.pool = within_boundary(pool)
         self._limits = limits or Limits()
         self._executions = ExecutionStore(self._limits)
         self._keep_alive_seconds = keep_alive_seconds

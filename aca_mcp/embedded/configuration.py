@@ -1,0 +1,23 @@
+"""What every pool of this machine is told. Sizes are in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPoolConfiguration:
+    """The options of one pool."""
+
+    preimport: tuple[str, ...]
+    """Modules that every session has in memory already, where they exist."""
+    ready_sessions: int
+    max_concurrent_sessions: int
+    cooldown_seconds: float
+    max_timeout_seconds: float
+    interrupt_grace_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    max_output_bytes: int
+    """Kept of each stream of one execution."""
+    max_file_bytes: int

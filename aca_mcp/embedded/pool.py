@@ -1,0 +1,260 @@
+"""What a session pool of this machine is, whatever the processes of its sessions are.
+
+The registry decides; this module asks and ends processes accordingly. What runs in them, and how
+their files are reached, is each pool's own business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Generic, Protocol
+
+import anyio
+import anyio.to_thread
+
+from aca_mcp.embedded.background import guarded
+from aca_mcp.embedded.live_sessions import Kernel, LiveSessions, Ready, SessionInUse
+from aca_mcp.embedded.registry import Registry
+from aca_mcp.embedded.replies import INTERFERED, parse_packages
+from aca_mcp.errors import (
+    FileMissingError,
+    InvalidRequestError,
+    NotSupportedError,
+    PoolUnavailableError,
+)
+from aca_mcp.kernel.frames import FrameError
+from aca_mcp.pool import FileDownload, PoolMetadata, SessionInfo, not_begun
+from aca_mcp.turn import Waited
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable
+    from contextlib import AbstractContextManager
+
+    from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
+    from aca_mcp.embedded.files import SessionFiles
+    from aca_mcp.kernel.frames import Frame
+    from aca_mcp.pool import Execution, FileEntry, FileListing, OutputCallback, Package, Rollback
+
+_PACKAGES_SECONDS = 60
+_CLOSE_SECONDS = 5
+
+
+class Outcome(Protocol):
+    """How a request to a session's process ended."""
+
+    @property
+    def reply(self) -> Frame | None:
+        """None if there is none."""
+        ...
+
+    @property
+    def died(self) -> str | None:
+        """Why the process, or what ran in it, is gone, if it is: a clause."""
+        ...
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """That the session goes on with the state that it had before, if it does."""
+        ...
+
+
+class EmbeddedSessionPool(ABC, Generic[Kernel]):
+    """Implements ``SessionPool`` but for what is in its sessions."""
+
+    def __init__(self, configuration: EmbeddedPoolConfiguration, ready: Ready[Kernel]) -> None:
+        self._max_timeout_seconds = configuration.max_timeout_seconds
+        self._registry = Registry(
+            max_sessions=configuration.max_concurrent_sessions,
+            cooldown_seconds=configuration.cooldown_seconds,
+        )
+        self._sessions = LiveSessions[Kernel](self._registry, ready)
+
+    async def _prepare(self, timeout_seconds: float, on_output: OutputCallback | None) -> None:
+        """Wait for what is made once on a machine, which is not the code's time."""
+
+    @abstractmethod
+    async def _run(
+        self,
+        identifier: str,
+        use: SessionInUse[Kernel],
+        code: str,
+        timeout_seconds: float,
+        on_output: OutputCallback | None,
+    ) -> Execution:
+        """Run code until ``use.deadline``; ``timeout_seconds`` is what the caller gave it.
+
+        Raises:
+            FrameError: the code is too long to be sent.
+        """
+
+    @abstractmethod
+    async def _interrupt(self, kernel: Kernel) -> bool:
+        """Interrupt what runs. True if there was something."""
+
+    @abstractmethod
+    async def _ask_for_packages(self, kernel: Kernel, deadline: float) -> Outcome: ...
+
+    @abstractmethod
+    def _open_files(self, kernel: Kernel) -> AbstractContextManager[SessionFiles]:
+        """The files of a session, which may end meanwhile."""
+
+    @abstractmethod
+    async def metadata(self) -> PoolMetadata: ...
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        if not 0 < timeout_seconds <= self._max_timeout_seconds:
+            raise InvalidRequestError(
+                f"The timeout must be more than 0 and at most {self._max_timeout_seconds:g} "
+                "seconds."
+            )
+        await self._prepare(timeout_seconds, on_output)
+        async with self._sessions.take_turn(identifier, timeout_seconds) as use:
+            if use is None:
+                return not_begun(timeout_seconds)
+            try:
+                execution = await self._run(identifier, use, code, timeout_seconds, on_output)
+            except FrameError as error:
+                raise InvalidRequestError(
+                    "The code is too long to be sent: nothing was executed. Upload data as a file."
+                ) from error
+            if execution.session_lost is not None:
+                await self._sessions.end(identifier, execution.session_lost, use.session)
+            return execution
+
+    async def interrupt(self, identifier: str) -> bool:
+        session = self._sessions.get(identifier)
+        if session is None or session.kernel is None:
+            return False
+        return await self._interrupt(session.kernel)
+
+    async def list_files(
+        self, identifier: str, directory: str = "", *, recursive: bool = False
+    ) -> FileListing:
+        async with self._files(identifier) as files:
+            return await anyio.to_thread.run_sync(
+                lambda: files.list(directory, recursive=recursive)
+            )
+
+    async def upload_file(
+        self,
+        identifier: str,
+        path: str,
+        content: AsyncIterable[bytes],
+        *,
+        overwrite: bool = True,
+    ) -> FileEntry:
+        async with self._files(identifier) as files:
+            upload = await anyio.to_thread.run_sync(
+                lambda: files.begin_upload(path, overwrite=overwrite)
+            )
+            try:
+                async for data in content:
+                    await anyio.to_thread.run_sync(upload.write, data)
+                return await anyio.to_thread.run_sync(upload.finish)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(upload.close)
+
+    @asynccontextmanager
+    async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        async with self._files(identifier) as files:
+            file = await anyio.to_thread.run_sync(files.open_download, path)
+            try:
+                yield FileDownload(file.entry, file.chunks())
+            finally:
+                file.close()
+
+    async def delete_file(self, identifier: str, path: str) -> None:
+        async with self._files(identifier) as files:
+            await anyio.to_thread.run_sync(files.delete, path)
+
+    async def list_packages(self, identifier: str) -> tuple[Package, ...]:
+        """Asked of the session itself, for it may have got some."""
+        async with self._sessions.take_turn(identifier, 0) as use:
+            if use is None:
+                return (await self.metadata()).packages
+            outcome = await self._ask_for_packages(
+                use.kernel, anyio.current_time() + _PACKAGES_SECONDS
+            )
+            try:
+                if outcome.reply is not None:
+                    return parse_packages(outcome.reply)
+                why = outcome.died or "it did not answer"
+            except FrameError:
+                why = INTERFERED
+            left = "as they were"
+            if outcome.rollback is None:
+                await self._sessions.end(identifier, why, use.session)
+                left = "lost; the next call starts a new one"
+            raise PoolUnavailableError(
+                f"The session could not list its packages, because {why}. Its variables and files "
+                f"are {left}."
+            )
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        session, record = self._sessions.get(identifier), self._registry.get(identifier)
+        if session is None or record is None:
+            return None
+        now, clock = datetime.now(UTC), anyio.current_time()
+        expiry = self._registry.expires_at(identifier)
+        return SessionInfo(
+            identifier=identifier,
+            created_at=session.created_at,
+            last_used_at=now - timedelta(seconds=clock - record.last_used_at),
+            expires_at=None if expiry is None else now + timedelta(seconds=expiry - clock),
+            running=session.kernel is not None and session.kernel.is_running,
+            checkpoints=session.kernel.checkpoints_kept if session.kernel else None,
+        )
+
+    async def keep_alive(self, identifier: str) -> bool:
+        return self._registry.touch(identifier, anyio.current_time())
+
+    async def undo(self, identifier: str) -> Rollback:
+        session = self._sessions.get(identifier)
+        why = "nothing has run in it"
+        if session is not None and session.kernel is not None:
+            deadline = anyio.current_time() + self._max_timeout_seconds
+            async with session.turn.take(deadline) as waited:
+                if waited is Waited.TAKEN:
+                    rollback, why = await session.kernel.undo()
+                    if rollback is not None:
+                        return rollback
+                else:
+                    late = waited is Waited.TOO_LATE
+                    why = "earlier code of it still runs" if late else "it has ended meanwhile"
+        raise NotSupportedError(
+            f"The session cannot go back, because {why}. Nothing was undone. Assign again what "
+            "should be different, or restart the session without `undo` to begin with none."
+        )
+
+    async def stop_session(self, identifier: str) -> bool:
+        return await self._sessions.end(identifier, None)
+
+    @asynccontextmanager
+    async def _files(self, identifier: str) -> AsyncGenerator[SessionFiles]:
+        async with self._sessions.use(identifier) as use:
+            try:
+                with self._open_files(use.kernel) as files:
+                    yield files
+            except FileMissingError as error:
+                record = self._registry.get(identifier)
+                if record is None or record.lost_before is None:
+                    raise
+                raise FileMissingError(
+                    f"{error} The session that had files is gone, because {record.lost_before}; "
+                    "upload them again."
+                ) from error
+
+    async def close(self) -> None:
+        """End every session, within a few seconds, whatever happens."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+            await guarded(self._sessions.end_all)
