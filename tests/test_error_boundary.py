@@ -50,7 +50,7 @@ class Raising:
 
 def test_the_boundary_and_these_tests_know_every_operation_of_the_port() -> None:
     assert set(OPERATIONS) == PORT
-    assert {name for name in vars(ErrorBoundary) if not name.startswith("_")} == PORT
+    assert {name for name in dir(ErrorBoundary) if not name.startswith("_")} == PORT
 
 
 @pytest.mark.parametrize("error", foreign_errors(), ids=lambda error: type(error).__name__)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aca_mcp.bounded import BoundedMapping
 from aca_mcp.turn import Turn
 
 if TYPE_CHECKING:
@@ -71,17 +71,13 @@ class KnownSessions:
 
     def __init__(self, most: int = 10_000) -> None:
         """Remember at most so many."""
-        self._most = most
-        self._sessions: OrderedDict[str, KnownSession] = OrderedDict()
+        self._sessions: BoundedMapping[str, KnownSession] = BoundedMapping(
+            most, is_needed=lambda known: known.turn.is_taken
+        )
 
     def get(self, identifier: str) -> KnownSession:
         """What is known of a session."""
-        known = self._sessions.get(identifier)
-        if known is None:
-            known = self._sessions[identifier] = KnownSession()
-            self._forget_oldest()
-        self._sessions.move_to_end(identifier)
-        return known
+        return self._sessions.used(identifier, KnownSession)
 
     def forget(self, identifier: str) -> None:
         """A session was ended on request: the next one of its identifier has lost nothing."""
@@ -107,13 +103,6 @@ class KnownSessions:
         if new:
             known.replaced(RECYCLED)
         known.used = True
-
-    def _forget_oldest(self) -> None:
-        while len(self._sessions) > self._most:
-            oldest = next(iter(self._sessions))
-            if self._sessions[oldest].turn.is_taken:
-                return
-            del self._sessions[oldest]
 
 
 def is_new(headers: Mapping[str, str]) -> bool | None:

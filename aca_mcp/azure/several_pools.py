@@ -11,7 +11,6 @@ Knows the port alone.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.azure.placement import order_of
+from aca_mcp.bounded import BoundedMapping
 from aca_mcp.errors import (
     NotSupportedError,
     PoolFullError,
@@ -83,7 +83,8 @@ class SeveralPools(ForwardingPool):
         self._pools = tuple(pools)
         self._endpoints = tuple(each.endpoint for each in pools)
         self._clock = clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        # Of those that are forgotten, the pools still know where they are.
+        self._known: BoundedMapping[str, _Known] = BoundedMapping(_MAX_KNOWN)
         self._silent_until = [0.0] * len(self._pools)
 
     @asynccontextmanager
@@ -281,13 +282,7 @@ class SeveralPools(ForwardingPool):
         return known.at if fresh else None
 
     def _get(self, identifier: str) -> _Known:
-        known = self._known.get(identifier)
-        if known is None:
-            known = self._known[identifier] = _Known()
-            if len(self._known) > _MAX_KNOWN:
-                self._known.popitem(last=False)  # the pools still know where it is
-        self._known.move_to_end(identifier)
-        return known
+        return self._known.used(identifier, _Known)
 
     def _names(self, indexes: frozenset[int]) -> str:
         return ", ".join(self._pools[at].name for at in sorted(indexes))

@@ -11,10 +11,9 @@ Why it ended is remembered for a while, so that whoever uses the identifier next
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
 from dataclasses import dataclass
 
-_REMEMBERED_LOSSES = 4096
+from aca_mcp.bounded import BoundedMapping
 
 
 class SessionState(enum.Enum):
@@ -54,13 +53,16 @@ class Registry:
     Args:
         max_sessions: how many there may be at once.
         cooldown_seconds: idle time after which a session is to be ended.
+        remembered_losses: how many sessions that ended can still be told of.
     """
 
-    def __init__(self, *, max_sessions: int, cooldown_seconds: float) -> None:
+    def __init__(
+        self, *, max_sessions: int, cooldown_seconds: float, remembered_losses: int = 4096
+    ) -> None:
         self.max_sessions = max_sessions
         self.cooldown_seconds = cooldown_seconds
         self._records: dict[str, SessionRecord] = {}
-        self._losses: OrderedDict[str, str] = OrderedDict()
+        self._losses: BoundedMapping[str, str] = BoundedMapping(remembered_losses)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -124,8 +126,6 @@ class Registry:
             return False
         if why is not None:
             self._losses[identifier] = why
-            while len(self._losses) > _REMEMBERED_LOSSES:
-                self._losses.popitem(last=False)
         return True
 
     def expires_at(self, identifier: str) -> float | None:

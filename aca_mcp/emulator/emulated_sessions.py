@@ -6,14 +6,15 @@ import hashlib
 import re
 import secrets
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.bounded import BoundedMapping
 from aca_mcp.emulator.service_errors import invalid_identifier, invalid_identifier_length
 from aca_mcp.errors import SessionPoolError
+from aca_mcp.turn import Turn
 
 if TYPE_CHECKING:
     from aca_mcp.emulator.execution_requests import ExecutionRequest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Execution, SessionInfo, SessionPool
 
 _IDENTIFIER = re.compile(r"""[a-zA-Z0-9_|}{\[\]:"';<>?/.,@#$%^&*()\-+=!~`]{4,128}""")
-_MAX_EXECUTIONS = 100
+MAX_EXECUTIONS = 100
 _PREPARATION_SECONDS = 60
 
 _PREPARATION_SOURCE = """
@@ -63,19 +64,17 @@ class EmulatedSession:
     """The pool takes fewer characters, so it has another."""
     etag: str = ""
     allocating: anyio.Lock = field(default_factory=anyio.Lock)
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    """Held while code runs: what comes meanwhile waits."""
+    turn: Turn = field(default_factory=Turn)
     timed_out: int = 0
     """How many executions had no time left. Each aborts those that waited for its end."""
-    executions: OrderedDict[str, StoredExecution] = field(
-        default_factory=OrderedDict[str, StoredExecution]
+    executions: BoundedMapping[str, StoredExecution] = field(
+        default_factory=lambda: BoundedMapping[str, StoredExecution](MAX_EXECUTIONS)
     )
+    """Of very many, the last ones."""
 
     def store(self, execution_id: str, request: ExecutionRequest) -> StoredExecution:
-        """Keep an execution; of very many, the last ones."""
+        """Keep an execution."""
         stored = self.executions[execution_id] = StoredExecution(request)
-        if len(self.executions) > _MAX_EXECUTIONS:
-            self.executions.popitem(last=False)
         return stored
 
 

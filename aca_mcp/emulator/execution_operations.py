@@ -18,6 +18,7 @@ from aca_mcp.emulator.execution_requests import (
 from aca_mcp.emulator.shell import program_of
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, StreamText, not_begun
+from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -78,14 +79,13 @@ class ExecutionOperations:
     async def _result(self, session: EmulatedSession, stored: StoredExecution) -> Execution:
         asked = stored.request
         before = session.timed_out
-        with anyio.CancelScope(deadline=anyio.current_time() + asked.timeout_seconds) as waiting:
-            await session.turn.acquire()
-        if waiting.cancelled_caught:
-            return not_begun(asked.timeout_seconds)
-        try:
+        deadline = anyio.current_time() + asked.timeout_seconds
+        async with session.turn.take(deadline) as waited:
+            if waited is Waited.TOO_LATE:
+                return not_begun(asked.timeout_seconds)
             if session.timed_out != before:
                 return _aborted()
-            seconds = waiting.deadline - anyio.current_time()
+            seconds = deadline - anyio.current_time()
             if isinstance(asked.code, ShellCommand):
                 most = (await self._pool.metadata()).max_timeout_seconds
                 code, seconds = program_of(asked.code), min(seconds, most)
@@ -97,8 +97,6 @@ class ExecutionOperations:
             if result.status is ExecutionStatus.TIMED_OUT:
                 session.timed_out += 1
             return result
-        finally:
-            session.turn.release()
 
     def _response(
         self, request: OperationRequest, execution_id: str, stored: StoredExecution

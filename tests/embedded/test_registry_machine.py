@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,11 +14,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from aca_mcp.embedded import registry as registry_module
 from aca_mcp.embedded.registry import Admission, Registry, SessionState
-
-if TYPE_CHECKING:
-    import pytest
 
 IDENTIFIERS = [f"identifier-{number}" for number in range(4)]
 COOLDOWN = 60.0
@@ -159,9 +154,8 @@ TestRegistry = RegistryMachine.TestCase
 TestRegistry.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
-def test_only_so_many_losses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_REMEMBERED_LOSSES", 2)
-    registry = Registry(max_sessions=3, cooldown_seconds=COOLDOWN)
+def test_only_so_many_losses_are_remembered() -> None:
+    registry = Registry(max_sessions=3, cooldown_seconds=COOLDOWN, remembered_losses=2)
     for identifier in ("first", "second", "third"):
         registry.admit(identifier, 0)
         registry.ended(identifier, f"the {identifier} crashed")

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from aca_mcp.emulator.emulated_sessions import EmulatedSessions
+from aca_mcp.emulator.emulated_sessions import MAX_EXECUTIONS, EmulatedSessions
 from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.local.pool import open_local_pool
@@ -107,13 +107,11 @@ async def test_sessions_that_ended_are_forgotten(local: LocalSessionPool) -> Non
     assert await sessions.stop(second)
 
 
-async def test_of_very_many_executions_the_last_can_be_asked_for(
-    local: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.emulated_sessions._MAX_EXECUTIONS", 2)
+async def test_of_very_many_executions_the_last_can_be_asked_for(local: LocalSessionPool) -> None:
     async with calling(local) as call:
-        made = [(await call.run(f"{number}"))["id"] for number in range(3)]
-        found = [(await call("GET", f"executions/{each}")).status_code for each in made]
+        made = [(await call.run(f"{number}"))["id"] for number in range(MAX_EXECUTIONS + 1)]
+        looked_at = made[0], made[1], made[-1]
+        found = [(await call("GET", f"executions/{each}")).status_code for each in looked_at]
         assert found == [404, 200, 200]
 
 
@@ -133,11 +131,8 @@ async def test_a_file_whose_answer_is_lost_is_closed(local: LocalSessionPool, fa
         assert not is_open("a.txt")
 
 
-async def test_code_without_end_is_too_large(
-    local: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.emulator._MAX_REQUEST_BYTES", 100)
+async def test_code_without_end_is_too_large(local: LocalSessionPool) -> None:
     async with calling(local) as call:
-        refused = await call("POST", "executions", json={"code": "1" * 200})
+        refused = await call("POST", "executions", json={"code": "1" * (33 * 2**20)})
         assert refused.status_code == 413
         assert "request" in refused.json()["error"]["message"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
+
+from mcp.shared.uri_template import UriTemplate
 
 CURRENT = "current"
 """Stands for the connection's own session."""
@@ -21,6 +23,7 @@ TEMPLATES: dict[Kind, str] = {
     "outputs": _PREFIX + "{session}/outputs/{execution}",
     "notebook": _PREFIX + "{session}/notebook",
 }
+_PARSED = {kind: UriTemplate.parse(text) for kind, text in TEMPLATES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,48 +39,25 @@ class ResourceUri:
 
 def parse(uri: str) -> ResourceUri | None:
     """What a URI names, or None if it is none of ours."""
-    if not uri.startswith(_PREFIX) or len(uri) > _MAX_CHARACTERS:
-        return None
-    session, _, rest = uri.removeprefix(_PREFIX).partition("/")
-    if not session:
-        return None
-    handle = "" if session == CURRENT else unquote(session)
-    kind, _, name = rest.partition("/")
-    name = unquote(name, errors="strict") if _is_text(name) else "\0"
-    match kind, bool(name):
-        case "", False:
-            return ResourceUri(handle, "session")
-        case "packages", False:
-            return ResourceUri(handle, "packages")
-        case "packages", True:
-            return ResourceUri(handle, "package", name)
-        case "notebook", False:
-            return ResourceUri(handle, "notebook")
-        case "outputs", True:
-            return ResourceUri(handle, "outputs", name)
-        case "files", True:
-            return ResourceUri(handle, "files", name)
-        case _:
-            return None
+    for kind, template in _PARSED.items():
+        found = template.match(uri, max_uri_length=_MAX_CHARACTERS)
+        if found is not None and all(found.values()):
+            session = str(found.pop("session"))
+            name = str(next(iter(found.values()), ""))
+            return ResourceUri("" if session == CURRENT else session, kind, name)
+    return None
 
 
 def uri_of(resource: ResourceUri) -> str:
     """The URI that names it."""
-    below = {
-        "session": "",
-        "packages": "/packages",
-        "package": "/packages/",
-        "notebook": "/notebook",
-        "outputs": "/outputs/",
-        "files": "/files/",
-    }[resource.kind]
-    name = quote(resource.name, safe="/", errors="replace")
-    return f"{_PREFIX}{resource.handle or CURRENT}{below}{name}"
-
-
-def _is_text(quoted: str) -> bool:
-    try:
-        unquote(quoted, errors="strict")
-    except UnicodeDecodeError:
-        return False
-    return True
+    name = resource.name.encode(errors="replace").decode()
+    # What a path may have as it is would, but for slashes, not be read back.
+    path = quote(name, safe="/")
+    return _PARSED[resource.kind].expand(
+        {
+            "session": resource.handle or CURRENT,
+            "package": name,
+            "execution": name,
+            "path": path,
+        }
+    )

@@ -7,11 +7,10 @@ it is derived from the handle by a secret, so that a model can neither choose on
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import secrets
 
+from aca_mcp import base64url
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.pool import identifier_in
 
@@ -40,11 +39,11 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
     """
     environment, _, text = handle.removeprefix(HANDLE_PREFIX).rpartition(".")
     try:
-        token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
+        token = base64url.decode(text)
+    except ValueError:
         token = b""
     key, tag = token[:_RANDOM_BYTES], token[_RANDOM_BYTES:]
-    # The text is compared as well: others decode to the same bytes.
+    # The text is compared as well: another could have the same token.
     if not hmac.compare_digest(
         tag, _tag(secret, principal, key, environment)
     ) or handle != _written(environment, token):
@@ -59,13 +58,13 @@ def check_handle(secret: bytes, principal: str, handle: str) -> str:
 def derive_identifier(secret: bytes, principal: str, key: str) -> str:
     """The identifier of the session that a handle, or a connection's own key, stands for."""
     environment = key.removeprefix(HANDLE_PREFIX).rpartition(".")[0]
-    derived = _text(_digest(secret, "identifier", principal.encode(), key.encode()))
+    derived = base64url.encode(_digest(secret, "identifier", principal.encode(), key.encode()))
     return identifier_in(environment, derived)
 
 
 def name_in_links(secret: bytes, identifier: str) -> str:
     """What transfer links call a session that has no handle. Tells nothing of its identifier."""
-    return _text(_digest(secret, "name in links", identifier.encode()))
+    return base64url.encode(_digest(secret, "name in links", identifier.encode()))
 
 
 def derive_key(secret: bytes, purpose: str) -> bytes:
@@ -74,7 +73,7 @@ def derive_key(secret: bytes, purpose: str) -> bytes:
 
 
 def _written(environment: str, token: bytes) -> str:
-    return HANDLE_PREFIX + (f"{environment}." if environment else "") + _text(token)
+    return HANDLE_PREFIX + (f"{environment}." if environment else "") + base64url.encode(token)
 
 
 def _tag(secret: bytes, principal: str, key: bytes, environment: str) -> bytes:
@@ -88,7 +87,3 @@ def _digest(secret: bytes, purpose: str, *fields: bytes) -> bytes:
         len(field).to_bytes(4, "big") + field for field in (purpose.encode(), *fields)
     )
     return hmac.digest(secret, message, "sha256")
-
-
-def _text(token: bytes) -> str:
-    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()

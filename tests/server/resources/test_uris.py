@@ -52,5 +52,5 @@ def test_no_text_breaks_it(text: str) -> None:
     parse(f"aca://sessions/{text}")
 
 
-def test_bytes_that_are_no_text_name_nothing_that_can_exist() -> None:
-    assert parse("aca://sessions/current/files/%ff") == ResourceUri("", "files", "\0")
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    assert parse("aca://sessions/current/files/%ff") == ResourceUri("", "files", "\ufffd")
