@@ -43,11 +43,11 @@ def within_boundary(pool: SessionPool) -> SessionPool:
 class ErrorBoundary(ForwardingPool):
     """Implements ``SessionPool`` by another one, whose errors it maps, totally and once.
 
-    Of code that met a foreign error it is not known whether it ran.
+    Of code that met a foreign error it is not known whether it ran. The pool stays the caller's to
+    close.
     """
 
     def __init__(self, pool: SessionPool) -> None:
-        """Put a boundary around a pool, which stays the caller's to close."""
         self._pool = pool
 
     async def _perform(

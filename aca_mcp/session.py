@@ -70,6 +70,17 @@ class PythonSession:
     An async context manager: the session is stopped when the block ends. The session itself is
     allocated by the first operation. Safe to use from several tasks; the pool runs one piece of
     code at a time. Every method may raise any ``SessionPoolError``.
+
+    Args:
+        pool: where the session comes from. It is not closed with the session.
+        identifier: the session's, by default a new one with 256 random bits. Whoever knows
+            an identifier can use its session.
+        existing: the session was used before, elsewhere; if it turns out to be new, what was
+            in it is lost, and the result says so.
+        before_allocating: called before a new session is asked for. It may raise.
+
+    Raises:
+        InvalidRequestError: the identifier is not one that pools take.
     """
 
     def __init__(
@@ -80,19 +91,6 @@ class PythonSession:
         existing: bool = False,
         before_allocating: Callable[[], None] = lambda: None,
     ) -> None:
-        """Describe a session; nothing is allocated yet.
-
-        Args:
-            pool: where the session comes from. It is not closed with the session.
-            identifier: the session's, by default a new one with 256 random bits. Whoever knows
-                an identifier can use its session.
-            existing: the session was used before, elsewhere; if it turns out to be new, what was
-                in it is lost, and the result says so.
-            before_allocating: called before a new session is asked for. It may raise.
-
-        Raises:
-            InvalidRequestError: the identifier is not one that pools take.
-        """
         self._pool = pool
         self._identifier = check_identifier(identifier or _new_identifier())
         # The pool has been asked for the session: there may be one to stop.

@@ -56,7 +56,6 @@ class Executions:
     """The operations on executions of one pool."""
 
     def __init__(self, api: Api, plane: DataPlane, configuration: AzurePoolConfiguration) -> None:
-        """Describe them."""
         self._api = api
         self._plane = plane
         self._ask_for_length = api.has(Feature.OUTPUT_LENGTH)

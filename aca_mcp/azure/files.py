@@ -42,19 +42,18 @@ _CHUNK_BYTES = 2**20
 
 
 class Files:
-    """The operations on files of one pool's sessions."""
+    """The operations on files of one pool's sessions.
+
+    Args:
+        api: of the pool.
+        plane: what carries requests.
+        whole_paths: whether directories are to be named from the root: Shell pools were seen to
+            take others for directories of another place than the work directory.
+    """
 
     def __init__(
         self, api: Api, plane: DataPlane, *, whole_paths: Callable[[], bool] = lambda: False
     ) -> None:
-        """Describe them.
-
-        Args:
-            api: of the pool.
-            plane: what carries requests.
-            whole_paths: whether directories are to be named from the root: Shell pools were seen to
-                take others for directories of another place than the work directory.
-        """
         self._api = api
         self._plane = plane
         self._whole_paths = whole_paths

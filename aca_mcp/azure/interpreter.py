@@ -58,15 +58,14 @@ _LOOK_AGAIN_SECONDS = 0.5
 
 
 class Interpreter:
-    """Runs code in the sessions of one pool. Callers see to it that each has one run at a time."""
+    """Runs code in the sessions of one pool. Callers see to it that each has one run at a time.
+
+    Args:
+        executions: what sends code.
+        rich: run code by our module, so that everything it displays comes back.
+    """
 
     def __init__(self, executions: Executions, *, rich: bool) -> None:
-        """Describe it.
-
-        Args:
-            executions: what sends code.
-            rich: run code by our module, so that everything it displays comes back.
-        """
         self._executions = executions
         self._rich = rich
 

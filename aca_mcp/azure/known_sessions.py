@@ -70,7 +70,6 @@ class KnownSessions:
     """Sessions by identifier; of very many, those used last."""
 
     def __init__(self, most: int = 10_000) -> None:
-        """Remember at most so many."""
         self._sessions: BoundedMapping[str, KnownSession] = BoundedMapping(
             most, is_needed=lambda known: known.turn.is_taken
         )

@@ -21,10 +21,9 @@ _UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
 
 
 class PoolDescription:
-    """Of one pool."""
+    """Of one pool. Nothing is asked yet."""
 
     def __init__(self, api: Api, plane: DataPlane) -> None:
-        """Describe it; nothing is asked yet."""
         self._api = api
         self._plane = plane
         self._told: MetadataResponse | None = None

@@ -67,18 +67,17 @@ importlib.invalidate_caches()
 
 
 class SessionPackages:
-    """What sessions of one pool may install. Callers see to it that a session has its turn."""
+    """What sessions of one pool may install. Callers see to it that a session has its turn.
+
+    Args:
+        broker: makes what fetches packages; None where none may be installed.
+        files: of the sessions.
+        interpreter: of the sessions.
+    """
 
     def __init__(
         self, broker: Callable[[], PackageBroker] | None, files: Files, interpreter: Interpreter
     ) -> None:
-        """Describe it.
-
-        Args:
-            broker: makes what fetches packages; None where none may be installed.
-            files: of the sessions.
-            interpreter: of the sessions.
-        """
         self._broker = broker
         self._files = files
         self._interpreter = interpreter

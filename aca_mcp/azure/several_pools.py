@@ -69,17 +69,16 @@ class _Known:
 
 
 class SeveralPools(ForwardingPool):
-    """Implements ``SessionPool`` by several others, which stay the caller's to close."""
+    """Implements ``SessionPool`` by several others, which stay the caller's to close.
+
+    Args:
+        pools: at least one, in any order.
+        clock: seconds.
+    """
 
     def __init__(
         self, pools: Sequence[NamedPool], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Put pools together.
-
-        Args:
-            pools: at least one, in any order.
-            clock: seconds.
-        """
         self._pools = tuple(pools)
         self._endpoints = tuple(each.endpoint for each in pools)
         self._clock = clock

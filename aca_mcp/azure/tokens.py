@@ -47,7 +47,14 @@ class TokenCredential(Protocol):
 
 
 class TokenSource:
-    """The token of one credential for one scope."""
+    """The token of one credential for one scope. Nothing is fetched before it is needed.
+
+    Args:
+        make_credential: called in a worker thread, once.
+        scope: what the tokens are for.
+        described: the credential, for messages, with what to do when it fails.
+        clock: seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -57,14 +64,6 @@ class TokenSource:
         described: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Describe a source; nothing is fetched before it is needed.
-
-        Args:
-            make_credential: called in a worker thread, once.
-            scope: what the tokens are for.
-            described: the credential, for messages, with what to do when it fails.
-            clock: seconds since 1970.
-        """
         self._make_credential = make_credential
         self._scope = scope
         self._described = described

@@ -142,7 +142,7 @@ def ask_for_more(start: int) -> str:
     return f'__import__("sys").modules["{name}"].more({start})'
 
 
-def read_report(packed: str) -> AzureReport:
+def read_report(packed: str, max_bytes: int = _MAX_REPORT_BYTES) -> AzureReport:
     """Read a whole report. A long one takes its time.
 
     Raises:
@@ -151,7 +151,7 @@ def read_report(packed: str) -> AzureReport:
     report = AzureReport()
     try:
         decompressor = zlib.decompressobj()
-        data = decompressor.decompress(base64.b64decode(packed, validate=True), _MAX_REPORT_BYTES)
+        data = decompressor.decompress(base64.b64decode(packed, validate=True), max_bytes)
         if not decompressor.eof:
             raise BadReportError
         read_events(data, report)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import PoolMetadata, SessionPool
     from aca_mcp.settings import Settings
 
-_TRIAL_SECONDS = 120
 _SESSION_SECONDS = 60
 _REACHES_OUT = """
 import socket
@@ -41,28 +40,28 @@ _answer
 """
 
 
-async def try_azure(settings: Settings) -> list[Check]:
+async def try_azure(settings: Settings, within_seconds: float = 120) -> list[Check]:
     """Get a token, ask for each pool's metadata, and run ``1+1`` in a session of it."""
     endpoints = settings.pool_management_endpoints
     if len(endpoints) == 1:
-        return await _try_one(settings)
+        return await _try_one(settings, within_seconds)
     found: list[Check] = []
     for name, endpoint in zip(pool_names(settings), endpoints, strict=True):
         one = settings.model_copy(update={"pool_management_endpoint": endpoint})
         found += [
             dataclasses.replace(check, name=f"{check.name} of {name}")
-            for check in await _try_one(one)
+            for check in await _try_one(one, within_seconds)
         ]
     return found
 
 
-async def _try_one(settings: Settings) -> list[Check]:
+async def _try_one(settings: Settings, within_seconds: float) -> list[Check]:
     found: list[Check] = []
     try:
-        with anyio.fail_after(_TRIAL_SECONDS):
+        with anyio.fail_after(within_seconds):
             await _try(settings, found)
     except TimeoutError:
-        finding = f"no answer within {_TRIAL_SECONDS} seconds"
+        finding = f"no answer within {within_seconds:g} seconds"
         found.append(Check("Session", State.BROKEN, finding, "Check the network and the endpoint."))
     except AcaMcpError as error:
         found.append(explain(error, _STEPS[len(found)], settings))

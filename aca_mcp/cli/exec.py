@@ -132,7 +132,6 @@ class Run:
     def __init__(
         self, settings: Settings, request: ExecRequest, screen: Screen, interrupts: Interrupts
     ) -> None:
-        """Describe it; nothing has run."""
         self._settings = settings
         self._request = request
         self._screen = screen

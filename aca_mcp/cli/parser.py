@@ -35,17 +35,16 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandLine:
-    """The whole command line: parses it, and knows which command heeds which flag."""
+    """The whole command line: parses it, and knows which command heeds which flag.
+
+    Args:
+        commands: each adds itself.
+        shows_all: help pages show every setting, and not only those used most.
+    """
 
     def __init__(
         self, commands: Iterable[Callable[[CommandLine], None]], *, shows_all: bool = False
     ) -> None:
-        """Describe it.
-
-        Args:
-            commands: each adds itself.
-            shows_all: help pages show every setting, and not only those used most.
-        """
         self._shows_all = shows_all
         self._main = Parser(
             prog="aca-mcp",

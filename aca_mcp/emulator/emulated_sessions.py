@@ -83,15 +83,14 @@ POOL_SCOPE = EmulatedSession("", "")
 
 
 class EmulatedSessions:
-    """All sessions that clients have named."""
+    """All sessions that clients have named, allocated when they are first used.
+
+    Args:
+        pool: what has them.
+        preparation: the code that makes a new session what clients find on Azure.
+    """
 
     def __init__(self, pool: SessionPool, preparation: str = PREPARATION) -> None:
-        """Describe them; nothing is allocated yet.
-
-        Args:
-            pool: what has them.
-            preparation: the code that makes a new session what clients find on Azure.
-        """
         self._pool = pool
         self._preparation = preparation
         self._sessions: dict[str, EmulatedSession] = {}

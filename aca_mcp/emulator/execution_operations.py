@@ -29,16 +29,15 @@ if TYPE_CHECKING:
 
 
 class ExecutionOperations:
-    """Running code, or a shell pool's programs, and asking for what came of it."""
+    """Running code, or a shell pool's programs, and asking for what came of it.
+
+    Args:
+        pool: what does the work.
+        tasks: where asynchronous executions run.
+        is_shell: the pool that is emulated has a shell and no Python.
+    """
 
     def __init__(self, pool: SessionPool, tasks: TaskGroup, *, is_shell: bool) -> None:
-        """Describe them.
-
-        Args:
-            pool: what does the work.
-            tasks: where asynchronous executions run.
-            is_shell: the pool that is emulated has a shell and no Python.
-        """
         self._pool = pool
         self._tasks = tasks
         self._read = read_shell_request if is_shell else read_python_request

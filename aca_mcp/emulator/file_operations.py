@@ -32,7 +32,6 @@ class FileOperations:
     """Listing, moving and deleting the files of a session."""
 
     def __init__(self, pool: SessionPool) -> None:
-        """Describe them, as a pool does them."""
         self._pool = pool
 
     async def list(self, request: OperationRequest) -> Response:

@@ -37,7 +37,16 @@ _NOT_USING = frozenset(
 
 
 class Operations:
-    """The operations of one emulator."""
+    """The operations of one emulator.
+
+    Args:
+        pool: what does the work.
+        sessions: what clients have named.
+        tasks: where asynchronous executions run.
+        max_concurrent_sessions: said when the pool is full.
+        is_shell: the pool that is emulated has a shell and no Python.
+        page_sessions: how many sessions a list has at once.
+    """
 
     def __init__(
         self,
@@ -49,16 +58,6 @@ class Operations:
         is_shell: bool = False,
         page_sessions: int = PAGE_SESSIONS,
     ) -> None:
-        """Describe them.
-
-        Args:
-            pool: what does the work.
-            sessions: what clients have named.
-            tasks: where asynchronous executions run.
-            max_concurrent_sessions: said when the pool is full.
-            is_shell: the pool that is emulated has a shell and no Python.
-            page_sessions: how many sessions a list has at once.
-        """
         self._sessions = sessions
         self._max_concurrent_sessions = max_concurrent_sessions
         executions = ExecutionOperations(pool, tasks, is_shell=is_shell)

@@ -19,19 +19,18 @@ PAGE_SESSIONS = 300
 
 
 class SessionOperations:
-    """Telling of sessions and ending them."""
+    """Telling of sessions and ending them.
+
+    Args:
+        pool: tells what its sessions have.
+        sessions: what clients have named.
+        is_shell: the pool that is emulated has a shell and no Python.
+        page: how many sessions a list has before it goes on at another address.
+    """
 
     def __init__(
         self, pool: SessionPool, sessions: EmulatedSessions, *, is_shell: bool, page: int
     ) -> None:
-        """Describe them.
-
-        Args:
-            pool: tells what its sessions have.
-            sessions: what clients have named.
-            is_shell: the pool that is emulated has a shell and no Python.
-            page: how many sessions a list has before it goes on at another address.
-        """
         self._pool = pool
         self._sessions = sessions
         self._is_shell = is_shell

@@ -17,7 +17,7 @@ Snapshot = dict[str, tuple[int, int, int]]
 """Path relative to the work directory, to what differs when a file does."""
 
 
-def snapshot(root: str) -> Snapshot | None:
+def snapshot(root: str, most: int = MAX_ENTRIES) -> Snapshot | None:
     """The files below a directory, without those whose names begin with a dot; None if too many."""
     found: Snapshot = {}
     seen = 0
@@ -28,7 +28,7 @@ def snapshot(root: str) -> Snapshot | None:
             with os.scandir(os.path.join(root, directory)) as entries:  # noqa: PTH118 -- in every call
                 for entry in entries:
                     seen += 1
-                    if seen > MAX_ENTRIES:
+                    if seen > most:
                         return None
                     if entry.name.startswith(".") or entry.name == "__pycache__":
                         continue

@@ -168,7 +168,7 @@ def execute(
     return done(result.error, changed(before, snapshot(work_directory)), result.kept)
 
 
-def rehearse(interpreter: Interpreter) -> None:
+def prefault(interpreter: Interpreter) -> None:
     """Answer a request, and forget it.
 
     A forked process copies each page of memory when it first changes it. Those that every request

@@ -50,7 +50,16 @@ class Listener:
 
 
 class HttpServer(uvicorn.Server):
-    """A server that leaves signals to its owner and says where it listens."""
+    """A server that leaves signals to its owner and says where it listens.
+
+    Args:
+        app: what is served. Its lifespan is its owner's.
+        listener: where to listen.
+        title: what is written to stderr before the URL, once it listens.
+        drain_seconds: time for connections to end after ``should_exit`` was set.
+        always_served: paths, of probes, that are served however many connections there are.
+        paths: that clients are given; a URL is written for each.
+    """
 
     def __init__(
         self,
@@ -62,16 +71,6 @@ class HttpServer(uvicorn.Server):
         always_served: frozenset[str] = frozenset(),
         paths: Sequence[str] = ("",),
     ) -> None:
-        """Describe a server.
-
-        Args:
-            app: what is served. Its lifespan is its owner's.
-            listener: where to listen.
-            title: what is written to stderr before the URL, once it listens.
-            drain_seconds: time for connections to end after ``should_exit`` was set.
-            always_served: paths, of probes, that are served however many connections there are.
-            paths: that clients are given; a URL is written for each.
-        """
         bounds = Bounds(
             Connections(listener.max_connections), listener.request_seconds, always_served
         )

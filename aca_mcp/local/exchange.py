@@ -120,6 +120,18 @@ class Exchange:
         return reply
 
     def _take_events(self) -> Frame | None:
+        """Read what there is, once; the reply if it has come.
+
+        * Output: as much as is one stream's turn; a flood is read on in the next round.
+        * Events of the execution: taken into its report. Its last one is the reply.
+        * The reply, or an end: what was written before is in the pipes, and is read at once.
+        * The connection is closed or says nonsense: the pipes are read, and there is no reply.
+        * A checkpoint's notice that what ran has ended: the same, and one of them takes its place.
+        * The process descriptor: all of the session has ended.
+
+        Raises:
+            KernelDied: there will be no reply.
+        """
         reply: Frame | None = None
         ended = False
         for descriptor, _ in self._events.poll(0):

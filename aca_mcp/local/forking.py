@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.checkpoint import Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.kernel.serve import installed_packages, rehearse, serve
+from aca_mcp.kernel.serve import installed_packages, prefault, serve
 from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.keeper import keep
 from aca_mcp.local.messages import SessionRequest
@@ -57,18 +57,18 @@ class ForkServer:
         self._policy = policy
         self._interpreter = interpreter
         self._requests: deque[tuple[dict[str, object], list[int]]] = deque()
-        self._hurried = False
+        self._is_awaited = False
         self._groups: set[int] = set()
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
-    def answer_if_hurried(self) -> None:
+    def answer_if_awaited(self) -> None:
         """Answer what has come if somebody waits for it; otherwise leave it for later."""
         while self._receive(wait=False):
             pass
-        # The hurry may come ahead of the request that it is for.
-        while self._hurried and self._requests:
+        # That somebody waits may be told ahead of the request that it is for.
+        while self._is_awaited and self._requests:
             self._answer(*self._requests.popleft())
-            self._hurried = bool(self._requests)
+            self._is_awaited = bool(self._requests)
 
     def answer_for_ever(self) -> NoReturn:
         """Answer until the connection closes, which ends the process."""
@@ -98,8 +98,8 @@ class ForkServer:
         if not packet:
             os._exit(0)
         request: dict[str, object] = json.loads(packet)
-        if request["op"] == "hurry":
-            self._hurried = True
+        if request["op"] == "answer_now":
+            self._is_awaited = True
         else:
             self._requests.append((request, descriptors))
         return True
@@ -195,13 +195,13 @@ def _become_session(
         if channel is not None:
             _leave_first_place(channel)
         work_directory = prepare_storage(policy, request.storage)
-        be_different(policy, work_directory)
+        reseed(policy, work_directory)
         gc.enable()
         interpreter.begin_session()
         token = new_token()
         streams = Streams(token)
         if request.ahead:
-            rehearse(interpreter)
+            prefault(interpreter)
         base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
         send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
@@ -250,7 +250,7 @@ def _take_descriptors(descriptors: list[int]) -> tuple[socket.socket, socket.soc
     )
 
 
-def be_different(policy: SandboxPolicy, work_directory: str) -> None:
+def reseed(policy: SandboxPolicy, work_directory: str) -> None:
     """Make anew what forks would share."""
     scratch = "/tmp"
     if policy.isolation is not Isolation.NAMESPACES:

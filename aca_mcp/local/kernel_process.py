@@ -18,27 +18,24 @@ import anyio.to_thread
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
-from aca_mcp.kernel.frames import Frame, FrameDecoder
-from aca_mcp.kernel.streams import TOKEN_BYTES
 from aca_mcp.local import trees, usage
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
-from aca_mcp.local.passing import receive
+from aca_mcp.local.readiness import receive_readiness
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
+    from aca_mcp.kernel.frames import Frame
     from aca_mcp.local.cgroups import SessionGroup
     from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.pool import OutputCallback
 
-_FIRST_FRAME_BYTES = 64 * 1024
-_START_SECONDS = 30
 _DEATH_SECONDS = 10
 _LAST_STEPS_SECONDS = 0.5
 """From the close of a connection to the end of the process that closes it by ending."""
@@ -132,22 +129,9 @@ class KernelProcess:
             self._events.register(descriptor, select.EPOLLIN)
         if self.checkpoints is not None:
             self._events.register(self.checkpoints, select.EPOLLIN)
-        with anyio.fail_after(_START_SECONDS):
-            await anyio.wait_readable(control)
-        try:
-            data, descriptors = receive(control, _FIRST_FRAME_BYTES, 1)
-        except ConnectionResetError:
-            data, descriptors = b"", []
-        frames = list(FrameDecoder().feed(data))
-        header: Mapping[str, object] = frames[0].header if frames else {}
-        if len(descriptors) != 1 or "ready" not in header:
-            reason = header.get("refused", "it ended at once")
-            raise PoolUnavailableError(
-                f"A local session could not be isolated, so it was not started: {reason}."
-            )
-        self.base_directory = descriptors[0]
-        self.work_directory = str(header["ready"])
-        self._token = bytes.fromhex(str(header.get("token", "")))[:TOKEN_BYTES]
+        said = await receive_readiness(control)
+        self.base_directory, self.work_directory = said.base_directory, said.work_directory
+        self._token = said.token
 
     async def join(self, group: SessionGroup) -> None:
         """Put the session under a control group, which is removed with it.
@@ -163,7 +147,7 @@ class KernelProcess:
             await anyio.to_thread.run_sync(usage.add_all, group.add, self.pid)
         except OSError:
             if not self.has_ended:
-                self.condemn("it could not be put under its limits")
+                self.kill_soon("it could not be put under its limits")
 
     async def request(
         self,
@@ -321,9 +305,9 @@ class KernelProcess:
     def end_code(self, why: str) -> None:
         """End what runs, and all of the session where no checkpoint can take its place."""
         if not (self.is_running and self.checkpoints and self.checkpoints.end_code(why)):
-            self.condemn(why)
+            self.kill_soon(why)
 
-    def condemn(self, why: str) -> None:
+    def kill_soon(self, why: str) -> None:
         """End the session's processes now; whoever uses it, or will, hears why."""
         self.kill_reason = self.kill_reason or why
         self._signal_all(signal.SIGKILL)
@@ -350,6 +334,12 @@ class KernelProcess:
     async def kill(self, why: str | None) -> int | None:
         """End the session's processes, and free everything it had. Again does no harm.
 
+        * A request is under way: whoever waits for it sees the end, and reads what was printed,
+          before the descriptors are closed.
+        * Two end it at once: the second waits for the first, and gets the same status.
+        * The process does not end within seconds, or the template is gone: no status is known.
+        * The caller is cancelled: it is done all the same.
+
         Returns:
             Its exit code or minus a signal's number, or None if that is not known.
         """
@@ -357,7 +347,7 @@ class KernelProcess:
         with anyio.CancelScope(shield=True):
             if not self._freed:
                 self._signal_all(signal.SIGKILL)
-                self._template.hurry()
+                self._template.answer_now()
             if self._request_over is not None:
                 # Whoever waits for a reply sees the end, and reads what was printed before it.
                 with anyio.move_on_after(_DEATH_SECONDS):

@@ -146,7 +146,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
     async def metadata(self) -> PoolMetadata:
         template = await self._templates.ready()
         if self._packages is None:
-            template.hurry()
+            template.answer_now()
             self._packages = await template.packages()
         isolation = template.isolation or Isolation.UNSAFE_NONE
         return PoolMetadata(

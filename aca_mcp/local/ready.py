@@ -59,7 +59,7 @@ class ReadySessions:
         try:
             if kernel := self._next():
                 return kernel
-            self._templates.hurry()
+            self._templates.answer_now()
             async with self._spawning:
                 # The one that was being started ahead may have come in the meantime.
                 return self._next() or await self._spawner.spawn(ahead=False)
@@ -73,7 +73,7 @@ class ReadySessions:
         await repeated(self._fill)
 
     async def _start_early(self) -> None:
-        self._templates.hurry()
+        self._templates.answer_now()
         self._early = await self._start()
 
     async def _fill(self) -> None:

@@ -41,7 +41,13 @@ _ENDED = "The session ended meanwhile"
 
 
 class SessionPackages:
-    """What sessions of one pool may install."""
+    """What sessions of one pool may install.
+
+    Args:
+        broker: makes what brings packages; None where none may be installed.
+        templates: tell what sessions have anyway.
+        configuration: of the pool.
+    """
 
     def __init__(
         self,
@@ -49,13 +55,6 @@ class SessionPackages:
         templates: Templates,
         configuration: LocalPoolConfiguration,
     ) -> None:
-        """Describe it.
-
-        Args:
-            broker: makes what brings packages; None where none may be installed.
-            templates: tell what sessions have anyway.
-            configuration: of the pool.
-        """
         self._broker = broker
         self._templates = templates
         self._configuration = configuration
@@ -182,7 +181,6 @@ class Questions:
         identifier: str,
         kernel: KernelProcess,
     ) -> None:
-        """Describe it."""
         self._packages = packages
         self._tasks = tasks
         self._identifier = identifier

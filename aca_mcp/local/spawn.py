@@ -159,7 +159,7 @@ class Spawner:
     async def _group(self, kernel: KernelProcess, grouped: anyio.Event) -> None:
         try:
             if not await guarded(self._join_group, kernel):
-                kernel.condemn("its limits could not be set up")
+                kernel.kill_soon("its limits could not be set up")
         finally:
             grouped.set()
 

@@ -12,7 +12,7 @@ packet:
 * ``{"op": "reap", "pid": n}`` once that process has ended, answered with ``{"status": n}``: until
   then its number is not used again, so that signals cannot go astray;
 * ``{"op": "packages"}``, answered with ``{"packages": [[name, version], ...]}``;
-* ``{"op": "hurry"}``, not answered: somebody waits, so answer before all imports are done.
+* ``{"op": "answer_now"}``, not answered: somebody waits, so answer before all imports are done.
 
 Each request but the last kind has a number, ``"id"``, which its answer repeats.
 
@@ -226,10 +226,10 @@ def _serve_forks(
     isolation = configuration.policy.isolation.value
     server.send({"isolation": isolation, "runtime": runtime, "scratch": scratch})
     for name in (part for whole in configuration.preimport for part in _PARTS.get(whole, (whole,))):
-        server.answer_if_hurried()
+        server.answer_if_awaited()
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    server.answer_if_hurried()
+    server.answer_if_awaited()
     interpreter.warm_up()
     _draw_once()
     server.answer_for_ever()

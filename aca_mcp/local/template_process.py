@@ -161,10 +161,10 @@ class TemplateProcess:
         except FrameError as error:
             raise PoolUnavailableError(f"The local pool cannot list packages: {error}.") from error
 
-    def hurry(self) -> None:
+    def answer_now(self) -> None:
         """Have it answer now rather than after its imports."""
         try:
-            self._connection.send(b'{"op": "hurry"}')
+            self._connection.send(b'{"op": "answer_now"}')
         except OSError:
             return  # whoever waits for the answer hears of it
 

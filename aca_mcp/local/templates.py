@@ -54,9 +54,9 @@ class Templates:
         await template.wait_ready()
         return template
 
-    def hurry(self) -> None:
+    def answer_now(self) -> None:
         """Have it answer now rather than after its imports."""
-        self._present.hurry()
+        self._present.answer_now()
 
     async def keep(self, on_replaced: Callable[[], None]) -> None:
         """Replace each template that ends after it was ready, until cancelled.

@@ -25,7 +25,7 @@ _MAX_ENTRIES = 200_000
 _MAX_DEPTH = 128
 
 
-def size_of_tree(directory: Path) -> float:
+def size_of_tree(directory: Path, max_entries: int = _MAX_ENTRIES) -> float:
     """Bytes below a directory; each entry counts as at least 4 KiB.
 
     Infinite for a tree that is too large or too deep to be measured again and again.
@@ -44,7 +44,7 @@ def size_of_tree(directory: Path) -> float:
                 total += max(_SMALLEST_ENTRY_BYTES, status.st_blocks * 512)
                 if stat.S_ISDIR(status.st_mode):
                     pending.append((*parts, name))
-            if count > _MAX_ENTRIES or len(parts) > _MAX_DEPTH:
+            if count > max_entries or len(parts) > _MAX_DEPTH:
                 return math.inf
     finally:
         os.close(root)

@@ -105,7 +105,7 @@ class Watcher:
             if found.memory > self._limits.memory_bytes:
                 self._measure_apart(kernel, found)
             elif (why := excess_of(found, self._limits)) is not None:
-                kernel.condemn(why)
+                kernel.kill_soon(why)
             elif kernel.storage.is_absolute():
                 self._measure_apart(kernel, found)
 
@@ -160,7 +160,7 @@ def _act(kernel: KernelProcess, excess: Excess, why: str) -> None:
         case Excess.MEMORY:
             kernel.end_code(why)
         case _:
-            kernel.condemn(why)
+            kernel.kill_soon(why)
 
 
 def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:

@@ -7,13 +7,14 @@ is added, and what would not go together with it is refused. Does not know pools
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from aca_mcp.bounded import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.commands import Installer, InstallerError, find_installer
 from aca_mcp.installing.wheels import Pin, Target, install, normalized, resolve
@@ -65,7 +66,14 @@ class PackageSet:
 
 
 class PackageBroker:
-    """Answers requests of all sessions of a server."""
+    """Answers requests of all sessions of a server. No index is asked before the first.
+
+    Args:
+        store: where sets are kept.
+        policy: what may be asked for.
+        index: the package index, where it is not the one that uv or pip is configured for.
+        installer: what asks it, by default the best that is there.
+    """
 
     def __init__(
         self,
@@ -75,14 +83,6 @@ class PackageBroker:
         index: str | None = None,
         installer: Installer | None = None,
     ) -> None:
-        """Describe it; nothing is asked of any index yet.
-
-        Args:
-            store: where sets are kept.
-            policy: what may be asked for.
-            index: the package index, where it is not the one that uv or pip is configured for.
-            installer: what asks it, by default the best that is there.
-        """
         self.store = store
         self.policy = policy
         self._index = index
@@ -90,7 +90,7 @@ class PackageBroker:
         self._at_once = anyio.Semaphore(_AT_ONCE)
         self._making: dict[Path, anyio.Lock] = {}
         self._has_pruned = False
-        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
+        self._asked: BoundedMapping[str, deque[float]] = BoundedMapping(_REMEMBERED)
 
     async def provide(
         self,
@@ -132,8 +132,7 @@ class PackageBroker:
             counted.insert(1, (f"principal {principal}", _PRINCIPAL_PER_MINUTE))
         now = time.monotonic()
         for key, most in counted:
-            times = self._asked.setdefault(key, deque())
-            self._asked.move_to_end(key)
+            times = self._asked.used(key, deque[float])
             while times and now - times[0] > _MINUTE:
                 times.popleft()
             if len(times) >= most:
@@ -142,8 +141,6 @@ class PackageBroker:
                     "which is the limit. Nothing was installed. Ask for all that is needed at "
                     "once, in a minute."
                 )
-        while len(self._asked) > _REMEMBERED:
-            self._asked.popitem(last=False)
         for key, _ in counted:
             self._asked[key].append(now)
 

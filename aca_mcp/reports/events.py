@@ -21,7 +21,7 @@ _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 MAX_OUTPUTS = 1200
 """Of one execution; a kernel sends fewer."""
-MAX_OUTPUT_BYTES = 40 * 2**20
+_MAX_OUTPUT_BYTES = 40 * 2**20
 """Of all outputs that are held, about."""
 _MAX_TYPES = 20
 """Representations of one output."""
@@ -59,6 +59,7 @@ class Report:
     about: Mapping[str, object] = field(default_factory=dict[str, object])
     """The last event, for what else one kind of pool has in it."""
     is_done: bool = False
+    max_output_bytes: int = _MAX_OUTPUT_BYTES
     _held: int = 0
     _left_out: int = 0
 
@@ -99,7 +100,7 @@ class Report:
         blobs: Sequence[bytes],
     ) -> None:
         output, size = _read_output(kind, header, blobs)
-        if len(self.shown) >= MAX_OUTPUTS or self._held + size > MAX_OUTPUT_BYTES:
+        if len(self.shown) >= MAX_OUTPUTS or self._held + size > self.max_output_bytes:
             self._left_out += 1
             return
         self._held += size

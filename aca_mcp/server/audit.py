@@ -72,16 +72,15 @@ def note_failure(error: BaseException) -> None:
 
 
 class AuditLog:
-    """Writes the lines."""
+    """Writes the lines.
+
+    Args:
+        principal: who makes the call that is being served.
+        secret: what sessions are hashed with. Servers that share it give a session the same
+            hash; None makes hashes that mean something in this process alone.
+    """
 
     def __init__(self, principal: Callable[[], str], *, secret: bytes | None = None) -> None:
-        """Describe it.
-
-        Args:
-            principal: who makes the call that is being served.
-            secret: what sessions are hashed with. Servers that share it give a session the same
-                hash; None makes hashes that mean something in this process alone.
-        """
         self._principal = principal
         self._secret = secret or secrets.token_bytes(32)
 

@@ -102,7 +102,15 @@ class Caller:
 
 
 class Callers:
-    """Tells who makes a call, by how it came."""
+    """Tells who makes a call, by how it came.
+
+    Args:
+        sessions: of all clients.
+        principal: who makes the call that is being served; empty where clients are not told
+            apart.
+        connections: of streamable HTTP, for a server that is served so; None for one whose
+            lifespan is a connection's, as on stdio and SSE.
+    """
 
     def __init__(
         self,
@@ -111,15 +119,6 @@ class Callers:
         *,
         connections: HttpConnections | None = None,
     ) -> None:
-        """Describe them.
-
-        Args:
-            sessions: of all clients.
-            principal: who makes the call that is being served; empty where clients are not told
-                apart.
-            connections: of streamable HTTP, for a server that is served so; None for one whose
-                lifespan is a connection's, as on stdio and SSE.
-        """
         self.sessions = sessions
         self._principal = principal
         self._connections = connections

@@ -72,7 +72,7 @@ _CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
 
 
 class PythonServer(MCPServer[OpenSession | None]):
-    """The MCP server over the sessions of one pool."""
+    """The MCP server over the sessions of one pool. See ``create_server``."""
 
     def __init__(
         self,
@@ -83,7 +83,6 @@ class PythonServer(MCPServer[OpenSession | None]):
         extensions: Sequence[Extension] = (),
         middleware: Sequence[ServerMiddleware[Any]] = (),
     ) -> None:
-        """Describe a server without tools; see ``create_server``."""
         self._callers = callers
         self._parameters: dict[str, dict[str, bool]] = {}
         """Of each tool: name to whether it may be left out."""

@@ -64,17 +64,16 @@ def takes_tasks(context: Ctx) -> bool:
 
 
 class TasksExtension(Extension):
-    """Offers executions as tasks."""
+    """Offers executions as tasks.
+
+    Args:
+        callers: tell whose tasks a request may see.
+        result_of: what the call that began a task would have returned at its end.
+    """
 
     identifier = TASKS
 
     def __init__(self, callers: Callers, result_of: ResultOf) -> None:
-        """Describe it.
-
-        Args:
-            callers: tell whose tasks a request may see.
-            result_of: what the call that began a task would have returned at its end.
-        """
         self._callers = callers
         self._result_of = result_of
 

@@ -215,7 +215,7 @@ class WasmProcess:
         await self.kill(None)
         return self._kill_reason or seen or _describe(status)
 
-    def condemn(self, why: str) -> None:
+    def kill_soon(self, why: str) -> None:
         """End it now; whoever uses it, or will, hears why."""
         self._kill_reason = self._kill_reason or why
         with suppress(ProcessLookupError):

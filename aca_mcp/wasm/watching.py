@@ -38,7 +38,7 @@ class Watcher:
                     used = await anyio.to_thread.run_sync(process.files.used_bytes)
                     if used > self._disk_bytes:
                         limit = f"{self._disk_bytes // 2**20:,} MiB"
-                        process.condemn(
+                        process.kill_soon(
                             f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"
                         )
 

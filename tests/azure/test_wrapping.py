@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure import wrapping
 from aca_mcp.azure.wrapping import (
     BadReportError,
     ReportPart,
@@ -72,10 +71,9 @@ def test_what_is_no_report_is_not_taken_for_one(happened: tuple[dict[str, Any], 
         read_report(packed(*happened))
 
 
-def test_a_report_is_not_unpacked_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrapping, "_MAX_REPORT_BYTES", 100)
+def test_a_report_is_not_unpacked_beyond_its_bound() -> None:
     with pytest.raises(BadReportError):
-        read_report(packed(display("x" * 1000), DONE))
+        read_report(packed(display("x" * 1000), DONE), max_bytes=100)
 
 
 @given(st.text())

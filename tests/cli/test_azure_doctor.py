@@ -175,11 +175,8 @@ async def test_a_pool_of_another_kind_is_explained(
     assert fix in last.fix
 
 
-async def test_a_pool_that_does_not_answer_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("aca_mcp.cli.azure_doctor._TRIAL_SECONDS", 0)
-    last = (await try_azure(settings("http://127.0.0.1:9")))[-1]
+async def test_a_pool_that_does_not_answer_is_not_waited_for() -> None:
+    last = (await try_azure(settings("http://127.0.0.1:9"), within_seconds=0))[-1]
     assert "no answer within 0 seconds" in last.finding
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
-from aca_mcp.kernel.serve import Connection, installed_packages, rehearse, serve
+from aca_mcp.kernel.serve import Connection, installed_packages, prefault, serve
 from tests.kernel.results import run
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_what_a_raising_handler_left_unsent_is_sent_first() -> None:
 def test_a_rehearsal_leaves_nothing(
     interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    rehearse(interpreter)
+    prefault(interpreter)
     assert run(interpreter, "_").report.outputs == ()
     assert run(interpreter, "sys").error_name == "NameError"
     assert capfd.readouterr() == ("", "")

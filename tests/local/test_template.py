@@ -80,18 +80,18 @@ def _request(connection: socket.socket, **request: object) -> None:
 def test_requests_wait_for_the_imports_unless_somebody_is_in_a_hurry(
     connection: tuple[socket.socket, socket.socket],
 ) -> None:
-    """The hurry may come ahead of the request that it is for."""
+    """That somebody waits may be told ahead of the request that it is for."""
     ours, theirs = connection
     server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
     _request(ours, op="packages", id=1)
-    server.answer_if_hurried()
+    server.answer_if_awaited()
     ours.setblocking(False)
     with pytest.raises(BlockingIOError):
         ours.recv(100)
     ours.settimeout(20)
 
-    _request(ours, op="hurry")
-    server.answer_if_hurried()
+    _request(ours, op="answer_now")
+    server.answer_if_awaited()
 
     rows = cast("list[list[str]]", _message(ours)["packages"])
     assert "numpy" in [name.lower() for name, _ in rows]
@@ -104,10 +104,10 @@ def test_a_request_that_nobody_knows_is_an_error(
     ours, theirs = connection
     server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
     _request(ours, op="dance")
-    _request(ours, op="hurry")
+    _request(ours, op="answer_now")
 
     with pytest.raises(ValueError, match="unknown request 'dance'"):
-        server.answer_if_hurried()
+        server.answer_if_awaited()
 
 
 def test_a_fork_that_the_system_refuses_is_told_of(
@@ -124,10 +124,10 @@ def test_a_fork_that_the_system_refuses_is_told_of(
     reader, writer = os.pipe()
     message = {**SessionRequest("", None, ahead=False).to_message(), "id": 1}
     socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
-    _request(ours, op="hurry")
+    _request(ours, op="answer_now")
     os.close(writer)
 
-    server.answer_if_hurried()
+    server.answer_if_awaited()
 
     assert "temporarily unavailable" in str(_message(ours)["failed"])
     assert os.read(reader, 1) == b""
@@ -146,8 +146,8 @@ def test_a_session_that_ended_is_let_go_with_its_status(
     os.kill(killed, signal.SIGKILL)
 
     _request(ours, op="reap", id=1, pid=killed)
-    _request(ours, op="hurry")
-    server.answer_if_hurried()
+    _request(ours, op="answer_now")
+    server.answer_if_awaited()
 
     assert _message(ours) == {"id": 1, "status": -signal.SIGKILL}
 
@@ -283,7 +283,7 @@ def test_a_session_shares_neither_environment_nor_random_numbers(tmp_path: Path)
 
     def be_session() -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
-        forking.be_different(_POLICY, f"{tmp_path}/data")
+        forking.reseed(_POLICY, f"{tmp_path}/data")
         assert os.environ["HOME"] == f"{tmp_path}/data"
         assert os.environ["TMPDIR"] == f"{tmp_path}/tmp"
         assert os.environ["PIP_RETRIES"] == "0"

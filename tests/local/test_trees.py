@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.local import trees
 from aca_mcp.local.trees import remove_tree, size_of_tree
 
 if TYPE_CHECKING:
@@ -58,12 +57,11 @@ def test_a_tree_too_deep_is_past_every_limit(tree: Path) -> None:
     assert size_of_tree(tree) == math.inf
 
 
-def test_a_tree_too_large_is_past_every_limit(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "_MAX_ENTRIES", 3)
+def test_a_tree_too_large_is_past_every_limit(tree: Path) -> None:
     for name in ("a", "b"):
         (tree / name).mkdir()
         (tree / name / "file").touch()
-    assert size_of_tree(tree) == math.inf
+    assert size_of_tree(tree, max_entries=3) == math.inf
 
 
 def test_a_tree_of_any_depth_is_removed(tree: Path) -> None:

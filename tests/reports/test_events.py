@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from aca_mcp.execution import ExecutionError, Output
 from aca_mcp.kernel.frames import Frame, FrameError
-from aca_mcp.reports import events
 from aca_mcp.reports.events import MAX_OUTPUTS, Report
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -39,8 +38,10 @@ likely = st.fixed_dictionaries(
 )
 
 
-def told(*happened: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> Report:
-    report = Report()
+def told(
+    *happened: dict[str, Any], blobs: tuple[bytes, ...] = (), report: Report | None = None
+) -> Report:
+    report = report or Report()
     for header in happened:
         report.take(Frame(header, blobs))
     return report
@@ -149,8 +150,7 @@ def test_outputs_without_end_are_counted_and_not_kept() -> None:
     assert report.outputs[-1].remarks == ("7 displayed values are left out",)
 
 
-def test_large_outputs_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_OUTPUT_BYTES", 10_000)
-    report = told(*[display("x" * 4000)] * 5)
+def test_large_outputs_are_bounded_together() -> None:
+    report = told(*[display("x" * 4000)] * 5, report=Report(max_output_bytes=10_000))
     assert len(report.outputs) == 3
     assert report.outputs[-1].remarks == ("3 displayed values are left out",)

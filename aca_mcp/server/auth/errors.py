@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 
 class RefusedError(Exception):
-    """A request may not come in."""
+    """A request may not come in.
+
+    Args:
+        sentence: for a person; without quotation marks and line breaks.
+    """
 
     status = 401
     error = "invalid_token"
 
     def __init__(self, sentence: str) -> None:
-        """Describe a refusal.
-
-        Args:
-            sentence: for a person; without quotation marks and line breaks.
-        """
         super().__init__(sentence)
         self.sentence = sentence
 

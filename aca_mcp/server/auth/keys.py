@@ -40,7 +40,6 @@ REFETCH_SECONDS = 30
 """Between two fetches, however many unknown keys are named."""
 RETRY_SECONDS = 5
 """Between two fetches while there are no keys to use."""
-_FETCH_SECONDS = 5
 _MAX_DOCUMENT_BYTES = 256 * 1024
 
 
@@ -58,15 +57,22 @@ class _FetchError(Exception):
 
 
 class SigningKeys:
-    """The keys of one issuer."""
+    """The keys of one issuer. Nothing is fetched before a key is needed.
 
-    def __init__(self, issuer: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Name an issuer; nothing is fetched before a key is needed.
+    Args:
+        issuer: the URL, exactly as the issuer itself says it.
+        fetch_seconds: how long it may take to answer.
+        clock: seconds that only grow.
+    """
 
-        Args:
-            issuer: the URL, exactly as the issuer itself says it.
-            clock: seconds that only grow.
-        """
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        fetch_seconds: float = 5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fetch_seconds = fetch_seconds
         self._issuer = issuer
         self._clock = clock
         self._lock = anyio.Lock()
@@ -105,30 +111,30 @@ class SigningKeys:
     async def _refresh(self) -> None:
         try:
             # One client that leaves must not cost the others what it was fetching for them all.
-            with anyio.fail_after(_FETCH_SECONDS, shield=True):
-                self._keys = await _fetch(self._issuer)
+            with anyio.fail_after(self._fetch_seconds, shield=True):
+                self._keys = await _fetch(self._issuer, self._fetch_seconds)
             self._fetched_at = self._clock()
         except Exception as error:  # whatever an answer of it does to a parser ends nothing here
-            reason = _reason(error)
+            reason = _reason(error, self._fetch_seconds)
             _logger.warning("The keys of %s cannot be fetched: %s.", self._issuer, reason)
         has_keys = self._age() < USABLE_SECONDS
         self._not_before = self._clock() + (REFETCH_SECONDS if has_keys else RETRY_SECONDS)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, fetch_seconds: float) -> str:
     match error:
         case TimeoutError():
-            return f"it did not answer within {_FETCH_SECONDS} seconds"
+            return f"it did not answer within {fetch_seconds:g} seconds"
         case _FetchError():
             return str(error)
         case _:
             return f"its answer cannot be understood ({type(error).__name__})"
 
 
-async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
+async def _fetch(issuer: str, seconds: float) -> dict[str, jwt.PyJWK]:
     try:
         context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
-        async with httpx.AsyncClient(verify=context, timeout=_FETCH_SECONDS) as client:
+        async with httpx.AsyncClient(verify=context, timeout=seconds) as client:
             where = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
             discovery = _Discovery.model_validate_json(await _document(client, where))
             if discovery.issuer != issuer:

@@ -31,15 +31,14 @@ _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-in
 
 
 class Page:
-    """Answers ``GET /``. Tells nothing that whoever connects does not know already."""
+    """Answers ``GET /``. Tells nothing that whoever connects does not know already.
+
+    Args:
+        paths: of the endpoints that clients are given.
+        is_authenticated: clients must say who they are.
+    """
 
     def __init__(self, paths: Sequence[str], *, is_authenticated: bool) -> None:
-        """Describe the page.
-
-        Args:
-            paths: of the endpoints that clients are given.
-            is_authenticated: clients must say who they are.
-        """
         self._paths = paths
         self._who = (
             "Clients send <code>Authorization: Bearer TOKEN</code>, with a token that the server's "

@@ -135,11 +135,11 @@ async def _drained(app: HttpApp, signals: AsyncIterator[object], *, within_secon
     finished = False
     async with anyio.create_task_group() as tasks:
 
-        async def hurry() -> None:
+        async def cancel_at_a_signal() -> None:
             async for _ in signals:
                 tasks.cancel_scope.cancel()
 
-        tasks.start_soon(hurry)
+        tasks.start_soon(cancel_at_a_signal)
         finished = await app.drain(within_seconds=within_seconds)
         tasks.cancel_scope.cancel()
     return finished

@@ -70,7 +70,15 @@ _SAFE = {
 
 
 class Transfers:
-    """Moves the files that links are for."""
+    """Moves the files that links are for.
+
+    Args:
+        sessions: of all clients.
+        links: read the tokens.
+        limits: of the principals whose links they are.
+        in_flight: counts transfers, so that a server that is stopped lets them finish.
+        stall_seconds: how long a client may take for the next piece.
+    """
 
     def __init__(
         self,
@@ -81,15 +89,6 @@ class Transfers:
         *,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
-        """Describe them.
-
-        Args:
-            sessions: of all clients.
-            links: read the tokens.
-            limits: of the principals whose links they are.
-            in_flight: counts transfers, so that a server that is stopped lets them finish.
-            stall_seconds: how long a client may take for the next piece.
-        """
         self._sessions = sessions
         self._links = links
         self._limits = limits

@@ -23,7 +23,9 @@ TEMPLATES: dict[Kind, str] = {
     "outputs": _PREFIX + "{session}/outputs/{execution}",
     "notebook": _PREFIX + "{session}/notebook",
 }
-_PARSED = {kind: UriTemplate.parse(text) for kind, text in TEMPLATES.items()}
+_PARSED: dict[Kind, UriTemplate] = {
+    kind: UriTemplate.parse(text) for kind, text in TEMPLATES.items()
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,16 @@ class _Fitted:
 async def _fit(
     session: PythonSession | None, figures: Sequence[Figure], name: str, room: int
 ) -> _Fitted:
+    """Choose what is shown of the figures, and say what is not.
+
+    A result has room for so many bytes, of which each of the first ``MAX_FIGURES`` has a share.
+
+    * All of them fit: they are shown as they are.
+    * One is larger than its share: it is kept as a file, and the session makes it smaller. If that
+      fails, or it still is too large, only the file is told.
+    * One comes after the first ``MAX_FIGURES``: it is kept as a file and not shown.
+    * The session is gone, or has no room: nothing can be kept, and this is told instead.
+    """
     if len(figures) <= MAX_FIGURES and sum(map(_wire_size, figures)) <= room:
         return _Fitted(figures, ())
     share = max(room // min(len(figures), MAX_FIGURES), _MIN_FIGURE_BYTES)
@@ -120,12 +130,11 @@ async def _fit(
         figure.number: f"{name}-figure-{figure.number}.{figure.mime_type.partition('/')[2]}"
         for figure in figures
     }
-    kept = {
-        number: paths[number]
-        for number, figure in enumerate(figures, 1)
-        if (_wire_size(figure) > share or number > MAX_FIGURES)
-        and await _keep(session, paths[number], figure.data)
-    }
+    kept: dict[int, str] = {}
+    for number, figure in enumerate(figures, 1):
+        does_not_fit = _wire_size(figure) > share or number > MAX_FIGURES
+        if does_not_fit and await _keep(session, paths[number], figure.data):
+            kept[number] = paths[number]
     first = {number: path for number, path in kept.items() if number <= MAX_FIGURES}
     small = await _scale(session, first, share * 3 // 4)
     shown: list[Figure] = []

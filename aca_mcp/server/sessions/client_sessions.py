@@ -63,7 +63,19 @@ class OpenSession:
 
 
 class ClientSessions:
-    """The sessions of all clients of one server."""
+    """The sessions of all clients of one server. Nothing is allocated before it is used.
+
+    Args:
+        pool: where they come from.
+        tasks: for executions in the background; cancelled before the sessions are closed.
+        secret: what handles are made with. Servers that share it serve each other's handles;
+            None makes handles that are good in this process alone.
+        idle_seconds: a session is ended when nobody has used it for so long.
+        per_principal: sessions of the pool that one client may have at once; None for as many
+            as there are.
+        limits: of sessions and of what is kept of them.
+        keep_alive_seconds: from one time that a session is kept alive to the next.
+    """
 
     def __init__(
         self,
@@ -76,19 +88,6 @@ class ClientSessions:
         limits: Limits | None = None,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
-        """Describe them; nothing is allocated before it is used.
-
-        Args:
-            pool: where they come from.
-            tasks: for executions in the background; cancelled before the sessions are closed.
-            secret: what handles are made with. Servers that share it serve each other's handles;
-                None makes handles that are good in this process alone.
-            idle_seconds: a session is ended when nobody has used it for so long.
-            per_principal: sessions of the pool that one client may have at once; None for as many
-                as there are.
-            limits: of sessions and of what is kept of them.
-            keep_alive_seconds: from one time that a session is kept alive to the next.
-        """
         # Whoever wrote the pool: what comes out of it here is an error of the tree, or nothing.
         self.pool = within_boundary(pool)
         self._limits = limits or Limits()
@@ -138,6 +137,13 @@ class ClientSessions:
     async def find(self, principal: str, handle: str) -> OpenSession:
         """The session that a handle stands for.
 
+        * This server knows it, and it is this client's: that is it.
+        * It is known as another client's, or not of this secret: refused, as if it were not there.
+        * It was made by a server that shares the secret, or was idle for so long that it was
+          forgotten: the pool is asked. If it has the session, or cannot tell, the handle is known
+          from now on; if two calls find it at once, both get the same object.
+        * The pool has no such session: it has ended, or was restarted, and this is said.
+
         Raises:
             InvalidRequestError: the handle is not one that was made for this client.
             SessionLostError: its session has ended.
@@ -146,7 +152,6 @@ class ClientSessions:
         if known is not None and known.principal == principal:
             return known
         check_handle(self._secret, principal, handle)
-        # It was made by a server that shares the secret, or has been idle for too long.
         identifier = derive_identifier(self._secret, principal, handle)
         try:
             is_there = await self.pool.get_session(identifier) is not None

@@ -33,7 +33,16 @@ _RUNNING_BYTES = 4 * OUTPUT_CHARACTERS
 
 
 class SessionExecution:
-    """One execution in a session. Made by ``SessionExecutions.begin``, and run once."""
+    """One execution in a session. Made by ``SessionExecutions.begin``, and run once.
+
+    Args:
+        execution_id: such as ``execution-3``: the session's third.
+        code: what to run.
+        remark: what the reader of its result must see first.
+        in_background: nobody waits for its end.
+        is_waiting: whether earlier code of its session still runs.
+        on_end: called with it as soon as it has ended.
+    """
 
     def __init__(
         self,
@@ -45,16 +54,6 @@ class SessionExecution:
         is_waiting: Callable[[SessionExecution], bool],
         on_end: Callable[[SessionExecution], None],
     ) -> None:
-        """Describe it.
-
-        Args:
-            execution_id: such as ``execution-3``: the session's third.
-            code: what to run.
-            remark: what the reader of its result must see first.
-            in_background: nobody waits for its end.
-            is_waiting: whether earlier code of its session still runs.
-            on_end: called with it as soon as it has ended.
-        """
         self.id = execution_id
         self.code = code
         self.remark = remark

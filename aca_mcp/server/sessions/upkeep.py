@@ -22,7 +22,14 @@ SessionT = TypeVar("SessionT")
 
 
 class Upkeep(Generic[SessionT]):
-    """Attends to every session at each interval, unless it is still at it."""
+    """Attends to every session at each interval, unless it is still at it.
+
+    Args:
+        sessions: those that there are; hashable.
+        attend: does what is to be done for one.
+        interval_seconds: from one time to the next.
+        patience_seconds: for one session; it is tried again at the next interval.
+    """
 
     def __init__(
         self,
@@ -32,14 +39,6 @@ class Upkeep(Generic[SessionT]):
         interval_seconds: float,
         patience_seconds: float = 20,
     ) -> None:
-        """Describe it.
-
-        Args:
-            sessions: those that there are; hashable.
-            attend: does what is to be done for one.
-            interval_seconds: from one time to the next.
-            patience_seconds: for one session; it is tried again at the next interval.
-        """
         self._sessions = sessions
         self._attend = attend
         self._interval_seconds = interval_seconds

@@ -36,7 +36,19 @@ Result = TypeVar("Result")
 
 
 class ExecutionTools:
-    """The tools of one server that run code. Their docstrings are written for a model."""
+    """The tools of one server that run code. Their docstrings are written for a model.
+
+    Args:
+        callers: tell whose sessions a call may use.
+        timeout_seconds: for an execution whose call says nothing else.
+        max_text_bytes: text of one result.
+        result_links: whether results have links to files beside their names.
+        work_dir: where a file may be that code did not find.
+        installs_packages: sessions may get further packages.
+        task_after_seconds: what ends sooner is answered at once, also where the client takes
+            tasks, which spares it its questions.
+        heartbeat_seconds: from one progress notification to the next of silent code.
+    """
 
     def __init__(
         self,
@@ -50,19 +62,6 @@ class ExecutionTools:
         task_after_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
-        """Describe the tools.
-
-        Args:
-            callers: tell whose sessions a call may use.
-            timeout_seconds: for an execution whose call says nothing else.
-            max_text_bytes: text of one result.
-            result_links: whether results have links to files beside their names.
-            work_dir: where a file may be that code did not find.
-            installs_packages: sessions may get further packages.
-            task_after_seconds: what ends sooner is answered at once, also where the client takes
-                tasks, which spares it its questions.
-            heartbeat_seconds: from one progress notification to the next of silent code.
-        """
         self._result_links: ResultLinks = result_links
         self._callers = callers
         self._work_dir = work_dir

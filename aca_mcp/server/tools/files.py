@@ -31,7 +31,14 @@ SessionPath = Annotated[str, Field(max_length=4096), AfterValidator(without_sche
 
 
 class FileTools:
-    """The tools of one server that move files. Their docstrings are written for a model."""
+    """The tools of one server that move files. Their docstrings are written for a model.
+
+    Args:
+        callers: tell whose sessions a call may use.
+        max_text_bytes: text of one result.
+        way_out: the tool by which the user gets a file that is too large for a result, or
+            empty.
+    """
 
     def __init__(
         self,
@@ -40,14 +47,6 @@ class FileTools:
         max_text_bytes: int,
         way_out: str,
     ) -> None:
-        """Describe the tools.
-
-        Args:
-            callers: tell whose sessions a call may use.
-            max_text_bytes: text of one result.
-            way_out: the tool by which the user gets a file that is too large for a result, or
-                empty.
-        """
         self._callers = callers
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._too_large = "Read what you need of it with execute_python" + (

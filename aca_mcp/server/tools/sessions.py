@@ -15,15 +15,14 @@ from aca_mcp.server.types import Ctx, SessionHandle
 
 
 class SessionTools:
-    """The tools of one server that begin sessions. Their docstrings are written for a model."""
+    """The tools of one server that begin sessions. Their docstrings are written for a model.
+
+    Args:
+        callers: tell whose sessions a call may use.
+        max_text_bytes: text of one result.
+    """
 
     def __init__(self, callers: Callers, *, max_text_bytes: int) -> None:
-        """Describe the tools.
-
-        Args:
-            callers: tell whose sessions a call may use.
-            max_text_bytes: text of one result.
-        """
         self._callers = callers
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 

@@ -12,10 +12,9 @@ _SECONDS = Field(ge=0, le=86_400, description="0: the default; in the background
 
 
 class ShellTools:
-    """Those of one server. Their docstrings are written for a model."""
+    """Those of one server. Their docstrings are written for a model. By those that run code in any session."""
 
     def __init__(self, execution: ExecutionTools) -> None:
-        """Describe the tools, by those that run code in any session."""
         self._execution = execution
 
     async def run_shell(

@@ -36,19 +36,18 @@ class LinkOffer:
 
 
 class TransferLinks:
-    """Makes links for the calls of one server."""
+    """Makes links for the calls of one server.
+
+    Args:
+        offer: makes the links.
+        callers: tell whose sessions a call may use.
+    """
 
     def __init__(
         self,
         offer: LinkOffer,
         callers: Callers,
     ) -> None:
-        """Describe the tool.
-
-        Args:
-            offer: makes the links.
-            callers: tell whose sessions a call may use.
-        """
         self._offer = offer
         self._callers = callers
 

@@ -34,15 +34,14 @@ NOTEBOOK = "session.ipynb"
 
 
 class WorkDirTools:
-    """Copies files without passing them through the model."""
+    """Copies files without passing them through the model.
+
+    Args:
+        callers: tell whose sessions a call may use.
+        work_dir: the host's directory. It stays open.
+    """
 
     def __init__(self, callers: Callers, work_dir: WorkDir) -> None:
-        """Describe the tools.
-
-        Args:
-            callers: tell whose sessions a call may use.
-            work_dir: the host's directory. It stays open.
-        """
         self._work_dir = work_dir
         self._callers = callers
 

@@ -42,18 +42,17 @@ class Link:
 
 
 class Links:
-    """Makes tokens and reads them."""
+    """Makes tokens and reads them.
+
+    Args:
+        key: 32 bytes, for nothing else. Whoever has it can make links.
+        lifetime_seconds: how long a link is good.
+        clock: tells the time since the epoch, which replicas agree on.
+    """
 
     def __init__(
         self, key: bytes, *, lifetime_seconds: float, clock: Callable[[], float] = time.time
     ) -> None:
-        """Describe them.
-
-        Args:
-            key: 32 bytes, for nothing else. Whoever has it can make links.
-            lifetime_seconds: how long a link is good.
-            clock: tells the time since the epoch, which replicas agree on.
-        """
         self.lifetime_seconds = lifetime_seconds
         self._cipher = AESGCM(key)
         self._clock = clock

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.server.auth import keys
 from aca_mcp.server.auth.errors import IssuerUnavailableError
 from aca_mcp.server.auth.keys import (
     FRESH_SECONDS,
@@ -179,14 +178,10 @@ async def test_an_answer_that_holds_no_keys_gives_none(
 
 
 async def test_an_issuer_that_answers_drop_by_drop_is_not_waited_for(
-    issuer: Issuer,
-    clock: Clock,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keys, "_FETCH_SECONDS", 0.5)
     issuer.is_slow = True
-    await has_none(SigningKeys(issuer.url, clock=clock))
+    await has_none(SigningKeys(issuer.url, fetch_seconds=0.5, clock=clock))
     assert "did not answer within" in caplog.text
 
 
