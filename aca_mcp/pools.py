@@ -221,8 +221,10 @@ async def _open_azure_pools(settings: Settings) -> AsyncGenerator[SessionPool]:
     configurations = azure_configurations(settings)
     async with AsyncExitStack() as opened:
         pools = [
-            await opened.enter_async_context(
-                open_azure_pool(configuration, broker=package_broker(settings))
+            ErrorBoundary(
+                await opened.enter_async_context(
+                    open_azure_pool(configuration, broker=package_broker(settings))
+                )
             )
             for configuration in configurations
         ]

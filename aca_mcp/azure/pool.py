@@ -24,7 +24,6 @@ from aca_mcp.azure.session_packages import SessionPackages
 from aca_mcp.azure.shell import Shell
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.azure.wire import SessionResponse
-from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
     from aca_mcp.azure.configuration import AzurePoolConfiguration
     from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.packages.broker import PackageBroker
-    from aca_mcp.pool import SessionPool
 
 
 _STOP_SECONDS = 10
@@ -322,7 +320,7 @@ async def open_azure_pool(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     broker: Callable[[], PackageBroker] | None = None,
-) -> AsyncGenerator[SessionPool]:
+) -> AsyncGenerator[AzureSessionPool]:
     """Open a pool. Nothing is sent before it is used, and sessions outlive it unless stopped.
 
     Args:
@@ -342,4 +340,4 @@ async def open_azure_pool(
         transport=transport,
     ) as plane:
         api = Api(configuration.endpoint, configuration.api_version)
-        yield ErrorBoundary(AzureSessionPool(configuration, api, plane, sessions, broker))
+        yield AzureSessionPool(configuration, api, plane, sessions, broker)

@@ -15,6 +15,7 @@ import anyio
 from aca_mcp.azure.service_errors import ROLE
 from aca_mcp.cli import checks
 from aca_mcp.cli.checks import Check, State
+from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     AcaMcpError,
     AuthenticationFailedError,
@@ -79,7 +80,8 @@ async def _try(settings: Settings, found: list[Check]) -> None:
     await token_source(configuration).get()
     finding = f"from the credential '{settings.azure_credential}', for {settings.azure_scope}"
     found.append(Check("Token", State.OK, finding))
-    async with open_azure_pool(configuration) as pool:
+    async with open_azure_pool(configuration) as opened:
+        pool = ErrorBoundary(opened)
         metadata = await pool.metadata()
         found.append(check_metadata(metadata))
         if found[-1].state is not State.BROKEN:

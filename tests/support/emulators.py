@@ -11,6 +11,7 @@ from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.pool import open_azure_pool
 from aca_mcp.emulator.faults import ConnectionDroppedError
+from aca_mcp.error_boundary import ErrorBoundary
 from tests.support.listening_process import listening_process
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def azure_pool_at(
         retry_seconds=retry_seconds,
     )
     async with open_azure_pool(configuration, transport=transport, broker=broker) as pool:
-        yield pool
+        yield ErrorBoundary(pool)
 
 
 @contextmanager

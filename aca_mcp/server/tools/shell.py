@@ -12,7 +12,7 @@ _SECONDS = Field(ge=0, le=86_400, description="0: the default; in the background
 
 
 class ShellTools:
-    """Those of one server. Their docstrings are written for a model. By those that run code in any session."""
+    """Those of one server. Their docstrings are written for a model."""
 
     def __init__(self, execution: ExecutionTools) -> None:
         self._execution = execution
