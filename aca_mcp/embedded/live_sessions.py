@@ -141,7 +141,8 @@ class LiveSessions(Generic[Kernel]):
                 await self._start(identifier, session)
             case Admission.USE:
                 session = self._sessions[identifier]
-                await session.started.wait()
+                if not session.started.is_set():  # waiting, even for nothing, lets others go first
+                    await session.started.wait()
         if session.kernel is None:
             raise session.failure or PoolUnavailableError("The session did not start. Try again.")
         self.registry.enter(identifier)

@@ -60,6 +60,9 @@ class Shown:
     """Paths of what was kept."""
 
 
+_SCALARS = json.JSONEncoder(allow_nan=False)
+
+
 class Bundles:
     """The displayed values of one execution."""
 
@@ -210,7 +213,7 @@ def _bytes_of(content: object) -> bytes | None:
 
 def _scalar(value: object) -> str:
     try:
-        return json.dumps(value, allow_nan=False)
+        return _SCALARS.encode(value)
     except ValueError:
         return "null"  # what has no JSON form, such as nan
 

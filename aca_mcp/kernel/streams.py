@@ -64,7 +64,8 @@ class Streams:
         self._process = os.getpid()
         # Copies: code may close descriptors, and point them elsewhere.
         self._pipes = {number: os.dup(number) for number in (1, 2)}
-        self._idle = os.dup(0)
+        standard = {0: os.dup(0), **self._pipes}
+        self._standard = [(number, pipe, _file_behind(pipe)) for number, pipe in standard.items()]
         self.number = 0
         """Of the last mark of this execution."""
         self.last = b""
@@ -81,8 +82,8 @@ class Streams:
 
     def begin(self, old_threads: frozenset[int]) -> None:
         """Prepare for an execution: streams that code closed or lost are there again."""
-        for number, pipe in ((0, self._idle), (1, self._pipes[1]), (2, self._pipes[2])):
-            if not _same(number, pipe):
+        for number, pipe, file in self._standard:
+            if _file_behind(number) != file:
                 os.dup2(pipe, number)
         if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
             if any(stream.closed for stream in self._own):
@@ -170,9 +171,9 @@ def _current() -> tuple[object, object]:
     return getattr(sys, "stdout", None), getattr(sys, "stderr", None)  # code may delete them
 
 
-def _same(descriptor: int, other: int) -> bool:
+def _file_behind(descriptor: int) -> tuple[int, int] | None:
     try:
-        one, two = os.fstat(descriptor), os.fstat(other)
+        status = os.fstat(descriptor)
     except OSError:
-        return False
-    return (one.st_ino, one.st_dev) == (two.st_ino, two.st_dev)
+        return None
+    return status.st_dev, status.st_ino

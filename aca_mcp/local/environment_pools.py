@@ -155,8 +155,9 @@ class EnvironmentPools(ForwardingPool):
         return served
 
     async def _settled(self, served: _Served) -> LocalSessionPool:
-        with anyio.move_on_after(_PATIENCE_SECONDS):
-            await served.settled.wait()
+        if not served.settled.is_set():  # waiting, even for nothing, lets others go first
+            with anyio.move_on_after(_PATIENCE_SECONDS):
+                await served.settled.wait()
         if served.pool is not None:
             return served.pool
         if isinstance(served.failure, EnvironmentFailedError):

@@ -90,7 +90,8 @@ class Exchange:
         """
         self._runs_code = header.get("op") == "execute"
         rest = memoryview(encode(Frame({**header, "id": self._number})))
-        self._read_from_before()
+        if self._events.poll(0):
+            self._read_from_before()
         with anyio.CancelScope(deadline=deadline):
             while rest:
                 try:
@@ -169,8 +170,9 @@ class Exchange:
 
     def _read_what_is_there(self) -> None:
         """Read what the pipes hold at this moment, and no more: others may go on writing."""
+        ready = {descriptor for descriptor, _ in self._events.poll(0)}
         for descriptor, stream in self._streams.items():
-            waiting = bytes_waiting(descriptor)
+            waiting = bytes_waiting(descriptor) if descriptor in ready else 0
             # Code can open its end for reading too, and take what was counted here.
             with suppress(BlockingIOError):
                 while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):

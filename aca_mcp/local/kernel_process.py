@@ -110,7 +110,11 @@ class KernelProcess:
     @property
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
-        if self._freed or has_ended(self.process):
+        if self._freed:
+            return True
+        if not self._events.poll(0):
+            return False  # it has said nothing, and its process is there
+        if has_ended(self.process):
             return True
         if self.checkpoints is None or self.is_running or not self.checkpoints.take_notices():
             return False
@@ -167,7 +171,8 @@ class KernelProcess:
         self._requests += 1
         self._stop = None
         self._request_over = anyio.Event()
-        if self.checkpoints is not None and self.checkpoints.take_notices():
+        said = self.checkpoints is not None and bool(self._events.poll(0))
+        if said and self.checkpoints is not None and self.checkpoints.take_notices():
             await self._roll_back("")  # it ended while nobody used it: nothing is lost by that
         exchange = Exchange(
             events=self._events,

@@ -185,7 +185,7 @@ class Questions:
         self._tasks = tasks
         self._identifier = identifier
         self._kernel = kernel
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
 
     def ask(self, question: dict[str, object]) -> None:
         """Begin to answer; a question before it, whose asker was interrupted, is dropped."""
@@ -195,7 +195,8 @@ class Questions:
 
     def close(self) -> None:
         """Stop answering."""
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _answer(self, scope: anyio.CancelScope, question: dict[str, object]) -> None:
         with scope:

@@ -58,6 +58,10 @@ class SessionExecutions:
         self.principal = principal
         self._store = store
         self._executions: dict[str, SessionExecution] = {}
+        self._running: dict[str, SessionExecution] = {}
+        """Those of them that have not ended, oldest first."""
+        self._ended_bytes = 0
+        """What the others are charged, all together."""
         self._begun = 0
 
     def begin(
@@ -85,11 +89,11 @@ class SessionExecutions:
             remark=remark,
             in_background=in_background,
             is_waiting=self._is_waiting,
-            on_end=self._ended,
+            on_end=self._keep,
         )
         self._store.admit(self.principal, execution)
         self._begun += 1
-        self._executions[execution.id] = execution
+        self._executions[execution.id] = self._running[execution.id] = execution
         return execution
 
     def get(self, execution_id: str) -> SessionExecution | None:
@@ -102,7 +106,7 @@ class SessionExecutions:
 
     def running_in_background(self) -> list[SessionExecution]:
         """Those that nobody waits for and that have not ended, oldest first."""
-        return [each for each in self._all() if each.in_background and not each.has_ended]
+        return [each for each in self._running.values() if each.in_background]
 
     def ids(self) -> list[str]:
         """Of all that are there, oldest first."""
@@ -122,37 +126,46 @@ class SessionExecutions:
 
     def _is_waiting(self, execution: SessionExecution) -> bool:
         """Whether an earlier one still runs: a session runs one piece of code at a time."""
-        for each in self._all():
-            if each is execution:
-                return False
-            if not each.has_ended:
-                return True
-        return False
+        return next(iter(self._running.values()), execution) is not execution
 
-    def _ended(self, execution: SessionExecution) -> None:
+    def _keep(self, execution: SessionExecution) -> None:
         """Keep what one has come to, as far as there is room, and forget the oldest."""
-        if self._executions.get(execution.id) is not execution:  # its session is gone
+        if self._running.pop(execution.id, None) is None:  # its session is gone
             return
         limits = self._store.limits
+        self._store.release(self.principal, execution)
         if execution.result is None and execution.failure is None:
             self._forget(execution)  # the call that waited for it was cancelled
             return
-        if execution.result is not None:
+        self._charge_ended(execution)
+        if execution.result is not None and execution.charged_bytes > limits.session_bytes:
             room = limits.session_bytes - text_bytes(execution.code)
             execution.result = reduced(execution.result, max(room, 0))
-        self._store.charge(self.principal, execution)
-        kept = [each for each in self._all() if each.has_ended]
-        for earlier in kept[:-1]:
-            if sum(each.charged_bytes for each in kept) <= limits.session_bytes:
+            self._charge_ended(execution)
+        if self._ended_bytes > limits.session_bytes:
+            self._leave_out_output()
+        while self._ended_bytes > limits.session_bytes or self._ended > limits.session_executions:
+            self.forget_oldest()
+        self._store.make_room(self.principal)
+
+    def _leave_out_output(self) -> None:
+        """Keep only the code of the oldest, until there is room; the last keeps its output."""
+        ended = [each for each in self._all() if each.has_ended]
+        for earlier in ended[:-1]:
+            if self._ended_bytes <= self._store.limits.session_bytes:
                 break
             if earlier.result is not None:
                 earlier.result = without_output(earlier.result)
-                self._store.charge(self.principal, earlier)
-        total = sum(each.charged_bytes for each in kept)
-        while kept and (total > limits.session_bytes or len(kept) > limits.session_executions):
-            total -= kept[0].charged_bytes
-            self._forget(kept.pop(0))
-        self._store.make_room(self.principal)
+                self._charge_ended(earlier)
+
+    @property
+    def _ended(self) -> int:
+        return len(self._executions) - len(self._running)
+
+    def _charge_ended(self, execution: SessionExecution) -> None:
+        self._ended_bytes -= execution.charged_bytes
+        self._store.charge(self.principal, execution)
+        self._ended_bytes += execution.charged_bytes
 
     def oldest_ended(self) -> SessionExecution | None:
         """The one to forget first."""
@@ -171,6 +184,8 @@ class SessionExecutions:
 
     def _forget(self, execution: SessionExecution) -> None:
         del self._executions[execution.id]
+        if self._running.pop(execution.id, None) is None:
+            self._ended_bytes -= execution.charged_bytes
         self._store.release(self.principal, execution)
 
     def _all(self) -> Iterator[SessionExecution]:
