@@ -45,41 +45,48 @@ def row(what: str, without: float, with_: float, unit: str) -> None:
 
 
 async def warm_calls(calls: int) -> None:
-    """Paired, call by call: at once after each other, and with time to think in between."""
+    """Paired, call by call: at once, and with less and more time in between than a copy waits."""
     async with AsyncExitStack() as stack:
         sessions = [Session(await open_pool(stack, checkpoints)) for checkpoints in (0, 1)]
-        for think, number in ((0.0, calls), (0.05, calls // 5)):
+        for session in sessions:
+            for _ in range(50):
+                await session.run("1+1")
+        for think, number in ((0.0, calls), (0.05, calls // 5), (0.6, 40)):
             times: list[list[float]] = [[], []]
-            for turn in range(number + 50):
+            for turn in range(number + 5):
                 for index, session in enumerate(sessions):
                     took = await session.timed("1+1")
-                    if turn >= 50:
+                    if turn >= 5:
                         times[index].append(took)
-                    await anyio.sleep(think)
-            how = f"`1+1`, {'50 ms apart' if think else 'at once again'}"
+                await anyio.sleep(think)
+            how = f"`1+1`, {f'{think * 1e3:.0f} ms apart' if think else 'at once again'}"
             row(f"{how}, p50", *(percentile(each, 50) for each in times), "ms")
             row(f"{how}, p95", *(percentile(each, 95) for each in times), "ms")
 
 
 async def memory(counts: list[int]) -> None:
-    """Proportional and private memory of each idle session, all its processes together."""
+    """What an idle session adds to the memory of all processes, and what it has alone."""
     for count in counts:
         shown: list[tuple[float, float]] = []
         for checkpoints in (0, 1):
             async with AsyncExitStack() as stack:
                 pool = await open_pool(stack, checkpoints)
+                await pool.metadata()  # the template has imported everything
                 sessions = [Session(pool) for _ in range(count)]
                 before = {*descendants(os.getpid())}
+                pss_before = sum(kilobytes(pid, "smaps_rollup", "Pss") for pid in before)
                 for session in sessions:
                     await session.run("x = 1")
-                await anyio.sleep(1)
-                made = {*descendants(os.getpid())} - before
-                pss = sum(kilobytes(pid, "smaps_rollup", "Pss") for pid in made)
-                private = sum(kilobytes(pid, "smaps_rollup", "Private_Dirty") for pid in made)
+                await anyio.sleep(3)
+                there = {*descendants(os.getpid())}
+                pss = sum(kilobytes(pid, "smaps_rollup", "Pss") for pid in there) - pss_before
+                private = sum(
+                    kilobytes(pid, "smaps_rollup", "Private_Dirty") for pid in there - before
+                )
                 shown.append((pss / count / 1024, private / count / 1024))
         (pss, private), (pss_with, private_with) = shown
-        row(f"memory of a session, {count} of them (PSS)", pss, pss_with, "MiB")
-        row(f"of that private, {count} of them", private, private_with, "MiB")
+        row(f"what each of {count} idle sessions adds", pss, pss_with, "MiB")
+        row("of that in one process alone", private, private_with, "MiB")
 
 
 async def large_state() -> None:
@@ -98,7 +105,7 @@ async def large_state() -> None:
         row("`len(data)` with 1 GiB of state, p50", *map(median, times), "ms")
         recovery: list[float] = []
         for _ in range(20):
-            await anyio.sleep(0.2)
+            await anyio.sleep(0.6)
             started = time.perf_counter()
             crashed = await sessions[1].run("import os; os._exit(1)")
             value = await sessions[1].run("len(data)")
@@ -106,7 +113,7 @@ async def large_state() -> None:
             assert crashed.rollback is not None
             assert value.error is None
         took = median(recovery)
-        print(f"| a crash and the next call with 1 GiB of state | lost | {took:.1f} ms |")
+        print(f"| a crash, and the next call, with 1 GiB of state | lost | {took:.1f} ms |")
 
 
 async def open_pool(stack: AsyncExitStack, checkpoints: int) -> LocalSessionPool:

@@ -32,6 +32,8 @@ IDLE_SECONDS = 0.2
 """Without a request, before a copy is made: whoever calls again at once does not wait for it."""
 STALE_SECONDS = 5.0
 """In a session that is never idle, the most time between two copies."""
+PATIENCE = 5
+"""Both are so many times longer where processes wait for a processor: copies would add to that."""
 
 _FIRST_TO_GO = "1000"
 """The highest ``oom_score_adj``: where memory runs out, copies end before anything else."""
@@ -53,6 +55,7 @@ class Checkpoints:
         self._own = _open_descriptors()
         self._copies: set[int] = set()
         self._made_at = 0.0
+        self._times = _processor_times()
         self._is_due = True
         self._number: object = 0
 
@@ -68,8 +71,14 @@ class Checkpoints:
         """
         if not self._is_due:
             return False
-        is_stale = time.monotonic() - self._made_at > STALE_SECONDS
-        if _is_readable(self._control, 0 if is_stale else IDLE_SECONDS) and not is_stale:
+        age = time.monotonic() - self._made_at
+        if age < STALE_SECONDS and _is_readable(self._control, IDLE_SECONDS):
+            return False
+        if (
+            age < STALE_SECONDS * PATIENCE
+            and self._processors_are_wanted()
+            and _is_readable(self._control, IDLE_SECONDS * (PATIENCE - 1))
+        ):
             return False
         self._is_due = False
         self._made_at = time.monotonic()
@@ -83,6 +92,12 @@ class Checkpoints:
             return self._copy()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+    def _processors_are_wanted(self) -> bool:
+        """Whether this process, since the last look, waited for one longer than it had one."""
+        ran, waited = _processor_times()
+        before, self._times = self._times, (ran, waited)
+        return waited - before[1] > ran - before[0]
 
     def _copy(self) -> bool:
         try:
@@ -165,6 +180,16 @@ def _write_adjustment(value: str) -> str:
     except OSError:
         return value
     return before
+
+
+def _processor_times() -> tuple[int, int]:
+    """How long this process ran, and how long it waited to run, in nanoseconds (proc(5))."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as file:  # noqa: PTH123 -- as above
+            ran, waited, _ = map(int, file.read().split())
+    except (OSError, ValueError):
+        return 0, 0  # a kernel that does not tell
+    return ran, waited
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:

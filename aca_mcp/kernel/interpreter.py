@@ -17,10 +17,10 @@ import re
 import signal
 import sys
 import warnings
-from _signal import signal as set_handler  # ``signal.signal`` makes an enumeration of its result
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
@@ -50,6 +50,9 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 """Types whose values are text and nothing else."""
 _SHOWN_AS_REPR = frozenset({int, complex, str, bytes})
 """Those of them whose text is ``repr``'s, unless code chose another one."""
+_WARM_UPS = 10
+_set_handler: Any = import_module("_signal").signal
+"""``signal.signal``, which makes an enumeration of its result, without that."""
 _OWN_SYNTAX = re.compile(r"[%!?]|^\s*[,;/]")
 """What each line has that IPython would change."""
 
@@ -194,7 +197,8 @@ class Interpreter:
     def warm_up(self) -> None:
         """Run what every session will, in the template, so that no session has to load it."""
         handler = signal.getsignal(signal.SIGINT)
-        for code in ("1", "1/0"):
+        # Until Python has made what runs often fast: each session would, in memory of its own.
+        for code in ("1", "1/0") * _WARM_UPS:
             self.run(code, Recorder())
         self.forget()
         signal.signal(signal.SIGINT, handler)
@@ -241,7 +245,7 @@ class Interpreter:
         capture, shell = self._capture, self._shell
         self._hook.code = code
         # Code may have taken the signal for itself.
-        set_handler(signal.SIGINT, self._interrupt)
+        _set_handler(signal.SIGINT, self._interrupt)
         error: BaseException | None = None
         try:
             self._running = True

@@ -94,6 +94,7 @@ def serve(
     checkpoints: Checkpoints | None = None,
     *,
     asks_for_packages: bool = False,
+    started_ahead: bool = False,
 ) -> None:
     """Answer frames until the other end closes the connection. The interpreter has begun.
 
@@ -101,6 +102,9 @@ def serve(
     the ``id``, the last of which is ``done``; ``{"op": "packages", "id": n}`` with what can be
     imported, ``{"op": "add", "id": n, "paths": [...]}`` when directories can be imported from.
     While code runs, ``{"ask": "install", "number": n, ...}`` may go out; the answer has its number.
+
+    A session that was started ahead writes to its memory once it has its first checkpoint: what it
+    shares with that is copied then, rather than when somebody waits.
     """
     connection = Connection(control)
     decoder = FrameDecoder()
@@ -114,23 +118,38 @@ def serve(
             decoder = FrameDecoder()  # for another connection
             interpreter.go_on_here()
             streams.go_on_here()
+            started_ahead = False  # it may have variables
+        if started_ahead:
+            started_ahead = False
+            prefault(interpreter)
         interpreter.loops.run_until_readable(control)
         if not (data := connection.receive()):
             return
         for frame in decoder.feed(data):
             if "op" not in frame.header:
                 continue  # the answer to a question that was interrupted
-            answer: dict[str, Any] = {}
-            if frame.header["op"] == "packages":
-                answer = {"packages": installed_packages()}
-            elif frame.header["op"] == "add":
-                add(*map(str, cast("list[object]", frame.header["paths"])))
-            else:
-                sink = FrameSink(connection, streams, frame.header["id"])
-                answer = execute(frame.header, interpreter, streams, sink, work_directory)
-            connection.send(encode(Frame({"id": frame.header["id"], **answer})))
+            reply = _obey(frame.header, interpreter, streams, connection, work_directory)
+            connection.send(encode(Frame({"id": frame.header["id"], **reply})))
             if checkpoints is not None and frame.header["op"] == "execute":
                 checkpoints.executed(frame.header["id"])
+
+
+def _obey(
+    request: Mapping[str, Any],
+    interpreter: Interpreter,
+    streams: Streams,
+    connection: Connection,
+    work_directory: str,
+) -> dict[str, Any]:
+    match request["op"]:
+        case "packages":
+            return {"packages": installed_packages()}
+        case "add":
+            add(*map(str, cast("list[object]", request["paths"])))
+            return {}
+        case _:
+            sink = FrameSink(connection, streams, request["id"])
+            return execute(request, interpreter, streams, sink, work_directory)
 
 
 class Pipes(Protocol):

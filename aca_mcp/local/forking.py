@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.checkpoint import Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.kernel.serve import installed_packages, prefault, serve
+from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.keeper import keep
 from aca_mcp.local.messages import SessionRequest
@@ -200,8 +200,6 @@ def _become_session(
         interpreter.begin_session()
         token = new_token()
         streams = Streams(token)
-        if request.ahead:
-            prefault(interpreter)
         base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
         send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
@@ -214,7 +212,14 @@ def _become_session(
         os._exit(1)
     try:
         copies = None if channel is None else Checkpoints(control, channel)
-        serve(control, interpreter, streams, copies, asks_for_packages=not policy.network)
+        serve(
+            control,
+            interpreter,
+            streams,
+            copies,
+            asks_for_packages=not policy.network,
+            started_ahead=request.ahead,
+        )
     finally:
         os._exit(0)
 
@@ -256,7 +261,7 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
     if policy.isolation is not Isolation.NAMESPACES:
         scratch = str(Path(work_directory).parent / "tmp")
     for name in tuple(os.environ):
-        if name.endswith("_NUM_THREADS"):
+        if name.endswith("_NUM_THREADS") or name == "GLIBC_TUNABLES":
             del os.environ[name]
     # Beside the work directory: what pip installs is nothing that listings should show.
     packages = str(Path(work_directory).parent / "packages")

@@ -322,6 +322,9 @@ def _environment(python: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
+        # Large memory in large pages, as NumPy has it: a copy of the process then costs what it
+        # should, with a gigabyte in it, too. For glibc 2.35 and newer (mallopt(3) has none for it).
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
 
 

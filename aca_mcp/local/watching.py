@@ -30,6 +30,8 @@ _WATCH_SECONDS = 0.05
 """How often busy sessions are measured: what one can take in between is its overshoot."""
 _HOUSEKEEPING_SECONDS = 1.0
 """How often idle sessions are measured, and those ended whose time is up."""
+_SPARED_BYTES = 32 * 2**20
+"""What the last checkpoint may hold beside what its session may have."""
 _MEASURED_APART = 8
 """At most so many sessions are measured exactly at the same time."""
 
@@ -39,9 +41,10 @@ class Excess(enum.Enum):
 
     COPIES = enum.auto()
     """Memory, and without its oldest checkpoint it may not be."""
-    MEMORY = enum.auto()
-    OTHER = enum.auto()
-    """What going back would not make less."""
+    OF_CODE = enum.auto()
+    """Memory, which ends with what runs."""
+    OF_SESSION = enum.auto()
+    """What ends with the session alone."""
 
 
 class Watcher:
@@ -136,18 +139,20 @@ class Watcher:
             found = replace(found, memory=usage.measure_exactly(kernel.pid))
         if (why := excess_of(found, self._limits)) is not None:
             if found.memory <= limit:
-                return Excess.OTHER, why
+                return Excess.OF_SESSION, why
             # Of several copies each may be what another shares: the next look tells.
-            if len(copies) > 1 or (
-                copies and found.memory - usage.only_of(kernel.pid, copies) <= limit
-            ):
+            if len(copies) > 1:
                 return Excess.COPIES, why
-            return Excess.MEMORY, why
+            held = usage.only_of(kernel.pid, copies) if copies else 0
+            if found.memory - held > limit:
+                return Excess.OF_CODE, why
+            # So little is not the code's, and not worth the copy: the code may be about to fail.
+            return None if held <= _SPARED_BYTES else (Excess.COPIES, why)
         if not kernel.storage.is_absolute():
             return None  # its file systems have a size
         used = trees.size_of_tree(kernel.storage)
         if used > self._limits.disk_bytes:
-            return Excess.OTHER, self._limits.disk(used)
+            return Excess.OF_SESSION, self._limits.disk(used)
         return None
 
 
@@ -155,9 +160,9 @@ def _act(kernel: KernelProcess, excess: Excess, why: str) -> None:
     match excess:
         case Excess.COPIES if kernel.checkpoints is not None:
             kernel.checkpoints.drop_one(FOR_MEMORY)
-        case Excess.MEMORY if kernel.checkpoints is not None and kernel.checkpoints.are_leaving:
+        case Excess.OF_CODE if kernel.checkpoints is not None and kernel.checkpoints.are_leaving:
             pass  # what they had is free in a moment: the next look tells
-        case Excess.MEMORY:
+        case Excess.OF_CODE:
             kernel.end_code(why)
         case _:
             kernel.kill_soon(why)

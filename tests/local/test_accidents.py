@@ -1,0 +1,126 @@
+"""The accidents of ``docs/sessions.md`` in each isolation: what is told, and what is kept."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.local.pool import LocalSessionPool, open_local_pool
+from aca_mcp.server.results.report import report
+from tests.local.pools import MEBIBYTE, configuration, new_identifier, result_of, run, until
+from tests.support.reachable import reachable_python
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sessions.md"
+TOO_MUCH_BY_CHILDREN = """
+import os, time
+for _ in range(4):
+    if not os.fork():
+        data = bytearray(b'a') * (120 << 20); time.sleep(30); os._exit(0)
+time.sleep(30)
+"""
+RECURSION = """
+import sys
+sys.setrecursionlimit(10**6)
+class A:
+    def __getattr__(self, name):
+        return getattr(self, name)
+A().x
+"""
+FORK_BOMB = """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+ACCIDENTS = {
+    "a fault in compiled code": "import ctypes; ctypes.string_at(1)",
+    "`os._exit(3)`": "import os; os._exit(3)",
+    "`os.abort()`": "import os; os.abort()",
+    "too much memory": "data = []\nwhile True: data.append(bytearray(b'a') * (16 << 20))",
+    "too much memory of its children": TOO_MUCH_BY_CHILDREN,
+    "`kill -9` of itself": "import os; os.kill(os.getpid(), 9)",
+    "an endless loop in compiled code": "import itertools; sum(itertools.repeat(0))",
+    "a recursion of 10⁶ calls": RECURSION,
+    "a fork bomb": FORK_BOMB,
+    "closed streams": "import os; os.close(1); os.close(2)",
+    "every descriptor closed": "import os; os.closerange(0, 256)",
+}
+ENDED = "Variables are as they were before it; files keep what was written to them."
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """Of the table: accident to what is told, and what becomes of the variables."""
+    table = DOCUMENT.read_text(encoding="utf-8").partition("## Accidents")[2].partition("\n## ")[0]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:2] == "| "]
+    return {name: (told.strip("`"), kept) for name, told, kept in cells[2:]}
+
+
+@pytest.fixture(scope="module", params=["namespaces", "landlock"])
+async def pool(request: pytest.FixtureRequest) -> AsyncIterator[LocalSessionPool]:
+    with ExitStack() as stack:
+        python = {}
+        if request.param == "landlock":  # root's sessions are other users there
+            python = {"python": stack.enter_context(reachable_python())}
+        chosen = configuration(
+            isolation=request.param,
+            checkpoints=1,
+            memory_bytes=256 * MEBIBYTE,
+            interrupt_grace_seconds=0.3,
+            **python,
+        )
+        async with open_local_pool(chosen) as opened:
+            yield opened
+
+
+def test_the_table_has_every_accident() -> None:
+    assert rows().keys() == ACCIDENTS.keys()
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS)
+async def test_an_accident_costs_what_the_table_says(pool: LocalSessionPool, accident: str) -> None:
+    told, kept = rows()[accident]
+    session = new_identifier()
+    await run(pool, session, "x = ['before']; open('file', 'w').write('a')")
+    await _copied(pool, session)
+    code = f"x.append('after'); open('file', 'w').write('b')\n{ACCIDENTS[accident]}"
+    execution = await run(pool, session, code, timeout=2 if "endless" in accident else 40)
+    shown = report(execution).text
+    if kept == "lost, with the files":
+        assert execution.session_lost is not None
+        assert told in shown
+        return
+    assert execution.session_lost is None
+    if execution.rollback is None:
+        # The interpreter has noticed by itself; newer ones notice the recursion, too.
+        assert "kept" in kept or "recursion" in accident
+        assert result_of(await run(pool, session, "x")) == "['before', 'after']"
+    else:
+        assert "before it" in kept
+        assert ENDED in shown
+        assert result_of(await run(pool, session, "x")) == "['before']"
+    assert told in shown or (execution.error and execution.error.name == "RecursionError")
+    assert result_of(await run(pool, session, "open('file').read()")) == "'b'"
+    await pool.stop_session(session)
+
+
+async def _copied(pool: LocalSessionPool, session: str) -> None:
+    """Wait until there is a copy of what the variables are now."""
+    used = pool._sessions.get(session)  # pyright: ignore[reportPrivateUsage] -- nobody else asks
+    assert used is not None
+    assert used.kernel is not None
+    checkpoints = used.kernel.checkpoints
+    assert checkpoints is not None
+
+    def are_fresh() -> bool:
+        checkpoints.take_notices()
+        return checkpoints.are_fresh
+
+    await until(are_fresh, 30)
