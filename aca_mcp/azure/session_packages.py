@@ -25,16 +25,16 @@ from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
 from aca_mcp.kernel.pip_arguments import Wanted, arguments_of, wanted_of
 from aca_mcp.pool import WORK_DIRECTORY, Installation, Package
+from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from aca_mcp.azure.files import Files
     from aca_mcp.azure.interpreter import Interpreter
     from aca_mcp.installing.wheels import Target
     from aca_mcp.packages.broker import PackageBroker
 
-_CHUNK_BYTES = 2**20
 _ARCHIVE_BYTES = MAX_FILE_BYTES * 3 // 4
 """After which another archive is begun: the next file may not be small."""
 _WORDS = r"(?:uv|pip|pip3|python|python3)\b.*\binstall\b"
@@ -111,7 +111,9 @@ class SessionPackages:
         with tempfile.TemporaryDirectory(prefix="aca-mcp-upload-") as scratch:
             archives = await anyio.to_thread.run_sync(pack, directory, Path(scratch))
             for archive in archives:
-                await self._files.upload(identifier, archive.name, _chunks(archive), overwrite=True)
+                await self._files.upload(
+                    identifier, archive.name, chunks_of(archive), overwrite=True
+                )
         names = [archive.name for archive in archives]
         code = _UNPACK.format(names=names, directory=WORK_DIRECTORY)
         done = await self._interpreter.evaluate(
@@ -231,9 +233,3 @@ def pack(directory: Path, into: Path, most_bytes: int = _ARCHIVE_BYTES) -> list[
     if archive is not None:
         archive.close()
     return made
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        while chunk := await file.read(_CHUNK_BYTES):
-            yield chunk

@@ -49,7 +49,6 @@ class Shell:
     """Runs code in the sessions of one pool. Callers see to it that each has one run at a time."""
 
     def __init__(self, executions: Executions) -> None:
-        """Run by what sends code."""
         self._executions = executions
 
     async def run(

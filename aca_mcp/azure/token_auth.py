@@ -16,7 +16,6 @@ class TokenAuth(httpx.Auth):
     """Bearer authentication with a source of tokens."""
 
     def __init__(self, tokens: TokenSource) -> None:
-        """Take tokens from there."""
         self._tokens = tokens
 
     async def async_auth_flow(

@@ -40,7 +40,6 @@ class Figures:
     """Saves the figures of one run of this program in the current directory."""
 
     def __init__(self) -> None:
-        """Nothing is saved yet."""
         self._saved: dict[bytes, Path] = {}
         self._bytes = 0
         self._is_full = False

@@ -59,15 +59,14 @@ def shape_of(value: object, name: str = "", depth: int = 0) -> object:
 
 
 class Recorder:
-    """An ASGI application around another one."""
+    """An ASGI application around another one.
+
+    Args:
+        app: the emulator.
+        file: gets a line of JSON for each exchange.
+    """
 
     def __init__(self, app: ASGIApp, file: TextIO) -> None:
-        """Record what an application is asked and answers.
-
-        Args:
-            app: the emulator.
-            file: gets a line of JSON for each exchange.
-        """
         self._app = app
         self._file = file
 

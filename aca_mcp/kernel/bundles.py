@@ -64,15 +64,14 @@ _SCALARS = json.JSONEncoder(allow_nan=False)
 
 
 class Bundles:
-    """The displayed values of one execution."""
+    """The displayed values of one execution.
+
+    Args:
+        originals: keeps what cannot be shown as it is.
+        max_side: pixels of a picture's longer side.
+    """
 
     def __init__(self, originals: Originals, max_side: int) -> None:
-        """Begin with none.
-
-        Args:
-            originals: keeps what cannot be shown as it is.
-            max_side: pixels of a picture's longer side.
-        """
         self._originals = originals
         self._max_side = max_side
         self._attached = 0

@@ -49,7 +49,6 @@ class Figures:
     """Draws the figures of one execution."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._shown: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
         """Figure to the digest of the picture that was shown of it last."""
         self._boxes: set[int] = set()

@@ -22,7 +22,6 @@ class Loops:
     """Whether the loop is wanted, and its turns between executions."""
 
     def __init__(self) -> None:
-        """Not wanted yet."""
         self._wanted = False
 
     def are_wanted(self, code: str) -> bool:

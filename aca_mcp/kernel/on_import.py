@@ -39,7 +39,6 @@ class ImportHooks(MetaPathFinder):
     """Actions by name of module. Put before the other finders by ``install``."""
 
     def __init__(self) -> None:
-        """Have none yet."""
         self._actions: dict[str, Callable[[ModuleType], None]] = {}
 
     def add(self, name: str, action: Callable[[ModuleType], None]) -> None:

@@ -27,15 +27,14 @@ _SUFFIXES = {
 
 
 class Originals:
-    """The files of one execution."""
+    """The files of one execution.
+
+    Args:
+        root: the work directory.
+        name: how their names begin, such as ``cell-3``.
+    """
 
     def __init__(self, root: str, name: str) -> None:
-        """Keep none yet.
-
-        Args:
-            root: the work directory.
-            name: how their names begin, such as ``cell-3``.
-        """
         self._root = root
         self._name = name
         self._count = 0

@@ -84,14 +84,12 @@ class Recorder:
 
     It sees what is written by Python to streams that ``follow`` was given. What other processes
     write besides is not counted, so each piece has its last characters, to be found by.
+
+    Args:
+        old_threads: identifiers of threads that earlier code has left.
     """
 
     def __init__(self, old_threads: frozenset[int] = frozenset()) -> None:
-        """Begin with none.
-
-        Args:
-            old_threads: identifiers of threads that earlier code has left.
-        """
         self._old_threads = old_threads
         self.events: deque[tuple[dict[str, Any], Blobs]] = deque()
         self.pieces: list[list[Any]] = []

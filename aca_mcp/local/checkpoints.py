@@ -69,15 +69,14 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """What the keeper of a session and its checkpoints tell, and are told."""
+    """What the keeper of a session and its checkpoints tell, and are told.
+
+    Args:
+        channel: to the keeper.
+        most: kept at once, the newest ones.
+    """
 
     def __init__(self, channel: socket.socket, most: int) -> None:
-        """Begin with none.
-
-        Args:
-            channel: to the keeper.
-            most: kept at once, the newest ones.
-        """
         channel.setblocking(False)
         self._channel = channel
         self._most = most

@@ -17,7 +17,6 @@ class InFlight:
     """Counts requests and calls that are being served."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._running = 0
         self._none = anyio.Event()
         """Set when nothing runs; another one as soon as something does."""

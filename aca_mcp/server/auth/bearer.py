@@ -30,15 +30,14 @@ MAX_TOKEN_BYTES = 16 * 1024
 
 
 class TokenVerifier:
-    """Knows everybody who may call by the token that they send."""
+    """Knows everybody who may call by the token that they send.
+
+    Args:
+        static: those with a token of the settings.
+        issued: those with a token of an issuer; None if no issuer is trusted.
+    """
 
     def __init__(self, static: StaticTokens, issued: IssuedTokens | None) -> None:
-        """Take tokens of either kind.
-
-        Args:
-            static: those with a token of the settings.
-            issued: those with a token of an issuer; None if no issuer is trusted.
-        """
         self._static = static
         self._issued = issued
 
@@ -80,7 +79,15 @@ def bearer_token(headers: Headers) -> str:
 
 
 class BearerMiddleware:
-    """An application that callers alone reach, but for what is open."""
+    """An application that callers alone reach, but for what is open.
+
+    Args:
+        app: what is protected.
+        verifier: knows who may call.
+        open_paths: whose requests are let through as they are, and are nobody's.
+        scopes: what a client that is refused should ask the issuer for.
+        metadata_url: where it learns who that is; empty if there is none.
+    """
 
     def __init__(
         self,
@@ -91,15 +98,6 @@ class BearerMiddleware:
         scopes: tuple[str, ...],
         metadata_url: str,
     ) -> None:
-        """Stand before an app.
-
-        Args:
-            app: what is protected.
-            verifier: knows who may call.
-            open_paths: whose requests are let through as they are, and are nobody's.
-            scopes: what a client that is refused should ask the issuer for.
-            metadata_url: where it learns who that is; empty if there is none.
-        """
         self._open = app
         self._protected = AuthContextMiddleware(app)
         self._verifier = verifier

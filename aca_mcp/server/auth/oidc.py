@@ -75,17 +75,16 @@ class _Claims(BaseModel):
 
 
 class IssuedTokens:
-    """Tokens of the trusted issuers."""
+    """Tokens of the trusted issuers.
+
+    Args:
+        policy: whose are taken, and what they must have.
+        clock: seconds that only grow, for how old keys are.
+    """
 
     def __init__(
         self, policy: IssuerPolicy, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take tokens by a policy.
-
-        Args:
-            policy: whose are taken, and what they must have.
-            clock: seconds that only grow, for how old keys are.
-        """
         self._policy = policy
         self._tenants = policy.issuers()
         self._keys = {issuer: SigningKeys(issuer, clock=clock) for issuer in self._tenants}

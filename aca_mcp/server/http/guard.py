@@ -60,22 +60,21 @@ class Guard:
 
 
 class GuardMiddleware:
-    """Answers for the app where a request is refused."""
+    """Answers for the app where a request is refused.
+
+    Args:
+        app: what is guarded.
+        guard: decides.
+        unguarded: paths that tell nothing and do nothing, which probes call by any name.
+    """
 
     def __init__(self, app: ASGIApp, guard: Guard, *, unguarded: frozenset[str]) -> None:
-        """Guard an app.
-
-        Args:
-            app: what is guarded.
-            guard: decides.
-            unguarded: paths that tell nothing and do nothing, which probes call by any name.
-        """
         self._app = app
         self._guard = guard
         self._unguarded = unguarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Hand a request on, unless its host or its origin is another."""
         if scope["type"] == "http" and scope["path"] not in self._unguarded:
             headers = Headers(scope=scope)
             refusal = self._guard.check(headers.get("host", ""), headers.get("origin", ""))

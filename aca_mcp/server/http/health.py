@@ -30,7 +30,6 @@ class Health:
     """Answers without detail, since nobody has to say who they are."""
 
     def __init__(self, pool: SessionPool) -> None:
-        """Ask about this pool."""
         self._pool = pool
         self._asking = anyio.Lock()
         self._asked_at = float("-inf")

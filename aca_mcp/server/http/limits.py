@@ -149,7 +149,16 @@ class Limits:
 
 
 class LimitsMiddleware:
-    """Answers 429 for the app where a principal asks for too much."""
+    """Answers 429 for the app where a principal asks for too much.
+
+    Args:
+        app: what is limited.
+        limits: what each principal may.
+        principal: who makes the request that is being served.
+        connections: how many of the handshake era a principal holds.
+        http_path: of streamable HTTP, where a client of that era opens them.
+        sse_path: of SSE.
+    """
 
     def __init__(
         self,
@@ -161,16 +170,6 @@ class LimitsMiddleware:
         http_path: str | None,
         sse_path: str | None,
     ) -> None:
-        """Limit an app.
-
-        Args:
-            app: what is limited.
-            limits: what each principal may.
-            principal: who makes the request that is being served.
-            connections: how many of the handshake era a principal holds.
-            http_path: of streamable HTTP, where a client of that era opens them.
-            sse_path: of SSE.
-        """
         self._app = app
         self._limits = limits
         self._principal = principal
@@ -179,7 +178,7 @@ class LimitsMiddleware:
         self._streams = {path for path in (http_path, sse_path) if path is not None}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Hand a request on, unless its principal has too much under way."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

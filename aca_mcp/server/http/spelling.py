@@ -18,20 +18,18 @@ class SpellingMiddleware:
     """Serves the endpoints under both spellings, rather than sending clients to another address.
 
     A redirect would lose the body, and behind a proxy that ends TLS it would name another scheme.
+
+    Args:
+        app: knows the endpoints without a slash at their ends.
+        paths: theirs.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
-        """Stand in front of an app.
-
-        Args:
-            app: knows the endpoints without a slash at their ends.
-            paths: theirs.
-        """
         self._app = app
         self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Hand a request on, its path as the app spells it."""
         if scope["type"] == "http":
             path: str = scope["path"]
             bare = path.rstrip("/")

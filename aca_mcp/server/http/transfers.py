@@ -163,12 +163,11 @@ class TransfersMiddleware:
     """Serves the links for an app, and leaves everything else to it."""
 
     def __init__(self, app: ASGIApp, transfers: Transfers) -> None:
-        """Stand before an app."""
         self._app = app
         self._transfers = transfers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Answer requests for files, and hand all others on."""
         if scope["type"] == "http" and scope["path"].startswith(TRANSFERS_PATH):
             await self._transfers.serve(scope, receive, send)
         else:

@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 
 class HttpConnections:
-    """Which session belongs to which connection."""
+    """Which session belongs to which connection.
+
+    Args:
+        sessions: of all clients.
+        principal: who makes the request that is being served.
+    """
 
     def __init__(self, sessions: ClientSessions, principal: Callable[[], str]) -> None:
-        """Begin with no connection.
-
-        Args:
-            sessions: of all clients.
-            principal: who makes the request that is being served.
-        """
         self._sessions = sessions
         self._principal = principal
         self._own: dict[str, OpenSession] = {}

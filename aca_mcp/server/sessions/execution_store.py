@@ -196,7 +196,6 @@ class ExecutionStore:
     """The executions of all sessions of one server, within bounds of memory."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        """Begin with none."""
         self.limits = limits or Limits()
         self._sessions: dict[str, list[SessionExecutions]] = {}
         self._bytes: Counter[str] = Counter()
