@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .changes import changed, snapshot
-from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError, encode
+from .frames import Frame, FrameDecoder, encode
 from .images import MAX_SIDE
 from .packages import PackageClient, add
 from .process import flush_native, other_threads
@@ -121,7 +120,7 @@ def serve(
             started_ahead = False  # it may have variables
         if started_ahead:
             started_ahead = False
-            prefault(interpreter)
+            prefault(interpreter, streams)
         interpreter.loops.run_until_readable(control)
         if not (data := connection.receive()):
             return
@@ -187,7 +186,7 @@ def execute(
     return done(result.error, changed(before, snapshot(work_directory)), result.kept)
 
 
-def prefault(interpreter: Interpreter) -> None:
+def prefault(interpreter: Interpreter, streams: Pipes) -> None:
     """Answer a request, and forget it.
 
     A forked process copies each page of memory when it first changes it. Those that every request
@@ -196,38 +195,12 @@ def prefault(interpreter: Interpreter) -> None:
     code = "import sys\nprint(end='')\n1"
     request = encode(Frame({"op": "execute", "id": 0, "code": code}))
     for frame in FrameDecoder().feed(request):
-        answer(frame, interpreter, ".")
+        recorder = Recorder()
+        last = execute(frame.header, interpreter, streams, recorder, ".")
+        for event, blobs in recorder.events:
+            encoded(event, blobs)
+        encode(Frame(last))
     interpreter.forget()
-
-
-def answer(frame: Frame, interpreter: Interpreter, work_directory: str) -> bytes:
-    """Do what a request asks for, and return the encoded reply.
-
-    For sessions that say all they have to say at the end: the events before the last are frames
-    in its one attachment.
-    """
-    number = frame.header["id"]
-    if frame.header["op"] == "packages":
-        return encode(Frame({"id": number, "packages": installed_packages()}))
-    before = snapshot(work_directory)
-    recorder = Recorder()
-    recorder.follow(sys.stdout, "stdout")
-    recorder.follow(sys.stderr, "stderr")
-    try:
-        code = str(frame.header["code"])
-        result = interpreter.run(code, recorder, work_directory=work_directory)
-    finally:
-        recorder.end()
-    last = done(result.error, changed(before, snapshot(work_directory)), result.kept)
-    header = {"id": number, **last, "pieces": recorder.pieces}
-    events = b"".join(encoded(event, blobs) for event, blobs in recorder.events)
-    try:
-        return encode(Frame(header, [events]), MAX_REPLY_HEADER_BYTES)
-    except FrameError:
-        remarks = ["what was displayed was too large together; save it to files instead"]
-        note: dict[str, object] = {"event": "display", "place": None, "data": {}}
-        note["remarks"] = remarks
-        return encode(Frame({**header, "pieces": []}, [encode(Frame(note))]))
 
 
 def installed_packages() -> list[list[str]]:

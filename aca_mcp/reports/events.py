@@ -133,21 +133,6 @@ class Report:
         self.is_done = True
 
 
-def read_reply(frame: Frame) -> Report:
-    """Read what a session told at the end: the last event, with those before it attached.
-
-    Raises:
-        FrameError: it is not that.
-    """
-    report = Report()
-    for blob in frame.blobs:
-        read_events(blob, report)
-    report.take(frame)
-    if not report.is_done:
-        raise FrameError("a report has no end")
-    return report
-
-
 def read_events(data: bytes, report: Report) -> None:
     """Read events that were kept together.
 

@@ -140,10 +140,10 @@ def test_what_a_raising_handler_left_unsent_is_sent_first() -> None:
         assert b"".join(received) == data + b"next"
 
 
-def test_a_rehearsal_leaves_nothing(
+def test_prefaulting_leaves_nothing(
     interpreter: Interpreter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    prefault(interpreter)
+    prefault(interpreter, NoStreams())
     assert run(interpreter, "_").report.outputs == ()
     assert run(interpreter, "sys").error_name == "NameError"
     assert capfd.readouterr() == ("", "")
