@@ -106,3 +106,10 @@ def test_the_glossary_is_short_and_tells_whose_words_they_are() -> None:
     sources = [row.strip("|").split("|")[2].strip() for row in table[2:]]
     assert 0 < len(sources) <= 15
     assert all(sources)
+
+
+def test_every_folder_of_tests_is_named_where_a_newcomer_looks() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "tests/README.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)/`", row)}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("*.py"))}
+    assert folders == named

@@ -98,8 +98,9 @@ async def answer(
 
 
 async def _cut(session: PythonSession | None, report: Report, path: str, max_bytes: int) -> str:
-    if cut(report.body, max_bytes) is report.body:
-        return report.body
+    shown = cut(report.body, max_bytes)
+    if shown == report.body:
+        return shown
     kept = await _keep(session, path, report.text.encode())
     return cut(report.body, max_bytes, f"; all of it is in {path}" if kept else "")
 
