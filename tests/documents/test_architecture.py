@@ -108,6 +108,16 @@ def test_the_glossary_is_short_and_tells_whose_words_they_are() -> None:
     assert all(sources)
 
 
+def test_the_environment_is_read_where_the_document_says() -> None:
+    readers = {
+        str(path.relative_to(ROOT / "aca_mcp")).partition("/")[0]
+        for path in (ROOT / "aca_mcp").rglob("*.py")
+        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+    }
+    of_sessions = {"kernel", "local", "azure"}  # the template, forks of it, and code that is sent
+    assert readers <= {"settings", "cli", "installing"} | of_sessions
+
+
 def test_every_folder_of_tests_is_named_where_a_newcomer_looks() -> None:
     rows = re.findall(r"^\| (`.*?) \|", (ROOT / "tests/README.md").read_text(), re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)/`", row)}
