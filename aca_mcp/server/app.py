@@ -84,9 +84,7 @@ def create_server(
         links: makes transfer links, where clients can reach this server over HTTP.
         work_dir: the host directory whose files a model may copy. It is not closed with the server.
     """
-    max_text_bytes = options.max_result_tokens * 4
     timeout_seconds = options.execution_timeout_seconds
-    way_out = "download_to_work_dir" if work_dir else "create_transfer_link" if links else ""
     is_shell = options.runs == "shell"
     installs_packages = options.installs_packages and not is_shell
     facts = facts_of(
@@ -98,12 +96,45 @@ def create_server(
         callers,
         work_dir=work_dir,
         timeout_seconds=timeout_seconds,
-        max_text_bytes=max_text_bytes,
+        max_text_bytes=options.max_result_tokens * 4,
         installs_packages=installs_packages,
         result_links=options.result_links,
         task_after_seconds=options.task_after_seconds,
         heartbeat_seconds=options.heartbeat_seconds,
     )
+    server = PythonServer(
+        callers,
+        instructions(
+            facts,
+            timeout_seconds=timeout_seconds,
+            work_dir=work_dir.path if work_dir else "",
+            has_links=links is not None,
+            runs=options.runs,
+            has_processes=options.has_processes,
+            installs_packages=installs_packages,
+        ),
+        host_files=work_dir.list_paths if work_dir else None,
+        extensions=[TasksExtension(callers, execution.result_of)],
+        middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],
+    )
+    environments = told(options.environments)
+    tools = _tools(callers, options, execution, links, work_dir)
+    for tool, (title, promised) in tools.items():
+        server.offer(tool, title, promised, {**facts, "environments": environments})
+    return server
+
+
+def _tools(
+    callers: Callers,
+    options: ServerOptions,
+    execution: ExecutionTools,
+    links: LinkOffer | None,
+    work_dir: WorkDir | None,
+) -> dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]]:
+    """The tools that there are, with their titles and what hosts are promised of them."""
+    max_text_bytes = options.max_result_tokens * 4
+    way_out = "download_to_work_dir" if work_dir else "create_transfer_link" if links else ""
+    is_shell = options.runs == "shell"
     files = FileTools(callers, max_text_bytes=max_text_bytes, way_out=way_out)
     session = SessionTools(callers, max_text_bytes=max_text_bytes)
     tools: dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]] = {}
@@ -126,7 +157,7 @@ def create_server(
         session.restart_session: ("Restart", _WRITE),
         session.start_session: ("Start a session", _ADD),
     }
-    if installs_packages:
+    if options.installs_packages and not is_shell:
         tools[session.install_packages] = ("Install packages", _INSTALL)
     if work_dir is not None:
         from aca_mcp.server.tools.work_dir import WorkDirTools  # only where it was asked for
@@ -141,25 +172,7 @@ def create_server(
         )
 
         tools[TransferLinks(links, callers).create_transfer_link] = ("Transfer link", _ADD)
-    server = PythonServer(
-        callers,
-        instructions(
-            facts,
-            timeout_seconds=timeout_seconds,
-            work_dir=work_dir.path if work_dir else "",
-            has_links=links is not None,
-            runs=options.runs,
-            has_processes=options.has_processes,
-            installs_packages=installs_packages,
-        ),
-        host_files=work_dir.list_paths if work_dir else None,
-        extensions=[TasksExtension(callers, execution.result_of)],
-        middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],
-    )
-    environments = told(options.environments)
-    for tool, (title, promised) in tools.items():
-        server.offer(tool, title, promised, {**facts, "environments": environments})
-    return server
+    return tools
 
 
 @contextmanager
