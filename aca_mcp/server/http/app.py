@@ -164,39 +164,14 @@ async def open_http_app(
     routes: list[BaseRoute] = []
     async with AsyncExitStack() as stack:
         work_dir = stack.enter_context(open_work_dir(options))
+        make = partial(make_server, options=options, links=offer, audit=audit, work_dir=work_dir)
         if http.http_path is not None:
-            connections = HttpConnections(sessions, principal)
-            server = make_server(
-                Callers(sessions, principal, connections=connections),
-                options,
-                links=offer,
-                audit=audit,
-                work_dir=work_dir,
+            routes += await stack.enter_async_context(
+                _streamable_http(http.http_path, make, sessions, http)
             )
-            server.lowlevel.middleware.append(connections.begin)
-            manager = StreamableHTTPSessionManager(
-                server.lowlevel,
-                session_idle_timeout=sessions.idle_seconds,
-                max_sessions=http.max_connections,
-                max_request_body_size=http.max_request_bytes,
-            )
-            await stack.enter_async_context(manager.run())
-            routes.append(Route(http.http_path, _Endpoint(manager.handle_request)))
         if http.sse_path is not None:
-            server = make_server(
-                Callers(sessions, principal),
-                options,
-                in_flight=in_flight,
-                links=offer,
-                audit=audit,
-                work_dir=work_dir,
-            )
-            transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
-            streams = await stack.enter_async_context(
-                open_streams(server, transport, http.max_connections, in_flight)
-            )
-            routes.append(Route(http.sse_path, _Endpoint(streams), methods=["GET"]))
-            routes.append(Mount(_MESSAGES, transport.handle_post_message))
+            server = make(Callers(sessions, principal), in_flight=in_flight)
+            routes += await stack.enter_async_context(_sse(http.sse_path, server, http, in_flight))
         routes += [
             Route(_HEALTH, health.alive),
             Route(_READINESS, health.ready),
@@ -226,6 +201,35 @@ async def open_http_app(
             routes=routes, middleware=middleware, exception_handlers={Exception: _failed}
         )
         yield HttpApp(asgi, health, in_flight)
+
+
+@asynccontextmanager
+async def _streamable_http(
+    path: str, make: Callable[..., PythonServer], sessions: ClientSessions, http: HttpOptions
+) -> AsyncGenerator[list[BaseRoute]]:
+    connections = HttpConnections(sessions, principal)
+    server = make(Callers(sessions, principal, connections=connections))
+    server.lowlevel.middleware.append(connections.begin)
+    manager = StreamableHTTPSessionManager(
+        server.lowlevel,
+        session_idle_timeout=sessions.idle_seconds,
+        max_sessions=http.max_connections,
+        max_request_body_size=http.max_request_bytes,
+    )
+    async with manager.run():
+        yield [Route(path, _Endpoint(manager.handle_request))]
+
+
+@asynccontextmanager
+async def _sse(
+    path: str, server: PythonServer, http: HttpOptions, in_flight: InFlight
+) -> AsyncGenerator[list[BaseRoute]]:
+    transport = SseServerTransport(_MESSAGES, max_request_body_size=http.max_request_bytes)
+    async with open_streams(server, transport, http.max_connections, in_flight) as streams:
+        yield [
+            Route(path, _Endpoint(streams), methods=["GET"]),
+            Mount(_MESSAGES, transport.handle_post_message),
+        ]
 
 
 async def _failed(_: Request, error: Exception) -> Response:
