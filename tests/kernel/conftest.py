@@ -9,7 +9,7 @@ import pdb
 import signal
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+def finders() -> list[Any]:
+    """What the interpreter puts before the process's own finders of modules."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, finders: list[Any]) -> Iterator[Interpreter]:
     """The one interpreter that a process can have; what it changes in the process is undone."""
     with pytest.MonkeyPatch.context() as undo:
         undo.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
@@ -30,18 +36,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
         undo.setattr(builtins, "input", builtins.input)
         undo.setattr(getpass, "getpass", getpass.getpass)
         undo.setattr(sys, "breakpointhook", sys.breakpointhook)
-        undo.setattr(sys, "meta_path", list(sys.meta_path))
         for owner, names in ((bdb.Bdb, ["set_trace"]), (pdb, ["set_trace", "post_mortem", "pm"])):
             for name in names:
                 undo.setattr(owner, name, getattr(owner, name))
         undo.setattr(pdb.Pdb, "set_trace", pdb.Pdb.set_trace, raising=False)
-        yield Interpreter()
+        before = list(sys.meta_path)
+        interpreter = Interpreter()
+        finders += [each for each in sys.meta_path if each not in before]
+        sys.meta_path[:] = before  # tests of other rooms come between those of this one
+        yield interpreter
 
 
 @pytest.fixture
-def interpreter(made: Interpreter) -> Iterator[Interpreter]:
+def interpreter(
+    made: Interpreter, finders: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Interpreter]:
     """The same at the beginning of a session, without variables."""
     handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "meta_path", [*finders, *sys.meta_path])
     made.warm_up()
     made.begin_session()
     with warnings.catch_warnings():
