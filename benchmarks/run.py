@@ -238,6 +238,46 @@ async def crowd() -> list[Row]:
     return rows
 
 
+async def updates() -> list[Row]:
+    """(h) A display that is updated 10,000 times, and as many that are cleared."""
+    rows = []
+    codes = {
+        "10,000 updates": "for n in range(10_000): shown.update(f'state {n}')",
+        "10,000 updates of 100 kB": "for n in range(10_000): shown.update(f'{n} ' + large)",
+        "10,000 x clear_output and print": (
+            "from IPython.display import clear_output\n"
+            "for n in range(10_000): clear_output(wait=True); print('state', n)"
+        ),
+        "10,000 displays": "for n in range(10_000): display(n)",
+    }
+    async with connect(OURS) as client:
+        for what, code in codes.items():
+            begin = "large = 'x' * 100_000\nshown = display('', display_id=True)"
+            await call(client, "restart_session")
+            await call(client, "execute_python", code=begin)
+            server = next(pid for pid in descendants(os.getpid()) if is_server(pid))
+            session = max(descendants(server))
+            before = [kilobytes(pid, "status", "VmHWM") for pid in (server, session)]
+            started = time.perf_counter()
+            await call(
+                client,
+                "execute_python",
+                code=f"shown = display('', display_id=True)\n{code}",
+                timeout_seconds=120,
+            )
+            seconds = time.perf_counter() - started
+            grown = [
+                (kilobytes(pid, "status", "VmHWM") - peak) / 1024
+                for pid, peak in zip((server, session), before, strict=True)
+            ]
+            rows += [
+                Row("h", what, seconds, "s"),
+                Row("h", f"{what}: server's peak memory grew by", grown[0], "MiB", "<= 8"),
+                Row("h", f"{what}: session's peak memory grew by", grown[1], "MiB", "<= 32"),
+            ]
+    return rows
+
+
 async def timed(pool: SessionPool, identifier: str, code: str) -> float:
     started = time.perf_counter()
     execution = await pool.execute(identifier, code, timeout_seconds=120)
@@ -261,6 +301,7 @@ BENCHMARKS: dict[str, Callable[[], Awaitable[list[Row]]]] = {
     "e": flood,
     "f": transfer,
     "g": crowd,
+    "h": updates,
 }
 
 

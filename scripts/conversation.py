@@ -8,7 +8,6 @@ client over stdio, and what is shown of their answers is what came back.
 
 from __future__ import annotations
 
-import base64
 import io
 import shutil
 import sys
@@ -23,16 +22,15 @@ import matplotlib as mpl
 from matplotlib import image as mpl_image
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import ImageContent, TextContent
+
+sys.path.insert(0, str(Path(__file__).parent))
+from model_client import ask, model_client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "conversation.png"
-COMMAND = Path(sys.executable).parent / "aca-mcp"
 TIME_LIMIT_SECONDS = 180
 WIDTH_INCHES, LINE_INCHES, DPI = 9.6, 0.19, 130
 COLUMNS = 104
@@ -82,24 +80,23 @@ class Part:
 async def converse(folder: Path) -> list[Part]:
     """Ask, and let every call be made."""
     parts = [Part("user", textwrap.wrap(QUESTION, COLUMNS))]
-    server = StdioServerParameters(command=str(COMMAND), args=["--work-dir", str(folder)])
     with anyio.fail_after(TIME_LIMIT_SECONDS):
-        async with Client(stdio_client(server)) as client:
+        async with model_client(folder) as client:
             for tool, arguments in ASKS:
-                result = await client.call_tool(tool, arguments)
-                if result.is_error:
-                    sys.exit(f"{tool} failed: {result.content}")
+                answer = await ask(client, tool, arguments)
+                if answer.is_error:
+                    sys.exit(f"{tool} failed: {answer.text}")
                 shown = ", ".join(f"{k}={v!r}" for k, v in arguments.items() if k != "code")
                 code = cast("str", arguments.get("code", ""))
                 parts.append(
                     Part("call", [tool if code else f"{tool}({shown})", *code.splitlines()])
                 )
-                for block in result.content:
-                    if isinstance(block, TextContent) and block.text.strip():
-                        text = block.text.replace("\t", "   ").strip("\n")
+                for part in answer.parts:
+                    if isinstance(part, bytes):
+                        parts.append(Part("figure", image=part))
+                    elif part.strip():
+                        text = part.replace("\t", "   ").strip("\n")
                         parts.append(Part("result", text.splitlines()[:9]))
-                    elif isinstance(block, ImageContent):
-                        parts.append(Part("figure", image=base64.b64decode(block.data)))
     if not (folder / "cups.png").is_file():
         sys.exit("the plot is not in the folder")
     return [*parts, Part("model", textwrap.wrap(ANSWER, COLUMNS + 10))]

@@ -124,6 +124,37 @@ HABITS = [
         told=r"(ImportError|ModuleNotFoundError|AttributeError)[\s\S]*[Jj]inja2",
     ),
     Habit(
+        "altair",
+        "import altair as alt; alt.Chart(pd.DataFrame({'a': ['x'], 'b': [1]})).mark_bar().encode(x='a', y='b')",
+        r"altair chart|figure",
+        told=MISSING,
+        images=1,
+    ),
+    Habit(
+        "An SVG drawing",
+        "from IPython.display import SVG\n"
+        'SVG(\'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><circle cx="20" cy="20" r="9"/></svg>\')',
+        r"figure[\s\S]*\.svg",
+        told=r"SVG drawing: .*\.svg",
+        images=1,
+    ),
+    Habit(
+        "tqdm.notebook and ipywidgets",
+        "from tqdm.notebook import tqdm\n"
+        "for _ in tqdm(range(20)): pass\n"
+        "import ipywidgets; ipywidgets.IntSlider(value=3)",
+        r"20/20[\s\S]*IntSlider\(value=3",
+        told=MISSING,
+    ),
+    Habit(
+        "joblib's workers",
+        "from joblib import Parallel, delayed\n"
+        "def work(n): print('worked on', n); return n\n"
+        "sum(Parallel(n_jobs=2)(delayed(work)(n) for n in range(4)))",
+        r"worked on 3[\s\S]*\b6\b",
+        told=MISSING,
+    ),
+    Habit(
         "Reading a PDF",
         "import matplotlib.pyplot as plt\n"
         "f = plt.figure(); f.text(.1, .5, 'Invoice 4711'); f.savefig('in.pdf'); plt.close(f)\n"

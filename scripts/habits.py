@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import random
 import re
 import sys
@@ -22,34 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import (
-    ImageContent,
-    PromptReference,
-    TextContent,
-)
+from mcp.types import PromptReference
 
 sys.path.insert(0, str(Path(__file__).parent))
 from habit_cases import HABITS, Habit
+from model_client import Answer, ask, model_client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from mcp import Client
+
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "docs" / "habits.md"
-COMMAND = Path(sys.executable).parent / "aca-mcp"
 LARGE_BYTES = 60_000_000
 TIME_LIMIT_SECONDS = 900
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What a model gets of a call."""
-
-    text: str
-    images: int = 0
-    is_error: bool = False
 
 
 class Day:
@@ -61,10 +47,7 @@ class Day:
         self.rows: list[tuple[str, str, str]] = []
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
-        result = await self.client.call_tool(tool, arguments)
-        texts = [block.text for block in result.content if isinstance(block, TextContent)]
-        images = sum(isinstance(block, ImageContent) for block in result.content)
-        return Answer("\n".join(texts), images, bool(result.is_error))
+        return await ask(self.client, tool, arguments)
 
     async def run(self, habit: Habit) -> None:
         answer = await self.call("execute_python", code=habit.code, **habit.arguments)
@@ -195,10 +178,9 @@ def furnish(folder: Path) -> None:
 
 
 async def live(folder: Path, only: str) -> list[tuple[str, str, str]]:
-    server = StdioServerParameters(command=str(COMMAND), args=["--work-dir", str(folder)])
     steps: list[Callable[[Day], Awaitable[None]]] = [complete, cancel, progress, second_session]
     with anyio.fail_after(TIME_LIMIT_SECONDS):
-        async with Client(stdio_client(server)) as client:
+        async with model_client(folder) as client:
             day = Day(client, folder)
             background = Background(day)
             if not only:

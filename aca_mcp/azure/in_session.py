@@ -29,7 +29,7 @@ from aca_mcp.kernel.changes import changed, snapshot
 from aca_mcp.kernel.defaults import set_defaults
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
 from aca_mcp.kernel.timeline import Recorder, done, encoded
-from aca_mcp.kernel.tracebacks import describe, is_normal_exit
+from aca_mcp.kernel.tracebacks import is_normal_exit
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -86,7 +86,7 @@ async def run(code: str, max_side: int) -> str:
     flush_native()
     last = {
         **done(
-            None if error is None or is_normal_exit(error) else describe(error),
+            None if error is None or is_normal_exit(error) else capture.describe(error),
             changed(before, snapshot(state.work_directory)),
             kept,
         ),

@@ -41,6 +41,7 @@ _MODULES = (
     "images",
     "html_text",
     "originals",
+    "renderers",
     "bundles",
     "on_import",
     "figures",

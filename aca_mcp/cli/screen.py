@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
+from aca_mcp.cli.markdown import show_markdown
 from aca_mcp.missing_modules import about_missing_module
 from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
 from aca_mcp.server.results.report import text_of
@@ -116,9 +117,14 @@ class Screen:
                 self.note(remark)
             return
         if text := text_of(output):
-            self._write("stdout", _line(text))
+            self._show_text(text, is_markdown=text == output.data.get("text/markdown"))
         for remark in output.remarks:
             self.note(remark)
+
+    def _show_text(self, text: str, *, is_markdown: bool) -> None:
+        stdout = self._streams["stdout"]
+        if not (is_markdown and show_markdown(text.translate(_HARMFUL), stdout)):
+            self._write("stdout", _line(text))
 
     def _write_line(self, text: str) -> None:
         """Write to stderr from the beginning of a line: what the code wrote may end within one."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .html_text import html_to_text
-from .images import fit
+from .images import Drawn, Picture, fit
+from .renderers import render_svg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,13 @@ _MEDIA = re.compile(r"""src=["']data:((?:audio|video)/[\w.+-]+);base64,([\w+/=\s
 """A sound or a film in a page."""
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 """In a page that does something."""
+_MARKUP = re.compile(r"\s*['\"]?<(?:!doctype|html|div|table|svg)\b", re.IGNORECASE)
+"""What begins a text that is a page's source."""
+_MATHS = re.compile(
+    r"\s*(?:\$|\\\[|\\\(|\\begin\{(?:equation|align|gather|multline|eqnarray|(?:display)?math"
+    r"|[bpvBV]?matrix|array|cases)\*?\})"
+)
+"""What begins LaTeX that is a formula, not a page to be set."""
 _WORDS = {
     "text/html": "HTML",
     "image/svg+xml": "SVG drawing",
@@ -87,6 +95,7 @@ class Bundles:
             display_id: of a display that may be updated.
         """
         shown = Shown()
+        bundle = {mime: _exact(each) for mime, each in bundle.items() if type(mime) is str}
         for mime, content in bundle.items():
             if _is_binary(mime):
                 self._attach(shown, mime, content, display_id)
@@ -120,6 +129,9 @@ class Bundles:
             shown.remarks.append(picture.remark)
         if picture.data is None or not picture.is_original:
             self._keep(shown, raw, mime, display_id)
+        self._show(shown, picture, mime)
+
+    def _show(self, shown: Shown, picture: Picture, mime: str) -> None:
         if (data := picture.data) is None:
             return
         if self._attached + len(data) > MAX_ATTACHED_BYTES:
@@ -133,10 +145,17 @@ class Bundles:
 
     def _choose_text(self, shown: Shown, bundle: Mapping[str, object], display_id: str) -> None:
         """Find a better text than ``text/plain`` where that says little, and keep the original."""
-        if "text/markdown" in shown.data or "text/latex" in shown.data:
-            return
         plain = shown.data.get("text/plain", "")
-        says_little = not plain or is_bare(str(plain))
+        says_little = not plain or is_bare(str(plain)) or _MARKUP.match(str(plain)) is not None
+        latex = shown.data.get("text/latex")
+        if "text/markdown" in shown.data or (latex and (says_little or _MATHS.match(str(latex)))):
+            return
+        if latex:
+            shown.text = str(plain)
+            return
+        drawing = bundle.get("image/svg+xml")
+        if isinstance(drawing, str) and says_little:
+            self._draw(shown, drawing, display_id)
         has_picture = any(isinstance(data, bytes) for data in shown.data.values())
         html = bundle.get("text/html")
         if isinstance(html, str) and ("\n" not in str(plain).strip() or says_little):
@@ -148,13 +167,22 @@ class Bundles:
                 shown.text = cut(text if says_little else f"{plain}\n{text}")
             if says_little or text or _SCRIPT.search(html):
                 self._keep_page(shown, html, display_id)
-        drawing = bundle.get("image/svg+xml")
-        if isinstance(drawing, str) and not has_picture and says_little:
-            self._keep(shown, drawing, "image/svg+xml", display_id)
         if says_little and not shown.text and not has_picture:
             self._say_what_there_is(shown, bundle)
 
+    def _draw(self, shown: Shown, drawing: str, display_id: str) -> None:
+        """Keep a drawing, and show it where there is no picture of it and one can be made."""
+        if any(isinstance(data, bytes) for data in shown.data.values()):
+            return
+        self._keep(shown, drawing, "image/svg+xml", display_id)
+        if len(drawing) > MAX_MARKUP_CHARACTERS:
+            return
+        if (png := render_svg(drawing, self._max_side)) is not None:
+            self._show(shown, fit(Drawn(png), "image/png", self._max_side), "image/svg+xml")
+
     def _say_what_there_is(self, shown: Shown, bundle: Mapping[str, object]) -> None:
+        if "application/javascript" in bundle:
+            shown.remarks.append("JavaScript, which nothing here runs")
         for mime in ("application/geo+json", "application/json"):
             if mime in bundle:
                 shown.text = cut(_dumps(bundle[mime]))
@@ -192,6 +220,15 @@ def cut(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
         return text
     half = most // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
+
+
+def _exact(content: object) -> object:
+    """Text and bytes as such: a class of the code's own may lie about how long they are."""
+    if isinstance(content, str):
+        return str.__str__(content)
+    if isinstance(content, bytes) and type(content) is not Drawn:
+        return bytes.__getitem__(content, slice(None))
+    return content
 
 
 def _is_binary(mime: str) -> bool:

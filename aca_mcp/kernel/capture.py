@@ -17,12 +17,14 @@ import time
 from _thread import RLock, get_ident
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .bundles import Bundles, Shown
 from .figures import Figures, enable_matplotlib, show_open_figures
+from .hints import NO_DEBUGGER
 from .images import MAX_SIDE
 from .originals import Originals
+from .tracebacks import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -62,6 +64,8 @@ class _Execution:
         self.updated_at = 0.0
         self.widgets: dict[str, str] = {}
         """Model's id to that of its display."""
+        self.clearing = False
+        """What comes next is to be shown instead of all that was before it."""
         self.held: tuple[dict[str, object], list[bytes]] | None = None
         """The value, which is told with the end: nothing comes after it."""
 
@@ -78,6 +82,7 @@ class Capture:
         self._late: list[tuple[Mapping[str, object], str]] = []
         self.old_threads: frozenset[int] = frozenset()
         """Identifiers of threads that earlier code has left."""
+        self._last_traceback = "No traceback available to show."
         self._format = cast("DisplayFormatter", shell.display_formatter).format
 
     def begin(
@@ -103,14 +108,20 @@ class Capture:
         if now is None:
             return [], []
         with self._lock, self._noting_errors(now):
-            self._look_at_widgets(now)
-            self._tell_updates(now)
             self._tell_last(now)
             if now.held is not None:
                 now.sink.emit(*now.held)
+            self._look_at_widgets(now)
+            self._tell_updates(now)
             now.figures.end()
         self._now = None
         return now.errors, now.files
+
+    def describe(self, error: BaseException) -> dict[str, str]:
+        """What to tell of the error that ended code; ``%tb`` shows it again."""
+        described = describe(error)
+        self._last_traceback = described["traceback"]
+        return described
 
     @contextmanager
     def hooked(self) -> Generator[None]:
@@ -125,6 +136,7 @@ class Capture:
                 (shell, "showtraceback", self.note_error),
                 (shell, "showsyntaxerror", self.note_error),
                 (shell, "showindentationerror", self.note_error),
+                (shell, "debugger", no_debugger),
                 (shell, "enable_gui", _no_gui),
                 (shell, "enable_matplotlib", self.enable_matplotlib),
             ):
@@ -152,7 +164,10 @@ class Capture:
         display_id = str((transient or {}).get("display_id") or "")[:200]
         with self._lock:
             now = self._now
-            if now is None or os.getpid() != self._process:
+            if os.getpid() != self._process:
+                # A fork made by the code, which can tell nothing but what it prints.
+                print(data.get("text/plain", ""))  # noqa: T201
+            elif now is None:
                 self._keep_for_later(data, display_id)
             elif update:
                 now.updates[display_id] = data
@@ -178,6 +193,7 @@ class Capture:
             now.widgets.clear()
             now.last.clear()
             now.displayed = 0
+            now.clearing = wait
             if wait:
                 now.sink.clear_before_next()
             else:
@@ -200,7 +216,9 @@ class Capture:
         A value that cannot be shown, ``%%time`` and ``%run`` come here and go on.
         """
         error = sys.exc_info()[1]
-        if error is not None and self._now is not None:
+        if error is None:  # ``%tb``
+            print(self._last_traceback, file=sys.stderr)  # noqa: T201 -- as IPython would
+        elif self._now is not None:
             self._now.errors.append(error)
 
     def enable_matplotlib(self, gui: object = None) -> tuple[str, str]:
@@ -229,7 +247,8 @@ class Capture:
             now.held = None
             now.sink.emit({**about, "place": now.sink.place()}, blobs)
         ends = kind == "result" and self.shell.ast_node_interactivity.startswith("last")
-        place = None if ends else now.sink.place()
+        place = None if ends and not now.clearing else now.sink.place()
+        now.clearing = False
         shown = now.bundles.describe(bundle, value, display_id)
         if _WIDGET in bundle:
             view = bundle[_WIDGET]
@@ -292,7 +311,7 @@ class Capture:
                 now.updates[display_id] = {"text/plain": repr(live[model])}
 
     def _keep_for_later(self, data: Mapping[str, object], display_id: str) -> None:
-        if os.getpid() == self._process and len(self._late) < LAST_DISPLAYS:
+        if len(self._late) < LAST_DISPLAYS:
             self._late.append((data, display_id))
 
     def _is_late(self) -> bool:
@@ -313,6 +332,11 @@ def _attached(content: str | bytes, blobs: list[bytes]) -> object:
     kind = "text" if isinstance(content, str) else "blob"
     blobs.append(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     return {kind: len(blobs) - 1}
+
+
+def no_debugger(*args: object, **kwargs: object) -> NoReturn:
+    """What begins a debugger says that there is none."""
+    raise EOFError(NO_DEBUGGER)
 
 
 def _no_gui(gui: object = None) -> None:

@@ -9,18 +9,18 @@ Each is set when code imports its library, and nothing is imported for it.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .figures import INLINE, accept_backends, find_fonts
+from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts
 from .on_import import ImportHooks
+from .renderers import has, say_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
-
-_SAID: set[str] = set()
 
 
 def set_defaults() -> None:
@@ -31,7 +31,8 @@ def set_defaults() -> None:
     hooks.add("matplotlib.pyplot", _pyplot)
     hooks.add("plotly.io", _plotly)
     hooks.add("altair", _altair)
-    hooks.add("tqdm.notebook", _tqdm)
+    hooks.add("tqdm.std", _tqdm)
+    hooks.add("tqdm.notebook", _tqdm_notebook)
     hooks.install()
 
 
@@ -42,6 +43,7 @@ def _pandas(pandas: ModuleType) -> None:
 
 def _pyplot(pyplot: ModuleType) -> None:
     accept_backends(pyplot)
+    collect_missing_glyphs()
     find_fonts(sys.modules["matplotlib"])
 
 
@@ -57,8 +59,8 @@ def _plotly(plotly_io: ModuleType) -> None:
                 "text/plain": _plotly_line(fig_dict),
                 "text/html": plotly_io.to_html(fig_dict, include_plotlyjs="cdn", validate=False),
             }
-            if _has("kaleido", "plotly figures"):
-                bundle["image/png"] = plotly_io.to_image(fig_dict, "png", validate=False)
+            if has("kaleido", "plotly figures"):
+                bundle |= _picture(lambda: plotly_io.to_image(fig_dict, "png", validate=False))
             display(bundle, raw=True)
 
     plotly_io.renderers["session"] = SessionRenderer()
@@ -71,7 +73,8 @@ def _plotly_line(figure: dict[str, Any]) -> str:
     names = ", ".join(str(trace["name"]) for trace in traces[:10] if trace.get("name"))
     title = figure.get("layout", {}).get("title") or {}
     said = title.get("text", "") if isinstance(title, dict) else title
-    line = f"plotly figure{f' {said!r}' if said else ''}: {len(traces)} traces ({kinds})"
+    count = f"{len(traces)} trace{'' if len(traces) == 1 else 's'} ({kinds})"
+    line = f"plotly figure{f' {said!r}' if said else ''}: {count}"
     return f"{line}: {names}" if names else line
 
 
@@ -87,10 +90,9 @@ def _altair(altair: ModuleType) -> None:
             "vegaembed_version": altair.VEGAEMBED_VERSION,
         }
         bundle |= mimebundle(spec, "html", **options, **versions)
-        if _has("vl_convert", "altair charts", "vl-convert-python"):
-            import vl_convert  # pyright: ignore[reportMissingImports]
-
-            bundle["image/png"] = vl_convert.vegalite_to_png(spec)
+        if has("vl_convert", "altair charts", "vl-convert-python"):
+            converter: Any = importlib.import_module("vl_convert")
+            bundle |= _picture(lambda: converter.vegalite_to_png(spec))
         return bundle
 
     altair.renderers.register("session", render)
@@ -108,7 +110,12 @@ def _altair_line(spec: dict[str, Any]) -> str:
     return f"altair chart{f' of {kind}s' if kind else ''} {', '.join(fields)}".rstrip()
 
 
-def _tqdm(notebook: ModuleType) -> None:
+def _tqdm(tqdm: ModuleType) -> None:
+    """Have no thread that looks after bars: a process with threads cannot be copied."""
+    tqdm.tqdm.monitor_interval = 0
+
+
+def _tqdm_notebook(notebook: ModuleType) -> None:
     """Bars without widgets where there are none, as text on one line."""
     if getattr(notebook, "IProgress", None) is not None:
         return
@@ -118,14 +125,11 @@ def _tqdm(notebook: ModuleType) -> None:
     notebook.trange = notebook.tnrange = trange  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _has(module: str, what: str, package: str = "") -> bool:
-    """Whether a library is there; else say once which package would make pictures."""
-    if importlib.util.find_spec(module) is not None:
-        return True
-    if module not in _SAID:
-        _SAID.add(module)
-        print(  # noqa: T201 -- this is for whoever reads what the code prints
-            f"Pictures of {what} need the package {package or module}, which is not installed.",
-            file=sys.stderr,
-        )
-    return False
+def _picture(make: Callable[[], bytes]) -> dict[str, object]:
+    """The picture that a renderer makes; where it cannot, why, and the figure is shown without."""
+    try:
+        return {"image/png": make()}
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        say_once(f"No picture could be made of this figure: {why[:300]}")
+        return {}

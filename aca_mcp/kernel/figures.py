@@ -43,6 +43,8 @@ _FALLBACK_FONTS = (
     "Noto Sans Thai",
 )
 """Those that machines have for what DejaVu, matplotlib's own, has no glyphs for."""
+_boxes: set[int] = set()
+"""Characters that the fonts lacked, since that was told last."""
 
 
 class Figures:
@@ -51,7 +53,6 @@ class Figures:
     def __init__(self) -> None:
         self._shown: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
         """Figure to the digest of the picture that was shown of it last."""
-        self._boxes: set[int] = set()
 
     def draw(self, figure: Any) -> Drawn | None:
         """A figure as PNG; None if there is nothing in it, or it was shown like this already."""
@@ -74,19 +75,17 @@ class Figures:
             warnings.simplefilter("always")
             figure.canvas.print_figure(buffer, **options)
         for warning in noted:
-            missing = _MISSING_GLYPH.match(str(warning.message))
-            if missing is None:
+            if not _is_of_glyph(warning.message):
                 warnings.warn_explicit(
                     warning.message, warning.category, warning.filename, warning.lineno
                 )
-            else:
-                self._boxes.add(int(missing[1]))
         return buffer.getvalue()
 
     def end(self) -> None:
         """Say once what the figures lack."""
-        if self._boxes:
-            some = "".join(map(chr, sorted(self._boxes)[:10]))
+        if _boxes:
+            some = "".join(map(chr, sorted(_boxes)[:10]))
+            _boxes.clear()
             print(  # noqa: T201 -- this is for whoever reads what the code prints
                 f"The fonts here have no glyphs for {some}: figures show boxes instead. Use other "
                 "characters, or a font file that you upload and add by "
@@ -154,6 +153,24 @@ def enable_matplotlib(shell: InteractiveShell, gui: object) -> tuple[str, str]:
     mpl.interactive(True)
     configure_inline_support(shell, INLINE)
     return "inline", INLINE
+
+
+def collect_missing_glyphs() -> None:
+    """Have warnings of them, one for each character, told together at the end of an execution."""
+    show = warnings.showwarning
+
+    def showwarning(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        if not _is_of_glyph(message):
+            show(message, *args, **kwargs)
+
+    warnings.showwarning = showwarning
+
+
+def _is_of_glyph(message: Warning | str) -> bool:
+    missing = _MISSING_GLYPH.match(str(message))
+    if missing is not None:
+        _boxes.add(int(missing[1]))
+    return missing is not None
 
 
 def find_fonts(matplotlib: ModuleType) -> None:

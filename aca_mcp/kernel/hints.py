@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_INPUT = (
-    "input() is not available: nobody can type into this session. "
+    "{}() is not available: nobody can type into this session. "
     "Put the value into the code, or upload it as a file."
 )
 NO_DEBUGGER = (
@@ -32,6 +32,20 @@ _NO_SCREEN = (
     "Sessions have no screen and no windows. Figures are shown in the result; save anything else "
     "to a file."
 )
+
+_LOST_WORKERS = (
+    "A worker process ended: it had too little memory, or did not find a function. Those that are "
+    "started by spawn or forkserver know nothing of what the code defined: take fork, or write "
+    "the functions to a module (%%writefile) and import them from it."
+)
+
+_BY_NAME = {
+    "BdbQuit": NO_DEBUGGER,
+    "BrokenProcessPool": _LOST_WORKERS,
+    "StdinNotImplementedError": NO_INPUT.format("input"),
+    "TerminatedWorkerError": _LOST_WORKERS,
+}
+"""What there is to know about an exception of this name."""
 
 _NETWORK_ERRNOS = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT}
@@ -60,6 +74,8 @@ def hint_for(error: BaseException) -> str:
     """What to know about an error; empty for most."""
     for each in _causes(error):
         name, text = type(each).__name__, _text(each)
+        if name in _BY_NAME:
+            return _BY_NAME[name]
         lowered = text.lower()
         if _is_of_network(each, name, text):
             return _NOT_REACHED if _has_network() else _NO_NETWORK

@@ -16,7 +16,7 @@ _MAX_COLUMNS = 100
 _MAX_CELL = 200
 _HIDDEN = frozenset(
     {"script", "style", "head", "template", "noscript", "svg", "canvas", "iframe", "object"}
-    | {"audio", "video"}
+    | {"audio", "video", "button", "select"}
 )
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "col", "source", "wbr", "embed"})
 _BLOCK = re.compile(
@@ -24,6 +24,11 @@ _BLOCK = re.compile(
     "h[1-6r]|header|main|nav|[ou]l|p|section|summary"
 )
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_AT_RULE = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_LAST_CLASS = re.compile(r"\.([\w-]+)\s*$")
+_FRAMES = frozenset({"iframe", "audio", "video", "img", "embed"})
+"""What shows something from another address."""
 _SPACES = re.compile(r"[ \t\r\f\v\n\xa0]+")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
@@ -90,6 +95,8 @@ class _Reader(HTMLParser):
         self._tables: list[_Table] = []
         self._cells: list[tuple[int, int]] = []
         self._hidden: list[str] = []
+        self._not_displayed: set[str] = set()
+        """Classes that the page's own style hides."""
         self._preformatted = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -98,12 +105,21 @@ class _Reader(HTMLParser):
             if tag == self._hidden[-1] or tag not in _VOID:
                 self._hidden.append(tag)
             return
-        hides = tag in _HIDDEN or "hidden" in attributes
-        if hides or _NOT_DISPLAYED.search(attributes.get("style") or ""):
+        if self._hides(tag, attributes):
+            if tag in _FRAMES:
+                self._add(_text_of(tag, attributes))
             if tag not in _VOID:
                 self._hidden.append(tag)
             return
         self._begin(tag, attributes)
+
+    def _hides(self, tag: str, attributes: dict[str, str | None]) -> bool:
+        if tag in _HIDDEN or "hidden" in attributes:
+            return True
+        if _NOT_DISPLAYED.search(attributes.get("style") or ""):
+            return True
+        classes = (attributes.get("class") or "").split()
+        return not self._not_displayed.isdisjoint(classes)
 
     def _begin(self, tag: str, attributes: dict[str, str | None]) -> None:
         match tag:
@@ -147,6 +163,8 @@ class _Reader(HTMLParser):
             self._add("\n")
 
     def handle_data(self, data: str) -> None:
+        if self._hidden[-1:] == ["style"]:
+            self._not_displayed |= _hidden_classes(data)
         if self._hidden or (self._tables and not self._in_cell() and not data.strip()):
             return
         self._add(data if self._preformatted else _SPACES.sub(" ", data))
@@ -156,8 +174,11 @@ class _Reader(HTMLParser):
 
     def _add(self, text: str) -> None:
         pieces = self._pieces[-1]
-        if text == "\n" and (not pieces or pieces[-1].endswith("\n")):
-            return
+        if not pieces or pieces[-1].endswith("\n"):
+            if text == "\n":
+                return
+            if not self._preformatted:
+                text = text.lstrip(" ")
         if text:
             pieces.append(text)
 
@@ -174,21 +195,40 @@ class _Reader(HTMLParser):
         while self._tables:
             self.handle_endtag("table")
         lines = "".join(self._pieces[0]).split("\n")
-        return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n ")
+        return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n")
 
 
 def _text_of(tag: str, attributes: dict[str, str | None]) -> str:
     """What a tag by itself shows."""
     match tag:
-        case "img":
-            described = attributes.get("alt") or attributes.get("title")
-            return f"[image: {described}]" if described else ""
+        case "img" | "iframe" | "audio" | "video" | "embed":
+            described = attributes.get("alt") or attributes.get("title") or _address(attributes)
+            what = {"img": "image", "iframe": "page", "embed": "page"}.get(tag, tag)
+            return f"[{what}: {described[:_MAX_CELL]}]" if described else ""
         case "progress":
             return f"{attributes.get('value', '?')}/{attributes.get('max') or 1}"
         case "li":
             return "\n- "
         case _:
             return "\n" if tag == "br" or _BLOCK.fullmatch(tag) else ""
+
+
+def _address(attributes: dict[str, str | None]) -> str:
+    """Where it is, if that is elsewhere: what a page brings along is not to be read."""
+    source = (attributes.get("src") or "").strip()
+    return source if source.startswith(("http://", "https://", "//")) else ""
+
+
+def _hidden_classes(style: str) -> set[str]:
+    """The classes whose elements a style sheet hides, whatever else is done with them."""
+    rules = _RULE.findall(_AT_RULE.sub("", style))
+    selectors = [
+        each
+        for selector, body in rules
+        if _NOT_DISPLAYED.search(body)
+        for each in selector.split(",")
+    ]
+    return {found[1] for each in selectors if (found := _LAST_CLASS.search(each))}
 
 
 def html_to_text(html: str) -> str:

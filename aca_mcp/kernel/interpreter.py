@@ -29,13 +29,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-from .capture import Capture
+from .capture import Capture, no_debugger
 from .defaults import set_defaults
-from .hints import NO_DEBUGGER, NO_INPUT
+from .hints import NO_INPUT
 from .images import MAX_SIDE
 from .loops import Loops
 from .timeline import Recorder
-from .tracebacks import cell_name, describe, is_normal_exit
+from .tracebacks import cell_name, is_normal_exit, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -190,6 +190,7 @@ class Interpreter:
         self._hooks.enter_context(self._capture.hooked())
         self._process = os.getpid()
         self._running = False
+        shell.run_line_magic("load_ext", "storemagic")  # as IPython's own programs do
         self._installing: PackageClient | None = None
         set_defaults()
         _leave_out_what_needs_a_person()
@@ -275,9 +276,9 @@ class Interpreter:
             error = error or stray
         if error is not None and not is_normal_exit(error):
             try:
-                result.error = describe(error)
+                result.error = self._capture.describe(error)
             except BaseException:  # interrupted between two of its own guards
-                result.error = {"name": type(error).__name__[:1000], "message": "", "traceback": ""}
+                result.error = {"name": type_name(error), "message": "", "traceback": ""}
         if self._installing is not None:
             self._installing.end()
         self._running = False
@@ -299,18 +300,18 @@ def _mend_main(shell: InteractiveShell) -> None:
 def _leave_out_what_needs_a_person() -> None:
     warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
     builtins.input = _no_input
-    getpass.getpass = _no_input
-    sys.breakpointhook = _no_debugger
-    pdb.Pdb.set_trace = bdb.Bdb.set_trace = _no_debugger
-    pdb.set_trace = pdb.post_mortem = pdb.pm = _no_debugger
+    getpass.getpass = _no_password
+    sys.breakpointhook = no_debugger
+    pdb.Pdb.set_trace = bdb.Bdb.set_trace = no_debugger
+    pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
 
 
 def _no_input(*args: object, **kwargs: object) -> NoReturn:
-    raise EOFError(NO_INPUT)
+    raise EOFError(NO_INPUT.format("input"))
 
 
-def _no_debugger(*args: object, **kwargs: object) -> NoReturn:
-    raise EOFError(NO_DEBUGGER)
+def _no_password(*args: object, **kwargs: object) -> NoReturn:
+    raise EOFError(NO_INPUT.format("getpass"))
 
 
 def _flush(stream: object) -> None:

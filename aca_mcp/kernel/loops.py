@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAMES = re.compile(
-    r"\b(?:create_task|ensure_future|get_running_loop|TaskGroup|call_soon|call_later)\b"
+    r"\b(?:create_task|ensure_future|get_event_loop|get_running_loop|TaskGroup|call_soon|call_later)\b"
 )
 
 

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
 from _thread import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _libc: list[Any] = []
+_POOLS = tuple(
+    each.replace("/", os.sep)
+    for each in ("/concurrent/futures/", "/multiprocessing/", "/joblib/", "/asyncio/")
+)
+"""Whose threads work for whoever gives them something to do."""
+_LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 -- a name, to compare
+_MAX_FRAMES = 30
 
 
 def other_threads() -> frozenset[int]:
-    """Identifiers of the threads besides this one."""
+    """Identifiers of the threads besides this one that are at something already.
+
+    What a pool's idle thread prints later is of the code that gives it work.
+    """
     if not count_threads():
         return frozenset()
-    return frozenset(sys._current_frames()) - {get_ident()}  # pyright: ignore[reportPrivateUsage] -- documented
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] -- documented
+    own = get_ident()
+    return frozenset(each for each, frame in frames.items() if each != own and not _is_idle(frame))
+
+
+def _is_idle(frame: FrameType | None) -> bool:
+    """Whether a thread is a pool's, and calls nothing of anybody else at the moment."""
+    is_of_pool = False
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            break
+        filename = frame.f_code.co_filename
+        is_of_pool = is_of_pool or any(each in filename for each in _POOLS)
+        if not (filename.startswith(_LIBRARY) or any(each in filename for each in _POOLS)):
+            return False
+        frame = frame.f_back
+    return is_of_pool
 
 
 def load_native() -> None:

@@ -33,16 +33,26 @@ class FrameSink:
         self.place = streams.place
         self.clear = streams.clear
         self.clear_before_next = streams.clear_before_next
+        self._streams = streams
         self._connection = connection
         self._number = number
+        self._cleared = 0
 
     def emit(self, event: Mapping[str, object], blobs: Sequence[bytes]) -> None:
         """Send an event; one that is too large says so instead."""
+        self.tell_cleared()
         data = encoded({"id": self._number, **event}, blobs)
         if event.get("place", 0) is None:
             self._connection.put(data)  # it stands at the end, and travels with it
         else:
             self._connection.send(data)
+
+    def tell_cleared(self) -> None:
+        """Say what is to be forgotten, if something was printed or displayed in its stead."""
+        if (place := self._streams.cleared) > self._cleared:
+            self._cleared = place
+            clear = {"id": self._number, "event": "clear", "place": place}
+            self._connection.put(encoded(clear, ()))
 
 
 class Connection:
@@ -148,7 +158,9 @@ def _obey(
             return {}
         case _:
             sink = FrameSink(connection, streams, request["id"])
-            return execute(request, interpreter, streams, sink, work_directory)
+            last = execute(request, interpreter, streams, sink, work_directory)
+            sink.tell_cleared()
+            return last
 
 
 class Pipes(Protocol):

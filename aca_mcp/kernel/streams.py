@@ -24,6 +24,7 @@ STDOUT, STDERR = b"o", b"e"
 """Kinds of mark: from here on this stream is written to."""
 LATE_STDOUT, LATE_STDERR = b"O", b"E"
 """The same, by a thread that earlier code has left."""
+_LATE = (LATE_STDOUT, LATE_STDERR)
 DISPLAY = b"d"
 """Something is displayed here."""
 CLEARED = b"c"
@@ -68,6 +69,8 @@ class Streams:
         self._standard = [(number, pipe, _file_behind(pipe)) for number, pipe in standard.items()]
         self.number = 0
         """Of the last mark of this execution."""
+        self.cleared = 0
+        """The number of the last mark of this execution that forgets what was before it."""
         self.last = b""
         """The kind of mark that says who wrote last; empty where nobody has."""
         self.old_threads: frozenset[int] = frozenset()
@@ -90,7 +93,7 @@ class Streams:
                 self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
             self._take_over()
         self.old_threads = old_threads
-        self.number = self._switches = 0
+        self.number = self.cleared = self._switches = 0
         self.last = b""
         self._clear_pending = False
 
@@ -105,7 +108,8 @@ class Streams:
         """Mark that what was written before is to be forgotten; the number of the mark."""
         self.flush()
         self._clear_pending = False
-        return self._mark(CLEARED)
+        self.cleared = self._mark(CLEARED)
+        return self.cleared
 
     def clear_before_next(self) -> None:
         """Do the same as soon as there is something to be seen instead."""
@@ -122,8 +126,8 @@ class Streams:
             self._own[0].flush()  # what was printed first, without the end of its line
         if self._clear_pending:
             self._clear_pending = False
-            self._mark(CLEARED)
-        elif before and self._switches < MAX_SWITCHES:
+            self.cleared = self._mark(CLEARED)
+        elif (before or kind in _LATE) and self._switches < MAX_SWITCHES:
             self._switches += 1
             self._mark(kind)
         self.last = kind

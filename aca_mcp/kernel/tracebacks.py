@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections import deque
 from itertools import groupby
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from .hints import hint_for, is_network_hint, missing_module
@@ -33,7 +34,18 @@ _MAX_GROUP_DEPTH = 3
 _MAX_CHARACTERS = 32 * 1024
 _MAX_MESSAGE_CHARACTERS = 8 * 1024
 _SECONDS = 2.0
-"""For what runs methods of the exception itself."""
+"""For what runs methods of the exceptions themselves."""
+_NO_TEXT = "(its text could not be made)"
+
+# As Python knows them, whatever a class of the user's has under these names.
+_TYPE_NAME: Any = type.__dict__["__name__"].__get__
+_CAUSE: Any = vars(BaseException)["__cause__"].__get__
+_CONTEXT: Any = vars(BaseException)["__context__"].__get__
+_SUPPRESS: Any = vars(BaseException)["__suppress_context__"].__get__
+_TRACEBACK: Any = vars(BaseException)["__traceback__"].__get__
+_EXIT_CODE: Any = vars(SystemExit)["code"].__get__
+_GROUPS: tuple[type, ...] = (BaseExceptionGroup,) if sys.version_info >= (3, 11) else ()
+_MEMBERS: Any = vars(_GROUPS[0])["exceptions"].__get__ if _GROUPS else None
 
 _Step = Any  # a frame and its line, or a number of frames that are left out
 
@@ -50,94 +62,122 @@ def is_cell(filename: str) -> bool:
 
 def describe(error: BaseException) -> dict[str, str]:
     """An exception's name, text and traceback, without the interpreter's own frames or colours."""
-    hint = hint_for(error)
+    description = _Description()
+    hint = description.in_time(lambda: hint_for(error)) or ""
     try:
         # What led to a network that is not there is the same at greater length.
-        pieces = _one(error, 0) if is_network_hint(hint) else _chain(error)
+        pieces = description.one(error, 0) if is_network_hint(hint) else description.chain(error)
         shown = _cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
     except Exception:
-        shown = f"{_name(error)}: (its traceback could not be made)"
+        shown = f"{type_name(error)}: (its traceback could not be made)"
     return {
-        "name": _name(error),
-        "message": message_of(error),
+        "name": type_name(error),
+        "message": description.message(error),
         "traceback": shown,
         "hint": hint,
-        "missing_module": missing_module(error),
+        "missing_module": description.in_time(lambda: missing_module(error)) or "",
     }
-
-
-def message_of(error: BaseException) -> str:
-    """The exception's text, if it can be made in time."""
-    text = _in_time(lambda: str(error))
-    return "(its text could not be made)" if text is None else _cut(text, _MAX_MESSAGE_CHARACTERS)
 
 
 def is_normal_exit(error: BaseException) -> bool:
     """Whether code ended as programs do."""
-    return isinstance(error, SystemExit) and error.code in (None, 0)
+    if not issubclass(type(error), SystemExit):
+        return False
+    code = _EXIT_CODE(error)
+    return code is None or (type(code) in (int, bool) and not code)
 
 
-def _name(error: BaseException) -> str:
-    return type(error).__name__[:1000]
+def type_name(value: object) -> str:
+    """The name of a value's type, whatever the type itself says of it."""
+    return str.__str__(_TYPE_NAME(type(value)))[:1000]
 
 
-def _chain(error: BaseException) -> Iterator[str]:
-    """The exceptions that led to this one, the first of them first, and what is between them."""
-    chain: list[tuple[BaseException, str]] = [(error, "")]
-    left_out = False
-    while True:
-        last = chain[-1][0]
-        if isinstance(last.__cause__, BaseException):
-            earlier, between = last.__cause__, "The above exception was the direct cause of the "
-            between += "following exception:"
-        elif isinstance(last.__context__, BaseException) and not last.__suppress_context__:
-            earlier = last.__context__
-            between = "During handling of the above exception, another exception occurred:"
+class _Description:
+    """One exception's: all that runs methods of exceptions for it shares one time."""
+
+    def __init__(self) -> None:
+        self._seconds = _SECONDS
+
+    def chain(self, error: BaseException) -> Iterator[str]:
+        """The exceptions that led to this one, the first of them first, and what is between."""
+        chain: list[tuple[BaseException, str]] = [(error, "")]
+        left_out = False
+        while True:
+            last = chain[-1][0]
+            if (cause := _CAUSE(last)) is not None:
+                earlier, between = cause, "The above exception was the direct cause of the "
+                between += "following exception:"
+            elif (context := _CONTEXT(last)) is not None and not _SUPPRESS(last):
+                earlier = context
+                between = "During handling of the above exception, another exception occurred:"
+            else:
+                break
+            if any(earlier is known for known, _ in chain):
+                break
+            if len(chain) > _MAX_CHAIN:
+                left_out = True
+                break
+            chain.append((earlier, between))
+        if left_out:
+            yield "[... earlier exceptions are left out ...]\n"
+        for each, between in reversed(chain):
+            yield from self.one(each, 0)
+            if between:
+                yield f"\n{between}\n"
+
+    def one(self, error: BaseException, depth: int) -> Iterator[str]:
+        """Its frames, and what it says."""
+        steps = _steps(_TRACEBACK(error))
+        if steps:
+            yield "Traceback (most recent call last):"
+        for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
+            if is_frames:
+                summary = traceback.StackSummary.extract(cast("Any", group), lookup_lines=True)
+                yield "".join(summary.format()).rstrip("\n")
+            else:
+                count: int = sum(cast("Any", group))
+                yield f"  [... {count:,} frame{'' if count == 1 else 's'} left out ...]"
+        if issubclass(type(error), _GROUPS):
+            yield f"{type_name(error)}: {self.message(error)}"
+            yield from self._members(_MEMBERS(error), depth)
         else:
-            break
-        if any(earlier is known for known, _ in chain):
-            break
-        if len(chain) > _MAX_CHAIN:
-            left_out = True
-            break
-        chain.append((earlier, between))
-    if left_out:
-        yield "[... earlier exceptions are left out ...]\n"
-    for each, between in reversed(chain):
-        yield from _one(each, 0)
-        if between:
-            yield f"\n{between}\n"
+            yield self._last_lines(error)
 
+    def _members(self, members: tuple[BaseException, ...], depth: int) -> Iterator[str]:
+        indent = "  | "
+        for number, member in enumerate(members[:_MAX_GROUP], 1):
+            yield f"  +-- {number} of {len(members):,} --"
+            if depth >= _MAX_GROUP_DEPTH:
+                yield f"{indent}{type_name(member)}: {self.message(member)}"
+                continue
+            for piece in self.one(member, depth + 1):
+                yield "\n".join(f"{indent}{line}" for line in piece.split("\n"))
+        if len(members) > _MAX_GROUP:
+            yield f"  +-- [... {len(members) - _MAX_GROUP:,} more ...]"
 
-def _one(error: BaseException, depth: int) -> Iterator[str]:
-    steps = _steps(error.__traceback__)
-    if steps:
-        yield "Traceback (most recent call last):"
-    for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
-        if is_frames:
-            summary = traceback.StackSummary.extract(cast("Any", group), lookup_lines=True)
-            yield "".join(summary.format()).rstrip("\n")
-        else:
-            yield f"  [... {sum(cast('Any', group)):,} frames left out ...]"
-    members = getattr(error, "exceptions", None)
-    if isinstance(members, tuple) and isinstance(error, _GROUPS):
-        yield f"{_name(error)}: {message_of(error)}"
-        yield from _members(cast("tuple[BaseException, ...]", members), depth)
-    else:
-        yield _last_lines(error)
+    def message(self, error: BaseException) -> str:
+        """The exception's text, if it can be made in time."""
+        text = self.in_time(lambda: str(error))
+        return _NO_TEXT if text is None else _cut(text, _MAX_MESSAGE_CHARACTERS)
 
+    def _last_lines(self, error: BaseException) -> str:
+        """The name and text, the place of a syntax error, suggestions and notes, as Python does."""
+        text = self.in_time(lambda: _as_python_does(error))
+        if text is None:
+            return f"{type_name(error)}: {self.message(error)}"
+        return _cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
 
-def _members(members: tuple[BaseException, ...], depth: int) -> Iterator[str]:
-    indent = "  | "
-    for number, member in enumerate(members[:_MAX_GROUP], 1):
-        yield f"  +-- {number} of {len(members):,} --"
-        if depth >= _MAX_GROUP_DEPTH:
-            yield f"{indent}{_name(member)}: {message_of(member)}"
-            continue
-        for piece in _one(member, depth + 1):
-            yield "\n".join(f"{indent}{line}" for line in piece.split("\n"))
-    if len(members) > _MAX_GROUP:
-        yield f"  +-- [... {len(members) - _MAX_GROUP:,} more ...]"
+    def in_time(self, make: Callable[[], str]) -> str | None:
+        """Call what runs methods of an exception; None if it fails, or takes too long."""
+        if self._seconds <= 0:
+            return None
+        started = monotonic()
+        try:
+            return _in_time(make, self._seconds)
+        except TimeoutError:  # it was up just when the text was there
+            return None
+        finally:
+            self._seconds -= monotonic() - started
 
 
 def _steps(start: TracebackType | None) -> list[_Step]:
@@ -201,14 +241,6 @@ def _interrupt_handler() -> str:
     return str(getattr(code, "co_filename", ""))
 
 
-def _last_lines(error: BaseException) -> str:
-    """The name and text, the place of a syntax error, suggestions and notes, as Python has them."""
-    text = _in_time(lambda: _as_python_does(error))
-    if text is None:
-        return f"{_name(error)}: {message_of(error)}"
-    return _cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
-
-
 def _as_python_does(error: BaseException) -> str:
     # Apart from the exceptions that led to it: they would be read too, with all their frames.
     cause, context, suppress = error.__cause__, error.__context__, error.__suppress_context__
@@ -224,13 +256,12 @@ def _as_python_does(error: BaseException) -> str:
     return "".join(formatted.format_exception_only())
 
 
-def _in_time(make: Callable[[], str]) -> str | None:
-    """Call what runs methods of an exception; None if it fails, or takes too long."""
+def _in_time(make: Callable[[], str], seconds: float) -> str | None:
     if not hasattr(signal, "setitimer"):
         return _made(make)
     try:
         handler = signal.signal(signal.SIGALRM, _too_late)
-        timer = signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+        timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     except ValueError:  # not in the main thread
         return _made(make)
     try:
@@ -245,7 +276,8 @@ def _made(make: Callable[[], str]) -> str | None:
         text = make()
     except BaseException:
         return None
-    return text if isinstance(text, str) else None  # pyright: ignore[reportUnnecessaryIsInstance] -- methods of the user's make it
+    # Methods of the user's make it: it may be of a class that lies about itself.
+    return str.__str__(text) if isinstance(text, str) else None  # pyright: ignore[reportUnnecessaryIsInstance] -- see above
 
 
 def _too_late(number: int, frame: FrameType | None) -> None:
@@ -257,6 +289,3 @@ def _cut(text: str, most: int) -> str:
         return text
     half = most // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
-
-
-_GROUPS: tuple[type, ...] = (BaseExceptionGroup,) if sys.version_info >= (3, 11) else ()

@@ -177,3 +177,19 @@ def test_a_value_without_text_is_told_as_that(
     output = Output("display", {"application/octet-stream": b"\0"})
     Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, output))
     assert streams[0].getvalue() == "[a value that only application/octet-stream can show]\n"
+
+
+def test_markdown_is_laid_out_at_a_terminal_and_as_written_elsewhere(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
+    written = "# Sales\n\n| shop | cups |\n|---|---|\n| a\x1b]0;t\x07 | [1](http://x.y) |\n"
+    shown = execution(ExecutionStatus.SUCCEEDED, Output("result", {"text/markdown": written}))
+    Screen(*streams).show_rest(shown)
+    assert streams[0].getvalue() == written
+    terminal = Terminal()
+    Screen(terminal, streams[1]).show_rest(shown)
+    text = terminal.getvalue()
+    assert "Sales" in text
+    assert "|---" not in text
+    assert "\x1b]" not in text
+    assert "http://x.y" in text

@@ -6,25 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.pool import ExecutionStatus, Output, StreamPart
+from aca_mcp.pool import Output, StreamPart
 from aca_mcp.server.results.report import report
+from tests.contract.running import run, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aca_mcp.pool import Execution, SessionPool
-
-
-async def run(pool: SessionPool, identifier: str, code: str) -> Execution:
-    execution = await pool.execute(identifier, code, timeout_seconds=40)
-    assert execution.session_lost is None
-    return execution
-
-
-async def shown(pool: SessionPool, identifier: str, code: str) -> str:
-    execution = await run(pool, identifier, code)
-    assert execution.status is ExecutionStatus.SUCCEEDED, execution.error
-    return report(execution).text
+    from aca_mcp.pool import SessionPool
 
 
 CHOICES = (
@@ -86,6 +75,18 @@ async def test_updates_and_clears_leave_the_last_state(pool: SessionPool, identi
         "for n in range(30):\n    clear_output(wait=True); print(n)"
     )
     assert await shown(pool, identifier, code) == "29"
+    code = (
+        "import matplotlib.pyplot as plt\nfrom IPython.display import clear_output\n"
+        "print('begun'); display('first')\n"
+        "for n in range(4):\n    clear_output(wait=True); plt.plot([n]); plt.show()"
+    )
+    assert await shown(pool, identifier, code) == "[figure 1]"
+    for last in ("print(n)", "display(n)"):
+        code = f"for n in range(3000):\n    clear_output(wait=True); {last}"
+        assert await shown(pool, identifier, code) == "2999", last
+    assert await shown(pool, identifier, "display(1); clear_output(wait=True); print(2)") == "2"
+    assert await shown(pool, identifier, "display(1); clear_output(wait=True); 2") == "2"
+    assert await shown(pool, identifier, "display(1); clear_output(wait=True)") == "1"
     bar = "from IPython.display import ProgressBar\nfor _ in ProgressBar(3): pass"
     assert (await shown(pool, identifier, bar)).endswith("3/3")
 
@@ -202,3 +203,120 @@ async def test_a_chain_of_parts_is_all_that_there_is(pool: SessionPool, identifi
     parts = list(execution.timeline)
     assert [type(part) for part in parts] == [StreamPart, Output, StreamPart]
     assert "".join(part.text for part in parts if isinstance(part, StreamPart)) == "a\nb\n"
+
+
+RICH = (
+    (
+        "Both('<style>.x{display:none}</style><i class=x>n</i><table><tr><th><th>v<tr><td>a<td>1')",
+        "   v\na  1\n[HTML: outputs/",
+    ),
+    ("IFrame('https://example.com', 100, 100)", "[page: https://example.com"),
+    ("SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"><text>t</text></svg>')", "[SVG drawing: "),
+    ("Audio(b'RIFF', rate=8000, embed=True)", "[audio/"),
+    ("GeoJSON({'type': 'Point', 'coordinates': [1, 2]})", '{"type": "Point"'),
+    ("Javascript('draw()')", "[JavaScript, which nothing here runs]"),
+    ("Markdown('*a*')", "*a*"),
+    ("Latex('$a$')", "$a$"),
+    ("Code('x = 1', language='python')", "x = 1"),
+)
+"""Values with other forms than text, and what of them is told first."""
+
+
+async def test_of_each_rich_value_the_best_text_is_told(pool: SessionPool, identifier: str) -> None:
+    begin = (
+        "from IPython.display import *\n"
+        "class Both:\n    def __init__(self, html): self.html = html\n"
+        "    def _repr_html_(self): return self.html"
+    )
+    await run(pool, identifier, begin)
+    for made, told in RICH:
+        text = await shown(pool, identifier, made)
+        assert text.startswith(told), made
+        assert " object" not in text, made
+
+
+async def test_glyphs_that_no_font_has_are_told_once(pool: SessionPool, identifier: str) -> None:
+    code = (
+        "import matplotlib.pyplot as plt\nplt.title('\U00012000\U00012001\U00012002')\n"
+        "plt.plot([1]); plt.tight_layout(); plt.savefig('f.png');"
+    )
+    execution = await run(pool, identifier, code)
+    told = report(execution)
+    assert len(told.figures) == 1
+    assert execution.stderr.text.count("\n") == 1
+    assert "boxes" in execution.stderr.text
+
+
+async def test_files_that_nobody_wants_are_not_told(pool: SessionPool, identifier: str) -> None:
+    code = "open('helper.py', 'w').write('x = 1'); import os; os.makedirs('.cache', exist_ok=True)"
+    await run(pool, identifier, f"{code}\nopen('.cache/y', 'w').write('y');")
+    execution = await run(pool, identifier, "import helper; open('kept.txt', 'w').write('k');")
+    assert execution.files == ("kept.txt",)
+
+
+async def test_a_network_that_is_not_there_is_one_sentence(
+    pool: SessionPool, identifier: str
+) -> None:
+    code = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=5)"
+    execution = await run(pool, identifier, code)
+    assert execution.error is not None
+    assert "no network" in execution.error.hint
+    assert len(execution.error.traceback.splitlines()) < 15
+
+
+async def test_magics_that_look_back_answer(pool: SessionPool, identifier: str) -> None:
+    failed = await run(pool, identifier, "1/0")
+    again = await run(pool, identifier, "%tb")
+    assert failed.error is not None
+    assert again.stderr.text.strip() == failed.error.traceback.strip()
+    debugged = await run(pool, identifier, "%debug")
+    assert debugged.error is not None
+    assert "nobody can type" in debugged.error.message
+    await run(pool, identifier, "x = 5\n%store x\ndel x")
+    assert await shown(pool, identifier, "%store -r x\nx") == "5"
+
+
+LYING_TEXT = (
+    "class S(str):\n    def __len__(self): return 1\n    def __getitem__(self, i): return self\n"
+    "    def encode(self, *a): return 5\n"
+)
+LIES = (
+    f"{LYING_TEXT}class E(Exception):\n    def __str__(self): return S('y' * 10**6)\nraise E('a')",
+    """
+class M(type):
+    __name__ = property(lambda cls: 1 / 0)
+class E(Exception, metaclass=M): pass
+raise E('a')""",
+    """
+class E(Exception):
+    __class__ = __cause__ = __traceback__ = args = property(lambda self: 1 / 0)
+raise E('a')""",
+    """
+class E(SystemExit):
+    code = property(lambda self: 1 / 0)
+raise E('a')""",
+    """
+class E(Exception):
+    def __str__(self):
+        while True: pass
+raise E() from ValueError(E(), E())""",
+    f"""{LYING_TEXT}
+class R:
+    def _repr_html_(self): return S('<b>x</b>' * 1000)
+    def __repr__(self): return S('r')
+display(R()); display({{'text/plain': S('p' * 9000), 7: 8, 'x/y': object()}}, raw=True)
+raise ValueError""",
+)
+"""Classes that say other things of themselves than is so, raised and displayed."""
+
+
+async def test_objects_that_lie_about_themselves_cost_no_state(
+    pool: SessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "kept = 1")
+    for code in LIES:
+        execution = await run(pool, identifier, code)
+        assert execution.error is not None, code
+        assert execution.duration_seconds < 20, code
+        assert len(report(execution).text) < 100_000, code
+    assert await shown(pool, identifier, "kept") == "1"

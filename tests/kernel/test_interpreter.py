@@ -202,7 +202,7 @@ def test_a_magic_that_is_not_there_is_an_error(interpreter: Interpreter) -> None
     assert result.error_message == "Line magic function `%nosuchmagic` not found."
 
 
-def test_a_magic_that_shows_the_last_error_finds_none(interpreter: Interpreter) -> None:
+def test_a_magic_that_shows_the_last_error_is_no_error(interpreter: Interpreter) -> None:
     assert run(interpreter, "%tb").error_name is None
 
 

@@ -26,7 +26,7 @@ class NoStreams:
     """Streams of a process whose stdout and stderr are the tests' own: places without marks."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = self.cleared = 0
 
     def begin(self, old_threads: frozenset[int]) -> None:
         self.number = 0

@@ -29,6 +29,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.server.http.limits import TooMuchError
 from aca_mcp.server.http.ranges import asked_part, etag, part_of
+from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import clean, show_name
 from aca_mcp.server.transfers.local_names import content_disposition
 
@@ -140,9 +141,17 @@ class Transfers:
                 response = await self._upload(request, session.python, link)
                 await response(request.scope, wire.receive, wire.send)
                 return
-            async with session.python.open_file(link.path) as file:
-                response = _download(request, file)
-                # The receiving end is watched for as long as it takes.
+            try:
+                async with session.python.open_file(link.path) as file:
+                    response = _download(request, file)
+                    # The receiving end is watched for as long as it takes.
+                    await response(request.scope, wire.receive_at_leisure, wire.send)
+            except FileMissingError:
+                if link.path != FILE_NAME or wire.has_answered:
+                    raise
+                response = Response(
+                    await notebook_of(session.executions), headers=_headers(link.path)
+                )
                 await response(request.scope, wire.receive_at_leisure, wire.send)
 
     async def _upload(self, request: Request, session: PythonSession, link: Link) -> Response:
@@ -203,15 +212,17 @@ class _Wire:
             raise _StalledError from None
 
 
+def _headers(path: str) -> dict[str, str]:
+    return {
+        **_SAFE,
+        "content-disposition": content_disposition(path),
+        "content-type": "application/octet-stream",
+    }
+
+
 def _download(request: Request, file: FileDownload) -> Response:
     size, tag = file.entry.size_bytes, etag(file.entry)
-    headers = {
-        **_SAFE,
-        "accept-ranges": "bytes",
-        "content-disposition": content_disposition(file.entry.path),
-        "content-type": "application/octet-stream",
-        "etag": tag,
-    }
+    headers = {**_headers(file.entry.path), "accept-ranges": "bytes", "etag": tag}
     if request.method == "HEAD":
         return Response(headers={**headers, "content-length": str(size)})
     part = None

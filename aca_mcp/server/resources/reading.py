@@ -12,7 +12,7 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from aca_mcp.errors import FileMissingError, NotSupportedError
 from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
 from aca_mcp.server.results.images import examine
-from aca_mcp.server.results.notebook import MIME_TYPE, notebook
+from aca_mcp.server.results.notebook import MIME_TYPE, notebook_of
 from aca_mcp.server.results.report import report
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
         case "session":
             return _text(await _status(caller.sessions.pool, session), "application/json")
         case "notebook":
-            records = session.executions.records()
-            text = await anyio.to_thread.run_sync(notebook, records)
-            return ReadResourceContents(text, MIME_TYPE)
+            return ReadResourceContents((await notebook_of(session.executions)).decode(), MIME_TYPE)
         case "outputs":
             return _text(await _output(session, resource.name), "text/plain")
         case "packages" | "package":

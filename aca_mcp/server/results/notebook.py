@@ -6,6 +6,8 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
 from aca_mcp.pool import StreamPart
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean
@@ -14,24 +16,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from aca_mcp.pool import Execution, Output
-    from aca_mcp.server.sessions.execution_store import Record
+    from aca_mcp.server.sessions.execution_store import Record, SessionExecutions
 
     Json = Mapping[str, object]
 
 MIME_TYPE = "application/x-ipynb+json"
+FILE_NAME = "session.ipynb"
+"""Of the notebook of a session, where it has no file of that name."""
 MAX_OUTPUT_BYTES = 4 << 20
 """Of the outputs of all cells together, in UTF-8: a client reads the whole as one message."""
 _MAX_JSON_CHARACTERS = 10_000
 
 
-def notebook(records: Iterable[Record]) -> str:
+async def notebook_of(executions: SessionExecutions) -> bytes:
+    """The notebook of a session, as a file has it."""
+    text = await anyio.to_thread.run_sync(notebook, executions.records(), executions.forgotten)
+    return text.encode()
+
+
+def notebook(records: Iterable[Record], left_out: int = 0) -> str:
     """The notebook as JSON, a cell for each execution, oldest first. Takes its time.
 
     The code is always there; what is left out of its output for the sake of size is said.
+
+    Args:
+        records: what ran.
+        left_out: how many executions came before these.
     """
     outputs = _Outputs()
+    cells = [outputs.cell(number, record) for number, record in enumerate(records, left_out + 1)]
     document = {
-        "cells": [outputs.cell(number, record) for number, record in enumerate(records, 1)],
+        "cells": [_about_left_out(left_out), *cells] if left_out else cells,
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
@@ -41,6 +56,16 @@ def notebook(records: Iterable[Record]) -> str:
     }
     text = json.dumps(document, ensure_ascii=False, indent=1)
     return text.encode(errors="replace").decode()  # half of a character is none
+
+
+def _about_left_out(count: int) -> Json:
+    earlier = "One earlier execution is" if count == 1 else f"{count:,} earlier executions are"
+    return {
+        "cell_type": "markdown",
+        "id": "left-out",
+        "metadata": {},
+        "source": f"*{earlier} left out: of a session the newest are kept.*",
+    }
 
 
 class _Outputs:

@@ -63,6 +63,8 @@ class SessionExecutions:
         self._ended_bytes = 0
         """What the others are charged, all together."""
         self._begun = 0
+        self.forgotten = 0
+        """How many that had a result are not kept any more."""
 
     def begin(
         self, code: str, *, remark: str = "", in_background: bool = False
@@ -174,10 +176,12 @@ class SessionExecutions:
     def forget_oldest(self) -> None:
         """Forget the one that ended and was begun first."""
         if (oldest := self.oldest_ended()) is not None:
+            self.forgotten += oldest.result is not None
             self._forget(oldest)
 
     def clear(self, *, running: bool = False) -> None:
         """Forget what has ended, and what runs, too, if its end concerns nobody."""
+        self.forgotten = 0
         for each in list(self._all()):
             if running or each.has_ended:
                 self._forget(each)

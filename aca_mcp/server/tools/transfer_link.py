@@ -8,10 +8,12 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import AfterValidator, Field
 
+from aca_mcp.errors import FileMissingError
 from aca_mcp.server.callers import Caller, Callers
 from aca_mcp.server.instructions import duration
 from aca_mcp.server.results.files import without_scheme
 from aca_mcp.server.results.fitting import text_result
+from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
@@ -57,14 +59,14 @@ class TransferLinks:
         """Make a link by which the user moves one file to or from the session, past you.
 
         For files that are large, or that the user has or wants. `upload` lets them write the file
-        at `path`, `download` read it. The answer has a curl line: give it to the user as it is, or
-        run it where you can. Whoever has the link can use it until it expires, and nothing else.
+        at `path`, `download` read it; session.ipynb is what ran. The answer has a curl line: give
+        it to the user as it is, or run it where you can. Whoever has the link can use it until it
+        expires, and nothing else.
         """
         caller = self._callers.of(ctx.request_context)
         if direction == "download":
             target = await caller.session(session)
-            async with target.python.open_file(path) as file:  # is it there?
-                path, size = file.entry.path, file.entry.size_bytes
+            path, size = await _there(target, path)
             url = self._url(ctx, caller, target, path, direction)
             return text_result(_download_text(path, size, url, self._good_for))
         async with caller.session_or_new(session) as (target, remark):
@@ -84,6 +86,21 @@ class TransferLinks:
         name = caller.sessions.link_name(target)
         token = self._offer.links.make(Link(caller.principal, name, path, direction))
         return self._offer.url(ctx, token)
+
+
+async def _there(session: OpenSession, path: str) -> tuple[str, int]:
+    """The path and size in bytes of what a link is for.
+
+    Raises:
+        FileMissingError: it is not there.
+    """
+    try:
+        async with session.python.open_file(path) as file:
+            return file.entry.path, file.entry.size_bytes
+    except FileMissingError:
+        if path != FILE_NAME:
+            raise
+    return path, len(await notebook_of(session.executions))
 
 
 def _download_text(path: str, size: int, url: str, good_for: str) -> str:

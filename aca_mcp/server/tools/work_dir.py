@@ -12,7 +12,7 @@ from aca_mcp.errors import AcaMcpError, FileMissingError, InvalidPathError
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import show_listing
 from aca_mcp.server.results.fitting import text_result
-from aca_mcp.server.results.notebook import notebook
+from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.transfers.host_directory import MAX_LISTED, WorkDir
@@ -29,8 +29,6 @@ Paths = Annotated[
         description="Files, directories, patterns.",
     ),
 ]
-NOTEBOOK = "session.ipynb"
-"""What ran in the session, where no file of that name is in it."""
 
 
 class WorkDirTools:
@@ -86,9 +84,9 @@ class WorkDirTools:
                 async with opened.python.open_file(path) as file:
                     return await write(path, file.chunks)
             except FileMissingError:
-                if path != NOTEBOOK:
+                if path != FILE_NAME:
                     raise
-            return await write(path, _notebook_of(opened))
+            return await write(path, _notebook(opened))
 
         async def find(path: str) -> tuple[str, ...]:
             return await _find_in_session(opened.python, path, self._work_dir.path)
@@ -96,9 +94,8 @@ class WorkDirTools:
         return await _each(paths, find, copy)
 
 
-async def _notebook_of(session: OpenSession) -> AsyncIterator[bytes]:
-    text = await anyio.to_thread.run_sync(notebook, session.executions.records())
-    yield text.encode()
+async def _notebook(session: OpenSession) -> AsyncIterator[bytes]:
+    yield await notebook_of(session.executions)
 
 
 async def _find_in_session(session: PythonSession, path: str, root: str) -> tuple[str, ...]:
@@ -127,7 +124,7 @@ async def _existing(session: PythonSession, path: str) -> str:
     """The path, if a file can be there; else a refusal with the names that are close to it."""
     listing = await session.list_files(recursive=True)
     files = [entry.path for entry in listing.entries if entry.kind == "file"]
-    if not (path in files or path == NOTEBOOK or listing.truncated):
+    if not (path in files or path == FILE_NAME or listing.truncated):
         near = await anyio.to_thread.run_sync(closest, path, files)
         hint = f". Close to it: {', '.join(map(show_name, near))}" if near else ""
         refuse(path, f"the session has no such file{hint}")

@@ -64,6 +64,20 @@ async def test_the_printed_lines_move_a_file_there_and_back(
         assert (tmp_path / "a b's.csv").read_bytes() == CONTENT
 
 
+async def test_what_ran_can_be_fetched_as_a_notebook(here: Served) -> None:
+    await here.call("execute_python", code="6 * 7")
+    link = await here.link("session.ipynb", "download")
+    answer = await here.http.get(link)
+    assert 'filename="session.ipynb"' in answer.headers["content-disposition"]
+    assert [cell["source"] for cell in answer.json()["cells"]] == ["6 * 7"]
+    await here.call("execute_python", code="43")
+    assert len((await here.http.get(link)).json()["cells"]) == 2, "as it is now"
+    head = await here.http.head(link)
+    assert (head.status_code, head.content) == (200, b"")
+    await here.call("execute_python", code="files['session.ipynb'] = b'their own'")
+    assert (await here.http.get(link)).text == "their own"
+
+
 async def test_sse_has_links_too(toy_pool: ToyPool) -> None:
     http = HttpOptions(http_path=None, sse_path="/sse")
     async with (

@@ -60,3 +60,10 @@ def test_it_is_one() -> None:
 
 def test_a_session_in_which_nothing_ran_is_an_empty_one() -> None:
     assert read(notebook([])).cells == []
+
+
+def test_how_many_executions_are_not_in_it_is_said_first() -> None:
+    records = [Record("execution-8", "x", execution())]
+    note, cell = read(notebook(records, left_out=7)).cells
+    assert (note.cell_type, cell.execution_count) == ("markdown", 8)
+    assert "7 earlier executions are left out" in note.source

@@ -29,6 +29,7 @@ async def test_a_session_forgets_the_oldest(toy_pool: ToyPool) -> None:
     for number in range(5):
         await run(executions, toy_pool, f"print({number})")
     assert executions.ids() == ["execution-3", "execution-4", "execution-5"]
+    assert executions.forgotten == 2
     assert [record.execution.stdout.text for record in executions.records()] == [
         "2\n",
         "3\n",

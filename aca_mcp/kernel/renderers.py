@@ -1,0 +1,71 @@
+"""Which libraries there are that make pictures of what is not one, and pictures of SVG drawings.
+
+Standard library only; a renderer is imported where there is something to render.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from typing import Any
+
+_MAX_UNITS = 10**6
+"""Of a drawing's longer side; what says that it is larger is not rendered."""
+_ROOT = re.compile(r"<svg\b[^>]*>")
+_SIZES = re.compile(r"""\s(?:width|height)\s*=\s*["']\s*([\d.]+)(?:px|pt|\s)*["']""")
+_VIEW_BOX = re.compile(r"""\sviewBox\s*=\s*["'][^"']*?([\d.]+)[\s,]+([\d.]+)\s*["']""")
+_SAID: set[str] = set()
+
+
+def has(module: str, what: str, package: str = "") -> bool:
+    """Whether a library is there; else say once which package would make pictures."""
+    if importlib.util.find_spec(module) is not None:
+        return True
+    say_once(f"Pictures of {what} need the package {package or module}, which is not installed.")
+    return False
+
+
+def say_once(sentence: str) -> None:
+    """Tell whoever reads what the code prints, unless it was told before."""
+    if sentence not in _SAID:
+        _SAID.add(sentence)
+        print(sentence, file=sys.stderr)  # noqa: T201
+
+
+def render_svg(drawing: str, max_side: int) -> bytes | None:
+    """A drawing as PNG, by what the interpreter has for it; None if nothing can.
+
+    Args:
+        drawing: SVG.
+        max_side: pixels of the picture's longer side.
+    """
+    scale = _scale(drawing, max_side)
+    if scale is None:
+        return None
+    for module in ("vl_convert", "cairosvg"):
+        if importlib.util.find_spec(module) is None:
+            continue
+        try:
+            renderer: Any = importlib.import_module(module)
+            if module == "vl_convert":
+                return bytes(renderer.svg_to_png(drawing, scale=scale))
+            return bytes(renderer.svg2png(bytestring=drawing.encode(), scale=scale))
+        except Exception:  # noqa: S112 -- it is no drawing, or not for this one
+            continue
+    return None
+
+
+def _scale(drawing: str, max_side: int) -> float | None:
+    """By how much a drawing is to be made smaller, as far as it tells its size."""
+    root = _ROOT.search(drawing)
+    if root is None:
+        return None
+    view = _VIEW_BOX.search(root[0])
+    sizes = _SIZES.findall(root[0]) or (list(view.groups()) if view else [])
+    try:
+        longest = max(map(float, sizes), default=float(max_side))
+    except ValueError:
+        return None
+    return min(1.0, max_side / max(longest, 1)) if longest <= _MAX_UNITS else None

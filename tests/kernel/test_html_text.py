@@ -1,0 +1,72 @@
+"""The text of a page, as a person would read it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aca_mcp.kernel.html_text import html_to_text
+
+TABLE = (
+    "<table><tr><th></th><th>a</th><th>b</th></tr><tr><th>0</th><td>1.5</td><td>x</td></tr></table>"
+)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (TABLE, "     a  b\n0  1.5  x"),
+        (f"<p>Before</p>{TABLE}", "Before\n\n     a  b\n0  1.5  x"),
+        ("<h1> A </h1><ul><li>one<li>two</ul>", "A\n\n- one\n- two"),
+        ("<script>x()</script><style>p {}</style><p>seen</p>", "seen"),
+        ("<p hidden>no</p><p style='display: none'>no</p>yes", "yes"),
+        ("<style>#a div.no, .n { top: 0; display: none }</style><p class='x no'>no</p>yes", "yes"),
+        ("<style>@media print { .no { display: none } }</style><p class=no>yes</p>", "yes"),
+        ("<style>.menu:hover .no { display: block }</style><p class=no>yes</p>", "yes"),
+        ("<img src='https://example.com/x.png'>", "[image: https://example.com/x.png]"),
+        ("<img alt='a plot' src='data:image/png;base64,AAAA'>", "[image: a plot]"),
+        ("<img src='data:image/png;base64,AAAA'>", ""),
+        ("<iframe src='https://example.com/v'>old</iframe>", "[page: https://example.com/v]"),
+        ("<button>Play</button><select><option>1</select>done", "done"),
+        ("<pre>  def f():\n    pass</pre>", "  def f():\n    pass"),
+    ],
+)
+def test_a_page_is_told_as_what_is_seen_of_it(html: str, text: str) -> None:
+    assert html_to_text(html) == text
+
+
+MARKUP = st.sampled_from(
+    [
+        "<table>",
+        "</table>",
+        "<tr>",
+        "<td>",
+        "<td/colspan=9999>",
+        "<td/rowspan=9>",
+        "<li>",
+        "<br>",
+        "<pre>",
+        "<p/class=a>",
+        "</p>",
+        "<div/hidden>",
+        "</div>",
+        "<style>",
+        ".a{display:none}",
+        "@media{",
+        "{",
+        "}",
+        "</style>",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "&lt;",
+        "x",
+        "&#x110000;",
+    ]
+)
+
+
+@given(st.lists(MARKUP | st.text(max_size=5), max_size=60).map("".join))
+def test_any_markup_has_a_text_that_is_not_many_times_as_long(html: str) -> None:
+    assert len(html_to_text(html)) <= 200 * (len(html) + 10)
