@@ -37,6 +37,7 @@ _MODULES = (
     "frames",
     "timeline",
     "hints",
+    "cutting",
     "tracebacks",
     "images",
     "html_text",

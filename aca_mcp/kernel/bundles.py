@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .cutting import cut
 from .html_text import html_to_text
 from .images import Drawn, Picture, fit
 from .renderers import render_svg
@@ -111,7 +112,7 @@ class Bundles:
     def _add_text(self, shown: Shown, mime: str, content: object) -> None:
         text = content if isinstance(content, str) else _dumps(content)
         if mime in _TEXTS:
-            shown.data[mime] = cut(text)
+            shown.data[mime] = cut(text, MAX_TEXT_CHARACTERS)
         elif len(text) <= MAX_MARKUP_CHARACTERS:
             shown.data[mime] = text
 
@@ -164,7 +165,7 @@ class Bundles:
             if text in str(plain):
                 text = ""  # it says no more
             if text:
-                shown.text = cut(text if says_little else f"{plain}\n{text}")
+                shown.text = cut(text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS)
             if says_little or text or _SCRIPT.search(html):
                 self._keep_page(shown, html, display_id)
         if says_little and not shown.text and not has_picture:
@@ -185,7 +186,7 @@ class Bundles:
             shown.remarks.append("JavaScript, which nothing here runs")
         for mime in ("application/geo+json", "application/json"):
             if mime in bundle:
-                shown.text = cut(_dumps(bundle[mime]))
+                shown.text = cut(_dumps(bundle[mime]), MAX_TEXT_CHARACTERS)
                 return
         if shown.files or shown.remarks:
             shown.data.pop("text/plain", None)
@@ -212,14 +213,6 @@ class Bundles:
 def is_bare(text: str) -> bool:
     """Whether a text says no more than which object it is."""
     return _BARE.fullmatch(text.strip()) is not None
-
-
-def cut(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
-    """Text without its middle if it is too long."""
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
 
 
 def _exact(content: object) -> object:

@@ -15,6 +15,7 @@ from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from .cutting import cut
 from .hints import hint_for, is_network_hint, missing_module
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def describe(error: BaseException) -> dict[str, str]:
     try:
         # What led to a network that is not there is the same at greater length.
         pieces = description.one(error, 0) if is_network_hint(hint) else description.chain(error)
-        shown = _cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
+        shown = cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
     except Exception:
         shown = f"{type_name(error)}: (its traceback could not be made)"
     return {
@@ -158,14 +159,14 @@ class _Description:
     def message(self, error: BaseException) -> str:
         """The exception's text, if it can be made in time."""
         text = self.in_time(lambda: str(error))
-        return _NO_TEXT if text is None else _cut(text, _MAX_MESSAGE_CHARACTERS)
+        return _NO_TEXT if text is None else cut(text, _MAX_MESSAGE_CHARACTERS)
 
     def _last_lines(self, error: BaseException) -> str:
         """The name and text, the place of a syntax error, suggestions and notes, as Python does."""
         text = self.in_time(lambda: _as_python_does(error))
         if text is None:
             return f"{type_name(error)}: {self.message(error)}"
-        return _cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
+        return cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
 
     def in_time(self, make: Callable[[], str]) -> str | None:
         """Call what runs methods of an exception; None if it fails, or takes too long."""
@@ -282,10 +283,3 @@ def _made(make: Callable[[], str]) -> str | None:
 
 def _too_late(number: int, frame: FrameType | None) -> None:
     raise TimeoutError
-
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
