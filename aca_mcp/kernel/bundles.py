@@ -78,9 +78,13 @@ class Bundles:
     Args:
         originals: keeps what cannot be shown as it is.
         max_side: pixels of a picture's longer side.
+        max_attached_bytes: of all pictures together.
     """
 
-    def __init__(self, originals: Originals, max_side: int) -> None:
+    def __init__(
+        self, originals: Originals, max_side: int, max_attached_bytes: int = MAX_ATTACHED_BYTES
+    ) -> None:
+        self._max_attached_bytes = max_attached_bytes
         self._originals = originals
         self._max_side = max_side
         self._attached = 0
@@ -135,7 +139,7 @@ class Bundles:
     def _show(self, shown: Shown, picture: Picture, mime: str) -> None:
         if (data := picture.data) is None:
             return
-        if self._attached + len(data) > MAX_ATTACHED_BYTES:
+        if self._attached + len(data) > self._max_attached_bytes:
             shown.remarks.append(
                 f"{mime} of {len(data):,} bytes left out: too large together with the others; "
                 "save it to a file instead"

@@ -16,8 +16,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-_MOUNT = Path("/sys/fs/cgroup")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _PREFIX = "aca-mcp-"
 
 
@@ -120,12 +123,19 @@ class Groups:
         return group
 
 
-def find_groups() -> Groups | None:
+def find_groups(
+    mount: Path = Path("/sys/fs/cgroup"), paths: Mapping[str, str] | None = None
+) -> Groups | None:
     """Where groups can be made on this host, found by making one; None if nowhere.
 
     Removes those that a server of ours left behind when it was killed.
+
+    Args:
+        mount: where the hierarchies are.
+        paths: our group's in that of each controller; the unified one's name is empty.
     """
-    controllers = _delegated() or _version_1()
+    paths = _own_paths() if paths is None else paths
+    controllers = _delegated(mount, paths) or _version_1(mount, paths)
     if not controllers:
         return None
     for controller in controllers:
@@ -138,16 +148,17 @@ def find_groups() -> Groups | None:
     return groups
 
 
-def _delegated() -> tuple[_Controller, ...]:
+def _delegated(mount: Path, paths: Mapping[str, str]) -> tuple[_Controller, ...]:
     """The group above ours, where the service manager delegated it and put us below.
 
     A group with processes in it cannot have controlled groups below it (cgroups(7), "no internal
     processes"), so ours will not do.
     """
-    own = _own_path("")
-    if own in (None, "/"):
+    own = paths.get("", "/")
+    if own == "/":
         return ()
-    parent = (_unified_mount() / str(own).lstrip("/")).parent
+    unified = mount / "unified"
+    parent = ((unified if unified.is_dir() else mount) / own.lstrip("/")).parent
     with suppress(OSError):
         available = _read(parent / "cgroup.controllers").split()
         if {"memory", "pids"} <= set(available) and not _read(parent / "cgroup.procs").strip():
@@ -161,32 +172,23 @@ def _delegated() -> tuple[_Controller, ...]:
     return ()
 
 
-def _version_1() -> tuple[_Controller, ...]:
+def _version_1(mount: Path, paths: Mapping[str, str]) -> tuple[_Controller, ...]:
     found: list[_Controller] = []
     for kind, file, what in (
         ("memory", "memory.limit_in_bytes", "memory"),
         ("pids", "pids.max", "processes"),
         ("cpu", "cpu.shares", "share"),
     ):
-        own = _own_path(kind)
-        directory = _MOUNT / kind / str(own or "").lstrip("/")
+        own = paths.get(kind)
+        directory = mount / kind / str(own or "").lstrip("/")
         if own is not None and directory.is_dir() and os.access(directory, os.W_OK):
             found.append(_Controller(directory, {file: what}))
     return tuple(found)
 
 
-def _own_path(controller: str) -> str | None:
-    """Our group's path in the hierarchy of a controller; the unified one's name is empty."""
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
-        _, names, path = line.split(":", 2)
-        if controller in names.split(","):
-            return path
-    return None
-
-
-def _unified_mount() -> Path:
-    unified = _MOUNT / "unified"
-    return unified if unified.is_dir() else _MOUNT
+def _own_paths() -> dict[str, str]:
+    lines = (line.split(":", 2) for line in _read(Path("/proc/self/cgroup")).splitlines())
+    return {name: path for _, names, path in lines for name in names.split(",")}
 
 
 def _remove_stale(parent: Path) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from aca_mcp.kernel import bundles
 from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_bare
 from aca_mcp.kernel.images import MAX_BYTES
 from aca_mcp.kernel.originals import Originals
@@ -142,11 +141,8 @@ def test_an_animation_is_its_first_frame_and_a_file(root: Path) -> None:
     assert [(root / path).read_bytes() for path in shown.files] == [data]
 
 
-def test_images_past_the_bound_are_left_out_and_said_so(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundles, "MAX_ATTACHED_BYTES", len(png()) + 5)
-    collector = Bundles(Originals(str(root), "cell-1"), 1568)
+def test_images_past_the_bound_are_left_out_and_said_so(root: Path) -> None:
+    collector = Bundles(Originals(str(root), "cell-1"), 1568, max_attached_bytes=len(png()) + 5)
     assert "image/png" in collector.describe({"image/png": png()}).data
     second = collector.describe({"image/png": png()})
     assert second.data == {}

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
 
-from aca_mcp.local import cgroups
-from aca_mcp.local.cgroups import GroupLimits, SessionGroup, find_groups
+from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.excess import limits_of
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import open_templates
@@ -22,31 +22,39 @@ LIMITS = GroupLimits(memory=12_345_678, processes=17)
 LIMITS_OF_A_SESSION = GroupLimits(memory=2**30, processes=64)
 
 
-def host(monkeypatch: pytest.MonkeyPatch, mount: Path, paths: dict[str, str]) -> None:
-    """Let the machine be one with its groups at a place, and this process's groups those."""
-    monkeypatch.setattr(cgroups, "_MOUNT", mount)
-    monkeypatch.setattr(cgroups, "_own_path", paths.get)
+@dataclass(frozen=True)
+class Host:
+    """A machine with its groups at a place, and this process in some of them."""
+
+    mount: Path
+    paths: dict[str, str]
+
+    @property
+    def delegated(self) -> Path:
+        return self.mount / "user.slice" / "app.service"
+
+    def find_groups(self) -> Groups | None:
+        return find_groups(self.mount, self.paths)
 
 
 @pytest.fixture
-def delegated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A group that the service manager delegated, with ours below it."""
-    parent = tmp_path / "user.slice" / "app.service"
-    (parent / "main").mkdir(parents=True)
-    (parent / "cgroup.controllers").write_text("cpu memory pids\n")
-    (parent / "cgroup.procs").write_text("")
-    host(monkeypatch, tmp_path, {"": "/user.slice/app.service/main"})
-    return parent
+def host(tmp_path: Path) -> Host:
+    """One whose service manager delegated a group, with ours below it."""
+    made = Host(tmp_path, {"": "/user.slice/app.service/main"})
+    (made.delegated / "main").mkdir(parents=True)
+    (made.delegated / "cgroup.controllers").write_text("cpu memory pids\n")
+    (made.delegated / "cgroup.procs").write_text("")
+    return made
 
 
-def test_a_delegated_group_is_divided(delegated: Path) -> None:
-    groups = find_groups()
+def test_a_delegated_group_is_divided(host: Host) -> None:
+    groups = host.find_groups()
     assert groups is not None
     # A directory like the kernel's shows what was written last.
-    assert (delegated / "cgroup.subtree_control").read_text() == "+cpu"
-    before = set(delegated.iterdir())
+    assert (host.delegated / "cgroup.subtree_control").read_text() == "+cpu"
+    before = set(host.delegated.iterdir())
     groups.create(LIMITS).add(4711)
-    (made,) = set(delegated.iterdir()) - before
+    (made,) = set(host.delegated.iterdir()) - before
     assert made.name.startswith(f"aca-mcp-{os.getpid()}-")
     assert (made / "memory.max").read_text() == "12345678"
     assert (made / "pids.max").read_text() == "17"
@@ -55,21 +63,21 @@ def test_a_delegated_group_is_divided(delegated: Path) -> None:
     assert (made / "cgroup.procs").read_text() == "4711"
 
 
-def test_a_group_with_processes_or_without_controllers_is_not(delegated: Path) -> None:
-    (delegated / "cgroup.procs").write_text("1\n")
-    assert find_groups() is None
-    (delegated / "cgroup.procs").write_text("")
-    (delegated / "cgroup.controllers").write_text("cpu pids\n")
-    assert find_groups() is None
+def test_a_group_with_processes_or_without_controllers_is_not(host: Host) -> None:
+    (host.delegated / "cgroup.procs").write_text("1\n")
+    assert host.find_groups() is None
+    (host.delegated / "cgroup.procs").write_text("")
+    (host.delegated / "cgroup.controllers").write_text("cpu pids\n")
+    assert host.find_groups() is None
 
 
 def test_the_first_version_has_a_hierarchy_for_each_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     for name in ("memory/ours", "pids", "cpu/ours", "unified"):
         (tmp_path / name).mkdir(parents=True)
-    host(monkeypatch, tmp_path, {"": "/", "memory": "/ours", "pids": "/", "cpu": "/ours"})
-    groups = find_groups()
+    paths = {"": "/", "memory": "/ours", "pids": "/", "cpu": "/ours"}
+    groups = find_groups(tmp_path, paths)
     assert groups is not None
     groups.create(LIMITS)
     limits = {path.read_text() for path in tmp_path.glob("*/**/*.limit_in_bytes")}
@@ -79,9 +87,9 @@ def test_the_first_version_has_a_hierarchy_for_each_limit(
     assert {path.read_text() for path in tmp_path.glob("cpu/ours/*/cpu.shares")} == {"512"}
 
 
-def test_where_time_is_not_delegated_the_rest_is_all_the_same(delegated: Path) -> None:
-    (delegated / "cgroup.controllers").write_text("memory pids\n")
-    groups = find_groups()
+def test_where_time_is_not_delegated_the_rest_is_all_the_same(host: Host) -> None:
+    (host.delegated / "cgroup.controllers").write_text("memory pids\n")
+    groups = host.find_groups()
     assert groups is not None
     assert not groups.divide_time
 
@@ -102,28 +110,24 @@ def test_a_group_tells_whether_memory_ran_out_in_it(
     assert SessionGroup((tmp_path,)).ran_out_of_memory() is ran_out
 
 
-def test_without_groups_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host(monkeypatch, tmp_path, {})
-    assert find_groups() is None
+def test_without_groups_there_are_none(tmp_path: Path) -> None:
+    assert find_groups(tmp_path, {}) is None
 
 
-def test_where_the_kernel_makes_no_group_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_the_kernel_makes_no_group_there_are_none(tmp_path: Path) -> None:
     (tmp_path / "pids").mkdir()
     (tmp_path / "pids" / "link").symlink_to("/proc/self/task")  # nobody makes a directory there
-    host(monkeypatch, tmp_path, {"pids": "/link"})
-    assert find_groups() is None
+    assert find_groups(tmp_path, {"pids": "/link"}) is None
 
 
-def test_groups_of_servers_that_were_killed_are_removed(delegated: Path) -> None:
+def test_groups_of_servers_that_were_killed_are_removed(host: Host) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     names = (f"aca-mcp-{ended.pid}-aa", f"aca-mcp-{os.getppid()}-bb", "aca-mcp-what-cc", "other-1")
     for name in names:
-        (delegated / name).mkdir()
-    assert find_groups() is not None
-    assert [(delegated / name).exists() for name in names] == [False, True, True, True]
+        (host.delegated / name).mkdir()
+    assert host.find_groups() is not None
+    assert [(host.delegated / name).exists() for name in names] == [False, True, True, True]
 
 
 def test_where_the_kernel_lets_a_group_holds_its_processes() -> None:
