@@ -182,7 +182,7 @@ async def _open_wasm_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         configuration = wasm_configuration(settings)
     except ImportError as error:
         raise PoolUnavailableError(_NO_WASM) from error
-    async with open_wasm_pool(configuration) as pool:
+    async with open_wasm_pool(configuration, package_broker(settings)) as pool:
         yield ErrorBoundary(pool)
 
 
@@ -311,7 +311,6 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
         network=settings.local_network == "host",
         max_processes=settings.local_max_processes,
         max_threads=settings.local_max_threads,
-        checkpoints=settings.local_checkpoints,
     )
     return _of_this_machine(make, settings)
 
@@ -323,7 +322,11 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
     from aca_mcp.wasm.configuration import MAX_MEMORY_BYTES, WasmPoolConfiguration
 
     cache = settings.wasm_cache_dir or user_cache_path("aca-mcp", appauthor=False) / "wasm"
-    make = functools.partial(WasmPoolConfiguration, cache_directory=cache)
+    make = functools.partial(
+        WasmPoolConfiguration,
+        cache_directory=cache,
+        second_ring=settings.wasm_second_ring == "on" or sys.platform == "linux",
+    )
     made = _of_this_machine(make, settings)
     return dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
 
@@ -342,6 +345,7 @@ def _of_this_machine(make: Callable[..., _ConfigurationT], settings: Settings) -
         interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
         memory_bytes=(settings.local_memory_mib or default_memory_mib()) * mebibyte,
         disk_bytes=settings.local_disk_mib * mebibyte,
+        checkpoints=settings.local_checkpoints,
         max_output_bytes=settings.local_max_output_kib * 1024,
         max_file_bytes=settings.local_max_file_mib * mebibyte,
     )

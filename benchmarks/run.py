@@ -1,9 +1,10 @@
-"""Measures what the local pool costs, beside a bare SDK server in the same run.
+"""Measures what a pool of this machine costs, beside a bare SDK server in the same run.
 
-    python benchmarks/run.py [LETTER ...]
+    [ACA_MCP_POOL=wasm] python benchmarks/run.py [LETTER ...]
 
-Prints a table and writes ``benchmarks/results/local.json``. Quote ratios rather than times: both
-sides of each are measured in turn, so that they hold when the machine's speed drifts.
+Prints a table and writes ``benchmarks/results/local.json``, or ``wasm.json``. Quote ratios rather
+than times: both sides of each are measured in turn, so that they hold when the machine's speed
+drifts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import SessionPool
 
-RESULTS = Path(__file__).with_name("results") / "local.json"
+POOL = load_settings().pool_kind
+RESULTS = Path(__file__).with_name("results") / f"{POOL}.json"
+IDLE_SESSIONS = (1, 10) if POOL == "wasm" else (1, 10, 50, 200)
 IMPORTS = "import numpy, pandas, matplotlib.pyplot\nprint(numpy.arange(3).sum())"
 
 
@@ -130,7 +133,7 @@ async def idle_memory() -> list[Row]:
         helpers -= {max(helpers)}  # the session of the warm-up
         await pool.stop_session("warm-up")
         live = 0
-        for count in (1, 10, 50, 200):
+        for count in IDLE_SESSIONS:
             while live < count:
                 await pool.execute(f"session-{live}", "1+1", timeout_seconds=60)
                 live += 1

@@ -1,11 +1,11 @@
 """Lives a data analyst's day against the server, and prints what became of each habit.
 
-    .venv/bin/python scripts/habits.py [--write] [NAME]
+    .venv/bin/python scripts/habits.py [--pool POOL] [--write] [NAME]
 
 An official client starts the server as desktop clients do, over stdio and with a work directory.
 A habit ``works``, or it is ``told``: the answer says what to do so that the next call works.
-Anything else fails, and the exit code is 1. ``--write`` puts the table into docs/habits.md; a NAME
-runs only the habits that have it in theirs.
+Anything else fails, and the exit code is 1. ``--write`` puts the table into docs/habits.md, and
+that of ``--pool wasm`` into docs/wasm.md; a NAME runs only the habits that have it in theirs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from mcp import Client
 
 ROOT = Path(__file__).parent.parent
-TABLE = ROOT / "docs" / "habits.md"
+TABLES = {"local": ROOT / "docs" / "habits.md", "wasm": ROOT / "docs" / "wasm.md"}
+TOLD = {"local": r"(?!)", "wasm": r"WebAssembly, which has no"}
+"""What is told of what a pool's sessions exclude, whatever the habit."""
 LARGE_BYTES = 60_000_000
 TIME_LIMIT_SECONDS = 900
 
@@ -41,8 +43,9 @@ TIME_LIMIT_SECONDS = 900
 class Day:
     """One connection, from morning to evening."""
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: Client, folder: Path, pool: str) -> None:
         self.client = client
+        self.pool = pool
         self.folder = folder
         self.rows: list[tuple[str, str, str]] = []
 
@@ -54,7 +57,7 @@ class Day:
         works = re.search(habit.works, answer.text) and "Traceback" not in answer.text
         if works and answer.images >= habit.images:
             self.note(habit.name, "works", answer.text)
-        elif re.search(habit.told, answer.text):
+        elif re.search(f"{habit.told}|{TOLD[self.pool]}", answer.text):
             self.note(habit.name, "told", answer.text)
         else:
             self.note(habit.name, "FAILS", answer.text)
@@ -177,11 +180,11 @@ def furnish(folder: Path) -> None:
             count += 10_000
 
 
-async def live(folder: Path, only: str) -> list[tuple[str, str, str]]:
+async def live(folder: Path, only: str, pool: str) -> list[tuple[str, str, str]]:
     steps: list[Callable[[Day], Awaitable[None]]] = [complete, cancel, progress, second_session]
     with anyio.fail_after(TIME_LIMIT_SECONDS):
-        async with model_client(folder) as client:
-            day = Day(client, folder)
+        async with model_client(folder, "--pool", pool) as client:
+            day = Day(client, folder, pool)
             background = Background(day)
             if not only:
                 await background.begin()
@@ -211,15 +214,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("only", nargs="?", default="")
+    parser.add_argument("--pool", choices=TABLES, default="local")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aca-mcp-habits-") as folder:
         furnish(Path(folder))
-        rows = anyio.run(live, Path(folder), given.only)
+        rows = anyio.run(live, Path(folder), given.only, given.pool)
     text = table(rows)
     print(text)
     if given.write:
-        before = TABLE.read_text(encoding="utf-8").partition("| Habit |")[0]
-        TABLE.write_text(before + text, encoding="utf-8")
+        page = TABLES[given.pool]
+        before, _, rest = page.read_text(encoding="utf-8").partition("| Habit |")
+        after = rest.partition("\n## ")
+        page.write_text("".join((before, text, *after[1:])), encoding="utf-8")
     return int(any(verdict == "FAILS" for _, verdict, _ in rows))
 
 

@@ -80,6 +80,11 @@ def _run(parsed: argparse.Namespace) -> int:
 
         return warm(settings)
     if command == "env":
+        if sys.platform != "linux":
+            raise SettingsError(
+                "Environments are for local sessions, which need Linux. Sessions in WebAssembly "
+                "have the packages that come with them, and install others of pure Python."
+            )
         from aca_mcp.cli.env import manage
         from aca_mcp.cli.env import request_from as env_request_from
 

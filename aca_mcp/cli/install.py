@@ -28,6 +28,7 @@ from aca_mcp.cli.config_documents import (
     with_server,
     without_server,
 )
+from aca_mcp.cli.warm import offer_to_warm
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def install(settings: Settings, request: InstallRequest) -> int:
         sys.stdout.write(shown(place.client, place.name, entry.value) + "\n")
     else:
         _add(place, entry, replace=request.replace)
+        offer_to_warm(settings)
     for variable in entry.left_out:
         _note(
             f"{variable} is set and was left out, because it may hold a secret: add it there "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.errors import SessionPoolError
+from aca_mcp.signals import open_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -62,7 +63,7 @@ async def open_interrupts(say: Callable[[str], None]) -> AsyncGenerator[Interrup
 
     Leaves the context without an error when a person has ended the program: ``ended`` says so.
     """
-    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+    with open_signals(signal.SIGINT) as signals:
         async with anyio.create_task_group() as tasks:
             interrupts = Interrupts(tasks.cancel_scope, say)
 

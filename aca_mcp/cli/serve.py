@@ -201,7 +201,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environment_summaries(settings),
-        installs_packages=settings.pool_kind != "wasm" and settings.packages_policy != "off",
+        installs_packages=settings.packages_policy != "off",
     )
 
 

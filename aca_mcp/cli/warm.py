@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.pools import open_wasm_preparation
+from aca_mcp.pools import is_wasm_prepared, open_wasm_preparation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,6 +32,23 @@ def warm(settings: Settings) -> int:
     anyio.run(_warm, settings)
     sys.stderr.write("The wasm pool is ready: its sessions start at once from now on.\n")
     return 0
+
+
+def offer_to_warm(settings: Settings) -> None:
+    """Where the wasm pool would first compile: do it now if a person wants it, or say how to."""
+    if settings.pool_kind != "wasm" or is_wasm_prepared(settings):
+        return
+    sys.stderr.write(
+        "aca-mcp: the interpreter is compiled once on a machine, which takes minutes; the first "
+        "start waits for it.\n"
+    )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        sys.stderr.write("aca-mcp: do it ahead with: aca-mcp warm\n")
+        return
+    sys.stderr.write("Compile it now? [Y/n] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("", "y", "yes"):
+        warm(settings)
 
 
 async def _warm(settings: Settings) -> None:

@@ -18,6 +18,8 @@ class EmbeddedPoolConfiguration:
     interrupt_grace_seconds: float
     memory_bytes: int
     disk_bytes: int
+    checkpoints: int
+    """How many executions of a session can be undone; 0 for no checkpoints."""
     max_output_bytes: int
     """Kept of each stream of one execution."""
     max_file_bytes: int

@@ -12,6 +12,7 @@ from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.errors import SettingsError
 from aca_mcp.hosts import LOOPBACK
 from aca_mcp.listening.server import HttpServer, Listener
+from aca_mcp.signals import open_signals
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,7 +58,7 @@ async def serve_emulator(pool: SessionPool, listener: Listener, options: Emulato
 
 
 async def _stop_on_signal(server: HttpServer) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with open_signals(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             server.should_exit = True
 

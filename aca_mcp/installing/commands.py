@@ -134,12 +134,11 @@ async def run(
 
 
 def _limit_files(pid: int, most_bytes: int) -> None:
-    try:
+    if sys.platform == "linux":  # elsewhere what grows too large is noticed a little later
         import resource
-    except ImportError:
-        return  # Windows: what grows too large is noticed a little later
-    with suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, most: int) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,12 @@ _SEPARATORS = re.compile(r"[-_.]+")
 _OLDER_GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 """Of manylinux platforms that pip must be told one by one, newest first."""
 
+ANY_MACHINE = "any"
+"""Wheels of pure Python alone: for an interpreter that loads no other code."""
+_UV_PLATFORM_OF_ANY = "wasm32-pyodide2024"
+"""The only platform of uv's for which next to nothing is compiled."""
+_COMPILED = (".so", ".pyd", ".dylib", ".dll")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -34,7 +41,7 @@ class Target:
     python_version: str = ""
     """Such as ``3.12``."""
     machine: str = ""
-    """Such as ``x86_64``: of a Linux with glibc 2.28 or newer."""
+    """Such as ``x86_64``: of a Linux with glibc 2.28 or newer. Or ``ANY_MACHINE``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,7 +78,8 @@ async def resolve(
         installer: what asks the index.
         requirements: as PEP 508 writes them; they must have been checked.
         target: what they are for.
-        constraints: what else must hold, of those that are needed.
+        constraints: pins that hold for those that are needed. With ``ANY_MACHINE`` the target has
+            them already, whether or not the index has wheels of them that it could load.
         index: the index's URL, where it is not the one that the installer is configured for.
         timeout_seconds: the longest that it may take.
 
@@ -80,8 +88,10 @@ async def resolve(
     """
     with tempfile.TemporaryDirectory(prefix="aca-mcp-resolve-") as scratch:
         wanted = _write(scratch, "requirements.txt", requirements)
-        limits = _write(scratch, "constraints.txt", constraints)
+        pins = tuple(constraints)
+        limits = _write(scratch, "constraints.txt", pins)
         variables = installer.variables()
+        stand_ins = _stand_ins(scratch, pins) if target.machine == ANY_MACHINE else ()
         if installer.name == "uv":
             # Named here, for what is named on the command line takes the variable's place.
             kept = {**os.environ, **variables}.get("UV_CONSTRAINT", "").split()
@@ -92,6 +102,7 @@ async def resolve(
                 *("--quiet", "--no-header", "--no-annotate", "--generate-hashes"),
                 *("--only-binary", ":all:", "--no-progress"),
                 *_uv_target(target),
+                *stand_ins,
                 *(("--default-index", index) if index else ()),
             )
             compiled = await run(command, variables=variables, timeout_seconds=timeout_seconds)
@@ -102,6 +113,7 @@ async def resolve(
             *("install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"),
             *("--report", str(report), "-r", wanted, "-c", limits),
             *_pip_target(target, scratch),
+            *stand_ins,
             *(("--index-url", index) if index else ()),
         )
         await run(command, variables=variables, timeout_seconds=timeout_seconds)
@@ -171,7 +183,10 @@ def _uv_target(target: Target) -> tuple[str, ...]:
     if target.python:
         return ("--python", target.python)
     platform = f"{target.machine}-manylinux_2_28"
-    return ("--python-version", target.python_version, "--python-platform", platform)
+    if target.machine == ANY_MACHINE:
+        platform = _UV_PLATFORM_OF_ANY
+    version = ("--python-version", target.python_version, "--python-platform", platform)
+    return (*version, "--no-python-downloads")  # it would look for that Python, for seconds
 
 
 def _pip(installer: Installer, target: Target) -> tuple[str, ...]:
@@ -181,6 +196,12 @@ def _pip(installer: Installer, target: Target) -> tuple[str, ...]:
 def _pip_target(target: Target, into: str | None) -> tuple[str, ...]:
     if target.python:
         return ()
+    if target.machine == ANY_MACHINE:
+        return (
+            *("--python-version", target.python_version, "--implementation", "py"),
+            *("--abi", "none", "--platform", "any"),
+            *(("--target", into) if into else ()),
+        )
     platforms = (f"manylinux_{glibc}_{target.machine}" for glibc in _OLDER_GLIBC)
     legacy = (f"manylinux2014_{target.machine}", f"manylinux2010_{target.machine}")
     named = (part for name in (*platforms, *legacy) for part in ("--platform", name))
@@ -188,6 +209,31 @@ def _pip_target(target: Target, into: str | None) -> tuple[str, ...]:
         *("--python-version", target.python_version, "--implementation", "cp", *named),
         *(("--target", into) if into else ()),
     )
+
+
+def has_compiled_code(directory: Path) -> bool:
+    """Whether there are libraries below a directory that a machine would load."""
+    return any(path.name.endswith(_COMPILED) for path in directory.rglob("*"))
+
+
+def _stand_ins(scratch: str, pins: Iterable[str]) -> tuple[str, str]:
+    """Options by which an installer finds empty wheels of what the target has already.
+
+    An index need not have wheels of those versions that the target could load.
+    """
+    directory = Path(scratch, "stand-ins")
+    directory.mkdir()
+    for pin in pins:
+        name, _, version = pin.partition("==")
+        base = f"{name.replace('-', '_')}-{version}"
+        with zipfile.ZipFile(directory / f"{base}-py3-none-any.whl", "w") as wheel:
+            for file, lines in {
+                "METADATA": ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"),
+                "WHEEL": ("Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"),
+                "RECORD": (),
+            }.items():
+                wheel.writestr(f"{base}.dist-info/{file}", "".join(f"{line}\n" for line in lines))
+    return ("--find-links", str(directory))
 
 
 def _write(directory: str, name: str, lines: Iterable[str]) -> str:

@@ -51,13 +51,15 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
     if isinstance(data, Drawn) and data.longer_side <= max_side and len(data) <= MAX_BYTES:
         return Picture(data, mime)
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, UnidentifiedImageError, features
     except (Exception, SystemExit):  # not there, or something else of that name is
         return Picture(data, mime)
     try:
         with Image.open(io.BytesIO(data)) as image:
             frames = getattr(image, "n_frames", 1)
             form = _SHOWN.get(image.format or "")
+            if form == "image/jpeg" and not features.check("jpg"):
+                return Picture(data, form)  # a Pillow that cannot decode it, as in WebAssembly
             image.load()  # decodes it: half a file is found out here
             if frames > 1:
                 return _first_frame(image, frames, max_side)
@@ -102,13 +104,15 @@ def _smaller(image: Any, max_side: int) -> Picture:
 
 def _encodings(image: Any) -> Any:
     """The image as files: sharp first, and small where that is too large."""
+    from PIL import features
+
     yield _saved(image, "PNG", optimize=max(image.size) < 1000), "image/png"
     flat = image
     if image.mode in ("RGBA", "LA"):
         if image.getchannel("A").getextrema()[0] < 255:
             return  # what is transparent in it would be lost
         flat = image.convert("RGB")
-    for quality in _QUALITIES:
+    for quality in _QUALITIES if features.check("jpg") else ():
         yield _saved(flat, "JPEG", quality=quality), "image/jpeg"
 
 

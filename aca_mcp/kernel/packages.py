@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import select
 import shlex
 import subprocess  # noqa: TID251 -- whatever starts programs in a session is watched here
 import sys
@@ -30,7 +29,7 @@ from .wheel_files import read_wheel, unpack
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_FOREVER = -1
+FOREVER = -1
 """A descriptor that never is readable, for ``select.poll``."""
 
 
@@ -45,8 +44,8 @@ class Connection(Protocol):
         """What has come; empty when the other end is closed."""
         ...
 
-    def fileno(self) -> int:
-        """What is readable when something has come."""
+    def wait(self, ended: int) -> bool:
+        """Wait until something has come. False if the descriptor ``ended`` was readable first."""
         ...
 
 
@@ -67,6 +66,8 @@ class PackageClient:
         warnings.filterwarnings("ignore", message="You executed the system command !pip")
         for name in ("pip", "uv", "conda", "mamba"):
             shell.register_magic_function(_magic(self, name), "line", name)
+        if not hasattr(os, "fork"):
+            return  # in WebAssembly, where code starts no programs
         directory = Path(tempfile.gettempdir(), ".pip")
         self._commands = commands = PipCommands(directory, self.run)
         subprocess.Popen.__init__ = _answering(subprocess.Popen.__init__, commands)
@@ -84,7 +85,7 @@ class PackageClient:
             self._commands.end()
 
     def run(
-        self, words: Sequence[str], directory: str = ".", ended: int = _FOREVER
+        self, words: Sequence[str], directory: str = ".", ended: int = FOREVER
     ) -> tuple[str, int]:
         """What a command about packages prints, and its exit code.
 
@@ -138,11 +139,7 @@ class PackageClient:
         with self._lock:
             self._asked += 1
             self._connection.send(encode(Frame({**question, "number": self._asked})))
-            poll = select.poll()
-            poll.register(self._connection.fileno(), select.POLLIN)
-            if ended != _FOREVER:
-                poll.register(ended, select.POLLIN)
-            while ended not in dict(poll.poll()) and (data := self._connection.receive()):
+            while self._connection.wait(ended) and (data := self._connection.receive()):
                 for frame in self._decoder.feed(data):
                     # One that comes late belongs to a question that was interrupted.
                     if frame.header.get("number") == self._asked:

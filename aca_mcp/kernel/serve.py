@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from .changes import changed, snapshot
 from .frames import Frame, FrameDecoder, encode
 from .images import MAX_SIDE
-from .packages import PackageClient, add
+from .packages import FOREVER, PackageClient, add
 from .process import flush_native, other_threads
 from .timeline import Recorder, done, encoded
 
@@ -82,9 +83,13 @@ class Connection:
         """What has come; empty when the other end is closed."""
         return self._socket.recv(_READ_BYTES)
 
-    def fileno(self) -> int:
-        """What is readable when something has come."""
-        return self._socket.fileno()
+    def wait(self, ended: int) -> bool:
+        """Wait until something has come. False if the descriptor ``ended`` was readable first."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        if ended != FOREVER:
+            poll.register(ended, select.POLLIN)
+        return ended not in dict(poll.poll())
 
 
 class _Pending:

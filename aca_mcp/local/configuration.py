@@ -23,5 +23,3 @@ class LocalPoolConfiguration(EmbeddedPoolConfiguration):
     network: bool
     max_processes: int
     max_threads: int
-    checkpoints: int
-    """How many executions of a session can be undone; 0 for no checkpoints."""

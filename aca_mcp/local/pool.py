@@ -14,6 +14,7 @@ import anyio.abc
 from aca_mcp.embedded.background import background_tasks
 from aca_mcp.embedded.output import streams_of
 from aca_mcp.embedded.pool import EmbeddedSessionPool
+from aca_mcp.embedded.questions import Questions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
@@ -22,7 +23,7 @@ from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.ready import ReadySessions
-from aca_mcp.local.session_packages import Questions, SessionPackages
+from aca_mcp.local.session_packages import SessionPackages, send_answer
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
 from aca_mcp.local.watching import Watcher
@@ -97,7 +98,11 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
     ) -> Execution:
         began = anyio.current_time()
         self._watcher.code_begins(use.kernel)
-        questions = Questions(self._installing, self._tasks, identifier, use.kernel)
+        questions = Questions(
+            self._tasks,
+            lambda requirements: self._installing.bring(identifier, use.kernel, requirements),
+            lambda header: send_answer(use.kernel, header),
+        )
         try:
             outcome = await use.kernel.request(
                 {"op": "execute", "code": code},

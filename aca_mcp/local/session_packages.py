@@ -12,17 +12,16 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
-from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
+from aca_mcp.embedded.questions import installation_of
+from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
-from aca_mcp.pool import Installation, Package
 from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.turn import Waited
 
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.templates import Templates
     from aca_mcp.packages.broker import PackageBroker, PackageSet
+    from aca_mcp.pool import Installation
 
-_MAX_CHARACTERS = 1000
 _SEND_SECONDS = 10
 _ENDED = "The session ended meanwhile"
 
@@ -62,8 +61,11 @@ class SessionPackages:
 
     async def bring(
         self, identifier: str, kernel: KernelProcess, requirements: list[str]
-    ) -> PackageSet:
+    ) -> tuple[PackageSet, list[str]]:
         """Bring packages for a session, in a directory that is its kernel's from then on.
+
+        Returns:
+            What was brought, and the directories of all that it has, as it sees them.
 
         Raises:
             PackagesNotInstalledError: it was not permitted or not possible.
@@ -88,13 +90,13 @@ class SessionPackages:
             },
             who=identifier,
         )
-        if made.directory is None:
-            return made
-        directory = str(made.directory)
-        if template.isolation is Isolation.LANDLOCK and os.geteuid() != 0:
-            directory = await self._copy(kernel, made.directory, made.size_bytes)
-        kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
-        return made
+        if made.directory is not None:
+            directory = str(made.directory)
+            if template.isolation is Isolation.LANDLOCK and os.geteuid() != 0:
+                directory = await self._copy(kernel, made.directory, made.size_bytes)
+            kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
+        found = (directory for _, directory in kernel.added_packages.values())
+        return made, list(dict.fromkeys(found))
 
     async def install(
         self, identifier: str, use: SessionInUse[KernelProcess], requirements: list[str]
@@ -104,8 +106,8 @@ class SessionPackages:
         Raises:
             PackagesNotInstalledError: as ``bring``, or code of it runs on and on.
         """
-        made = await self.bring(identifier, use.kernel, requirements)
-        if use.kernel.added_packages:
+        made, directories = await self.bring(identifier, use.kernel, requirements)
+        if directories:
             deadline = anyio.current_time() + self._configuration.max_timeout_seconds
             async with use.session.turn.take(deadline) as waited:
                 if waited is not Waited.TAKEN:
@@ -115,17 +117,12 @@ class SessionPackages:
                         "Nothing was installed."
                     )
                 await use.kernel.request(
-                    {"op": "add", "paths": _directories(use.kernel)},
+                    {"op": "add", "paths": directories},
                     deadline=deadline,
                     grace_seconds=self._configuration.interrupt_grace_seconds,
                     max_output_bytes=0,
                 )
-        return Installation(
-            installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
-            present=tuple(Package(pin.name, pin.version) for pin in made.present),
-            size_bytes=made.size_bytes,
-            duration_seconds=made.seconds,
-        )
+        return installation_of(made)
 
     async def _copy(self, kernel: KernelProcess, source: Path, size: int) -> str:
         limit = self._configuration.disk_bytes
@@ -147,60 +144,6 @@ class SessionPackages:
         finally:
             os.close(base)
         return str(Path(kernel.work_directory).parent / "packages" / name)
-
-    async def answer(
-        self, identifier: str, kernel: KernelProcess, question: dict[str, object]
-    ) -> None:
-        """Answer what the code of a session asked while it runs."""
-        number = question.get("number")
-        reply: dict[str, object]
-        try:
-            made = await self.bring(identifier, kernel, _requirements_in(question))
-            reply = {
-                # Also those from before: the kernel may have gone back to where it had none.
-                "paths": _directories(kernel),
-                "installed": [f"{pin.name}-{pin.version}" for pin in made.installed],
-                "present": [f"{pin.name} ({pin.version})" for pin in made.present],
-            }
-        except SessionPoolError as error:
-            reply = {"error": error.message}
-        await _send(kernel, {"number": number if isinstance(number, int) else 0, **reply})
-
-
-def _directories(kernel: KernelProcess) -> list[str]:
-    return list(dict.fromkeys(directory for _, directory in kernel.added_packages.values()))
-
-
-class Questions:
-    """The questions of one execution: at most one is being answered."""
-
-    def __init__(
-        self,
-        packages: SessionPackages,
-        tasks: anyio.abc.TaskGroup,
-        identifier: str,
-        kernel: KernelProcess,
-    ) -> None:
-        self._packages = packages
-        self._tasks = tasks
-        self._identifier = identifier
-        self._kernel = kernel
-        self._scope: anyio.CancelScope | None = None
-
-    def ask(self, question: dict[str, object]) -> None:
-        """Begin to answer; a question before it, whose asker was interrupted, is dropped."""
-        self.close()
-        self._scope = anyio.CancelScope()
-        self._tasks.start_soon(self._answer, self._scope, question)
-
-    def close(self) -> None:
-        """Stop answering."""
-        if self._scope is not None:
-            self._scope.cancel()
-
-    async def _answer(self, scope: anyio.CancelScope, question: dict[str, object]) -> None:
-        with scope:
-            await self._packages.answer(self._identifier, self._kernel, question)
 
 
 def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
@@ -228,17 +171,8 @@ def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
             os.close(directory)
 
 
-def _requirements_in(question: dict[str, object]) -> list[str]:
-    given = question.get("requirements")
-    if question.get("ask") != "install" or not isinstance(given, list):
-        raise PackagesNotInstalledError("That is nothing that a session can ask for.")
-    from aca_mcp.packages.requirements import MAX_REQUIREMENTS
-
-    texts = cast("list[object]", given)[: MAX_REQUIREMENTS + 1]
-    return [str(text)[:_MAX_CHARACTERS] for text in texts]
-
-
-async def _send(kernel: KernelProcess, header: dict[str, object]) -> None:
+async def send_answer(kernel: KernelProcess, header: dict[str, object]) -> None:
+    """Send what answers a question to the session that asked."""
     rest = memoryview(encode(Frame(header)))
     with anyio.move_on_after(_SEND_SECONDS), suppress(OSError):
         while rest:

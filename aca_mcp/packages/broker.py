@@ -17,7 +17,15 @@ import anyio.to_thread
 from aca_mcp.bounded import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.commands import Installer, InstallerError, find_installer
-from aca_mcp.installing.wheels import Pin, Target, install, normalized, resolve
+from aca_mcp.installing.wheels import (
+    ANY_MACHINE,
+    Pin,
+    Target,
+    has_compiled_code,
+    install,
+    normalized,
+    resolve,
+)
 from aca_mcp.missing_modules import COMMON_PACKAGES
 from aca_mcp.packages.failures import sentence_for
 from aca_mcp.packages.requirements import Policy, check_requirements
@@ -216,6 +224,11 @@ class PackageBroker:
                 raise failure
             if await anyio.to_thread.run_sync(size_of, staged) > MAX_SET_BYTES:
                 raise InstallerError("File too large")
+            if target.machine == ANY_MACHINE and has_compiled_code(staged):
+                raise PackagesNotInstalledError(
+                    f"{' '.join(map(str, pins))} has compiled code, which this interpreter cannot "
+                    "load. Nothing was installed."
+                )
             await anyio.to_thread.run_sync(self.store.publish, staged, directory)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.installing.wheels import Pin
 
+_O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _SECRET_BYTES = 32
 _UNUSED_SECONDS = 30 * 86_400
 _PASS_THROUGH = 0o711

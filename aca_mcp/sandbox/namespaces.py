@@ -93,7 +93,7 @@ def enter_template_namespaces(policy: SandboxPolicy) -> None:
             become_unprivileged(first)
             syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     else:
-        _enter_user_namespace(syscalls.CLONE_NEWNS)
+        enter_user_namespace(syscalls.CLONE_NEWNS)
         _build_root(policy)
     syscalls.unshare(_INSIDE & ~_shared_network(policy))
 
@@ -119,7 +119,7 @@ def enter_session_namespaces(policy: SandboxPolicy, identity: int | None) -> Non
     _mount_tmpfs("/dev/shm", policy.scratch_bytes, policy, owner)
     if identity is not None:
         _become(identity)
-    _enter_user_namespace(0)
+    enter_user_namespace(0)
 
 
 def mount_proc() -> None:
@@ -165,7 +165,8 @@ def _become(identity: int) -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
 
 
-def _enter_user_namespace(with_flags: int) -> None:
+def enter_user_namespace(with_flags: int) -> None:
+    """Enter one of this process's own, and the others of some ``CLONE_NEW*`` with it."""
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER | with_flags)
     # Without "deny" the kernel refuses an unprivileged group map.

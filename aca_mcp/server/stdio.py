@@ -25,6 +25,7 @@ from mcp_types import jsonrpc_message_adapter
 from aca_mcp.server.app import create_server, open_work_dir
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.signals import open_signals
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,7 +92,7 @@ async def _serve(server: PythonServer, sessions: ClientSessions, stdin: int, std
         async def watch() -> None:
             with (
                 watching,
-                anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+                open_signals(signal.SIGTERM, signal.SIGINT) as signals,
             ):
                 async for _ in signals:
                     listening.cancel()

@@ -77,6 +77,13 @@ class LocalSettings(BaseSettings):
     local_max_output_kib: Annotated[
         int, Field(ge=16, le=65_536, description="Output kept of each stream of one execution.")
     ] = 1024
+    wasm_second_ring: Annotated[
+        Literal["auto", "on"],
+        Field(
+            description="What holds the process around a session in WebAssembly: `auto` is what "
+            "was tried, which is on Linux; `on` is also what was not, on macOS and Windows.",
+        ),
+    ] = "auto"
     wasm_cache_dir: Annotated[
         Path | None,
         Field(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INSTALL = "Install it with: pip install 'aca-mcp[wasm]'"
 _FORMAT = "1"
+_IMAGE_FORMAT = "2"
 _PURE_LEFT_OUT = frozenset({"jedi", "parso", "pexpect", "ptyprocess", "psutil"})
 """Of what IPython asks for: completion as somebody types, and terminals."""
 _NATIVE = (".so", ".pyd", ".dylib", ".dll")
@@ -69,7 +70,7 @@ def module_name(artifacts: Artifacts) -> str:
 
 def image_name(module: str, preimport: Sequence[str]) -> str:
     """The cache's name for the memory of a session that has imported these modules."""
-    parts = [module.encode(), *(name.encode() for name in preimport)]
+    parts = [_IMAGE_FORMAT.encode(), module.encode(), *(name.encode() for name in preimport)]
     parts += [f"{name} {metadata.version(name)}".encode() for name in _ipython_distributions()]
     for target, source in own_files():
         parts += [target.encode(), source.read_bytes()]

@@ -11,7 +11,8 @@ import os
 import secrets
 import shutil
 import stat
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -20,12 +21,19 @@ from aca_mcp.wasm.instance import Directory
 from aca_mcp.wasm.interrupting import SignalWord
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
 _LIBRARY = "/usr/local/lib"
 PACKAGES = "/packages"
+INSTALLED = "/installed"
 _UNFINISHED = "making-"
+_KINDS = ("module-", "image-")
+_USED = "used"
+_KEPT_OF_A_KIND = 3
+"""Entries of other versions that were used last stay, if they were used within the last day."""
+_DAY_SECONDS = 86_400.0
+_MONTH_SECONDS = 30 * _DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Prepared:
             Directory(self.packages, PACKAGES),
             Directory(storage / "data", "/mnt/data", writable=True),
             Directory(storage / "tmp", "/tmp", writable=True),  # noqa: S108 -- the session's own
+            Directory(storage / "packages", INSTALLED),
         )
 
     def signal_words(self) -> tuple[SignalWord, ...]:
@@ -110,6 +119,45 @@ def make_private(directory: Path) -> None:
             "compiled code is loaded from there. Set ACA_MCP_WASM_CACHE_DIR to a directory of "
             "your own, or: chmod 700."
         )
+
+
+def mark_used(prepared: Prepared) -> None:
+    """Note that the entries are in use, for whoever looks for those that are not."""
+    for entry in (prepared.module, prepared.image):
+        with suppress(OSError):  # it is used all the same
+            (entry / _USED).touch()
+
+
+def superseded(ages: Mapping[str, float], needed: frozenset[str]) -> list[str]:
+    """Which entries are of versions that nobody uses any more. Pure.
+
+    Args:
+        ages: seconds since each entry was used, by name.
+        needed: names of those that are used now.
+    """
+    found: list[str] = []
+    for kind in _KINDS:
+        others = sorted(
+            (age, name)
+            for name, age in ages.items()
+            if name.startswith(kind) and name not in needed
+        )
+        for place, (age, name) in enumerate(others):
+            if age > _MONTH_SECONDS or (age > _DAY_SECONDS and place >= _KEPT_OF_A_KIND):
+                found.append(name)
+    return found
+
+
+def remove_superseded(directory: Path, prepared: Prepared) -> None:
+    """Remove entries that nobody uses any more. For who holds the cache's lock."""
+    ages: dict[str, float] = {}
+    for entry in directory.iterdir():
+        used = entry / _USED
+        with suppress(OSError):
+            seen = (used if used.exists() else entry).stat().st_mtime
+            ages[entry.name] = time.time() - seen
+    for name in superseded(ages, frozenset({prepared.module.name, prepared.image.name})):
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def remove_unfinished(directory: Path) -> None:

@@ -20,3 +20,5 @@ class WasmPoolConfiguration(EmbeddedPoolConfiguration):
 
     cache_directory: Path
     """Where compiled code and memory images are kept from one start to the next."""
+    second_ring: bool
+    """Hold a session's process by what the system has, too."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from aca_mcp.embedded.output import streams_of
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus
 from aca_mcp.reports.building import ExecutionContext, build_execution
 
 if TYPE_CHECKING:
-    from aca_mcp.wasm.process import Outcome, Printed
-
-KEPT = "variables are as they were before it, and files that it wrote are kept"
+    from aca_mcp.pool import Execution
+    from aca_mcp.wasm.printed import Printed
+    from aca_mcp.wasm.process import Outcome
 
 
 def execution_of(
@@ -28,7 +27,7 @@ def execution_of(
     timeout_seconds: float,
 ) -> Execution:
     """Put together what a run of code came to."""
-    died = outcome.died
+    died = outcome.rollback.reason if outcome.rollback is not None else outcome.died
     if outcome.reply is not None:
         try:
             printed.report.take(outcome.reply)
@@ -47,17 +46,6 @@ def execution_of(
         stream.finish()
     streams = streams_of(printed.stdout, printed.stderr)
     execution = build_execution(printed.report, streams, context)
-    if outcome.restored is None:
+    if outcome.rollback is None:
         return execution
-    if outcome.stopped == "timeout":
-        name, message = "TimeoutError", f"the code was stopped after {timeout_seconds:g} seconds"
-        status = ExecutionStatus.TIMED_OUT
-    elif outcome.stopped == "interrupt":
-        name, message = "KeyboardInterrupt", "the code was stopped on request"
-        status = ExecutionStatus.CANCELED
-    else:
-        name, message = "SystemError", f"the code crashed the interpreter ({outcome.restored})"
-        status = ExecutionStatus.FAILED
-    message = f"{message}; {KEPT}"
-    error = ExecutionError(name, message, f"{name}: {message}")
-    return replace(execution, status=status, error=error)
+    return replace(execution, session_lost=None, rollback=outcome.rollback)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from aca_mcp.wasm.instance import Instance
 
 _PIECE_BYTES = 16_384
 """What is compared, and kept, at once."""
+_PIECES_BETWEEN_LOOKS = 256
 _MAP_FIXED = 0x10
 
 
@@ -70,32 +73,64 @@ class Image:
         return call(address, len(self), protection, flags, self._file.fileno(), 0) == address
 
 
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The memory of a session at one moment: what differs from the image it began with."""
+    """The memory of a session at one moment: what differs from the image that it began with.
 
-    def __init__(self, image: Image) -> None:
-        self._image = image
-        self._pieces: dict[int, bytes] = {}
-        self._size = 0
+    Checkpoints of one session share the pieces that did not change between them.
+    """
 
-    @property
-    def kept_bytes(self) -> int:
-        """What it costs."""
-        return len(self._pieces) * _PIECE_BYTES
-
-    def take(self, instance: Instance) -> None:
-        """Let it be of this moment."""
-        address, self._size = instance.address, instance.size
-        for start in range(0, self._size, _PIECE_BYTES):
-            now = ctypes.string_at(address + start, _PIECE_BYTES)
-            if now == self._image.piece(start, _PIECE_BYTES):
-                self._pieces.pop(start, None)
-            elif now != self._pieces.get(start):
-                self._pieces[start] = now
+    after: int
+    """The number of the last request that it knows."""
+    size: int
+    """Of the whole memory, in bytes."""
+    pieces: Mapping[int, bytes]
+    """By where they begin."""
 
     def put_into(self, instance: Instance) -> None:
         """Let a new instance, into which the image was put, go on from that moment."""
-        instance.grow_to(self._size)
+        instance.grow_to(self.size)
         address = instance.address
-        for start, data in self._pieces.items():
+        for start, data in self.pieces.items():
             ctypes.memmove(address + start, data, len(data))
+
+
+def take_checkpoint(
+    instance: Instance,
+    image: Image,
+    after: int,
+    before: Checkpoint | None,
+    *,
+    is_wanted: Callable[[], bool],
+) -> Checkpoint | None:
+    """Keep the memory of this moment.
+
+    Args:
+        instance: in which nothing runs.
+        image: that it began with.
+        after: the number of the last request that it knows.
+        before: the last one that was taken.
+        is_wanted: asked now and then: whether the instance is wanted for something else.
+
+    Returns:
+        None if it was.
+    """
+    known: Mapping[int, bytes] = {} if before is None else before.pieces
+    address, size = instance.address, instance.size
+    pieces: dict[int, bytes] = {}
+    for number, start in enumerate(range(0, size, _PIECE_BYTES)):
+        if number % _PIECES_BETWEEN_LOOKS == 0 and is_wanted():
+            return None
+        now = ctypes.string_at(address + start, _PIECE_BYTES)
+        kept = known.get(start)
+        if kept is not None and kept == now:
+            pieces[start] = kept
+        elif kept is not None or now != image.piece(start, _PIECE_BYTES):
+            pieces[start] = now
+    return Checkpoint(after, size, pieces)
+
+
+def kept_bytes(*checkpoints: Checkpoint) -> int:
+    """What checkpoints of one session take together."""
+    distinct = {id(data): len(data) for each in checkpoints for data in each.pieces.values()}
+    return sum(distinct.values())

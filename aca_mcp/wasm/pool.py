@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from aca_mcp.embedded.background import background_tasks
 from aca_mcp.embedded.pool import EmbeddedSessionPool
-from aca_mcp.errors import NotSupportedError
+from aca_mcp.embedded.questions import Questions
 from aca_mcp.pool import (
     WORK_DIRECTORY,
     Execution,
@@ -26,16 +26,19 @@ from aca_mcp.pool import (
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
 from aca_mcp.wasm.executions import execution_of
 from aca_mcp.wasm.preparing import Preparation, open_preparation
-from aca_mcp.wasm.process import Outcome, Printed, WasmProcess
+from aca_mcp.wasm.printed import Printed
+from aca_mcp.wasm.process import Outcome, WasmProcess
 from aca_mcp.wasm.ready import ReadySessions
+from aca_mcp.wasm.session_packages import SessionPackages
 from aca_mcp.wasm.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from aca_mcp.embedded.files import SessionFiles
     from aca_mcp.embedded.live_sessions import SessionInUse
+    from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
 
@@ -48,11 +51,14 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         preparation: Preparation,
         scratch: Path,
         tasks: anyio.abc.TaskGroup,
+        broker: Callable[[], PackageBroker] | None = None,
     ) -> None:
         self._configuration = configuration
         self._preparation = preparation
         ready = ReadySessions(preparation, configuration, scratch)
         super().__init__(configuration, ready)
+        self._installing = SessionPackages(broker, configuration)
+        self._tasks = tasks
         watcher = Watcher(self._sessions, configuration)
         for task in (ready.keep, watcher.watch_running, watcher.keep_house):
             tasks.start_soon(task)
@@ -70,9 +76,21 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
     ) -> Execution:
         printed = Printed(self._configuration.max_output_bytes, on_output)
         began = anyio.current_time()
-        outcome = await self._ask(
-            use.kernel, {"op": "execute", "code": code}, use.deadline, printed
+        questions = Questions(
+            self._tasks,
+            lambda requirements: self._installing.bring(identifier, use.kernel, requirements),
+            use.kernel.answer,
         )
+        try:
+            outcome = await use.kernel.request(
+                {"op": "execute", "code": code},
+                deadline=use.deadline,
+                grace_seconds=self._configuration.interrupt_grace_seconds,
+                printed=printed,
+                on_question=questions.ask,
+            )
+        finally:
+            questions.close()
         return execution_of(
             outcome,
             printed,
@@ -82,28 +100,21 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
             timeout_seconds=timeout_seconds,
         )
 
-    async def _ask(
-        self, process: WasmProcess, header: dict[str, object], deadline: float, printed: Printed
-    ) -> Outcome:
-        return await process.request(
-            header,
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            printed=printed,
-        )
-
     async def _interrupt(self, kernel: WasmProcess) -> bool:
         return await kernel.interrupt()
 
     async def _ask_for_packages(self, kernel: WasmProcess, deadline: float) -> Outcome:
-        return await self._ask(kernel, {"op": "packages"}, deadline, Printed(0, None))
+        return await kernel.request(
+            {"op": "packages"},
+            deadline=deadline,
+            grace_seconds=self._configuration.interrupt_grace_seconds,
+            printed=Printed(0, None),
+        )
 
     async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """Its interpreter has what it was built with."""
-        raise NotSupportedError(
-            "Packages cannot be installed in sessions of the wasm pool. Nothing was installed. "
-            "list_packages tells what there is."
-        )
+        """Waits for the end of code that runs, within bounds."""
+        async with self._sessions.use(identifier) as use:
+            return await self._installing.install(identifier, use, list(requirements))
 
     async def metadata(self) -> PoolMetadata:
         """Known before anything is compiled."""
@@ -122,6 +133,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
             max_file_bytes=self._configuration.max_file_bytes,
             network=False,
             isolation="webassembly",
+            checkpoints=self._configuration.checkpoints,
         )
 
     def _open_files(self, kernel: WasmProcess) -> AbstractContextManager[SessionFiles]:
@@ -131,8 +143,14 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
 @asynccontextmanager
 async def open_wasm_pool(
     configuration: WasmPoolConfiguration,
+    broker: Callable[[], PackageBroker] | None = None,
 ) -> AsyncGenerator[WasmSessionPool]:
-    """Open a pool, and end all its sessions at the end. Does not wait for it."""
+    """Open a pool, and end all its sessions at the end. Does not wait for it.
+
+    Args:
+        configuration: of the pool.
+        broker: makes what brings packages that sessions ask for; None where they may have none.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="aca-mcp-"))
     try:
         async with (
@@ -140,7 +158,7 @@ async def open_wasm_pool(
             AsyncExitStack() as stack,
             background_tasks() as tasks,
         ):
-            pool = WasmSessionPool(configuration, preparation, scratch, tasks)
+            pool = WasmSessionPool(configuration, preparation, scratch, tasks, broker)
             # After the tasks have ended: one of them may be about to add a session.
             stack.push_async_callback(pool.close)
             yield pool

@@ -32,7 +32,9 @@ from aca_mcp.wasm.cache import (
     PACKAGES,
     Prepared,
     make_private,
+    mark_used,
     new_entry,
+    remove_superseded,
     remove_unfinished,
     write_signal_words,
 )
@@ -89,6 +91,8 @@ def prepare(cache: Path, preimport: Sequence[str], tell: Tell) -> Prepared:
         if not prepared.image.is_dir():
             tell(IMPORTING)
             _make_image(prepared, preimport)
+        mark_used(prepared)
+        remove_superseded(cache, prepared)
     return prepared
 
 
@@ -109,7 +113,7 @@ def _make_image(prepared: Prepared, preimport: Sequence[str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, path)
         storage = Path(scratch)
-        for name in ("data", "tmp"):
+        for name in ("data", "tmp", "packages"):
             (storage / name).mkdir()
         rehearsal = Rehearsal()
         instance = _started(making, storage, preimport, rehearsal)

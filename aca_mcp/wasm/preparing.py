@@ -13,7 +13,7 @@ import anyio.to_thread
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.pool import OutputChunk
 from aca_mcp.wasm.artifacts import find_artifacts
-from aca_mcp.wasm.cache import make_private
+from aca_mcp.wasm.cache import make_private, mark_used
 from aca_mcp.wasm.prepare import COMPILING, locate
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXPECTED_SECONDS = 150.0
 """Of one processor, for the first start on a machine; later ones find all of it there."""
 _TELL_SECONDS = 5.0
+_TELL_FIRST_SECONDS = 0.5
 _STEPS = {
     COMPILING: "compiling the interpreter for this machine, which is done once and takes minutes",
     "importing": "starting the interpreter and importing its libraries, which is done once",
@@ -74,9 +75,11 @@ class Preparation:
             PoolUnavailableError: they cannot be made, or are not there yet.
         """
         end = anyio.current_time() + seconds
+        pause = _TELL_FIRST_SECONDS
         while not self.over.is_set() and anyio.current_time() < end:
-            with anyio.move_on_after(min(_TELL_SECONDS, end - anyio.current_time())):
+            with anyio.move_on_after(min(pause, end - anyio.current_time())):
                 await self.over.wait()
+            pause = _TELL_SECONDS if self.step else _TELL_FIRST_SECONDS
             if not self.over.is_set() and on_output is not None and self.step:
                 on_output(OutputChunk("stderr", f"{self.step}: {self.seconds:.0f} s\n"))
         if self._prepared is not None:
@@ -91,8 +94,9 @@ class Preparation:
         cache, preimport = self._configuration.cache_directory, self._configuration.preimport
         prepared = await anyio.to_thread.run_sync(self._locate)
         if prepared.is_complete:
+            await anyio.to_thread.run_sync(mark_used, prepared)
             return prepared
-        command = [sys.executable, "-m", "aca_mcp.wasm.prepare", str(cache), *preimport]
+        command = [sys.executable, "-P", "-m", "aca_mcp.wasm.prepare", str(cache), *preimport]
         async with await anyio.open_process(command) as process:
             if process.stdin is not None:
                 await process.stdin.aclose()

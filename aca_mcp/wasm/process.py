@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import codecs
 import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from subprocess import CalledProcessError  # noqa: TID251 -- what anyio raises
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.output import BoundedOutput
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
-from aca_mcp.kernel.streams import CLEARED, STDERR, STDOUT, new_token
-from aca_mcp.pool import OutputChunk
-from aca_mcp.reports.events import Report
 from aca_mcp.wasm.files import WasmFiles
+from aca_mcp.wasm.job_object import labelling_command
+from aca_mcp.wasm.printed import Printed
+from aca_mcp.wasm.second_ring import command_of, environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from aca_mcp.pool import OutputCallback
     from aca_mcp.wasm.cache import Prepared
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
@@ -50,61 +49,20 @@ class Outcome:
     """Why it was interrupted, if it was."""
     died: str | None = None
     """Why the session is gone, if it is: a clause."""
-    restored: str | None = None
-    """Why its state is that before the request, if it is: a clause."""
-
-    @property
-    def rollback(self) -> Rollback | None:
-        """That the session goes on with the state that it had before, if it does."""
-        return None if self.restored is None else Rollback(self.restored, 1)
+    rollback: Rollback | None = None
+    """Its variables went back to what they were before, and it is still there."""
 
 
 class _Dead(Exception):
     """There will be no reply. The text is a clause that says why, or empty."""
 
 
-class Printed:
-    """What a request has printed and shown so far."""
+class _WentBack(Exception):
+    """There will be no reply, and the session goes on from a checkpoint."""
 
-    def __init__(self, max_output_bytes: int, on_output: OutputCallback | None) -> None:
-        self.report = Report()
-        self._token = new_token()
-        self.stdout = BoundedOutput("stdout", max_output_bytes, self._token)
-        self.stderr = BoundedOutput("stderr", max_output_bytes, self._token)
-        self._place = 0
-        self._on_output = on_output
-        make = codecs.getincrementaldecoder("utf-8")
-        self._decoders = {"stdout": make("replace"), "stderr": make("replace")}
-
-    def take(self, frame: Frame) -> None:
-        """Take an event, or what was written to ``stdout`` or ``stderr``.
-
-        Raises:
-            FrameError: it is neither.
-        """
-        match frame:
-            case Frame({"event": _}):
-                self.report.take(frame)
-            case Frame({"output": "stdout", "place": int(place)}, [data]):
-                self._mark(place, CLEARED if frame.header.get("clear") is True else STDOUT)
-                self._write("stdout", data)
-            case Frame({"output": "stderr", "place": int(place)}, [data]):
-                self._mark(place, STDERR)
-                self._write("stderr", data)
-            case _:
-                raise FrameError("it is of no known kind")
-
-    def _mark(self, place: int, kind: bytes) -> None:
-        if not self._place < place < 2**32:
-            return
-        self._place = place
-        for stream in (self.stdout, self.stderr):
-            stream.write(self._token + kind + place.to_bytes(4, "big"))
-
-    def _write(self, name: Literal["stdout", "stderr"], data: bytes) -> None:
-        (self.stdout if name == "stdout" else self.stderr).write(data)
-        if self._on_output is not None and (text := self._decoders[name].decode(data)):
-            self._on_output(OutputChunk(name, text))
+    def __init__(self, rollback: Rollback) -> None:
+        super().__init__(rollback.reason)
+        self.rollback = rollback
 
 
 class WasmProcess:
@@ -123,6 +81,13 @@ class WasmProcess:
         self._stop: Stop | None = None
         self._request_over: anyio.Event | None = None
         self._kill_reason: str | None = None
+        self._on_question: Callable[[dict[str, object]], None] | None = None
+        self.checkpoints_kept: int | None = None
+        """How many there were when it last answered; None where none are made."""
+        self.added_packages: dict[str, tuple[str, str]] = {}
+        """What was installed into it: normalized name to version and directory."""
+        self.packages = storage / "packages"
+        """Where it reads that; only this process writes there."""
         self._killing = anyio.Lock()
         self._killed = False
 
@@ -135,10 +100,6 @@ class WasmProcess:
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
         return self._killed or self._process.returncode is not None
-
-    @property
-    def checkpoints_kept(self) -> None:
-        """None are made."""
 
     async def start(self, header: dict[str, object]) -> None:
         """Let it begin, and wait until it is ready.
@@ -156,13 +117,20 @@ class WasmProcess:
             raise PoolUnavailableError("A session in WebAssembly did not start as it should.")
 
     async def request(
-        self, header: dict[str, object], *, deadline: float, grace_seconds: float, printed: Printed
+        self,
+        header: dict[str, object],
+        *,
+        deadline: float,
+        grace_seconds: float,
+        printed: Printed,
+        on_question: Callable[[dict[str, object]], None] | None = None,
     ) -> Outcome:
         """Send a request and wait for its reply, taking what is printed meanwhile.
 
         At the deadline (of anyio's clock), and when the caller is cancelled, the code is
         interrupted; if it goes on past the grace, its instance is stopped, and goes on from where
-        it was before; if that fails too, the process is killed. One request at a time.
+        it was before; if that fails too, the process is killed. One request at a time. What code
+        asks meanwhile goes to ``on_question``; ``answer`` answers it.
 
         Raises:
             FrameError: the request is too long to be sent.
@@ -170,25 +138,26 @@ class WasmProcess:
         self._number += 1
         data = encode(Frame({**header, "id": self._number}))
         self._stop = None
+        self._on_question = on_question
         self._request_over = anyio.Event()
         try:
             with anyio.CancelScope(deadline=deadline):
                 await self._write(data)
                 return await self._outcome(printed)
             return await self._stop_code(printed, "timeout", grace_seconds)
+        except _WentBack as went:
+            return Outcome(None, self._stop, rollback=went.rollback)
         except _Dead as death:
             self._finish_request()
             return Outcome(None, self._stop, await self.why_ended(str(death)))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
-                    outcome = await self._stop_code(printed, "interrupt", grace_seconds)
-                    why = outcome.died
+                    with suppress(_WentBack):
+                        await self._stop_code(printed, "interrupt", grace_seconds)
                 except _Dead as death:
-                    why = str(death) or "it ended"
-                if why is not None:
                     self._finish_request()
-                    await self.kill(why)
+                    await self.kill(str(death) or "it ended")
             raise
         finally:
             self._finish_request()
@@ -202,9 +171,28 @@ class WasmProcess:
             await self._send({"op": "interrupt"})
         return True
 
+    async def answer(self, header: dict[str, object]) -> None:
+        """Answer what its code asked."""
+        with suppress(_Dead):  # whoever waits for the reply sees that
+            await self._send({**header, "op": "answer"})
+
     async def undo(self) -> tuple[Rollback | None, str]:
-        """Go back to before the last execution: None, and a clause that says why it cannot be."""
-        return None, "a wasm pool keeps no checkpoints"
+        """Go back to before the last execution. Nothing may run; files stay as they are.
+
+        Returns:
+            What was done, or None and a clause that says why it cannot be.
+        """
+        deadline = anyio.current_time() + _TRAP_SECONDS
+        outcome = await self.request(
+            {"op": "undo"}, deadline=deadline, grace_seconds=0, printed=Printed(0, None)
+        )
+        match outcome.reply:
+            case Frame({"restored": True, "undone": int(undone)}):
+                return Rollback("it was asked for", max(1, undone)), ""
+            case Frame({"why": str(why)}):
+                return None, why[:200]
+            case _:
+                return None, outcome.died or "it did not answer"
 
     async def why_ended(self, seen: str = "") -> str:
         """End it if it has not ended, and say why it did: a clause."""
@@ -263,18 +251,26 @@ class WasmProcess:
     async def _outcome(self, printed: Printed) -> Outcome:
         frame = await self._reply(printed)
         match frame.header:
-            case {"trapped": str(trap), "restored": True}:
-                return Outcome(None, self._stop, restored=trap)
             case {"trapped": str()} if self._stop is not None:
-                raise _Dead("the code would not stop when it was interrupted")
+                why = "the code would not stop when it was interrupted"
             case {"trapped": str(trap)}:
-                raise _Dead(f"its code crashed the interpreter ({trap})")
+                why = f"its code crashed the interpreter ({trap[:60]})"
             case {"exited": str(code)}:
-                raise _Dead(f"its process ended itself (exit code {code[:20]})")
+                why = f"its process ended itself (exit code {code[:20]})"
             case {"interfered": True}:
-                raise _Dead(INTERFERED)
+                why = INTERFERED
+            case {"checkpoints": int(kept)}:
+                self.checkpoints_kept = kept
+                return Outcome(frame, self._stop)
             case _:
                 return Outcome(frame, self._stop)
+        match frame.header:
+            case {"restored": True, "undone": int(undone)}:
+                raise _WentBack(Rollback(why, max(1, undone)))
+            case {"why": str(none)}:
+                raise _Dead(f"{why}, and there was no checkpoint of it, because {none[:200]}")
+            case _:
+                raise _Dead(why)
 
     async def _reply(self, printed: Printed) -> Frame:
         try:
@@ -282,7 +278,11 @@ class WasmProcess:
                 frame = await self._next()
                 is_event = frame.header.get("event", "done") != "done"
                 if frame.header.get("id") == self._number and not is_event:
-                    return frame
+                    if "ask" not in frame.header:
+                        return frame
+                    if self._on_question is not None:
+                        self._on_question(dict(frame.header))
+                    continue
                 printed.take(frame)
         except FrameError:
             raise _Dead(INTERFERED) from None
@@ -319,18 +319,24 @@ async def start_process(
     """
 
     def make_storage() -> WasmFiles:
-        for name in ("data", "tmp", "incoming"):
+        for name in ("data", "tmp", "incoming", "packages"):
             (storage / name).mkdir(parents=True)
         return WasmFiles(storage, configuration.max_file_bytes, configuration.disk_bytes)
 
     try:
         files = await anyio.to_thread.run_sync(make_storage)
-        process = await anyio.open_process(
-            [sys.executable, "-m", "aca_mcp.wasm.worker"], stderr=_NOWHERE
-        )
-    except OSError as error:
+        # -P: no module of the current directory, which nobody may have reviewed, is imported.
+        command = [sys.executable, "-P", "-m", "aca_mcp.wasm.worker"]
+        if configuration.second_ring:
+            command = command_of(command, prepared, storage)
+            if sys.platform == "win32":
+                for name in ("data", "tmp"):
+                    await anyio.run_process(labelling_command(storage / name))
+        process = await anyio.open_process(command, stderr=_NOWHERE, env=environment())
+    except (OSError, CalledProcessError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its files could not be labelled"
         raise PoolUnavailableError(
-            f"A session in WebAssembly could not be started: {error.strerror}."
+            f"A session in WebAssembly could not be started: {why}."
         ) from error
     session = WasmProcess(process, storage, files)
     header: dict[str, object] = {
@@ -341,6 +347,8 @@ async def start_process(
         "storage": str(storage),
         "memory_bytes": configuration.memory_bytes,
         "disk_bytes": configuration.disk_bytes,
+        "checkpoints": configuration.checkpoints,
+        "is_held": configuration.second_ring,
     }
     try:
         await session.start(header)

@@ -3,10 +3,11 @@
 It reads requests from its stdin and writes to its stdout what the instance prints and answers, in
 the order in which that happens. The instance sees neither.
 
-``{"op": "start", …}`` comes first and is answered by ``{"ready": true}``. ``execute`` and
-``packages`` are the kernel's. ``{"op": "interrupt"}`` and ``{"op": "trap"}`` are heard while code
-runs: the first is Ctrl-C, the second stops the instance wherever it is. After that a new instance
-goes on from the last checkpoint, if there is one, and the reply says so.
+``{"op": "start", …}`` comes first and is answered by ``{"ready": true}``. ``execute``, ``packages``
+and ``add`` are the kernel's; ``undo`` goes back to before the last execution. While code runs,
+``{"op": "interrupt"}``, which is Ctrl-C, ``{"op": "trap"}``, which stops the instance wherever it
+is, and ``{"op": "answer", …}`` to what it asked are heard. When an instance has ended, for whatever
+reason, a new one goes on from the last checkpoint, if there is one, and the reply says so.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from aca_mcp.kernel.frames import (
     encode,
 )
 from aca_mcp.wasm.cache import Prepared
+from aca_mcp.wasm.checkpoints import Checkpoints
 from aca_mcp.wasm.instance import Exited, Instance, Trapped, load_module, make_engine
 from aca_mcp.wasm.interrupting import note_signal
-from aca_mcp.wasm.memory import Checkpoint, Image
+from aca_mcp.wasm.memory import Image
 from aca_mcp.wasm.printing import Printing
 from aca_mcp.wasm.second_ring import hold_process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _READ_BYTES = 256 * 1024
 _SESSION = "__import__('aca_mcp.wasm.guest.session', fromlist=['*']).current"
 _BEFORE_CHECKPOINT_SECONDS = 0.05
 """After a reply; who sends one request after the other does not wait for checkpoints."""
-MAX_CHECKPOINT_BYTES = 512 * 2**20
-"""Of an instance's memory; a session that has more begins anew when it has to be stopped."""
+_ANSWER_SECONDS = 600
 
 
 @dataclass(slots=True)
@@ -64,8 +65,9 @@ class Worker:
         self._module = load_module(self._engine, self._prepared.code)
         self._signal_words = self._prepared.signal_words()
         self._image = Image(self._prepared.memory)
-        self._checkpoint = Checkpoint(self._image)
-        self._checkpoint_is_current = False
+        self._checkpoints = Checkpoints(self._image, int(str(start["checkpoints"])))
+        self._last_request = 0
+        self._answers = queue.SimpleQueue[Frame | None]()
         self._sending = threading.Lock()
         self._printing = Printing(self.send)
         self._turn: _Turn | None = None
@@ -83,14 +85,38 @@ class Worker:
         """Act on what comes while code runs; called by the thread that reads."""
         if self._turn is None:
             return
+        if frame.header.get("op") == "answer":
+            self._answers.put(frame)
+            return
         if frame.header.get("op") == "interrupt":
             note_signal(self._signal_words, self._instance.address)
         elif frame.header.get("op") == "trap":
             self._instance.trap()
+        self._answers.put(None)  # code that waits for one is to stop, too
 
     def answer(self, request: Frame) -> bool:
-        """Let the instance answer a request. False if the session is over."""
-        number = request.header.get("id")
+        """Answer a request. False if the session is over."""
+        number = self._last_request = int(str(request.header["id"]))
+        if request.header.get("op") == "undo":
+            self._checkpoints.drop_those_since_the_last_execution()
+            restored, undone = self._go_back()
+            why = self._checkpoints.why_none
+            self.send(Frame({"id": number, "restored": restored, "undone": undone, "why": why}))
+            # With no checkpoint nothing was changed.
+            return restored or self._checkpoints.newest() is None
+        ended = self._run(request)
+        if request.header.get("op") == "execute":
+            self._checkpoints.executed(number)
+        if ended is None:
+            return True
+        restored, undone = self._go_back()
+        why = self._checkpoints.why_none
+        header = {"id": number, **ended, "restored": restored, "undone": undone, "why": why}
+        self.send(Frame(header))
+        return restored
+
+    def _run(self, request: Frame) -> dict[str, object] | None:
+        """Let the instance answer. What ended it, if it has ended."""
         turn = self._turn = _Turn(request)
         self._printing.begin()
         try:
@@ -99,36 +125,40 @@ class Worker:
             finally:
                 self._printing.flush()
         except Exited as ending:
-            self.send(Frame({"id": number, "exited": str(ending)}))
-            return False
+            return {"exited": str(ending)}
         except Trapped as trap:
-            self._turn = None
-            restored = self._go_back()
-            self.send(Frame({"id": number, "trapped": str(trap), "restored": restored}))
-            return restored
+            return {"trapped": str(trap)}
         finally:
             self._turn = None
-            self._checkpoint_is_current = False
-        reply = turn.reply
-        if not done or reply is None:
-            self.send(Frame({"id": number, "interfered": True}))
-            return False
-        self.send(Frame({**reply.header, "id": number}, reply.blobs))
-        return True
+        if not done or turn.reply is None:
+            return {"interfered": True}
+        header = {
+            **turn.reply.header,
+            "id": request.header["id"],
+            "checkpoints": len(self._checkpoints),
+        }
+        self.send(Frame(header, turn.reply.blobs))
+        return None
 
-    def rest(self) -> None:
+    def rest(self, is_wanted: Callable[[], bool]) -> None:
         """Use the time in which nobody wants anything to be able to come back to this state."""
-        if not self._checkpoint_is_current and self._instance.size <= MAX_CHECKPOINT_BYTES:
-            self._checkpoint.take(self._instance)
-            self._checkpoint_is_current = True
+        self._checkpoints.take(self._instance, self._last_request, is_wanted)
 
-    def _go_back(self) -> bool:
-        if not self._checkpoint_is_current:
-            return False
+    def _go_back(self) -> tuple[bool, int]:
+        """Go on from the newest checkpoint: whether it does, and how many executions are undone."""
+        checkpoint = self._checkpoints.newest()
+        if checkpoint is None:
+            return False, 0
         self._instance.close()
         self._instance = self._new_instance()
-        self._checkpoint.put_into(self._instance)
-        return self._instance.run(f"{_SESSION}.resume()")
+        checkpoint.put_into(self._instance)
+        try:
+            restored = self._instance.run(f"{_SESSION}.resume()")
+            if checkpoint.after == 0:
+                restored = restored and self._instance.run(f"{_SESSION}.begin()")
+        except (Exited, Trapped):
+            restored = False
+        return restored, self._checkpoints.forget_since(checkpoint)
 
     def _new_instance(self) -> Instance:
         instance = Instance(
@@ -157,6 +187,8 @@ class Worker:
         except FrameError:
             return b""  # the code may say what it likes
         for frame in frames:
+            if "ask" in frame.header:
+                return self._ask(frame, turn.request.header["id"])
             if "mark" in frame.header:
                 return str(self._printing.mark(str(frame.header["mark"]))).encode()
             if frame.header.get("event", "done") == "done":
@@ -165,6 +197,17 @@ class Worker:
                 self._printing.flush()
                 self.send(Frame({**frame.header, "id": turn.request.header["id"]}, frame.blobs))
         return b""
+
+    def _ask(self, question: Frame, number: object) -> bytes:
+        """Pass on what code asks for; the answer, or nothing where it is interrupted."""
+        while not self._answers.empty():
+            self._answers.get()  # to what was asked before it was interrupted
+        self.send(Frame({**question.header, "id": number}))
+        try:
+            answer = self._answers.get(timeout=_ANSWER_SECONDS)
+        except queue.Empty:
+            return b""
+        return b"" if answer is None else encode(answer)
 
 
 def _read(decoder: FrameDecoder) -> list[Frame]:
@@ -178,7 +221,7 @@ def _read(decoder: FrameDecoder) -> list[Frame]:
 def _listen(decoder: FrameDecoder, worker: Worker, requests: queue.SimpleQueue[Frame]) -> None:
     while True:
         for frame in _read(decoder):
-            if frame.header.get("op") in ("interrupt", "trap"):
+            if frame.header.get("op") in ("answer", "interrupt", "trap"):
                 worker.hear(frame)
             else:
                 requests.put(frame)
@@ -188,7 +231,8 @@ def main() -> int:
     """Serve one session until it is over; returns the process's exit code."""
     decoder = FrameDecoder()
     (start,) = _read(decoder)
-    hold_process(start.header)
+    if start.header["is_held"] is True:
+        hold_process(start.header)
     worker = Worker(start.header)
     requests = queue.SimpleQueue[Frame]()
     threading.Thread(target=_listen, args=(decoder, worker, requests), daemon=True).start()
@@ -197,7 +241,7 @@ def main() -> int:
         try:
             request = requests.get(timeout=_BEFORE_CHECKPOINT_SECONDS)
         except queue.Empty:
-            worker.rest()
+            worker.rest(lambda: not requests.empty())
             request = requests.get()
         if not worker.answer(request):
             return 0

@@ -246,6 +246,9 @@ async def test_a_dead_session_is_said_to_be_lost(pool: SessionPool, identifier: 
     await run(pool, identifier, "threading.Thread(target=time.sleep, args=(60,)).start()")
     dead = await run(pool, identifier, "import os\nprint('bye', flush=True)\nos._exit(3)")
     assert dead.status is ExecutionStatus.FAILED
+    if "threads" in EXCLUDED.get((await pool.metadata()).kind, ()):
+        assert dead.rollback is not None  # there is nothing that could not be copied
+        return
     after = await run(pool, identifier, "'x' in globals()")
     assert values(after) == ["False"]
     assert after.started_session

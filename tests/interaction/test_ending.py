@@ -103,7 +103,7 @@ def test_the_server_ends_at_once_and_leaves_nothing(
     server.send(call(1, PROGRAMS[program], progressToken="p"))
     assert_prints(server)
     below = descendants(server.process.pid)
-    assert len(below) >= 2
+    assert below
     ENDINGS[ending](server)
     server.ends_soon()
     assert all_gone(below)

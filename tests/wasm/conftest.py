@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from tests.wasm.pools import WASM
 
-collect_ignore = [] if WASM else ["test_pool.py", "test_hostile.py"]
+_COMPILED = ("first_start", "foreign_systems", "hostile", "packages", "pool")
+
+collect_ignore = [] if WASM else [f"test_{name}.py" for name in _COMPILED]

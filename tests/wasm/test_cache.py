@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.wasm.cache import make_private, new_entry, remove_unfinished
+from aca_mcp.wasm.cache import make_private, new_entry, remove_unfinished, superseded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,3 +44,24 @@ def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: i
     directory.chmod(mode)
     with pytest.raises(PoolUnavailableError, match="others could write to it"):
         make_private(directory)
+
+
+DAY = 86_400
+NAMES = st.builds("{}-{}".format, st.sampled_from(["module", "image"]), st.integers(0, 20))
+
+
+@given(st.dictionaries(NAMES, st.floats(0, 100 * DAY)), st.frozensets(NAMES))
+def test_what_is_used_stays_and_what_nobody_used_for_a_month_goes(
+    ages: dict[str, float], needed: frozenset[str]
+) -> None:
+    gone = set(superseded(ages, needed))
+    assert not gone & needed
+    assert all(ages[name] > DAY for name in gone)
+    assert gone >= {name for name, age in ages.items() if age > 30 * DAY} - needed
+    left = set(ages) - gone - needed
+    for kind in ("module-", "image-"):
+        assert sum(name.startswith(kind) and ages[name] > DAY for name in left) <= 3
+        newest_gone = min((ages[name] for name in gone if name.startswith(kind)), default=None)
+        assert newest_gone is None or all(
+            ages[name] <= newest_gone for name in left if name.startswith(kind)
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.errors import PoolUnavailableError, StorageFullError
+from aca_mcp.errors import NotSupportedError, PoolUnavailableError, StorageFullError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.wasm.pool import open_wasm_pool
 from tests.local.pools import MEBIBYTE, Started, content, descendants, new_identifier, result_of
@@ -77,8 +77,8 @@ async def test_code_that_does_not_heed_an_interrupt_costs_itself_alone(
     stopped = await run(pool, identifier, f"x.append(3)\n{code}", seconds=1)
     assert stopped.status is ExecutionStatus.TIMED_OUT
     assert stopped.session_lost is None
-    assert stopped.error is not None
-    assert "variables are as they were before it" in stopped.error.message
+    assert stopped.rollback is not None
+    assert stopped.rollback.executions == 1
     assert result_of(await run(pool, identifier, "x, open('kept.txt').read()")) == (
         "([1, 2], 'kept')"
     )
@@ -106,6 +106,43 @@ async def test_a_crash_of_the_interpreter_costs_one_execution(
     assert crashed.status is ExecutionStatus.FAILED
     assert crashed.session_lost is None
     assert result_of(await run(pool, identifier, "x")) == "1"
+
+
+async def test_variables_go_back_where_that_is_asked_for(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    with pytest.raises(NotSupportedError, match="nothing has run in it"):
+        await pool.undo(identifier)
+    for code in ("x = 1\nfile = open('kept.txt', 'w')", "x = 2; file.write('kept'); file.flush()"):
+        await run(pool, identifier, code)
+        await come_to_rest()
+    assert (await pool.undo(identifier)).executions == 1
+    with pytest.raises(NotSupportedError, match="not there any more"):
+        await pool.undo(identifier)
+    after = await run(pool, identifier, "x, file.closed, open('kept.txt').read()")
+    assert result_of(after) == "(1, True, 'kept')"
+    assert (await pool.metadata()).checkpoints == 1
+
+
+async def test_the_first_code_of_a_session_can_cost_no_files(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    await pool.upload_file(identifier, "mine.txt", content(b"mine"))
+    ended = await run(pool, identifier, "import os, random; x = 1; os._exit(3)")
+    assert ended.rollback is not None
+    after = await run(pool, identifier, "'x' in globals(), open('mine.txt').read()")
+    assert result_of(after) == "(False, 'mine')"
+
+
+async def test_where_there_is_no_checkpoint_the_loss_says_why(identifier: str) -> None:
+    async with open_wasm_pool(wasm_configuration(checkpoints=0)) as pool:
+        await run(pool, identifier, "x = 1")
+        await come_to_rest()
+        lost = await run(pool, identifier, "import os; os._exit(3)")
+        assert lost.session_lost is not None
+        assert "exit code 3" in lost.session_lost
+        assert "turned off (ACA_MCP_LOCAL_CHECKPOINTS)" in lost.session_lost
+        assert (await run(pool, identifier, "1")).lost_before == lost.session_lost
 
 
 async def test_sessions_that_began_with_one_memory_are_not_alike(pool: WasmSessionPool) -> None:

@@ -16,6 +16,7 @@ from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.http.app import PROBES, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.signals import open_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,7 +88,7 @@ async def serve_http(
             "ACA_MCP_SECRET is not set: session handles and links are good until this process "
             "ends, and on no other replica."
         )
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with open_signals(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             async with (
                 open_sessions(

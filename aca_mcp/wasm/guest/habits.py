@@ -26,13 +26,3 @@ def sleep_in_slices(seconds: float, /) -> None:
     _sleep(min(seconds, _SLICE_SECONDS))  # raises what it raises for a wrong argument
     while (left := end - time.monotonic()) > 0:
         _sleep(min(left, _SLICE_SECONDS))
-
-
-def forget_open_files() -> None:
-    """Have libraries open their files again: their descriptors are not there in other instances.
-
-    matplotlib keeps the files of fonts open.
-    """
-    fonts = sys.modules.get("matplotlib.font_manager")
-    if fonts is not None:
-        fonts._get_font.cache_clear()

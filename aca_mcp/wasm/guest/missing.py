@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
+import sys
 import threading
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from aca_mcp.kernel.packages import arguments_of
+
+if TYPE_CHECKING:
+    from aca_mcp.kernel.packages import PackageClient
 
 _HERE = "This session runs in WebAssembly, which has no {what}. {instead}"
 THREADS = _HERE.format(what="threads", instead="Call the function directly; n_jobs=1 where asked.")
@@ -17,8 +26,24 @@ PROCESSES = _HERE.format(
 NETWORK = _HERE.format(what="network", instead="Upload the data as files.")
 
 
-def explain() -> None:
-    """Replace what cannot work by what says so."""
+def explain(packages: PackageClient) -> None:
+    """Replace what cannot work by what says so.
+
+    Args:
+        packages: answers ``!pip install``, which needs no process here.
+    """
+
+    def shell_command(self: InteractiveShell, cmd: str) -> None:
+        try:
+            words = shlex.split(cmd)
+        except ValueError:
+            words = []
+        if arguments_of(words) is None:
+            _no_processes()
+        text, code = packages.run(words)
+        (sys.stderr if code else sys.stdout).write(text)
+
+    InteractiveShell.system_raw = shell_command
     threading.Thread.start = _no_threads
     subprocess.Popen.__init__ = _no_processes
     os.system = os.popen = _no_processes

@@ -11,12 +11,14 @@ import importlib
 import os
 import random
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aca_mcp.kernel.frames import Frame, FrameDecoder, encode
 from aca_mcp.kernel.interpreter import Interpreter
+from aca_mcp.kernel.packages import PackageClient, add
 from aca_mcp.kernel.serve import execute, installed_packages
-from aca_mcp.wasm.guest import event_loop, habits, interrupts, missing
+from aca_mcp.wasm.guest import event_loop, habits, interrupts, missing, open_files
 from aca_mcp.wasm.guest.telling import Telling
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     Exchange = Callable[[bytes], bytes]
 
 WORK_DIRECTORY = "/mnt/data"
+PIP_TARGET = "/tmp/packages"
+"""Where wheels are unpacked that are files of the session."""
+INSTALLED = "/installed"
+"""Has a directory for each set of packages that was installed into the session."""
 
 
 class GuestSession:
@@ -39,23 +45,26 @@ class GuestSession:
     def __init__(self, exchange: Exchange, preimport: list[str]) -> None:
         self._exchange = exchange
         os.chdir(WORK_DIRECTORY)
+        os.environ["PIP_TARGET"] = PIP_TARGET
         # Last, so that files of the user are found, and take the place of nothing.
-        sys.path.append(WORK_DIRECTORY)
+        sys.path += [WORK_DIRECTORY, PIP_TARGET]
         # The process around the instance collects what is printed, and lets it go on soon.
         for stream in (sys.stdout, sys.stderr):
             cast("io.TextIOWrapper", stream).reconfigure(line_buffering=True)
         habits.install()
         event_loop.install()
-        missing.explain()
         self._telling = Telling(exchange)
         for name in preimport:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
         self._interpreter = Interpreter()
+        client = PackageClient(_Questions(exchange))
+        self._interpreter.take_over_installing(client)
+        missing.explain(client)
         self._interpreter.warm_up()
         self._interpreter.begin_session()
         interrupts.rehearse(exchange)
-        habits.forget_open_files()
+        open_files.forget_fonts()
 
     def begin(self) -> None:
         """Be another session than those that began with the same memory."""
@@ -64,19 +73,45 @@ class GuestSession:
             numpy_random.seed()
 
     def resume(self) -> None:
-        """Go on with memory that was put back: no file that was open then is open now."""
-        habits.forget_open_files()
+        """Go on with memory that was put back: of files, only what is in directories is there."""
+        open_files.close_all()
+        add(*map(str, sorted(Path(INSTALLED).iterdir())))
 
     def serve(self) -> None:
         """Ask for a request, and answer it."""
         for frame in FrameDecoder().feed(self._exchange(b"")):
+            answer: dict[str, object] = {}
             if frame.header["op"] == "packages":
-                answer: dict[str, object] = {"packages": installed_packages()}
+                answer = {"packages": installed_packages()}
+            elif frame.header["op"] == "add":
+                add(*map(str, cast("list[object]", frame.header["paths"])))
             else:
                 answer = execute(
                     frame.header, self._interpreter, self._telling, self._telling, WORK_DIRECTORY
                 )
             self._exchange(encode(Frame(answer)))
+
+
+class _Questions:
+    """Carries what code asks for to the process around the instance, and the answer back."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._answer = b""
+
+    def send(self, data: bytes) -> None:
+        """Ask, and wait for the answer."""
+        self._answer = self._exchange(data)
+
+    def wait(self, ended: int) -> bool:
+        """Asking has waited already."""
+        del ended
+        return True
+
+    def receive(self) -> bytes:
+        """The answer, once; empty where there is none."""
+        answer, self._answer = self._answer, b""
+        return answer
 
 
 current: GuestSession | None = None
