@@ -26,7 +26,7 @@ DOCUMENTS = [
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 NOT_RUN = {
-    r"az |az$": "needs an Azure account",
+    r"azd? |az$": "needs an Azure account",
     r"(POOL|SCOPE_ID|OBJECT_ID|APP_ID|TENANT|URL)=": "needs an Azure account",
     r"export ACA_MCP_(AUTH|PUBLIC)": "is for the server behind it",
     r"cat > api\.json": "is sent to Azure",

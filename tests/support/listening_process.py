@@ -45,5 +45,9 @@ def listening_process(
 
 
 def plain_environment() -> dict[str, str]:
-    """This process's, without settings of ours."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("ACA_MCP_")}
+    """This process's, without settings of ours but what sessions of tests have.
+
+    Else it would be what the machine has: an environment that somebody made there once.
+    """
+    plain = {name: text for name, text in os.environ.items() if not name.startswith("ACA_MCP_")}
+    return {**plain, "ACA_MCP_LOCAL_PYTHON": sys.executable}
