@@ -58,6 +58,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
         )
     from aca_mcp.local.pool import open_local_pool
 
+    settings = with_place_for_packages(settings)
     _warn_of_openings(settings)
     if settings.local_python is not None:
         configuration = local_configuration(settings, str(settings.local_python))
@@ -123,6 +124,28 @@ def environment_summaries(settings: Settings) -> tuple[EnvironmentSummary, ...]:
         EnvironmentSummary(each.name, summary_of(each.name, each.record.requirements))
         for each in found
     )
+
+
+def with_place_for_packages(settings: Settings) -> Settings:
+    """The settings, without packages where ``auto`` finds no place to keep them, which is logged.
+
+    A user without a home directory that can be written has sessions all the same.
+    """
+    if settings.packages != "auto" or settings.packages_policy == "off":
+        return settings
+    from aca_mcp.packages.store import PackageStore
+
+    try:
+        PackageStore(packages_directory(settings))
+    except OSError as error:
+        _log.warning(
+            "Sessions can install no packages, for they cannot be kept in %s: %s. "
+            "ACA_MCP_DATA_DIR names another directory.",
+            packages_directory(settings),
+            error.strerror,
+        )
+        return settings.model_copy(update={"packages": "off"})
+    return settings
 
 
 def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:

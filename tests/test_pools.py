@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.errors import PoolUnavailableError, SettingsError
 from aca_mcp.pools import open_session_pool, pool_names
 from aca_mcp.settings import Settings, load_settings
 
@@ -58,6 +58,21 @@ async def test_what_opens_the_sandbox_is_warned_of_at_every_start(
 async def test_an_ordinary_start_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with open_session_pool(Settings(local_ready_sessions=0)):
         assert caplog.records == []
+
+
+async def test_a_user_with_no_place_for_packages_has_sessions_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = load_settings({"data_dir": "/proc/nowhere", "local_preimport": ""})
+    async with open_session_pool(settings) as pool:
+        execution = await pool.execute("session", "1", timeout_seconds=30)
+        assert execution.error is None
+    assert "Sessions can install no packages" in caplog.text
+    assert "ACA_MCP_DATA_DIR" in caplog.text
+    chosen = load_settings({"data_dir": "/proc/nowhere", "packages": "index"})
+    with pytest.raises(SettingsError, match="cannot be kept in"):
+        async with open_session_pool(chosen):
+            pass
 
 
 async def test_several_azure_pools_are_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:

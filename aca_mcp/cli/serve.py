@@ -21,7 +21,7 @@ import anyio.to_thread
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.errors import SessionPoolError, SettingsError
-from aca_mcp.pools import environment_summaries, open_session_pool
+from aca_mcp.pools import environment_summaries, open_session_pool, with_place_for_packages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -54,6 +54,8 @@ def serve(settings: Settings) -> int:
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
     configure_logging(settings.log_level)
+    if settings.pool_kind != "wasm":
+        settings = with_place_for_packages(settings)
     if settings.work_dir is not None and not os.access(settings.work_dir, os.W_OK):
         sys.stderr.write(
             f"aca-mcp: models can read {settings.work_dir}, but nothing can be written there by "

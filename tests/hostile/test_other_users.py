@@ -70,7 +70,6 @@ def run_as(
             **environment,
             **more,
             "HOME": "/",
-            "ACA_MCP_PACKAGES": "off",  # this user has no directory to keep them in
             "TMPDIR": str(directory),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
