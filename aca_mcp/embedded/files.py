@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -29,6 +29,9 @@ from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MAX_NAMED = 3
+_MAX_NAME_CHARACTERS = 100
 _MAX_DEPTH = 64
 _CHUNK_BYTES = 2**20
 """Of a download, at most."""
@@ -103,14 +106,18 @@ class SessionFiles(ABC):
 
     Args:
         max_file_bytes: the largest file that is moved.
+        max_bytes: that the work directory holds.
         work_directory: where it is for the session's code; paths may begin with it.
     """
 
     _link_in_the_way: ClassVar[frozenset[int]]
     """The numbers of errors by which the system says that a link is in the way."""
 
-    def __init__(self, max_file_bytes: int, work_directory: str = WORK_DIRECTORY) -> None:
+    def __init__(
+        self, max_file_bytes: int, max_bytes: int, work_directory: str = WORK_DIRECTORY
+    ) -> None:
         self._work_directory = work_directory
+        self.max_bytes = max_bytes
         self.max_file_bytes = max_file_bytes
         self.max_entries = 1000
         """Of one listing."""
@@ -194,6 +201,23 @@ class SessionFiles(ABC):
         with self.reaching(path):
             self._delete(path, parts)
 
+    def largest(self) -> str:
+        """The largest files among the first that are found: a clause; empty if there are none."""
+        with suppress(SessionFileError):
+            files = [each for each in self.list("", recursive=True).entries if each.size_bytes]
+            files.sort(key=lambda each: -each.size_bytes)
+            return ", ".join(map(_named, files[:_MAX_NAMED]))
+        return ""
+
+    def full(self, path: str) -> StorageFullError:
+        """That there is no room for a file, and what is there."""
+        largest = self.largest()
+        return StorageFullError(
+            f"The session's work directory is full: {path} was not written. It holds "
+            f"{self.max_bytes // 2**20:,} MiB (ACA_MCP_LOCAL_DISK_MIB)"
+            f"{f', most of it in {largest}' if largest else ''}. Delete files that are not needed."
+        )
+
     @contextmanager
     def reaching(self, path: str) -> Generator[None]:
         """Reach files, and translate what the system says of a path."""
@@ -204,6 +228,8 @@ class SessionFiles(ABC):
                 raise InvalidPathError(
                     f"{path} leads through a symbolic link, which is not followed."
                 ) from error
+            if error.errno in _FULL:
+                raise self.full(path) from error
             raise _translated(error, path) from error
 
 
@@ -239,12 +265,9 @@ def check_target(path: str, *, is_directory: bool, overwrite: bool) -> None:
         raise FileExistsInSessionError(f"{path} is there already, and was not overwritten.")
 
 
-def storage_full(path: str) -> StorageFullError:
-    """That there is no room for a file."""
-    return StorageFullError(
-        f"The session's work directory is full: {path} was not written. Delete files that are "
-        "not needed."
-    )
+def _named(entry: FileEntry) -> str:
+    name = entry.path if entry.path.isprintable() else ascii(entry.path)
+    return f"{name[-_MAX_NAME_CHARACTERS:]} ({entry.size_bytes / 2**20:,.1f} MiB)"
 
 
 def _translated(error: OSError, path: str) -> SessionFileError:
@@ -263,7 +286,5 @@ def _translated(error: OSError, path: str) -> SessionFileError:
             return InvalidPathError(f"{path} is not a regular file.")
         case errno.EACCES | errno.EPERM:
             return InvalidPathError(f"The session's code has made {path} inaccessible.")
-        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return storage_full(path)
         case _:
             return SessionFileError(f"{path} cannot be reached: {error.strerror}.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aca_mcp.local.usage import Usage
     from aca_mcp.pool import ExecutionError
 
+_DISK_IS_FULL = ("[Errno 28]", "[Errno 122]")
 MAX_CHANNELS = 1024
 """Sockets and pipes. What lies in them is memory that no process is said to have."""
 MAX_EVENT_QUEUES = 128
@@ -85,9 +86,20 @@ def excess_of(usage: Usage, limits: Limits) -> str | None:
     return None
 
 
-def with_hint(error: ExecutionError, limits: Limits) -> ExecutionError:
-    """An error of code, with the limit that it met if it met one."""
-    hint = _hint(error, limits)
+def is_of_full_disk(error: ExecutionError) -> bool:
+    """Whether code was told that there is no room for what it wrote."""
+    return any(number in error.message for number in _DISK_IS_FULL)
+
+
+def with_hint(error: ExecutionError, limits: Limits, largest: str = "") -> ExecutionError:
+    """An error of code, with the limit that it met if it met one.
+
+    Args:
+        error: of the code.
+        limits: of its session.
+        largest: what fills its work directory, where that is full.
+    """
+    hint = _hint(error, limits, largest)
     if hint is None:
         return error
     return replace(
@@ -95,18 +107,19 @@ def with_hint(error: ExecutionError, limits: Limits) -> ExecutionError:
     )
 
 
-def _hint(error: ExecutionError, limits: Limits) -> str | None:
+def _hint(error: ExecutionError, limits: Limits, largest: str) -> str | None:
     message = error.message
     if error.name == "MemoryError" or "[Errno 12]" in message or "Unable to allocate" in message:
         return (
             f"The session may use {limits.memory_bytes // _MEBIBYTE:,} MiB of memory: "
             "ACA_MCP_LOCAL_MEMORY_MIB."
         )
-    if "[Errno 28]" in message or "[Errno 122]" in message:
+    if is_of_full_disk(error):
+        filled = f"; the largest files there are {largest}" if largest else ""
         return (
             f"The session's work directory holds {limits.disk_bytes // _MEBIBYTE:,} MiB "
-            "(ACA_MCP_LOCAL_DISK_MIB), and its temporary directory 256 MiB: delete what is not "
-            "needed, as `!du -ah /mnt/data /tmp | sort -h | tail` shows it."
+            f"(ACA_MCP_LOCAL_DISK_MIB), and its temporary directory 256 MiB{filled}. Delete what "
+            "is not needed, as `!du -ah /mnt/data /tmp | sort -h | tail` shows it."
         )
     if "[Errno 27]" in message:
         return (

@@ -46,12 +46,13 @@ class LocalFiles(SessionFiles):
         base: of the directory that holds ``data`` and ``incoming``; the caller's to close.
         work_directory: where ``data`` is for the session's code.
         max_file_bytes: the largest file that is moved.
+        max_bytes: that the work directory holds.
     """
 
     _link_in_the_way = frozenset({errno.ELOOP, errno.EXDEV})
 
-    def __init__(self, base: int, work_directory: str, max_file_bytes: int) -> None:
-        super().__init__(max_file_bytes, work_directory)
+    def __init__(self, base: int, work_directory: str, max_file_bytes: int, max_bytes: int) -> None:
+        super().__init__(max_file_bytes, max_bytes, work_directory)
         self._base = base
 
     def _scan(self, directory: Parts) -> Iterator[tuple[str, FileEntry]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from aca_mcp.embedded.background import background_tasks
 from aca_mcp.embedded.output import streams_of
@@ -18,7 +19,7 @@ from aca_mcp.embedded.questions import Questions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
-from aca_mcp.local.excess import limits_of, with_hint
+from aca_mcp.local.excess import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from aca_mcp.embedded.live_sessions import SessionInUse
+    from aca_mcp.execution import ExecutionError
     from aca_mcp.local.endings import KernelOutcome
     from aca_mcp.packages.broker import PackageBroker
 
@@ -130,7 +132,15 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
             return replace(execution, session_lost=None, rollback=outcome.rollback)
         if execution.error is None:
             return execution
-        return replace(execution, error=with_hint(execution.error, self._limits))
+        return replace(execution, error=await self._explained(use.kernel, execution.error))
+
+    async def _explained(self, kernel: KernelProcess, error: ExecutionError) -> ExecutionError:
+        """An error of code with the limit that it met, if it met one."""
+        largest = ""
+        if is_of_full_disk(error):
+            with self._open_files(kernel) as files:
+                largest = await anyio.to_thread.run_sync(files.largest)
+        return with_hint(error, self._limits, largest)
 
     async def _interrupt(self, kernel: KernelProcess) -> bool:
         return kernel.interrupt()
@@ -172,7 +182,12 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         # while a thread still works with it.
         base = os.dup(kernel.base_directory)
         try:
-            yield LocalFiles(base, kernel.work_directory, self._configuration.max_file_bytes)
+            yield LocalFiles(
+                base,
+                kernel.work_directory,
+                self._configuration.max_file_bytes,
+                self._configuration.disk_bytes,
+            )
         finally:
             os.close(base)
 

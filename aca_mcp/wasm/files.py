@@ -17,7 +17,6 @@ from aca_mcp.embedded.files import (
     Upload,
     check_target,
     entry_of,
-    storage_full,
 )
 from aca_mcp.errors import InvalidPathError
 from aca_mcp.wasm.wasi_files import Status, WasiFiles
@@ -44,10 +43,9 @@ class WasmFiles(SessionFiles):
     _link_in_the_way = frozenset({errno.ELOOP, errno.EPERM})
 
     def __init__(self, storage: Path, max_file_bytes: int, max_bytes: int) -> None:
-        super().__init__(max_file_bytes)
+        super().__init__(max_file_bytes, max_bytes)
         self._storage = storage
         self._files = WasiFiles(storage / "data", storage / "incoming")
-        self.max_bytes = max_bytes
 
     def close(self) -> None:
         """Close all that is open."""
@@ -134,7 +132,7 @@ class _Upload(Upload):
 
     def _append(self, data: bytes) -> None:
         if self.session.used_bytes() + len(data) > self.session.max_bytes:
-            raise storage_full(self.path)
+            raise self.session.full(self.path)
         with self.session.reaching(self.path):
             self.files.write(self.descriptor, data)
 

@@ -74,7 +74,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def files(data: Path) -> Iterator[LocalFiles]:
     base = os.open(data.parent, os.O_RDONLY | os.O_DIRECTORY)
-    yield LocalFiles(base, "/mnt/data", MAX_FILE_BYTES)
+    yield LocalFiles(base, "/mnt/data", MAX_FILE_BYTES, MAX_FILE_BYTES)
     os.close(base)
 
 

@@ -242,16 +242,23 @@ async def test_a_download_outlives_its_session(pool: LocalSessionPool, identifie
 async def test_a_full_disk_takes_no_file_and_keeps_no_part_of_it(
     pool: LocalSessionPool, identifier: str
 ) -> None:
-    await pool.upload_file(identifier, "kept", content(b"1"))
     piece = bytes(MEBIBYTE)
+    await pool.upload_file(identifier, "kept", content(b"1"))
+    await pool.upload_file(identifier, "half", content(*[piece] * 8))
     with pytest.raises(StorageFullError) as refused:
         await pool.upload_file(identifier, "big", content(*[piece] * 20))
     assert refused.value.message == (
-        "The session's work directory is full: big was not written. Delete files that are not "
-        "needed."
+        "The session's work directory is full: big was not written. It holds 16 MiB "
+        "(ACA_MCP_LOCAL_DISK_MIB), most of it in half (8.0 MiB), kept (0.0 MiB). Delete files "
+        "that are not needed."
     )
-    assert [entry.path for entry in (await pool.list_files(identifier)).entries] == ["kept"]
-    await pool.upload_file(identifier, "small", content(*[piece] * 10))
+    execution = await run(pool, identifier, "open('more', 'wb').write(bytes(2**24))")
+    assert execution.error is not None
+    assert "the largest files there are" in execution.error.message
+    assert "half (8.0 MiB)" in execution.error.message
+    await pool.delete_file(identifier, "more")
+    assert [entry.path for entry in (await pool.list_files(identifier)).entries] == ["half", "kept"]
+    await pool.upload_file(identifier, "small", content(*[piece] * 5))
 
 
 async def test_a_file_too_large_is_refused_before_the_disk_is_full() -> None:

@@ -263,10 +263,10 @@ def test_an_error_that_nobody_expects_is_still_a_sentence(data: Path) -> None:
     os.close(gone)
     if os.geteuid() == 0:
         with pytest.raises(OSError, match="Bad file descriptor"):
-            LocalFiles(gone, "/mnt/data", 1).list("", recursive=False)
+            LocalFiles(gone, "/mnt/data", 1, MAX_FILE_BYTES).list("", recursive=False)
     else:
         with pytest.raises(SessionFileError, match="cannot be reached: Bad file descriptor"):
-            LocalFiles(gone, "/mnt/data", 1).list("", recursive=False)
+            LocalFiles(gone, "/mnt/data", 1, MAX_FILE_BYTES).list("", recursive=False)
 
 
 def test_nothing_is_left_open(files: LocalFiles, links: Path) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     st.text(st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("/."), max_size=40)
 )
 def test_no_path_that_is_accepted_leaves(path: str) -> None:
-    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES)
+    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES, MAX_FILE_BYTES)
     with suppress(InvalidPathError):
         for part in files.parse_path(path):
             assert part not in ("", ".", "..")
@@ -46,7 +46,7 @@ def test_no_path_that_is_accepted_leaves(path: str) -> None:
 
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "mnt", "data", "~", "b c"]), max_size=8))
 def test_no_way_up_is_accepted(parts: list[str]) -> None:
-    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES)
+    files = LocalFiles(-1, "/mnt/data", MAX_FILE_BYTES, MAX_FILE_BYTES)
     with suppress(InvalidPathError):
         assert ".." not in files.parse_path("/".join(parts))
 
@@ -67,11 +67,11 @@ def test_no_way_up_is_accepted(parts: list[str]) -> None:
     ],
 )
 def test_paths_are_relative_or_absolute_within(path: str, parts: tuple[str, ...]) -> None:
-    assert LocalFiles(-1, "/mnt/data", 1).parse_path(path) == parts
+    assert LocalFiles(-1, "/mnt/data", 1, MAX_FILE_BYTES).parse_path(path) == parts
 
 
 def test_the_usual_name_is_understood_where_the_directory_is_elsewhere() -> None:
-    files = LocalFiles(-1, "/tmp/aca-mcp-x/session-1/data", 1)
+    files = LocalFiles(-1, "/tmp/aca-mcp-x/session-1/data", 1, MAX_FILE_BYTES)
     assert files.parse_path("/mnt/data/a") == ("a",)
     assert files.parse_path("/tmp/aca-mcp-x/session-1/data/a") == ("a",)
 
@@ -96,7 +96,7 @@ def test_the_usual_name_is_understood_where_the_directory_is_elsewhere() -> None
 )
 def test_other_paths_are_refused_in_a_sentence(path: str, sentence: str) -> None:
     with pytest.raises(InvalidPathError) as refused:
-        LocalFiles(-1, "/mnt/data", 1).parse_path(path)
+        LocalFiles(-1, "/mnt/data", 1, MAX_FILE_BYTES).parse_path(path)
     assert refused.value.message == sentence
 
 
