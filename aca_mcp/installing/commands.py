@@ -154,7 +154,7 @@ async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, 
 async def _end(process: anyio.abc.Process, *, whole_group: bool) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            if whole_group and hasattr(os, "killpg"):
+            if whole_group and sys.platform != "win32":
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 process.kill()

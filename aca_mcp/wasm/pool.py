@@ -98,6 +98,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
             started_session=use.started,
             lost_before=self._registry.told(identifier),
             timeout_seconds=timeout_seconds,
+            memory_bytes=self._configuration.memory_bytes,
         )
 
     async def _interrupt(self, kernel: WasmProcess) -> bool:

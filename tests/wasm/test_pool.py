@@ -108,6 +108,56 @@ async def test_a_crash_of_the_interpreter_costs_one_execution(
     assert result_of(await run(pool, identifier, "x")) == "1"
 
 
+EXCLUDED = {
+    "threads": (
+        "threading.Thread(target=print).start()",
+        "threading.Timer(1, print).start()",
+        "concurrent.futures.ThreadPoolExecutor().submit(print)",
+    ),
+    "processes": (
+        "multiprocessing.dummy.Pool(2)",
+        "get_ipython().system('ls')",
+        "os.system('ls')",
+        "os.popen('ls')",
+        "subprocess.run(['ls'])",
+        "subprocess.check_output('ls', shell=True)",
+        "multiprocessing.Process(target=print).start()",
+        "multiprocessing.Pool(2)",
+        "multiprocessing.get_context('spawn').Queue()",
+        "concurrent.futures.ProcessPoolExecutor(2)",
+    ),
+    "network": (
+        "socket.socket()",
+        "socket.create_connection(('127.0.0.1', 1))",
+        "urllib.request.urlopen('https://example.com')",
+        "urllib.request.urlopen('http://example.com')",
+        "pandas.read_csv('https://example.com/x.csv')",
+        "http.client.HTTPConnection('example.com').request('GET', '/')",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EXCLUDED)
+async def test_what_is_not_there_is_said_in_a_sentence_however_code_asks(
+    pool: WasmSessionPool, identifier: str, what: str
+) -> None:
+    modules = "threading, multiprocessing.dummy, concurrent.futures, os, subprocess, socket, pandas"
+    await run(pool, identifier, f"import {modules}, urllib.request, http.client")
+    for code in EXCLUDED[what]:
+        asked = await run(pool, identifier, code)
+        assert asked.error is not None, code
+        assert f"WebAssembly, which has no {what}" in asked.error.message, code
+
+
+@pytest.mark.parametrize("code", ["bytearray(2**31 - 1)", "numpy.ones(10**11)"])
+async def test_memory_that_is_not_there_names_the_limit_and_the_setting(
+    pool: WasmSessionPool, identifier: str, code: str
+) -> None:
+    error = (await run(pool, identifier, f"import numpy\n{code}")).error
+    assert error is not None
+    assert "at most 512 MiB of memory (ACA_MCP_LOCAL_MEMORY_MIB" in error.hint
+
+
 async def test_variables_go_back_where_that_is_asked_for(
     pool: WasmSessionPool, identifier: str
 ) -> None:

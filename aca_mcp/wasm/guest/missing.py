@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
+import multiprocessing.context
+import multiprocessing.process
 import os
 import shlex
 import socket
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -49,6 +55,20 @@ def explain(packages: PackageClient) -> None:
     os.system = os.popen = _no_processes
     socket.socket.__init__ = _no_network
     socket.getaddrinfo = _no_network
+    urllib.request.UnknownHandler.unknown_open = _unknown_address
+    concurrent.futures.ProcessPoolExecutor.__init__ = _no_processes
+    multiprocessing.process.BaseProcess.start = _no_processes
+    for name in ("Pool", "Manager", "Queue", "SimpleQueue", "JoinableQueue", "Pipe", "Lock"):
+        setattr(multiprocessing, name, _no_processes)
+        setattr(multiprocessing.context.BaseContext, name, _no_processes)
+
+
+def _unknown_address(self: urllib.request.UnknownHandler, req: urllib.request.Request) -> NoReturn:
+    del self
+    # Without sockets there is no ssl, and without that https is no type that is known.
+    if req.type == "https":
+        raise OSError(NETWORK)
+    raise urllib.error.URLError(f"unknown url type: {req.type}")
 
 
 def _no_threads(*args: object, **kwargs: object) -> NoReturn:
