@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,15 +56,19 @@ def descendants(pid: int) -> list[int]:
     pending = [pid]
     while pending:
         current = pending.pop()
-        for task in Path(f"/proc/{current}/task").iterdir():
-            children = [int(name) for name in (task / "children").read_text().split()]
-            found += children
-            pending += children
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended, as copies do
+            for task in Path(f"/proc/{current}/task").iterdir():
+                children = [int(name) for name in (task / "children").read_text().split()]
+                found += children
+                pending += children
     return found
 
 
 def kilobytes(pid: int, file: str, *fields: str) -> int:
-    """The sum of some fields of ``/proc/PID/status`` or ``smaps_rollup``."""
-    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    """The sum of some fields of ``/proc/PID/status`` or ``smaps_rollup``; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended
     names = tuple(f"{field}:" for field in fields)
     return sum(int(line.split()[1]) for line in lines if line.startswith(names))

@@ -37,6 +37,8 @@ _logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 3
 """How long a pool may take to say what its sessions are, before the server starts without."""
+_SWITCH_SECONDS = 0.0005
+"""For which a thread, as measures sessions, keeps the event loop waiting: a tenth of Python's."""
 _DESCRIPTORS = 128
 """Of the server itself: what it imports, reads and asks others."""
 _DESCRIPTORS_OF_A_SESSION = 12
@@ -63,6 +65,7 @@ def serve(settings: Settings) -> int:
         )
     if settings.transport == "stdio" and sys.stdin.isatty():
         sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
+    sys.setswitchinterval(_SWITCH_SECONDS)
     run = _serve_stdio if settings.transport == "stdio" else _serve_http
     if settings.otel or settings.metrics:
         from aca_mcp.telemetry import open_telemetry

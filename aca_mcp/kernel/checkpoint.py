@@ -32,8 +32,6 @@ IDLE_SECONDS = 0.2
 """Without a request, before a copy is made: whoever calls again at once does not wait for it."""
 STALE_SECONDS = 5.0
 """In a session that is never idle, the most time between two copies."""
-PATIENCE = 5
-"""Both are so many times longer where processes wait for a processor: copies would add to that."""
 
 _FIRST_TO_GO = "1000"
 """The highest ``oom_score_adj``: where memory runs out, copies end before anything else."""
@@ -55,13 +53,18 @@ class Checkpoints:
         self._own = _open_descriptors()
         self._copies: set[int] = set()
         self._made_at = 0.0
-        self._times = _processor_times()
+        self._patience = 1.0
         self._is_due = True
         self._number: object = 0
 
-    def executed(self, number: object) -> None:
-        """Say that variables may have changed, by the request of this number."""
-        self._is_due, self._number = True, number
+    def executed(self, number: object, patience: float) -> None:
+        """Say that variables may have changed.
+
+        Args:
+            number: of the request by which.
+            patience: how many times longer than usual to wait before there is a copy.
+        """
+        self._is_due, self._number, self._patience = True, number, patience
 
     def settle(self, *, busy: str = "") -> bool:
         """Make a copy if one is due and nobody calls. True in the copy, once it goes on.
@@ -72,12 +75,8 @@ class Checkpoints:
         if not self._is_due:
             return False
         age = time.monotonic() - self._made_at
-        if age < STALE_SECONDS and _is_readable(self._control, IDLE_SECONDS):
-            return False
-        if (
-            age < STALE_SECONDS * PATIENCE
-            and self._processors_are_wanted()
-            and _is_readable(self._control, IDLE_SECONDS * (PATIENCE - 1))
+        if age < STALE_SECONDS * self._patience and _is_readable(
+            self._control, IDLE_SECONDS * self._patience
         ):
             return False
         self._is_due = False
@@ -92,12 +91,6 @@ class Checkpoints:
             return self._copy()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-
-    def _processors_are_wanted(self) -> bool:
-        """Whether this process, since the last look, waited for one longer than it had one."""
-        ran, waited = _processor_times()
-        before, self._times = self._times, (ran, waited)
-        return waited - before[1] > ran - before[0]
 
     def _copy(self) -> bool:
         try:
@@ -180,16 +173,6 @@ def _write_adjustment(value: str) -> str:
     except OSError:
         return value
     return before
-
-
-def _processor_times() -> tuple[int, int]:
-    """How long this process ran, and how long it waited to run, in nanoseconds (proc(5))."""
-    try:
-        with open("/proc/self/schedstat", encoding="ascii") as file:  # noqa: PTH123 -- as above
-            ran, waited, _ = map(int, file.read().split())
-    except (OSError, ValueError):
-        return 0, 0  # a kernel that does not tell
-    return ran, waited
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:

@@ -145,7 +145,8 @@ def serve(
             reply = _obey(frame.header, interpreter, streams, connection, work_directory)
             connection.send(encode(Frame({"id": frame.header["id"], **reply})))
             if checkpoints is not None and frame.header["op"] == "execute":
-                checkpoints.executed(frame.header["id"])
+                patience = cast("float", frame.header.get("patience", 1.0))
+                checkpoints.executed(frame.header["id"], patience)
 
 
 def _obey(

@@ -23,6 +23,7 @@ from aca_mcp.local.excess import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.local.patience import Patience
 from aca_mcp.local.ready import ReadySessions
 from aca_mcp.local.session_packages import SessionPackages, send_answer
 from aca_mcp.local.spawn import Spawner
@@ -74,6 +75,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         super().__init__(configuration, ready)
         self._watcher = Watcher(self._sessions, self._limits, tasks)
+        self._patience = Patience(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
         self._installing = SessionPackages(broker, templates, configuration)
         self._tasks = tasks
@@ -100,6 +102,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
     ) -> Execution:
         began = anyio.current_time()
         self._watcher.code_begins(use.kernel)
+        patience = self._patience.begins(identifier, began)
         questions = Questions(
             self._tasks,
             lambda requirements: self._installing.bring(identifier, use.kernel, requirements),
@@ -107,7 +110,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         )
         try:
             outcome = await use.kernel.request(
-                {"op": "execute", "code": code},
+                {"op": "execute", "code": code, "patience": patience},
                 deadline=use.deadline,
                 grace_seconds=self._configuration.interrupt_grace_seconds,
                 max_output_bytes=self._configuration.max_output_bytes,

@@ -11,6 +11,7 @@ shared. Only where that is too much an exact one is made, which takes the kernel
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ _MAX_TASKS = 8192
 _QUICK = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
 _ALONE = (b"Private_Dirty:", b"SwapPss:")
 _EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
-_THREADS = (b"Threads:",)
+_QUICK_FIELDS = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+)", re.MULTILINE)
+_THREADS_FIELD = re.compile(rb"^Threads:\s*(\d+)", re.MULTILINE)
 
 _EXACT_SECONDS = 0.5
 """For which a session is measured exactly. What is not measured by then counts in full, so that
@@ -55,11 +57,14 @@ def measure(pid: int, *, descriptors: bool = False) -> Usage:
         pid: of the session's first process.
         descriptors: look at what its processes have open, too.
     """
-    found = [(process, _fields(process, "status", _QUICK)) for process in _tree(pid)]
-    threads = sum(_fields(process, "status", _THREADS) or 0 for process, _ in found)
-    channels, queues = _open_in([process for process, _ in found]) if descriptors else (0, 0)
-    memory = sum(kilobytes or 0 for _, kilobytes in found) * 1024
-    return Usage(memory, len(found), threads, channels, queues)
+    processes = list(_tree(pid))
+    kilobytes = threads = 0
+    for process in processes:
+        text = _read_if_there(f"/proc/{process}/status")
+        kilobytes += sum(map(int, _QUICK_FIELDS.findall(text)))
+        threads += sum(map(int, _THREADS_FIELD.findall(text)))
+    channels, queues = _open_in(processes) if descriptors else (0, 0)
+    return Usage(kilobytes * 1024, len(processes), threads, channels, queues)
 
 
 def measure_exactly(pid: int) -> int:
@@ -119,6 +124,13 @@ def _fields(pid: int, file: str, names: tuple[bytes, ...]) -> int | None:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(names))
+
+
+def _read_if_there(path: str) -> bytes:
+    try:
+        return _read(path)
+    except OSError:
+        return b""  # it has ended, or hides from others of its user
 
 
 def _read(path: str) -> bytes:

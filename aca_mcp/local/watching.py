@@ -32,6 +32,8 @@ _HOUSEKEEPING_SECONDS = 1.0
 """How often idle sessions are measured, and those ended whose time is up."""
 _SPARED_BYTES = 32 * 2**20
 """What the last checkpoint may hold beside what its session may have."""
+_MEASURED_AT_ONCE = 5
+"""Idle sessions, one after the other."""
 _MEASURED_APART = 8
 """At most so many sessions are measured exactly at the same time."""
 
@@ -67,6 +69,8 @@ class Watcher:
         self._tasks = tasks
         self._busy: set[KernelProcess] = set()
         self._something_to_watch = anyio.Event()
+        self._measured: set[KernelProcess] = set()
+        """Busy ones, since house was kept last."""
         self._apart: set[KernelProcess] = set()
         self._threads = anyio.CapacityLimiter(_MEASURED_APART)
 
@@ -82,6 +86,7 @@ class Watcher:
     async def _watch(self) -> None:
         await self._something_to_watch.wait()
         await anyio.sleep(_WATCH_SECONDS)
+        self._measured |= self._busy
         await self._measure(list(self._busy))
         if not self._busy:
             self._something_to_watch = anyio.Event()
@@ -91,9 +96,15 @@ class Watcher:
         await repeated(self._tidy)
 
     async def _tidy(self) -> None:
-        await anyio.sleep(_HOUSEKEEPING_SECONDS)
         await self._sessions.end_expired()
-        await self._measure(self._sessions.kernels())
+        # Those that were busy since have been measured.
+        measured, self._measured = self._measured, set()
+        kernels = [each for each in self._sessions.kernels() if each not in measured]
+        # A few at a time: measuring is a thread that the event loop has to wait for.
+        starts = range(0, max(len(kernels), 1), _MEASURED_AT_ONCE)
+        for start in starts:
+            await anyio.sleep(_HOUSEKEEPING_SECONDS / len(starts))
+            await self._measure(kernels[start : start + _MEASURED_AT_ONCE])
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
         there = [kernel for kernel in kernels if not kernel.has_ended]
