@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import re
 import time
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,8 +22,10 @@ import tenacity
 from aca_mcp.azure.connection_errors import (
     FOREIGN,
     NOT_SENT,
+    Tunnel,
     describe_broken_answer,
     describe_failed_connection,
+    has_proxy,
     is_lasting,
     opening,
 )
@@ -56,8 +59,8 @@ _ResponseT = TypeVar("_ResponseT", bound=ServiceResponse)
 
 _logger = logging.getLogger(__name__)
 
-MAX_ANSWER_BYTES = 128 * 2**20
-"""More than an execution's answer can have, with every bound used up."""
+MAX_ANSWER_BYTES = 8 * 2**20
+"""More than any answer has, but that of an execution."""
 _MAX_FAULT_BYTES = 64 * 1024
 _ANSWER_SECONDS = 60
 _WRITE_SECONDS = 60
@@ -67,6 +70,8 @@ with hundreds of sessions takes longer than the request."""
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5
 _CLOSE_SECONDS = 5
+_SECONDS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,9})?(?![0-9.])")
+_MAX_RETRY_AFTER_SECONDS = 999_999
 _LATER = frozenset({429, 503})
 """Statuses of requests that were turned away before anything was done about them."""
 _PERHAPS_DONE = frozenset({408, 500, 502, 504})
@@ -88,6 +93,8 @@ class Call:
     """How long the service may take until its answer begins, and between pieces of it."""
     repeatable: bool = False
     """Sending it twice does what sending it once does."""
+    most_bytes: int = MAX_ANSWER_BYTES
+    """How many the answer may have."""
     expected: frozenset[int] = frozenset()
     """Statuses that are answers, besides those of success."""
 
@@ -170,6 +177,7 @@ class DataPlane:
         self._clients = clients
         self._retry_seconds = retry_seconds
         self._on_answer = on_answer
+        self._has_proxy = has_proxy()
 
     async def send(self, call: Call) -> Reply:
         """Send a request and read its answer.
@@ -210,14 +218,14 @@ class DataPlane:
     async def _send_once(self, call: Call) -> Reply:
         response = await self._open(call)
         try:
-            body = await _read(response, MAX_ANSWER_BYTES)
+            body = await _read(response, call.most_bytes)
         except FOREIGN as error:
             raise _broken(call, error) from error
         except AnswerTooLargeError as error:
             if not call.repeatable:
                 raise
             raise PoolUnavailableError(
-                f"The session pool's answer has more than {MAX_ANSWER_BYTES:,} bytes, which none "
+                f"The session pool's answer has more than {call.most_bytes:,} bytes, which none "
                 "of its API has: something between may have given it. Check "
                 "ACA_MCP_POOL_MANAGEMENT_ENDPOINT."
             ) from error
@@ -227,14 +235,18 @@ class DataPlane:
 
     async def _open(self, call: Call) -> httpx.Response:
         http = self._clients[zlib.crc32(call.identifier.encode()) % len(self._clients)]
+        tunnel = Tunnel()
         try:
             request = http.build_request(
                 call.method, call.url, content=call.content or None, headers=call.headers
             )
             request.extensions["timeout"]["read"] = call.answer_seconds
+            if self._has_proxy:
+                request.extensions["trace"] = tunnel.note
             response = await http.send(request, stream=True)
         except FOREIGN as error:
-            failure = _unsent if isinstance(error, NOT_SENT) else _broken
+            unsent = isinstance(error, NOT_SENT) or tunnel.is_asked_for
+            failure = _unsent if unsent else _broken
             raise failure(call, error) from error
         answered = response.is_success or response.status_code in call.expected
         self._on_answer(call.identifier, answered, response.headers)
@@ -301,8 +313,8 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:6])
+    if found := _SECONDS.match(text):
+        return min(float(found[0]), _MAX_RETRY_AFTER_SECONDS)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):

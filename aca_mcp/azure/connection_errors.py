@@ -17,7 +17,7 @@ import httpx
 from aca_mcp.errors import PoolUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
 FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 """Everything that httpx raises by itself. What the content of a request raises passes through it as
@@ -38,6 +38,28 @@ _CERTIFICATES = (
     "SSL_CERT_FILE and SSL_CERT_DIR name the certificates that are trusted; a proxy that looks "
     "into TLS needs its own among them."
 )
+
+
+class Tunnel:
+    """Whether a proxy is being asked for a way to the pool, so that nothing was sent there yet.
+
+    httpx raises the same for a proxy that goes away then and for a pool that does after a request.
+    """
+
+    def __init__(self) -> None:
+        """Describe one that is not asked for yet."""
+        self.is_asked_for = False
+
+    async def note(self, event: str, info: Mapping[str, object]) -> None:
+        """Take what httpcore's extension ``trace`` tells of a request."""
+        request = info.get("request")
+        if event.endswith("send_request_headers.started"):
+            self.is_asked_for = getattr(request, "method", b"") == b"CONNECT"
+
+
+def has_proxy() -> bool:
+    """Whether the environment names any."""
+    return bool(urllib.request.getproxies())
 
 
 def is_lasting(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import anyio
+import anyio.to_thread
 
 from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
@@ -36,6 +37,10 @@ MAX_SYNCHRONOUS_SECONDS = 100
 """Longer executions are polled: gateways and proxies on the way drop connections idle for long."""
 _GRACE_SECONDS = 30
 """How much longer than its time an execution may take to answer."""
+MAX_ANSWER_BYTES = 128 * 2**20
+"""More than an execution's answer can have, with every bound used up."""
+_READ_AT_ONCE_BYTES = 2**20
+"""Of an answer; a larger one is read by a thread, while others have their turn."""
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 2.0
 
@@ -94,7 +99,7 @@ class Executions:
                 "The code was run, and what it displayed is too large to be read: print and "
                 "display less, or write it to a file. The session is kept."
             ) from None
-        answer = _read(reply, identifier)
+        answer = await _read(reply, identifier)
         if answer.is_pending:
             why = "it had not ended when it was last asked for"
             answer = await self._follow(identifier, answer.id or execution_id, deadline, why)
@@ -120,6 +125,7 @@ class Executions:
             content=json.dumps(request).encode(),
             headers={"Content-Type": "application/json", "operation-id": execution_id},
             answer_seconds=_GRACE_SECONDS if asynchronous else timeout_seconds + _GRACE_SECONDS,
+            most_bytes=MAX_ANSWER_BYTES,
         )
         try:
             return await self._plane.send(call)
@@ -142,12 +148,13 @@ class Executions:
             Subject.EXECUTION,
             identifier,
             repeatable=True,
+            most_bytes=MAX_ANSWER_BYTES,
         )
         wait = _FIRST_POLL_SECONDS
         with suppress(SessionPoolError, AnswerTooLargeError, NotUnderstoodError):
             with anyio.CancelScope(deadline=deadline):
                 while True:
-                    answer = ExecutionResponse.read((await self._plane.send(call)).body)
+                    answer = await _read_body((await self._plane.send(call)).body)
                     if not answer.is_pending:
                         return answer
                     await anyio.sleep(wait)
@@ -155,9 +162,15 @@ class Executions:
         raise _outcome_unknown(why)
 
 
-def _read(reply: Reply, identifier: str) -> ExecutionResponse:
+async def _read_body(body: bytes) -> ExecutionResponse:
+    if len(body) < _READ_AT_ONCE_BYTES:
+        return ExecutionResponse.read(body)
+    return await anyio.to_thread.run_sync(ExecutionResponse.read, body)
+
+
+async def _read(reply: Reply, identifier: str) -> ExecutionResponse:
     try:
-        return ExecutionResponse.read(reply.body)
+        return await _read_body(reply.body)
     except NotUnderstoodError as error:
         raise _outcome_unknown(describe_page(reply.status, reply.body, identifier)) from error
 

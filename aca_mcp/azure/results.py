@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 import uuid
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.wire import ExecutionResponse, Fault
     from aca_mcp.azure.wrapping import AzureReport
 
+MAX_STREAM_CHARACTERS = 2**20
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACEBACK = re.compile(
     # What the code wrote last may have no newline at its end.
@@ -109,6 +111,10 @@ def stream_text(text: str, kept_characters: int) -> StreamText:
     size = len(text.encode("utf-8", "replace"))
     # Whether characters or bytes are counted is not documented; a character has up to four bytes.
     cut = len(text) >= kept_characters or 0 <= kept_characters - size < 4
+    most = max(kept_characters, MAX_STREAM_CHARACTERS)
+    if len(text) > most:  # who answers need not keep to what was asked for
+        text = text[:most]
+        size = len(text.encode("utf-8", "replace"))
     return StreamText(head=text, total_bytes=size, cut=cut)
 
 
@@ -189,7 +195,10 @@ def _outputs_of(value: object) -> tuple[Output, ...]:
         return (Output("result", image),)
     text = json.dumps(value)
     if isinstance(value, bool | int | float):
-        return (Output("result", {"text/plain": str(value), "application/json": text}),)
+        data = {"text/plain": str(value), "application/json": text}
+        if isinstance(value, float) and not math.isfinite(value):
+            del data["application/json"]  # which has no such number
+        return (Output("result", data),)
     return (Output("result", {"text/plain": text}),)
 
 

@@ -168,6 +168,14 @@ def _not_found(subject: Subject, said: str) -> SessionPoolError:
     )
 
 
+def _way_is_closed(status: int, said: str) -> SessionPoolError:
+    return PoolUnavailableError(
+        "A proxy or the network between here and the session pool wants a login (HTTP status "
+        f"{status}). Nothing was executed. Put user and password into HTTPS_PROXY, as "
+        f"http://USER:PASSWORD@HOST:PORT, or sign in to the network.{said}"
+    )
+
+
 _BY_CODE: dict[str, Callable[[str], SessionPoolError]] = {
     POOL_FULL: lambda said: PoolFullError(
         "The Azure session pool has as many sessions as it may have, and idle ones count until "
@@ -217,6 +225,8 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
         f"reach it. A wrong endpoint can answer this too.{said}"
     ),
     405: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
+    407: lambda said: _way_is_closed(407, said),
+    511: lambda said: _way_is_closed(511, said),
     413: lambda _: FileTooLargeError(
         f"The file has more than {MAX_FILE_BYTES:,} bytes, the most that Azure takes. Compress or "
         "split it."

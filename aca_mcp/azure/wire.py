@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NEVER = datetime.fromtimestamp(0, UTC)
 _MAX_DETAILS = 10
+_MAX_CHARACTERS = 2**22
+"""Of a stream or of a text value: more than was ever asked for."""
 _OPERATION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _RESULT_FIELDS = frozenset(
     {"stdout", "stderr", "executionResult", "executionTimeInMilliseconds", "exitCode"}
@@ -200,9 +202,9 @@ class ExecutionResponse(ServiceResponse):
             id=_execution_id(outer, status, _text(result.get("stdout"))),
             status=status,
             fault=_execution_fault(outer),
-            stdout=cast("str", result.get("stdout")),
-            stderr=cast("str", result.get("stderr")),
-            value=value,
+            stdout=_bounded(result.get("stdout")),
+            stderr=_bounded(result.get("stderr")),
+            value=_bounded(value) if isinstance(value, str) else value,
             milliseconds=cast("float", result.get("executionTimeInMilliseconds")),
         )
 
@@ -217,6 +219,10 @@ class ExecutionResponse(ServiceResponse):
         status = self.status.lower()
         bad_exit = status.removeprefix("-").isdigit() and status != "0"
         return self.fault is not None or bad_exit or status in {"failed", "failure", "canceled"}
+
+
+def _bounded(value: object) -> str:
+    return _text(value)[:_MAX_CHARACTERS]
 
 
 def _is_pending(status: str) -> bool:

@@ -1,8 +1,9 @@
 """Writes what clients and the emulator said to each other, for a bug report: shapes, no contents.
 
 Kept are methods, operations, statuses, the names of headers and of fields, kinds and lengths. Not
-kept are the values of fields, but for the few words that the API itself defines; identifiers, file
-names, tokens, and paths before or beside the operations.
+kept are the values of fields, but for the few words that the API itself defines; anything of what
+code gave or of a file; identifiers, file names, tokens, paths before or beside the operations, and
+names that no API would choose, with digits in them.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import re
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, quote
 
-from aca_mcp.emulator.routes import VERSIONS, find_route
+from aca_mcp.emulator.routes import VERSIONS, Operation, find_route
 
 if TYPE_CHECKING:
     from typing import TextIO
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from aca_mcp.emulator.routes import Route
+
 _MAX_BODY_BYTES = 2**20
 _MAX_FIELDS = 50
 _MAX_DEPTH = 5
-_NAME = re.compile(r"[A-Za-z$_][A-Za-z0-9$_.-]{0,60}")
+_NAME = re.compile(r"[A-Za-z$_][A-Za-z$_.-]{0,40}|base64_data")
 _OPEN_FIELDS = frozenset(
     {"status", "codeInputType", "executionType", "timeoutInSeconds", "outputStreamsMaxLength"}
     | {"type", "format", "executionTimeInMilliseconds", "returnJupyterFormatExecutionResult"}
@@ -30,6 +33,10 @@ _OPEN_FIELDS = frozenset(
 )
 """Their values are the API's own words and numbers."""
 _OPEN_VALUE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z.+-]{1,40}")
+_OF_CODE = frozenset({"result", "executionResult"})
+"""Fields with what code gave, in which any name may stand."""
+_OF_RESULT = ("stdout", "stderr", "executionResult", "executionTimeInMilliseconds")
 
 
 def shape_of(value: object, name: str = "", depth: int = 0) -> object:
@@ -40,8 +47,12 @@ def shape_of(value: object, name: str = "", depth: int = 0) -> object:
         name: of the field that has it.
         depth: how deep it lies.
     """
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
+    if name in _OF_CODE:
+        return _shape_of_result(value)
+    if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
+        if depth >= _MAX_DEPTH:
+            return _kind_of(fields)
         named = [each for each in fields if _NAME.fullmatch(each)][:_MAX_FIELDS]
         shape = {each: shape_of(fields[each], each, depth + 1) for each in named}
         left = len(fields) - len(named)
@@ -50,12 +61,37 @@ def shape_of(value: object, name: str = "", depth: int = 0) -> object:
         items = cast("list[object]", value)
         shown = [shape_of(items[0], "", depth + 1)] if items and depth < _MAX_DEPTH else []
         return {"list of": len(items), "first": shown}
-    if not (value is None or isinstance(value, bool | int | float | str)):
-        return "deeper"
-    is_open = name in _OPEN_FIELDS and _OPEN_VALUE.fullmatch(str(value))
-    if value is None or isinstance(value, bool) or is_open:
+    if name in _OPEN_FIELDS and _OPEN_VALUE.fullmatch(str(value)):
         return value
-    return f"text of {len(value)}" if isinstance(value, str) else "number"
+    return value if value is None or isinstance(value, bool) else _kind_of(value)
+
+
+def _shape_of_result(value: object) -> object:
+    """The newer dialect's result, or the value that the older one has in its place."""
+    if not isinstance(value, dict):
+        return _kind_of(value)
+    fields = cast("dict[str, object]", value)
+    shape: dict[str, object] = {
+        each: _kind_of(fields[each]) for each in _OF_RESULT if each in fields
+    }
+    return shape or _kind_of(fields)
+
+
+def _kind_of(value: object) -> str | None:
+    """A value by its kind and length alone."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "boolean"
+        case str():
+            return f"text of {len(value)}"
+        case dict():
+            return f"object of {len(cast('dict[str, object]', value))}"
+        case list():
+            return f"list of {len(cast('list[object]', value))}"
+        case _:
+            return "number"
 
 
 class Recorder:
@@ -95,9 +131,11 @@ class Recorder:
             await self._app(scope, hear, say)
         finally:
             headers: object = begun["headers"] if begun is not None else ()
+            route = _route(scope)
+            is_file = route is not None and route.operation is Operation.READ_FILE
             line = {
-                "request": _request_line(scope) | _body(scope["headers"], asked),
-                "response": _response_line(begun) | _body(headers, answered),
+                "request": _request_line(scope, route) | _body(scope["headers"], asked),
+                "response": _response_line(begun) | _body(headers, answered, is_file=is_file),
             }
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
@@ -109,10 +147,13 @@ def _keep(body: bytearray, message: Message) -> None:
         body += chunk
 
 
-def _request_line(scope: Scope) -> dict[str, object]:
+def _route(scope: Scope) -> Route | None:
     raw: object = scope.get("raw_path")
     path = raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"])
-    route = find_route(scope["method"], path)
+    return find_route(scope["method"], path)
+
+
+def _request_line(scope: Scope, route: Route | None) -> dict[str, object]:
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     version = next((value for name, value in query if name.lower() == "api-version"), "")
     return {
@@ -133,16 +174,18 @@ def _response_line(begun: Message | None) -> dict[str, object]:
 
 def _names(headers: object) -> list[str]:
     pairs = cast("list[tuple[bytes, bytes]]", headers)
-    return sorted({name.decode("latin-1").lower() for name, _ in pairs})
+    names = {name.decode("latin-1").lower() for name, _ in pairs}
+    return sorted(filter(_NAME.fullmatch, names))
 
 
-def _body(headers: object, body: bytearray) -> dict[str, object]:
+def _body(headers: object, body: bytearray, *, is_file: bool = False) -> dict[str, object]:
     if not body:
         return {}
     pairs = dict(cast("list[tuple[bytes, bytes]]", headers))
     kind = pairs.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip()
-    told: dict[str, object] = {"content-type": kind[:60], "bytes": len(body)}
-    if len(body) > _MAX_BODY_BYTES:
+    known = kind if _MEDIA_TYPE.fullmatch(kind) else "another"
+    told: dict[str, object] = {"content-type": known, "bytes": len(body)}
+    if is_file or len(body) > _MAX_BODY_BYTES:
         return told
     try:
         value: object = json.loads(body)

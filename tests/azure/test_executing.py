@@ -137,7 +137,7 @@ async def test_an_answer_that_cannot_be_read_leaves_the_outcome_unknown(body: by
 
 
 async def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aca_mcp.azure.client.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("aca_mcp.azure.executions.MAX_ANSWER_BYTES", 1000)
     service = Service()
     async with service.pool() as pool:
         await enter(service, pool)

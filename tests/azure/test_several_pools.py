@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -164,7 +165,7 @@ async def test_one_full_one_failing_one_gone_in_the_middle() -> None:
         for identifier in identifiers(60):
             counts[identifier] = await count(ours, identifier)
         assert set(counts.values()) == {1}
-        homes = {identifier: await home_of(there, identifier, ours) for identifier in counts}
+        homes = dict(zip(counts, await homes_of(there, list(counts)), strict=True))
         # The full one is full, and what came while one failed went elsewhere.
         assert list(homes.values()).count(0) == 5
         assert len(homes) == 60
@@ -192,15 +193,16 @@ async def test_one_full_one_failing_one_gone_in_the_middle() -> None:
         assert len(set(every)) == len(every) == 61
 
 
-async def home_of(there: Sequence[Place], identifier: str, pools: SeveralPools) -> int:
-    """The pool that has a session, of which there must be one."""
-    found: list[int] = []
+async def homes_of(there: Sequence[Place], sessions: Sequence[str]) -> list[int]:
+    """The pool of each session, of which there must be one."""
+    found: dict[str, int] = {}
     for at, endpoint in enumerate(ENDPOINTS):
         async with azure_pool_at(endpoint, transport=there[at], retry_seconds=5) as pool:
-            if await pool.get_session(identifier) is not None:
-                found.append(at)
-    assert len(found) == 1
-    return found[0]
+            for identifier in sessions:
+                if await pool.get_session(identifier) is not None:
+                    assert identifier not in found
+                    found[identifier] = at
+    return [found[each] for each in sessions]
 
 
 async def test_a_session_whose_pool_is_silent_is_not_begun_elsewhere() -> None:
@@ -263,3 +265,58 @@ async def test_every_operation_finds_the_session() -> None:
         assert sum(len(place.toy.sessions) for place in there) == 1
         assert await other.stop_session(identifier)
         assert not await pools.stop_session(identifier)
+
+
+FIGURES = Path(__file__).parents[2] / "docs" / "azure.md"
+SIMULATED = 90
+
+
+async def test_the_figures_of_the_simulation_are_those_of_the_document() -> None:
+    clock = Clock()
+    figures: dict[str, object] = {}
+    async with (
+        places(20, 1000, 1000) as there,
+        replica(there, clock) as ours,
+        replica(there, clock) as other,
+    ):
+        there[1].faults.left["503"] = 15
+        sessions = [hashlib.sha256(f"session-{n}".encode()).hexdigest() for n in range(SIMULATED)]
+        for identifier in sessions:
+            clock.now += 1
+            assert await count(ours, identifier) == 1
+        asked = sum(place.requests for place in there)
+        homes = dict(zip(sessions, await homes_of(there, sessions), strict=True))
+        figures["Sessions begun"] = SIMULATED
+        for at, what in enumerate(("was full at 20", "failed 15 times", "went in the middle")):
+            figures[f"- in pool {at + 1}, which {what}"] = list(homes.values()).count(at)
+        moved = sum(first(each) != at for each, at in homes.items())
+        figures["- elsewhere than in the pool of their first choice"] = moved
+        figures["Requests for a first use, on average"] = f"{asked / SIMULATED:.2f}"
+        clock.now += TRUSTED_SECONDS
+        there[2].is_gone = True
+        outcomes: list[int | None] = []
+        for number, identifier in enumerate(sessions):
+            pools = ours if number % 2 else other
+            try:
+                # The other replica has seen none of them: a handle is checked before it is used.
+                await pools.get_session(identifier)
+                outcomes.append(await count(pools, identifier))
+            except PoolUnavailableError:
+                outcomes.append(None)
+        told = [each for each, outcome in zip(sessions, outcomes, strict=True) if outcome is None]
+        figures["With pool 3 gone: sessions that went on"] = outcomes.count(2)
+        figures["- told that their pool cannot be reached"] = len(told)
+        begun = [hashlib.sha256(f"more-{n}".encode()).hexdigest() for n in range(30)]
+        for identifier in begun:
+            assert await count(ours, identifier) == 1
+        figures["- begun meanwhile, in the others"] = len(begun)
+        clock.now += TRUSTED_SECONDS
+        there[2].is_gone = False
+        back = [await count(ours, each) for each in told]
+        figures["With pool 3 back: sessions that had what they had"] = back.count(2)
+        every = [each for place in there for each in place.toy.sessions]
+        figures["Sessions in two pools at any time"] = len(every) - len(set(every))
+        figures["Sessions lost"] = SIMULATED + len(begun) - len(every)
+    assert set(homes.values()) == {0, 1, 2}
+    rows = "".join(f"| {what} | {figure} |\n" for what, figure in figures.items())
+    assert rows in FIGURES.read_text(encoding="utf-8"), rows

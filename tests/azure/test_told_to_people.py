@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from mcp import Client
 
 from aca_mcp.cli import main
-from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.azure.loopback_service import listening
-from tests.azure.service import IDENTIFIER, answer, fault, run, succeeded
+from tests.azure.service import IDENTIFIER, answer, fault, succeeded
 from tests.support.calling import Caller, text_of
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TIMED_OUT = "Request timed out waiting for code execution to complete"
 
@@ -63,6 +54,28 @@ ROWS: dict[str, tuple[Callable[[], httpx.Response], tuple[str, ...]]] = {
     "moved": (
         lambda: answer(302, None, Location="https://login.example/a"),
         ("https://login.example/a",),
+    ),
+    "later at a time": (
+        lambda: answer(503, None, Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"),
+        ("HTTP status 503", " s."),
+    ),
+    "a proxy": (lambda: answer(407, b"<h1>Log in</h1>"), ("HTTP status 407", "HTTPS_PROXY")),
+    "half a body": (
+        lambda: answer(200, b'{"status": "Succeeded", "result": {"std'),
+        ("it may have run", "HTTP status 200"),
+    ),
+    "an array": (lambda: answer(200, b"[1]"), ("it may have run", "HTTP status 200")),
+    "deep errors": (
+        lambda: answer(400, {"error": {"error": {"error": {"code": "X", "message": "Far down."}}}}),
+        ("Far down.",),
+    ),
+    "an error as a text": (
+        lambda: answer(200, {"status": "Failed", "error": "Kernel is busy.", "result": None}),
+        ("Kernel is busy.",),
+    ),
+    "nulls": (
+        lambda: answer(200, {"id": None, "status": "Succeeded", "result": None, "error": None}),
+        ("[done, no output]",),
     ),
     "a text": (lambda: answer(400, b'"Code is not welcome."'), ("Code is not welcome.",)),
     "a field": (lambda: fault(400, "X", "Validation failed."), ("Validation failed.",)),
@@ -152,77 +165,3 @@ async def test_upkeep_that_meets_odd_answers_ends_nothing() -> None:
             while looked < 20:  # noqa: ASYNC110 -- the service tells nobody
                 await anyio.sleep(0.005)
         assert "7" in await call("execute_python", code="1")
-
-
-def certificate(directory: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate that nobody trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = directory / "server.pem"
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
-async def refused(endpoint: str, **options: Any) -> str:
-    with pytest.raises(PoolUnavailableError) as told, anyio.fail_after(20):
-        async with azure_pool_at(endpoint + POOL_PATH, retry_seconds=0, **options) as pool:
-            await run(pool)
-    return told.value.message
-
-
-async def test_what_is_wrong_with_the_way_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with listening(lambda _, __: answer(404), certificate(tmp_path)) as address:
-        told = await refused(address)
-        assert "certificate of 127.0.0.1 is not trusted: self-signed certificate" in told
-        assert "SSL_CERT_FILE" in told
-    with listening(lambda _, __: answer(404)) as address:
-        assert "TLS with 127.0.0.1 failed" in await refused(address.replace("http:", "https:"))
-    assert "No connection to 127.0.0.1: " in await refused("http://127.0.0.1:1")
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:1")
-    told = await refused("https://pool.example")
-    assert "through the proxy 127.0.0.1:1" in told
-    assert "secret" not in told
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("SSL_CERT_FILE", "/nowhere/certificates.pem", "No such file or directory"),
-        ("SSL_CERT_FILE", __file__, "PEM form"),
-        ("HTTPS_PROXY", "nonsense://127.0.0.1", "HTTPS_PROXY"),
-        ("ALL_PROXY", "socks5://127.0.0.1:1", "ALL_PROXY"),
-    ],
-)
-async def test_what_the_environment_names_wrongly_is_said_when_the_pool_is_opened(
-    name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, value)
-    told = await refused("https://pool.example")
-    assert name in told
-    assert says in told

@@ -175,6 +175,23 @@ async def test_a_pool_of_another_kind_is_explained(
     assert fix in last.fix
 
 
+async def test_each_of_several_pools_is_tried_whatever_is_wrong_with_another(
+    endpoint: str,
+) -> None:
+    with service(NODE, 200, {}) as node:
+        found = await try_azure(settings(f"{endpoint},http://127.0.0.1:1/x,{node}"))
+    outcomes = {(check.name.split(" (")[0], check.state) for check in found}
+    assert {
+        ("Session of pool 1", State.OK),
+        ("Metadata of pool 2", State.BROKEN),
+        ("Metadata of pool 3", State.BROKEN),
+    } <= outcomes
+    assert not any(name.startswith("Session of pool 2") for name, _ in outcomes)
+    wrong = [check for check in found if check.state is State.BROKEN]
+    assert "cannot be reached" in wrong[0].finding
+    assert "PythonLTS" in wrong[1].fix
+
+
 async def test_a_pool_that_does_not_answer_is_not_waited_for() -> None:
     last = (await try_azure(settings("http://127.0.0.1:9"), within_seconds=0))[-1]
     assert "no answer within 0 seconds" in last.finding

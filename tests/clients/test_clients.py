@@ -62,6 +62,13 @@ def plain() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def shell() -> Iterator[str]:
+    """An emulator of a Shell pool."""
+    with emulator_process("--pool", "shell") as address:
+        yield address + POOL_PATH
+
+
+@pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """What the emulator over https shows."""
     return make_certificate(tmp_path_factory.mktemp("tls"))
@@ -88,9 +95,14 @@ def run_flow(flow: str, endpoint: str, **environment: str) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("flow", ["autogen", "langchain", "llama_index"])
+@pytest.mark.parametrize("flow", ["autogen", "code_interpreter", "langchain", "llama_index"])
 def test_clients_that_take_http(flow: str, plain: str) -> None:
     run_flow(flow, plain)
+
+
+@pytest.mark.timeout(180)
+def test_a_client_of_shell_pools(shell: str) -> None:
+    run_flow("langchain_shell", shell)
 
 
 @pytest.mark.timeout(180)

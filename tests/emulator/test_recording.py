@@ -7,12 +7,17 @@ import json
 from typing import TYPE_CHECKING
 
 import httpx
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.responses import JSONResponse
 
 from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
-from aca_mcp.emulator.recording import shape_of
+from aca_mcp.emulator.recording import Recorder, shape_of
 from tests.emulator.caller import Caller
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from aca_mcp.local.pool import LocalSessionPool
 
 SECRET = "secret-7f3a"
@@ -48,8 +53,7 @@ async def test_an_exchange_is_recorded_without_what_is_in_it(local: LocalSession
     assert first["response"]["body"]["status"] == "Succeeded"
     assert "authorization" in first["request"]["headers"]
     assert lines[3]["request"]["operation"] == "unknown"
-    values = json.dumps([lines[at] for at in (0, 1, 2, 5)])
-    assert SECRET not in values.replace(f"x-{SECRET}", "")
+    assert SECRET not in text
 
 
 def test_shapes_are_bounded() -> None:
@@ -57,7 +61,47 @@ def test_shapes_are_bounded() -> None:
     for _ in range(100):
         deep = {"a": deep}
     assert len(json.dumps(shape_of(deep))) < 200
-    assert len(json.dumps(shape_of({f"n{number}": 1 for number in range(1000)}))) < 2000
+    many = {"n" + "x" * (number % 30) + chr(97 + number // 30): 1 for number in range(700)}
+    assert len(json.dumps(shape_of(many))) < 3000
     assert shape_of({"not a name!": 1}) == {"...": "1 more"}
     assert shape_of([1, 2]) == {"list of": 2, "first": ["number"]}
     assert shape_of({"status": "two words"}) == {"status": "text of 9"}
+
+
+_NAMES = st.sampled_from(["status", "type", "format", "name", "base64_data", "stdout", "a"])
+_DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(SECRET) | st.just("secretword"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_NAMES | st.just("secretname"), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(document=_DOCUMENTS, wrapped=st.booleans())
+async def test_nothing_of_what_code_gave_or_of_a_file_is_recorded(
+    document: object, wrapped: bool
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_file = scope["path"].endswith("/content")
+        body: object = document
+        if not is_file and wrapped:
+            body = {"result": {"stdout": "", "executionResult": document}}
+        elif not is_file:
+            body = {"properties": {"result": document, "stdout": SECRET}}
+        await JSONResponse(body)(scope, receive, send)
+
+    file = io.StringIO()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(Recorder(app, file)), base_url="http://127.0.0.1"
+    ) as http:
+        await http.post("/executions", json={"code": json.dumps(document)})
+        await http.get("/files/a/content")
+    for secret in ("secret", "true", "false"):
+        assert secret not in file.getvalue().replace('"earliest family": false', "")
+    assert len(file.getvalue().splitlines()) == 2
+
+
+def test_names_that_no_api_would_choose_are_not_recorded() -> None:
+    assert shape_of({SECRET: 1, "pythonCode": "x"}) == {"pythonCode": "text of 1", "...": "1 more"}
