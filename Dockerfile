@@ -29,7 +29,9 @@ LABEL io.modelcontextprotocol.server.name="io.github.aca-mcp/aca-mcp" \
       org.opencontainers.image.source="https://github.com/aca-mcp/aca-mcp" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
-# For what matplotlib's own font has no glyphs for: Chinese, Japanese, Korean, in 7 MB.
+# For what matplotlib's own font has no glyphs for: Chinese, Japanese, Korean, in 7 MB. The release
+# of Debian pins its version.
+# hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends fonts-droid-fallback && \
     rm -rf /var/lib/apt/lists/*

@@ -231,7 +231,7 @@ async def test_of_each_rich_value_the_best_text_is_told(pool: SessionPool, ident
     await run(pool, identifier, begin)
     for made, told in RICH:
         text = await shown(pool, identifier, made)
-        assert text.startswith(told), made
+        assert told in text, made  # a drawing may have become a picture first
         assert " object" not in text, made
 
 
