@@ -348,10 +348,15 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
     make = functools.partial(
         WasmPoolConfiguration,
         cache_directory=cache,
-        second_ring=settings.wasm_second_ring == "on" or sys.platform == "linux",
+        second_ring=has_second_ring(settings),
     )
     made = _of_this_machine(make, settings)
     return dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
+
+
+def has_second_ring(settings: Settings) -> bool:
+    """Whether processes of the wasm pool are held by what the system has: where that was tried."""
+    return settings.wasm_second_ring == "on" or sys.platform == "linux"
 
 
 def _of_this_machine(make: Callable[..., _ConfigurationT], settings: Settings) -> _ConfigurationT:

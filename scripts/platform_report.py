@@ -32,28 +32,18 @@ table = pd.DataFrame({"city": ["Oslo", "Rome"], "cups": [3, 5]})
 table.plot.bar(x="city", y="cups")
 print(table.describe())
 """
-STEPS: dict[str, list[str]] = {
-    "Warm (compiles once)": ["-m", "aca_mcp", "warm"],
-    "Warm again": ["-m", "aca_mcp", "warm"],
-    "Doctor": ["-m", "aca_mcp", "doctor"],
-    "Demo": ["-m", "aca_mcp", "exec", DEMO],
-    "Contract suite": ["-m", "pytest", "-q", "--timeout=300", "-p", "no:xdist", "tests/contract"],
-    "Pool and hostile programs": [
-        "-m",
-        "pytest",
-        "-q",
-        "--timeout=300",
-        "-p",
-        "no:xdist",
-        "tests/wasm",
-    ],
-    "A client over stdio": [
-        "-m",
-        "pytest",
-        "-q",
-        "--timeout=300",
-        "tests/interaction/test_executing.py",
-    ],
+PYTEST = ["-m", "pytest", "-q", "--timeout=300", "-p", "no:xdist"]
+RING = {"ACA_MCP_WASM_SECOND_RING": "on"}
+STEPS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "Warm (compiles once)": (["-m", "aca_mcp", "warm"], {}),
+    "Warm again": (["-m", "aca_mcp", "warm"], {}),
+    "Doctor": (["-m", "aca_mcp", "doctor"], {}),
+    "Demo": (["-m", "aca_mcp", "exec", DEMO], {}),
+    "Contract suite": ([*PYTEST, "tests/contract"], {}),
+    "Pool and hostile programs": ([*PYTEST, "tests/wasm"], {}),
+    "A client over stdio": ([*PYTEST, "tests/interaction/test_executing.py"], {}),
+    "Demo within the second ring": (["-m", "aca_mcp", "exec", DEMO], RING),
+    "Hostile programs within the second ring": ([*PYTEST, "tests/wasm/test_hostile.py"], RING),
 }
 
 
@@ -61,14 +51,14 @@ def main() -> int:
     """Run all steps; returns how many failed."""
     parts = [_versions()]
     failed = 0
-    for title, arguments in STEPS.items():
+    for title, (arguments, more) in STEPS.items():
         sys.stdout.write(f"{title} ...\n")
         sys.stdout.flush()
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | more,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

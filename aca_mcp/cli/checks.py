@@ -37,12 +37,15 @@ _OF_A_DAY = (
     "plotly",
 )
 """What a day of an analyst needs besides."""
-_LINUX_FIX = "Run aca-mcp in a Linux container or virtual machine, or on Windows under WSL."
+_LINUX_FIX = (
+    "Use sessions in WebAssembly (ACA_MCP_POOL=wasm), or run aca-mcp in a Linux container or "
+    "virtual machine, or on Windows under WSL."
+)
 _ISOLATION_FIX = (
     "Allow one of them: Landlock needs Linux 6.12 or newer; namespaces need a system that lets "
     "this user create them (in a container: --security-opt seccomp=unconfined "
-    "--security-opt systempaths=unconfined). Last resort, with no isolation at all: "
-    "ACA_MCP_LOCAL_ISOLATION=unsafe-none."
+    "--security-opt systempaths=unconfined). ACA_MCP_POOL=wasm needs neither. Last resort, with no "
+    "isolation at all: ACA_MCP_LOCAL_ISOLATION=unsafe-none."
 )
 
 
@@ -109,16 +112,24 @@ def check_platform(platform: str) -> Check:
     )
 
 
-def check_wasm(platform: str, *, is_prepared: bool) -> Check:
-    """Whether the wasm pool starts at once, and how far it was tried on this kind of system."""
+def check_wasm(platform: str, *, is_prepared: bool, second_ring: bool) -> Check:
+    """Whether the wasm pool starts at once, what holds it, and how far it was tried here.
+
+    Args:
+        platform: as ``sys.platform`` has it.
+        is_prepared: nothing has to be compiled any more.
+        second_ring: processes of sessions are held by what the system has, too.
+    """
     tried = "" if platform == "linux" else "; this version was not tried on this system"
+    ring = "its process is held, too" if second_ring else "nothing else holds its process"
     if is_prepared:
         state = State.OK if platform == "linux" else State.NOTE
-        return Check("Interpreter", state, f"CPython in WebAssembly, compiled{tried}")
+        finding = f"CPython in WebAssembly, compiled; {ring}{tried}"
+        return Check("Interpreter", state, finding)
     return Check(
         "Interpreter",
         State.NOTE,
-        f"CPython in WebAssembly, not compiled yet, which takes minutes once{tried}",
+        f"CPython in WebAssembly, not compiled yet, which takes minutes once; {ring}{tried}",
         "Run aca-mcp warm; otherwise the first call does it.",
     )
 
@@ -192,6 +203,9 @@ def check_packages(metadata: PoolMetadata, interpreter: str) -> Check:
     absent = [name for name in (*_FIRST, *_OF_A_DAY) if name not in found]
     if not absent:
         return Check("Packages", State.OK, f"{present} and {len(found) - len(_FIRST)} more")
+    if metadata.kind == "wasm":
+        fix = "Code gets what is pure Python: %pip install. Compiled packages cannot be added."
+        return Check("Packages", State.NOTE, f"sessions have no {', '.join(absent)}", fix)
     return Check(
         "Packages",
         State.NOTE,

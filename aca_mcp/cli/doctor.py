@@ -26,7 +26,7 @@ from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.errors import AcaMcpError, SettingsError
-from aca_mcp.pools import is_wasm_prepared, open_session_pool
+from aca_mcp.pools import has_second_ring, is_wasm_prepared, open_session_pool
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
 
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
     if settings.pool_kind == "wasm":
-        found.append(checks.check_wasm(sys.platform, is_prepared=is_wasm_prepared(settings)))
+        found.append(
+            checks.check_wasm(
+                sys.platform,
+                is_prepared=is_wasm_prepared(settings),
+                second_ring=has_second_ring(settings),
+            )
+        )
     if all(check.state is not State.BROKEN for check in found):
         found.extend(anyio.run(_try_pool, settings))
     found.append(_work_dir(settings))

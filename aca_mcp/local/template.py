@@ -146,7 +146,8 @@ def no_isolation_sentence(report: IsolationReport) -> str:
     reasons = "; ".join(f"{kind}: {reason}" for kind, reason in report.reasons.items())
     return (
         f"this host gives no isolation that could hold a session ({reasons}). {host_note()} "
-        "Allow user namespaces, use Linux 6.12 or newer, or use an Azure session pool"
+        "Allow user namespaces, use Linux 6.12 or newer, or take sessions that need neither: in "
+        "WebAssembly (ACA_MCP_POOL=wasm) or Azure's"
     )
 
 
