@@ -7,7 +7,7 @@ import functools
 import logging
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aca_mcp.error_boundary import ErrorBoundary
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.azure.configuration import AzurePoolConfiguration
-    from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
+    from aca_mcp.embedded.configuration import EmbeddedPoolOptions
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from aca_mcp.wasm.preparing import Preparation
 
 
-_ConfigurationT = TypeVar("_ConfigurationT", bound="EmbeddedPoolConfiguration")
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS_OF_SEVERAL = 5
@@ -324,8 +323,7 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
     """What the local pool of an interpreter is told of the settings."""
     from aca_mcp.local.configuration import LocalPoolConfiguration
 
-    make = functools.partial(
-        LocalPoolConfiguration,
+    return LocalPoolConfiguration(
         python=python,
         package_sets=(
             str(packages_directory(settings) / "sets") if settings.packages_policy != "off" else ""
@@ -334,8 +332,8 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
         network=settings.local_network == "host",
         max_processes=settings.local_max_processes,
         max_threads=settings.local_max_threads,
+        **_of_this_machine(settings),
     )
-    return _of_this_machine(make, settings)
 
 
 def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
@@ -345,12 +343,11 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
     from aca_mcp.wasm.configuration import MAX_MEMORY_BYTES, WasmPoolConfiguration
 
     cache = settings.wasm_cache_dir or user_cache_path("aca-mcp", appauthor=False) / "wasm"
-    make = functools.partial(
-        WasmPoolConfiguration,
+    made = WasmPoolConfiguration(
         cache_directory=cache,
         second_ring=has_second_ring(settings),
+        **_of_this_machine(settings),
     )
-    made = _of_this_machine(make, settings)
     return dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
 
 
@@ -359,24 +356,23 @@ def has_second_ring(settings: Settings) -> bool:
     return settings.wasm_second_ring == "on" or sys.platform == "linux"
 
 
-def _of_this_machine(make: Callable[..., _ConfigurationT], settings: Settings) -> _ConfigurationT:
-    """Add what every pool of this machine is told."""
+def _of_this_machine(settings: Settings) -> EmbeddedPoolOptions:
     from aca_mcp.embedded.machine import default_memory_mib
 
     mebibyte = 2**20
-    return make(
-        preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
-        ready_sessions=settings.local_ready_sessions,
-        max_concurrent_sessions=settings.local_max_concurrent_sessions,
-        cooldown_seconds=settings.local_cooldown_seconds,
-        max_timeout_seconds=settings.local_max_timeout_seconds,
-        interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
-        memory_bytes=(settings.local_memory_mib or default_memory_mib()) * mebibyte,
-        disk_bytes=settings.local_disk_mib * mebibyte,
-        checkpoints=settings.local_checkpoints,
-        max_output_bytes=settings.local_max_output_kib * 1024,
-        max_file_bytes=settings.local_max_file_mib * mebibyte,
-    )
+    return {
+        "preimport": tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
+        "ready_sessions": settings.local_ready_sessions,
+        "max_concurrent_sessions": settings.local_max_concurrent_sessions,
+        "cooldown_seconds": settings.local_cooldown_seconds,
+        "max_timeout_seconds": settings.local_max_timeout_seconds,
+        "interrupt_grace_seconds": settings.local_interrupt_grace_seconds,
+        "memory_bytes": (settings.local_memory_mib or default_memory_mib()) * mebibyte,
+        "disk_bytes": settings.local_disk_mib * mebibyte,
+        "checkpoints": settings.local_checkpoints,
+        "max_output_bytes": settings.local_max_output_kib * 1024,
+        "max_file_bytes": settings.local_max_file_mib * mebibyte,
+    }
 
 
 def _warn_of_openings(settings: Settings) -> None:

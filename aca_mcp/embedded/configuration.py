@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,4 +23,20 @@ class EmbeddedPoolConfiguration:
     """How many executions of a session can be undone; 0 for no checkpoints."""
     max_output_bytes: int
     """Kept of each stream of one execution."""
+    max_file_bytes: int
+
+
+class EmbeddedPoolOptions(TypedDict):
+    """The same by name: what is the same in the configuration of each kind of pool."""
+
+    preimport: tuple[str, ...]
+    ready_sessions: int
+    max_concurrent_sessions: int
+    cooldown_seconds: float
+    max_timeout_seconds: float
+    interrupt_grace_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    checkpoints: int
+    max_output_bytes: int
     max_file_bytes: int

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class SessionProcess(Protocol):
     """What a session's process must be able to, whichever pool it belongs to."""
 
+    added_packages: dict[str, tuple[str, str]]
+    """What the broker brought: normalized name to version and directory."""
+
     @property
     def has_ended(self) -> bool:
         """Whether it is gone already."""

@@ -25,7 +25,7 @@ from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.patience import Patience
 from aca_mcp.local.ready import ReadySessions
-from aca_mcp.local.session_packages import SessionPackages, send_answer
+from aca_mcp.local.session_packages import LocalPackages, send_answer
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
 from aca_mcp.local.watching import Watcher
@@ -77,7 +77,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         self._watcher = Watcher(self._sessions, self._limits, tasks)
         self._patience = Patience(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
-        self._installing = SessionPackages(broker, templates, configuration)
+        self._installing = LocalPackages(broker, templates, configuration)
         self._tasks = tasks
         for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
             tasks.start_soon(task)

@@ -1,9 +1,9 @@
-"""How packages reach sessions: the broker brings a set, and the session gets its directory.
+"""How packages reach local sessions: where they can, they see the store itself.
 
-What a session asks is data, never believed. Where sessions have an identity of their own, or a file
-system, the store is there from their start, read-only, and a directory's name is all that is sent.
-Where they share the server's identity without a file system of their own, which could make the
-store's directory listable, a copy goes into the session, within its quota.
+Where sessions have an identity of their own, or a file system, the store is there from their start,
+read-only, and a directory's name is all that is sent. Where they share the server's identity
+without a file system of their own, which could make the store's directory listable, a copy goes
+into the session, within its quota.
 """
 
 from __future__ import annotations
@@ -18,35 +18,26 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
-from aca_mcp.embedded.questions import installation_of
+from aca_mcp.embedded.session_packages import SessionPackages
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
+from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.sandbox.policy import Isolation
-from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from aca_mcp.embedded.live_sessions import SessionInUse
+    from aca_mcp.installing.wheels import Target
     from aca_mcp.local.configuration import LocalPoolConfiguration
-    from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.templates import Templates
-    from aca_mcp.packages.broker import PackageBroker, PackageSet
-    from aca_mcp.pool import Installation
+    from aca_mcp.packages.broker import PackageBroker
 
 _SEND_SECONDS = 10
-_ENDED = "The session ended meanwhile"
 
 
-class SessionPackages:
-    """What sessions of one pool may install.
-
-    Args:
-        broker: makes what brings packages; None where none may be installed.
-        templates: tell what sessions have anyway.
-        configuration: of the pool.
-    """
+class LocalPackages(SessionPackages[KernelProcess]):
+    """What sessions of one local pool may install. Its templates tell what they have anyway."""
 
     def __init__(
         self,
@@ -54,89 +45,30 @@ class SessionPackages:
         templates: Templates,
         configuration: LocalPoolConfiguration,
     ) -> None:
-        self._broker = broker
+        super().__init__(broker, configuration)
         self._templates = templates
         self._configuration = configuration
         self._of_environment: dict[str, str] | None = None
 
-    async def bring(
-        self, identifier: str, kernel: KernelProcess, requirements: list[str]
-    ) -> tuple[PackageSet, list[str]]:
-        """Bring packages for a session, in a directory that is its kernel's from then on.
-
-        Returns:
-            What was brought, and the directories of all that it has, as it sees them.
-
-        Raises:
-            PackagesNotInstalledError: it was not permitted or not possible.
-        """
-        # Only here: nobody who installs nothing should wait for these imports.
+    async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
         from aca_mcp.installing.wheels import Target, normalized
-        from aca_mcp.packages.requirements import Policy, check_requirements
 
-        if self._broker is None:
-            check_requirements(requirements, Policy())
-            raise PackagesNotInstalledError("Packages cannot be installed here.")
-        template = await self._templates.ready()
         if self._of_environment is None:
-            found = await template.packages()
+            found = await (await self._templates.ready()).packages()
             self._of_environment = {normalized(each.name): each.version for each in found}
-        made = await self._broker().provide(
-            requirements,
-            Target(python=self._configuration.python),
-            installed={
-                **self._of_environment,
-                **{name: version for name, (version, _) in kernel.added_packages.items()},
-            },
-            who=identifier,
+        return Target(python=self._configuration.python), self._of_environment
+
+    async def _give(self, kernel: KernelProcess, directory: Path, size_bytes: int) -> str:
+        template = await self._templates.ready()
+        if template.isolation is not Isolation.LANDLOCK or os.geteuid() == 0:
+            return str(directory)
+        self._check_room(
+            await anyio.to_thread.run_sync(trees.size_of_tree, kernel.storage), size_bytes
         )
-        if made.directory is not None:
-            directory = str(made.directory)
-            if template.isolation is Isolation.LANDLOCK and os.geteuid() != 0:
-                directory = await self._copy(kernel, made.directory, made.size_bytes)
-            kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
-        found = (directory for _, directory in kernel.added_packages.values())
-        return made, list(dict.fromkeys(found))
-
-    async def install(
-        self, identifier: str, use: SessionInUse[KernelProcess], requirements: list[str]
-    ) -> Installation:
-        """Bring packages for a session in which no code asks for them.
-
-        Raises:
-            PackagesNotInstalledError: as ``bring``, or code of it runs on and on.
-        """
-        made, directories = await self.bring(identifier, use.kernel, requirements)
-        if directories:
-            deadline = anyio.current_time() + self._configuration.max_timeout_seconds
-            async with use.session.turn.take(deadline) as waited:
-                if waited is not Waited.TAKEN:
-                    late = waited is Waited.TOO_LATE
-                    raise PackagesNotInstalledError(
-                        f"{'Earlier code of this session still runs' if late else _ENDED}. "
-                        "Nothing was installed."
-                    )
-                await use.kernel.request(
-                    {"op": "add", "paths": directories},
-                    deadline=deadline,
-                    grace_seconds=self._configuration.interrupt_grace_seconds,
-                    max_output_bytes=0,
-                )
-        return installation_of(made)
-
-    async def _copy(self, kernel: KernelProcess, source: Path, size: int) -> str:
-        limit = self._configuration.disk_bytes
-        used = await anyio.to_thread.run_sync(trees.size_of_tree, kernel.storage)
-        if used + size > limit:
-            raise PackagesNotInstalledError(
-                f"The packages have {size // 2**20:,} MiB, and this session has "
-                f"{max(0, limit - used) // 2**20:,} of its {limit // 2**20:,} MiB left "
-                "(ACA_MCP_LOCAL_DISK_MIB). Nothing was installed."
-            )
         name = secrets.token_hex(8)
         base = os.dup(kernel.base_directory)
         try:
-            await anyio.to_thread.run_sync(copy_beneath, source, base, ("packages", name))
+            await anyio.to_thread.run_sync(copy_beneath, directory, base, ("packages", name))
         except OSError as error:
             raise PackagesNotInstalledError(
                 f"The packages could not be copied into the session: {error.strerror}."
@@ -144,6 +76,14 @@ class SessionPackages:
         finally:
             os.close(base)
         return str(Path(kernel.work_directory).parent / "packages" / name)
+
+    async def _add(self, kernel: KernelProcess, directories: list[str], deadline: float) -> None:
+        await kernel.request(
+            {"op": "add", "paths": directories},
+            deadline=deadline,
+            grace_seconds=self._configuration.interrupt_grace_seconds,
+            max_output_bytes=0,
+        )
 
 
 def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:

@@ -29,7 +29,7 @@ from aca_mcp.wasm.preparing import Preparation, open_preparation
 from aca_mcp.wasm.printed import Printed
 from aca_mcp.wasm.process import Outcome, WasmProcess
 from aca_mcp.wasm.ready import ReadySessions
-from aca_mcp.wasm.session_packages import SessionPackages
+from aca_mcp.wasm.session_packages import WasmPackages
 from aca_mcp.wasm.watching import Watcher
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         self._preparation = preparation
         ready = ReadySessions(preparation, configuration, scratch)
         super().__init__(configuration, ready)
-        self._installing = SessionPackages(broker, configuration)
+        self._installing = WasmPackages(broker, configuration)
         self._tasks = tasks
         watcher = Watcher(self._sessions, configuration)
         for task in (ready.keep, watcher.watch_running, watcher.keep_house):

@@ -114,7 +114,8 @@ def test_the_environment_is_read_where_the_document_says() -> None:
         for path in (ROOT / "aca_mcp").rglob("*.py")
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    of_sessions = {"kernel", "local", "azure"}  # the template, forks of it, and code that is sent
+    # The template, forks of it, code that is sent, and processes of instances.
+    of_sessions = {"kernel", "local", "azure", "wasm"}
     assert readers <= {"settings", "cli", "installing"} | of_sessions
 
 

@@ -19,7 +19,7 @@ from aca_mcp.local.exchange import Exchange
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
-from aca_mcp.local.session_packages import SessionPackages
+from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.template_process import TemplateProcess
 from tests.local.pools import configuration, descendants, open_descriptors, result_of, run, until
 from tests.support.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
@@ -71,7 +71,7 @@ IN_A_CALL = {
     "while a file begins": (LocalFiles, "begin_upload", "upload_file"),
     "while a file is opened": (LocalFiles, "open_download", "download_file"),
     "while a file is deleted": (LocalFiles, "delete", "delete_file"),
-    "while packages are installed": (SessionPackages, "install", "install_packages"),
+    "while packages are installed": (LocalPackages, "install", "install_packages"),
     "while a session is looked for": (LiveSessions, "get", "get_session"),
     "while it is to go back": (LiveSessions, "get", "undo"),
     "while the template is asked": (TemplateProcess, "wait_ready", "metadata"),
