@@ -117,6 +117,8 @@ class Package:
 
     name: str
     version: str
+    modules: tuple[str, ...] = ()
+    """What it is imported by, as far as that is known and is not its own name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aca_mcp.missing_modules import about_missing_module
+from aca_mcp.missing_modules import PackageOffer, about_missing_module
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from aca_mcp.missing_modules import about_missing_module
     ],
 )
 def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, package: str) -> None:
-    said = about_missing_module(module, installs_packages=True)
+    said = about_missing_module(module, PackageOffer("index"))
     assert said.endswith(f'install_packages(packages=["{package}"]) gets it.')
     refused = about_missing_module(module)
     assert "Packages cannot be installed" in refused
@@ -28,5 +28,19 @@ def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, pac
 
 
 def test_a_name_that_may_be_a_strangers_is_not_recommended() -> None:
-    said = about_missing_module("my_helpers", installs_packages=True)
+    said = about_missing_module("my_helpers", PackageOffer("index"))
     assert said.startswith("If my_helpers is a package of that name")
+
+
+def test_a_list_offers_what_is_on_it() -> None:
+    offer = PackageOffer("list", ("Scikit_Learn>=1.5", "openpyxl"))
+    assert 'packages=["scikit-learn"]' in about_missing_module("sklearn", offer)
+    refused = about_missing_module("seaborn", offer)
+    assert "not on the list" in refused
+    assert "ACA_MCP_PACKAGES_LIST" in refused
+
+
+def test_whoever_has_no_tools_is_told_the_code() -> None:
+    said = about_missing_module("yaml", PackageOffer("index"), by_code=True)
+    assert said == "yaml comes with the package pyyaml: %pip install pyyaml gets it."
+    assert "ACA_MCP_PACKAGES=index" in about_missing_module("yaml", PackageOffer("off"))

@@ -19,7 +19,7 @@ from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload
 from aca_mcp.errors import SettingsError
 from aca_mcp.pool import ExecutionStatus
-from aca_mcp.pools import open_session_pool
+from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
 from aca_mcp.session import STOP_SECONDS, PythonSession
@@ -111,7 +111,11 @@ async def _execute(settings: Settings, request: ExecRequest) -> int:
     # Before a prompt or a signal handler is there: it asks the terminal, and reads its answer.
     show_figure = shower(sys.stdin, sys.stdout)
     screen = Screen(
-        sys.stdout, sys.stderr, keeps_session=request.interactive, show_figure=show_figure
+        sys.stdout,
+        sys.stderr,
+        keeps_session=request.interactive,
+        show_figure=show_figure,
+        offer=package_offer(settings),
     )
     code = INTERRUPTED
     async with open_interrupts(screen.note) as interrupts, open_session_pool(settings) as pool:

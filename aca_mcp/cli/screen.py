@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
 from aca_mcp.cli.markdown import show_markdown
-from aca_mcp.missing_modules import about_missing_module
+from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
 from aca_mcp.server.results.report import text_of
 
@@ -46,6 +46,7 @@ class Screen:
         *,
         keeps_session: bool = False,
         show_figure: Callable[[bytes], None] | None = None,
+        offer: PackageOffer = NOTHING,
     ) -> None:
         """Show on these streams.
 
@@ -54,10 +55,12 @@ class Screen:
             stderr: for its errors, and what we say.
             keeps_session: the session goes on after an execution.
             show_figure: shows a PNG beside saying where it was saved.
+            offer: which further packages sessions may get.
         """
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._keeps_session = keeps_session
         self._show_figure = show_figure
+        self._offer = offer
         self._figures = Figures()
         self._shown: set[str] = set()
         self._within_line: set[str] = set()
@@ -85,7 +88,7 @@ class Screen:
             if error.hint:
                 self.note(error.hint)
             if error.missing_module:
-                self.note(about_missing_module(error.missing_module))
+                self.note(about_missing_module(error.missing_module, self._offer, by_code=True))
         elif error is not None and error.message and not error.message.lstrip("-").isdigit():
             # As the interpreter does with a text that a program exits with.
             self._write_line(_line(error.message))

@@ -21,7 +21,12 @@ import anyio.to_thread
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.errors import SessionPoolError, SettingsError
-from aca_mcp.pools import environment_summaries, open_session_pool, with_place_for_packages
+from aca_mcp.pools import (
+    environment_summaries,
+    open_session_pool,
+    package_offer,
+    with_place_for_packages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -206,7 +211,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environment_summaries(settings),
-        installs_packages=settings.packages_policy != "off",
+        packages=package_offer(settings),
     )
 
 

@@ -11,6 +11,8 @@ from aca_mcp.reports.events import clean
 INTERFERED = "its code interfered with the interpreter's own connection"
 """Why a session ends whose replies are not what its kernel would send: a clause."""
 
+_MAX_MODULES = 10
+
 
 def parse_packages(frame: Frame) -> tuple[Package, ...]:
     """Read the reply to ``packages``.
@@ -22,7 +24,7 @@ def parse_packages(frame: Frame) -> tuple[Package, ...]:
 
 
 def parse_package_rows(rows: object) -> tuple[Package, ...]:
-    """Read rows of name and version.
+    """Read rows of name, version and modules.
 
     Raises:
         FrameError: they are not that.
@@ -32,8 +34,10 @@ def parse_package_rows(rows: object) -> tuple[Package, ...]:
     found: list[Package] = []
     for row in cast("list[object]", rows):
         match row:
-            case [str(name), str(version)]:
-                found.append(Package(clean(name), clean(version)))
+            case [str(name), str(version), list()]:
+                modules = cast("list[object]", cast("list[object]", row)[2])
+                named = tuple(clean(str(module)) for module in modules[:_MAX_MODULES])
+                found.append(Package(clean(name), clean(version), named))
             case _:
                 raise FrameError("a package has no name and version")
     return tuple(found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import select
 import threading
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .changes import changed, snapshot
+from .distributions import installed_packages
 from .frames import Frame, FrameDecoder, encode
 from .images import MAX_SIDE
 from .packages import FOREVER, PackageClient, add
@@ -219,13 +219,3 @@ def prefault(interpreter: Interpreter, streams: Pipes) -> None:
             encoded(event, blobs)
         encode(Frame(last))
     interpreter.forget()
-
-
-def installed_packages() -> list[list[str]]:
-    """Name and version of each distribution on ``sys.path``, the first of a name, sorted."""
-    found: dict[str, str] = {}
-    for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found.setdefault(name, distribution.version)
-    return [[name, found[name]] for name in sorted(found, key=str.lower)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mcp_types import ToolAnnotations
 
+from aca_mcp.missing_modules import NOTHING, PackageOffer
 from aca_mcp.server.instructions import facts_of, instructions, told
 from aca_mcp.server.python_server import PythonServer
 from aca_mcp.server.tasks import TasksExtension
@@ -57,8 +58,8 @@ class ServerOptions:
     """Code can start commands and threads, which no pool tells before it is asked."""
     environments: tuple[EnvironmentSummary, ...] = ()
     """What sessions can be started with, where there is a choice."""
-    installs_packages: bool = False
-    """Sessions may get further packages."""
+    packages: PackageOffer = NOTHING
+    """Which further packages sessions may get."""
     task_after_seconds: float = 5
     """What ends sooner is answered at once, also where the client takes tasks."""
     heartbeat_seconds: float = 10
@@ -86,7 +87,7 @@ def create_server(
     """
     timeout_seconds = options.execution_timeout_seconds
     is_shell = options.runs == "shell"
-    installs_packages = options.installs_packages and not is_shell
+    offer = NOTHING if is_shell else options.packages
     facts = facts_of(
         callers.sessions.idle_seconds,
         has_connections=callers.have_connections,
@@ -97,7 +98,7 @@ def create_server(
         work_dir=work_dir,
         timeout_seconds=timeout_seconds,
         max_text_bytes=options.max_result_tokens * 4,
-        installs_packages=installs_packages,
+        offer=offer,
         result_links=options.result_links,
         task_after_seconds=options.task_after_seconds,
         heartbeat_seconds=options.heartbeat_seconds,
@@ -111,14 +112,14 @@ def create_server(
             has_links=links is not None,
             runs=options.runs,
             has_processes=options.has_processes,
-            installs_packages=installs_packages,
+            installs_packages=offer.is_open,
         ),
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],
         middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],
     )
     environments = told(options.environments)
-    tools = _tools(callers, options, execution, links, work_dir)
+    tools = _tools(callers, options, execution, links, work_dir, offer)
     for tool, (title, promised) in tools.items():
         server.offer(tool, title, promised, {**facts, "environments": environments})
     return server
@@ -130,13 +131,14 @@ def _tools(
     execution: ExecutionTools,
     links: LinkOffer | None,
     work_dir: WorkDir | None,
+    offer: PackageOffer,
 ) -> dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]]:
     """The tools that there are, with their titles and what hosts are promised of them."""
     max_text_bytes = options.max_result_tokens * 4
     way_out = "download_to_work_dir" if work_dir else "create_transfer_link" if links else ""
     is_shell = options.runs == "shell"
     files = FileTools(callers, max_text_bytes=max_text_bytes, way_out=way_out)
-    session = SessionTools(callers, max_text_bytes=max_text_bytes)
+    session = SessionTools(callers, offer=offer, max_text_bytes=max_text_bytes)
     tools: dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]] = {}
     if is_shell:
         from aca_mcp.server.tools.shell import ShellTools  # only where a pool has such sessions
@@ -157,7 +159,7 @@ def _tools(
         session.restart_session: ("Restart", _WRITE),
         session.start_session: ("Start a session", _ADD),
     }
-    if options.installs_packages and not is_shell:
+    if offer.is_open:
         tools[session.install_packages] = ("Install packages", _INSTALL)
     if work_dir is not None:
         from aca_mcp.server.tools.work_dir import WorkDirTools  # only where it was asked for

@@ -14,6 +14,7 @@ from aca_mcp.azure.shell import commands_in
 from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.server.app import ServerOptions
 from tests.azure.service import IDENTIFIER, Service, answer, fault, run
@@ -88,7 +89,7 @@ async def test_what_goes_wrong_is_told_as_a_shell_has_it(local: LocalSessionPool
 
 
 async def test_a_model_is_promised_what_a_shell_keeps(local: LocalSessionPool) -> None:
-    async with model(local, installs_packages=True) as call:
+    async with model(local, packages=PackageOffer("index")) as call:
         tools = {tool.name: tool for tool in (await call.client.list_tools()).tools}
         assert tuple(tools)[:4] == TOOLS
         assert "install_packages" not in tools

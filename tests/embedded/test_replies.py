@@ -29,13 +29,16 @@ def test_any_reply_is_packages_or_refused(header: dict[str, object]) -> None:
 
 
 def test_rows_are_names_and_versions() -> None:
-    assert parse_package_rows([["a", "1"], ["b", "2\udc80"]]) == (
+    rows: list[list[object]] = [["a", "1", []], ["b", "2\udc80", ["c"] * 99]]
+    assert parse_package_rows(rows) == (
         Package("a", "1"),
-        Package("b", "2\\udc80"),
+        Package("b", "2\\udc80", ("c",) * 10),
     )
 
 
-@pytest.mark.parametrize("rows", [None, {}, [1], [["a"]], [["a", 1]], [["a", "1", "2"]]])
+@pytest.mark.parametrize(
+    "rows", [None, {}, [1], [["a"]], [["a", 1]], [["a", "1", "2"]], [["a", "1"]]]
+)
 def test_other_rows_are_refused(rows: object) -> None:
     with pytest.raises(FrameError):
         parse_package_rows(rows)

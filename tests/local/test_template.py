@@ -94,7 +94,7 @@ def test_requests_wait_for_the_imports_unless_somebody_is_in_a_hurry(
     server.answer_if_awaited()
 
     rows = cast("list[list[str]]", _message(ours)["packages"])
-    assert "numpy" in [name.lower() for name, _ in rows]
+    assert "numpy" in [name.lower() for name, *_ in rows]
 
 
 def test_a_request_that_nobody_knows_is_an_error(

@@ -16,6 +16,7 @@ from mcp import Client
 from mcp.types import TextContent
 
 from aca_mcp.errors import PackagesNotInstalledError
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pools import open_session_pool
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.audit import AuditLog
@@ -315,7 +316,7 @@ async def test_who_asked_by_code_is_in_the_audit_log_and_counted(
     with caplog.at_level(logging.INFO, "aca_mcp.audit"):
         async with opened(index, data_dir) as pool, open_sessions(pool) as sessions:
             audit = AuditLog(lambda: principal, secret=b"s" * 32)
-            options = ServerOptions(installs_packages=True)
+            options = ServerOptions(packages=PackageOffer("index"))
             server = create_server(Callers(sessions, lambda: principal), options, audit=audit)
             async with Client(server) as client:
                 for _ in range(20):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aca_mcp import __version__
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import EnvironmentSummary
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
@@ -35,7 +36,7 @@ def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
 
 
 async def test_packages_are_installed_where_that_is_permitted(connect: Connect) -> None:
-    async with connect(options=ServerOptions(installs_packages=True)) as call:
+    async with connect(options=ServerOptions(packages=PackageOffer("index"))) as call:
         said = await call("install_packages", packages=["openpyxl", "docx-of-tests"])
         assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
         refused = await call.refusal("install_packages", packages=["no-such-package"])
@@ -70,7 +71,7 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         alone = create_server(Callers(sessions), ServerOptions()).instructions or ""
         assert "work_dir" not in alone
         assert "install_packages" not in alone
-        permitted = create_server(Callers(sessions), ServerOptions(installs_packages=True))
+        permitted = create_server(Callers(sessions), ServerOptions(packages=PackageOffer("index")))
         assert "install_packages" in (permitted.instructions or "")
         assert len(permitted.instructions or "") < 2048
         assert "the user starts this server with --work-dir FOLDER" in alone

@@ -216,9 +216,8 @@ async def test_hostile_names_and_contents_are_shown_harmlessly(connect: Connect)
 
 async def test_packages_are_told(connect: Connect) -> None:
     async with connect() as call:
-        assert await call("list_packages", query="numpy torch") == (
-            "numpy 2.3.0\ntorch: not installed"
-        )
+        shown = await call("list_packages", query="numpy torch")
+        assert shown.startswith("numpy 2.3.0\ntorch: not installed; packages cannot")
 
 
 async def test_restart_forgets(connect: Connect) -> None:

@@ -5,27 +5,42 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aca_mcp.missing_modules import module_of, package_of
+from aca_mcp.missing_modules import PackageOffer, about_absent_package, module_of, package_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aca_mcp.pool import Installation, Package
 
+_MAX_LISTED = 60
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
-def show_packages(packages: Sequence[Package], query: str) -> str:
-    """Name and version of the packages that a query asks for, a line each.
+def show_packages(packages: Sequence[Package], query: str, offer: PackageOffer) -> str:
+    """Name and version of the packages that a query asks for, a line each, and what else there is.
 
     Each word of the query (between spaces, commas or semicolons) is the name of a package or a
     module, whose spelling may differ as it may for pip, or else part of names. What is not there is
-    said to be absent.
+    said to be absent, with what to do.
     """
     words = [word for word in re.split(r"[\s,;]+", query) if word]
-    if not words:
-        return _lines(packages) or "[the pool does not tell which packages there are]"
-    return "\n".join(_answer(packages, word) for word in words)
+    if words:
+        return "\n".join(_answer(packages, word, offer) for word in words)
+    listed = _lines(packages) or "[the pool does not tell which packages there are]"
+    return f"{listed}\n{_further(offer)}"
+
+
+def _further(offer: PackageOffer) -> str:
+    match offer.kind:
+        case "index":
+            return "[install_packages gets others, from the index of the server's configuration.]"
+        case "list":
+            shown = ", ".join(offer.listed[:_MAX_LISTED])
+            more = len(offer.listed) - _MAX_LISTED
+            rest = f" and {more} more" if more > 0 else ""
+            return f"[install_packages gets these, and no others: {shown}{rest}.]"
+        case _:
+            return f"[{offer.refusal().replace(' in it', '')}]"
 
 
 def show_installation(made: Installation) -> str:
@@ -43,22 +58,28 @@ def show_installation(made: Installation) -> str:
     return "\n".join(lines)
 
 
-def _answer(packages: Sequence[Package], word: str) -> str:
+def _answer(packages: Sequence[Package], word: str, offer: PackageOffer) -> str:
     wanted = _normal(word)
-    exact = [package for package in packages if _normal(package.name) == wanted]
-    if exact:
+    by_name = [package for package in packages if _normal(package.name) == wanted]
+    top = word.partition(".")[0]
+    by_module = [package for package in packages if top in package.modules]
+    if exact := by_name or by_module:
         return _lines(exact)
     other = _normal(package_of(word))
-    if other != wanted and (found := [p for p in packages if _normal(p.name) == other]):
+    if found := [package for package in packages if _normal(package.name) == other]:
         return f"{_lines(found)} (import {word})"
+    absent = f"{word}: not installed; {about_absent_package(word, offer).rstrip('.')}"
     similar = [package for package in packages if wanted in _normal(package.name)]
-    if similar:
-        return f"{word}: not installed; similar names:\n{_lines(similar)}"
-    return f"{word}: not installed"
+    return f"{absent}. Similar names:\n{_lines(similar)}" if similar else absent
 
 
 def _lines(packages: Sequence[Package]) -> str:
-    return "\n".join(f"{package.name} {package.version}" for package in packages)
+    return "\n".join(map(_line, packages))
+
+
+def _line(package: Package) -> str:
+    imported = f" (import {', '.join(package.modules)})" if package.modules else ""
+    return f"{package.name} {package.version}{imported}"
 
 
 def _normal(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aca_mcp.missing_modules import about_missing_module
+from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import (
     Execution,
     ExecutionError,
@@ -58,7 +58,7 @@ class Report:
         return join(self.opening, self.body, self.closing)
 
 
-def report(execution: Execution, remark: str = "", *, installs_packages: bool = False) -> Report:
+def report(execution: Execution, remark: str = "", *, offer: PackageOffer = NOTHING) -> Report:
     """Arrange what an execution gave, below a remark that the reader must see first."""
     body = _Body()
     for item in _joined(execution.timeline):
@@ -67,7 +67,7 @@ def report(execution: Execution, remark: str = "", *, installs_packages: bool = 
         else:
             body.add_output(item)
     if execution.error is not None:
-        body.add_error(execution.error, installs_packages=installs_packages)
+        body.add_error(execution.error, offer=offer)
     pieces, figures = body.pieces, body.figures
     closing = _closing(execution)
     if not pieces and not closing:
@@ -187,12 +187,12 @@ class _Body:
             self.pieces.append(_NO_IMAGE)
         self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
 
-    def add_error(self, error: ExecutionError, *, installs_packages: bool) -> None:
+    def add_error(self, error: ExecutionError, *, offer: PackageOffer) -> None:
         self.pieces += [f"[{clean(error.hint)}]"] if error.hint else []
         self.pieces.append(clean(error.traceback).strip("\n"))
         if error.missing_module:
             module = clean(error.missing_module)
-            about = about_missing_module(module, installs_packages=installs_packages)
+            about = about_missing_module(module, offer)
             self.pieces.append(f"[{about}]")
 
     def _say_source(self, source: str) -> None:

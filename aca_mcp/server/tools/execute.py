@@ -11,6 +11,7 @@ from pydantic import Field
 
 from aca_mcp.code_blocks import unfenced
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
+from aca_mcp.missing_modules import NOTHING, PackageOffer
 from aca_mcp.pool import Execution, OutputCallback, was_not_begun
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.instructions import duration
@@ -44,7 +45,7 @@ class ExecutionTools:
         max_text_bytes: text of one result.
         result_links: whether results have links to files beside their names.
         work_dir: where a file may be that code did not find.
-        installs_packages: sessions may get further packages.
+        offer: which further packages sessions may get.
         task_after_seconds: what ends sooner is answered at once, also where the client takes
             tasks, which spares it its questions.
         heartbeat_seconds: from one progress notification to the next of silent code.
@@ -58,14 +59,14 @@ class ExecutionTools:
         max_text_bytes: int,
         result_links: ResultLinks,
         work_dir: WorkDir | None = None,
-        installs_packages: bool = False,
+        offer: PackageOffer = NOTHING,
         task_after_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
         self._result_links: ResultLinks = result_links
         self._callers = callers
         self._work_dir = work_dir
-        self._installs_packages = installs_packages
+        self._offer = offer
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
         self._task_after_seconds = task_after_seconds
@@ -191,7 +192,7 @@ class ExecutionTools:
             await _reported(
                 result,
                 join(execution.remark, hint),
-                installs_packages=self._installs_packages,
+                offer=self._offer,
             ),
             name=f"outputs/{execution.id}",
             max_text_bytes=self._max_text_bytes,
@@ -212,9 +213,9 @@ class ExecutionTools:
         )
 
 
-async def _reported(execution: Execution, remark: str, *, installs_packages: bool) -> Report:
+async def _reported(execution: Execution, remark: str, *, offer: PackageOffer) -> Report:
     """Arrange a result; a thread does that where it takes long, while others have their turn."""
-    arrange = partial(report, execution, remark, installs_packages=installs_packages)
+    arrange = partial(report, execution, remark, offer=offer)
     if execution_bytes(execution) < _LONG_BYTES:
         return arrange()
     return await anyio.to_thread.run_sync(arrange)

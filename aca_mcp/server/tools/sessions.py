@@ -6,6 +6,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import InvalidRequestError
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
 from aca_mcp.server.results.packages import show_installation, show_packages
@@ -19,11 +20,13 @@ class SessionTools:
 
     Args:
         callers: tell whose sessions a call may use.
+        offer: which further packages sessions may get.
         max_text_bytes: text of one result.
     """
 
-    def __init__(self, callers: Callers, *, max_text_bytes: int) -> None:
+    def __init__(self, callers: Callers, *, offer: PackageOffer, max_text_bytes: int) -> None:
         self._callers = callers
+        self._offer = offer
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
 
     async def list_packages(
@@ -32,11 +35,11 @@ class SessionTools:
         query: str = "",
         session: SessionHandle = "",
     ) -> CallToolResult:
-        """Tell which packages the session has, with versions, and which of those asked for not."""
+        """Tell which packages the session has, by either name, and which could be installed."""
         caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
             packages = await target.python.list_packages()
-        shown = cut(clean(show_packages(packages, query)), self._max_text_bytes)
+        shown = cut(clean(show_packages(packages, query, self._offer)), self._max_text_bytes)
         return text_result(join(remark, shown))
 
     async def restart_session(
