@@ -366,7 +366,11 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
         second_ring=has_second_ring(settings),
         **_of_this_machine(settings),
     )
-    return dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
+    made = dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
+    if "local_preimport" in settings.model_fields_set:
+        return made
+    # Here each session has a copy of all that is imported, not only of what it writes to.
+    return dataclasses.replace(made, preimport=("numpy", "pandas", "matplotlib.pyplot"))
 
 
 def has_second_ring(settings: Settings) -> bool:

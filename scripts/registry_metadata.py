@@ -46,7 +46,8 @@ BUNDLE_NEEDS = (
     "or on Azure Container Apps, in the session pool whose endpoint is given."
 )
 BUNDLE_HELP = {
-    "work_dir": "The folder whose files the model may see, and copy to and from its session.",
+    "work_dir": "Linux and macOS: the folder whose files the model may see, and copy to and from "
+    "its session. Windows: leave it empty, for the server does not start with one there.",
     "pool_management_endpoint": "Any system: the https URL of an Azure session pool, for which "
     "`az login` was done here. Empty: sessions run on this machine.",
     "azure_credential": "Only with an Azure session pool. `default` takes what `az login` gives.",

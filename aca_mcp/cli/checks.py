@@ -216,6 +216,23 @@ def check_packages(metadata: PoolMetadata, interpreter: str) -> Check:
     )
 
 
+def check_environments(settings: Settings, names: Sequence[str]) -> Check:
+    """Which environments local sessions can have.
+
+    Args:
+        settings: which is chosen.
+        names: those that are there, the default first.
+    """
+    if settings.local_python is not None:
+        return Check("Environments", State.OK, f"none; the interpreter {settings.local_python}")
+    if not names:
+        return Check(
+            "Environments", State.NOTE, "none yet: the first call waits", "aca-mcp env create data"
+        )
+    shown = ", ".join((f"{names[0]} (the default)", *names[1:]))
+    return Check("Environments", State.OK, shown)
+
+
 def check_limits(settings: Settings, *, memory_mib: int, machine_bytes: int) -> Check:
     """What one local session may use: the figures, and what they are of.
 

@@ -26,7 +26,12 @@ from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.errors import AcaMcpError, SettingsError
-from aca_mcp.pools import has_second_ring, is_wasm_prepared, open_session_pool
+from aca_mcp.pools import (
+    environment_summaries,
+    has_second_ring,
+    is_wasm_prepared,
+    open_session_pool,
+)
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -53,6 +58,8 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
             from aca_mcp.sandbox.probe import host_note, probe_isolation  # of Linux alone
 
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
+            names = [each.name for each in environment_summaries(settings)]
+            found.append(checks.check_environments(settings, names))
     if settings.pool_kind == "wasm":
         found.append(
             checks.check_wasm(

@@ -57,6 +57,18 @@ _PARTS = {
         "matplotlib.figure",
         "matplotlib.pyplot",
     ),
+    "scipy.stats": (
+        "scipy",
+        "scipy.sparse",
+        "scipy.special",
+        "scipy.linalg",
+        "scipy.spatial",
+        "scipy.ndimage",
+        "scipy.optimize",
+        "scipy.interpolate",
+        "scipy.integrate",
+        "scipy.stats",
+    ),
 }
 
 _FOR_IMPORTS = {

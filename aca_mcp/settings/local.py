@@ -22,7 +22,7 @@ class LocalSettings(BaseSettings):
     local_preimport: Annotated[
         str,
         Field(description="Modules imported ahead for every local session, where they exist."),
-    ] = "numpy,pandas,matplotlib.pyplot"
+    ] = "numpy,pandas,matplotlib.pyplot,scipy.stats,seaborn,openpyxl"
     local_network: Annotated[
         Literal["none", "host"],
         Field(description="`host` lets local sessions use this machine's network. Unsafe."),

@@ -160,6 +160,17 @@ def test_limits_are_told_with_what_they_are_of() -> None:
     assert "60 s an execution, at most 600 s" in finding
 
 
+def test_environments_are_told_by_name(tmp_path: Path) -> None:
+    found = checks.check_environments(load_settings(), ["data", "geo"])
+    assert (found.state, found.finding) == (State.OK, "data (the default), geo")
+    none = checks.check_environments(load_settings(), [])
+    assert (none.state, none.fix) == (State.NOTE, "aca-mcp env create data")
+    python = tmp_path / "python"
+    python.touch(mode=0o755)
+    own = checks.check_environments(load_settings({"local_python": str(python)}), ["data"])
+    assert str(python) in own.finding
+
+
 def test_a_network_is_worth_a_note() -> None:
     assert checks.check_network(load_settings()).state is State.OK
     assert checks.check_network(load_settings({"local_network": "host"})).state is State.NOTE
