@@ -14,7 +14,7 @@ _TOP_LEVEL = re.compile(r"^([A-Za-z]\w*)(?:/|(?:\.[\w-]+)*\.(?:py|so|pyd)\b)", r
 _MAX_MODULES = 10
 
 
-def installed_packages() -> list[list[object]]:
+def installed_packages() -> list[tuple[str, str, list[str]]]:
     """Name, version and modules of each distribution on ``sys.path``, the first of a name, sorted.
 
     Modules are named only where they are not the distribution's own name.
@@ -24,7 +24,7 @@ def installed_packages() -> list[list[object]]:
         name = distribution.metadata["Name"]
         if name and name not in found:
             found[name] = distribution.version, _modules_of(name, distribution)
-    return [[name, *found[name]] for name in sorted(found, key=str.lower)]
+    return [(name, *found[name]) for name in sorted(found, key=str.lower)]
 
 
 def _modules_of(name: str, distribution: metadata.Distribution) -> list[str]:

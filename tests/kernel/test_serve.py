@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from aca_mcp.kernel.distributions import installed_packages
 from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
-from aca_mcp.kernel.serve import Connection, installed_packages, prefault, serve
+from aca_mcp.kernel.serve import Connection, prefault, serve
 from tests.kernel.results import run
 
 if TYPE_CHECKING:
@@ -151,12 +152,12 @@ def test_prefaulting_leaves_nothing(
 
 def test_packages_are_those_of_the_path(interpreter: Interpreter) -> None:
     (answer,) = answers(interpreter, {"op": "packages", "id": 1})
-    assert answer.header["packages"] == installed_packages()
-    assert ["ipython", metadata.version("ipython")] in installed_packages()
+    assert answer.header["packages"] == [list(row) for row in installed_packages()]
+    assert ("ipython", metadata.version("ipython"), ["IPython"]) in installed_packages()
 
 
 def test_packages_are_listed_once_and_sorted_without_regard_to_case() -> None:
-    names = [name.lower() for name, _ in installed_packages()]
+    names = [name.lower() for name, _, _ in installed_packages()]
     assert names == sorted(set(names))
 
 
@@ -170,4 +171,4 @@ def test_of_two_packages_with_a_name_the_first_counts(
     broken = tmp_path / "b" / "broken-1.dist-info"
     broken.mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path / "a"), str(tmp_path / "b")])
-    assert installed_packages() == [["thing", "2.0"]]
+    assert installed_packages() == [("thing", "2.0", [])]
