@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
-    from aca_mcp.missing_modules import PackageOffer
     from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import EnvironmentSummary, SessionPool
     from aca_mcp.settings import Settings
@@ -182,23 +181,6 @@ def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:
     if kind == "list":
         make()  # what is wrong with the list is said at once
     return make
-
-
-def package_offer(settings: Settings) -> PackageOffer:
-    """Which further packages sessions may get.
-
-    Raises:
-        SettingsError: the list of what is permitted cannot be read.
-    """
-    from aca_mcp.missing_modules import PackageOffer
-
-    kind = settings.packages_policy
-    if kind != "list":
-        return PackageOffer(kind)
-    from aca_mcp.packages.requirements import read_policy
-
-    policy = read_policy(kind, settings.packages_list)
-    return PackageOffer(kind, tuple(sorted(map(str, policy.listed))))
 
 
 def packages_directory(settings: Settings) -> Path:

@@ -21,10 +21,10 @@ import anyio.to_thread
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.errors import SessionPoolError, SettingsError
+from aca_mcp.packages.offer import package_offer
 from aca_mcp.pools import (
     environment_summaries,
     open_session_pool,
-    package_offer,
     with_place_for_packages,
 )
 
@@ -211,7 +211,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environment_summaries(settings),
-        packages=package_offer(settings),
+        packages=package_offer(settings.packages_policy, settings.packages_list),
     )
 
 
