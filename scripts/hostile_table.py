@@ -1,77 +1,119 @@
-"""Prints ``docs/hostile.md``, made from the hostile tests; ``--write`` puts it there."""
+"""Makes ``docs/hostile.md`` of what became of the hostile programs; ``scripts/hostile`` runs them.
+
+    python scripts/hostile_table.py OUTCOMES [--write]
+
+Exits with 1 if a program broke out, or the page has others than there are. Which stages there can
+be depends on the machine, so figures are not compared.
+"""
 
 from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.hostile.outcomes import Stage, read  # noqa: E402 -- from wherever this is started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.hostile.outcomes import Count, Outcomes
+
 PROGRAMS = ROOT / "tests" / "hostile"
 PAGE = ROOT / "docs" / "hostile.md"
+STAGES = [
+    Stage(tier, by)
+    for tier in ("namespaces", "landlock")
+    for by in ("root", "root without groups", "user")
+]
 
 HEAD = """\
 # Hostile programs
 
-What is tried against the sandbox, by kind. Each program runs in a session beside a neighbour with
-something to lose; afterwards the neighbour, the pool and the session's successor must answer as if
-nothing had been. CI runs all of them as root in both isolations, with control groups and without,
-and those marked "as a user" again as a user who owns nothing.
+What was tried against the sandbox, by kind, and on which stages it held. Each program runs in a
+session beside a neighbour with something to lose; afterwards the neighbour, the pool and the
+session's successor must answer as if nothing had been.
 
-Made by `scripts/hostile_table.py` from `tests/hostile`. What holds and what does not, with figures:
-[SECURITY.md](../SECURITY.md).
+Made by `scripts/hostile --write`, which runs all of them in both isolations, by a server of root
+with control groups, by one without, and by one of a user who owns nothing. CI does the same. The
+figures are programs that held; one that did not would stand here as broken. What holds and what
+does not, in words: [SECURITY.md](../SECURITY.md).
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """One hostile test."""
-
-    sentence: str
-    as_user: bool
-
-
-def programs_in(source: str) -> tuple[str, list[Program]]:
-    """The kind of a module's programs, and those that are tried in a session of a pool."""
+def programs_in(source: str) -> tuple[str, list[str]]:
+    """The kind of a module's programs, and the names of their tests."""
     module = ast.parse(source)
     kind = (ast.get_docstring(module) or "").splitlines()[0]
-    found = [
-        Program(
-            node.name.removeprefix("test_").replace("_", " ").capitalize(),
-            any("key_attack" in ast.unparse(decorator) for decorator in node.decorator_list),
-        )
+    return kind, [
+        node.name
         for node in module.body
-        if isinstance(node, ast.AsyncFunctionDef)
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)
         and node.name.startswith("test_")
-        and any(argument.arg == "arena" for argument in node.args.args)
     ]
-    return kind, found
 
 
-def page() -> str:
+def sentence(test: str) -> str:
+    """A test as the page has it."""
+    return test.removeprefix("test_").replace("_", " ").capitalize()
+
+
+def modules() -> dict[str, tuple[str, list[str]]]:
+    """Kind and tests of every module that has programs."""
+    beside = {"test_page.py", "test_other_users.py"}
+    return {
+        path.name: programs_in(path.read_text(encoding="utf-8"))
+        for path in sorted(PROGRAMS.glob("test_*.py"))
+        if path.name not in beside
+    }
+
+
+def page(outcomes: Outcomes) -> str:
     """The whole page."""
     parts = [HEAD]
-    for path in sorted(PROGRAMS.glob("test_*.py")):
-        kind, programs = programs_in(path.read_text(encoding="utf-8"))
-        if programs:
-            rows = [
-                f"| {program.sentence} | {'yes' if program.as_user else ''} |"
-                for program in programs
-            ]
-            parts.append(
-                f"## {kind}\n\n`tests/hostile/{path.name}`\n\n| Program | As a user |\n"
-                "| --- | --- |\n" + "\n".join(rows) + "\n"
-            )
+    columns = " | ".join(f"{stage.tier}, {stage.by}" for stage in STAGES)
+    for module, (kind, tests) in modules().items():
+        rows = [
+            f"| {sentence(test)} | {' | '.join(_cells(outcomes[module][test]))} |" for test in tests
+        ]
+        parts.append(
+            f"## {kind}\n\n`tests/hostile/{module}`\n\n| Program | {columns} |\n"
+            f"| --- |{' --- |' * len(STAGES)}\n" + "\n".join(rows) + "\n"
+        )
     return "\n".join(parts)
 
 
-def main() -> None:
-    if sys.argv[1:] == ["--write"]:
-        PAGE.write_text(page(), encoding="utf-8")
-    else:
-        print(page(), end="")
+def _cells(of_test: Mapping[Stage, Count]) -> list[str]:
+    return [_cell(of_test.get(stage)) for stage in STAGES]
+
+
+def _cell(count: Count | None) -> str:
+    if count is None:
+        return ""
+    return f"**{count.broke} broken**" if count.broke else str(count.held)
+
+
+def sentences_on(text: str) -> list[str]:
+    """The programs that a page lists, in its order."""
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    return [row for row in rows if row not in {"Program", "---"}]
+
+
+def main() -> int:
+    made = page(read(Path(sys.argv[1])))
+    if "--write" in sys.argv:
+        PAGE.write_text(made, encoding="utf-8")
+    elif sentences_on(made) != sentences_on(PAGE.read_text(encoding="utf-8")):
+        print("docs/hostile.md has other programs: scripts/hostile --write brings it up to date.")
+        return 1
+    if broken := [line for line in made.splitlines() if "broken**" in line]:
+        print(*broken, sep="\n")
+    return int(bool(broken))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

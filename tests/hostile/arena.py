@@ -173,6 +173,7 @@ class Arena:
 
     async def _attacker_answers(self, attacker: Attacker) -> None:
         execution = await self.pool.execute(attacker.identifier, "6 * 7", timeout_seconds=20)
+        assert execution.outputs, execution
         assert execution.outputs[0].data["text/plain"] == "42"
         assert execution.lost_before == attacker.lost
         assert execution.started_session is (attacker.lost is not None)

@@ -16,6 +16,7 @@ import pytest
 
 from aca_mcp.errors import PoolUnavailableError
 from tests.hostile.arena import SECRET, Arena, open_arena
+from tests.hostile.outcomes import note
 from tests.hostile.stage import closed_parents
 
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ if os.geteuid() == 0 and closed_parents(0):
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "key_attack: also run as a user other than root")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write down how each program ended, where somebody wants to know (``scripts/hostile``)."""
+    report = yield
+    directory = os.environ.get("HOSTILE_OUTCOMES")
+    if directory and isinstance(item, pytest.Function) and report.when == "call":
+        note(Path(directory), item, passed=report.passed)
+    return report
 
 
 @pytest.fixture(scope="session", params=TIERS)

@@ -31,6 +31,25 @@ ORDINARY = {
         ),
         328_350,
     ),
+    "work for all processors": (
+        # As scikit-learn does it with n_jobs=-1. Where processes cannot share locks, one works.
+        (
+            "import joblib, warnings\nwarnings.simplefilter('ignore')\n"
+            "squares = joblib.Parallel(n_jobs=-1)(joblib.delayed(pow)(n, 2) for n in range(50))\n"
+            "say(sum(squares))"
+        ),
+        40_425,
+    ),
+    "threads for all processors": (
+        (
+            "import concurrent.futures, numpy\n"
+            "def norm(n):\n"
+            "    return float(numpy.linalg.norm(numpy.ones((200, 200)) @ numpy.eye(200)))\n"
+            "with concurrent.futures.ThreadPoolExecutor(8) as workers:\n"
+            "    say(round(sum(workers.map(norm, range(16)))))"
+        ),
+        3200,
+    ),
     "a hundred threads": (
         (
             "import threading\ndone = []\n"

@@ -57,6 +57,7 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
             "PIP_TARGET",
             "PYTHONDONTWRITEBYTECODE",
             "PYTHONIOENCODING",
+            "PYTHONPATH",
             "PYTHONUNBUFFERED",
             "TMPDIR",
             "XDG_CACHE_HOME",
