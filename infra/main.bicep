@@ -20,7 +20,7 @@ param entraClientId string
 @secure()
 @minLength(32)
 @description('Makes handles and links. Another one voids those that clients have: give the same again.')
-param secret string = '${newGuid()}${newGuid()}'
+param secret string
 
 @description('The container image of the server.')
 param image string = 'ghcr.io/aca-mcp/aca-mcp:0.1.0'
