@@ -16,13 +16,16 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 sys.path.insert(0, str(Path(__file__).parent))
 from model_client import COMMAND, Answer, ask, model_client
 from transcript_calls import CALLS, furnish
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 ROOT = Path(__file__).parent.parent
 TRANSCRIPT = ROOT / "docs" / "transcript.md"
@@ -45,6 +48,8 @@ they come. `./scripts/transcript` lives this hour again with every run of the ch
 where an answer differs. Times, rates and sizes that vary are `…`.
 """
 
+_TRIES = 30
+_COUNT_THREADS = "import os, numpy, pandas, matplotlib.pyplot\nlen(os.listdir('/proc/self/task'))"
 _VARYING = (
     (re.compile(r"\d+(?:\.\d+)? (?:s|seconds|ms|μs)\b"), "… s"),
     (re.compile(r"\[\d\d:\d\d<[^\]]*\]"), "[…]"),
@@ -92,6 +97,19 @@ def answered(answer: Answer) -> str:
     return "\n\n".join(pieces)
 
 
+async def begin(client: Client) -> None:
+    """Have a session that was made with the libraries, as all but one of the first moment are.
+
+    One that imports numpy itself has its threads, and no copy to go back to from a crash.
+    """
+    for _ in range(_TRIES):
+        await ask(client, "restart_session", {})
+        if (await ask(client, "execute_python", {"code": _COUNT_THREADS})).text.strip() == "1":
+            break
+        await anyio.sleep(1)
+    await ask(client, "restart_session", {})
+
+
 async def live(folder: Path) -> str:
     """All calls, and all answers, as Markdown."""
     parts = [OPENING.rstrip()]
@@ -99,6 +117,7 @@ async def live(folder: Path) -> str:
     with anyio.fail_after(TIME_LIMIT_SECONDS):
         await anyio.run_process(make, stdout=None, stderr=None)
         async with model_client(folder, "--local-environment", ENVIRONMENT) as client:
+            await begin(client)
             for why, tool, arguments in CALLS:
                 answer = await ask(client, tool, arguments)
                 parts += [f"## {why}", asked(tool, arguments), answered(answer)]
