@@ -38,7 +38,10 @@ class Printed:
             case Frame({"event": _}):
                 self.report.take(frame)
             case Frame({"output": "stdout", "place": int(place)}, [data]):
-                self._mark(place, CLEARED if frame.header.get("clear") is True else STDOUT)
+                is_clear = frame.header.get("clear") is True
+                self._mark(place, CLEARED if is_clear else STDOUT)
+                if is_clear:  # of what is displayed, too
+                    self.report.take(Frame({"event": "clear", "place": place}))
                 self._write("stdout", data)
             case Frame({"output": "stderr", "place": int(place)}, [data]):
                 self._mark(place, STDERR)

@@ -39,6 +39,11 @@ AS_BY_DEFAULT = configuration(
 )
 
 
+collect_ignore = ["test_processes.py"] if WASM else []
+"""Sessions in WebAssembly exclude processes, threads and compiled code that code loads; that they
+say so is tested by ``test_what_the_pool_excludes_is_said_in_a_sentence``."""
+
+
 @asynccontextmanager
 async def pool_by(way: str) -> AsyncGenerator[SessionPool]:
     """Reach a pool in one of the ways."""

@@ -260,7 +260,7 @@ async def test_a_network_that_is_not_there_is_one_sentence(
     code = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=5)"
     execution = await run(pool, identifier, code)
     assert execution.error is not None
-    assert "no network" in execution.error.hint
+    assert "no network" in execution.error.hint + execution.error.message
     assert len(execution.error.traceback.splitlines()) < 15
 
 
@@ -313,10 +313,12 @@ raise ValueError""",
 async def test_objects_that_lie_about_themselves_cost_no_state(
     pool: SessionPool, identifier: str
 ) -> None:
+    kind = (await pool.metadata()).kind
     await run(pool, identifier, "kept = 1")
     for code in LIES:
         execution = await run(pool, identifier, code)
         assert execution.error is not None, code
-        assert execution.duration_seconds < 20, code
+        # Sessions in WebAssembly have no timers: what never ends is ended by the time limit.
+        assert execution.duration_seconds < 20 or kind == "wasm", code
         assert len(report(execution).text) < 100_000, code
     assert await shown(pool, identifier, "kept") == "1"
