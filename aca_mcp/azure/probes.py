@@ -148,13 +148,13 @@ async def _new_allocation(ask: Asker) -> str:
     second = await ask("POST", "executions", body={"code": "1"}, query=fresh)
     await ask("DELETE", "session", query=fresh)
     name = "x-ms-new-allocation"
-    return f"{first.headers.get(name)}, then {second.headers.get(name)}"
+    return f"{first.status}: {first.headers.get(name)}, then {second.headers.get(name)}"
 
 
 async def _directory(ask: Asker) -> str:
     seen = await _run(ask, "import os; os.getcwd()")
     here = str(seen.result("executionResult")).strip("'")
-    return "another" if here != "/mnt/data" else "/mnt/data"
+    return f"{seen.execution}: {'another' if here != '/mnt/data' else here}"
 
 
 async def _base_name(ask: Asker) -> str:
@@ -241,8 +241,8 @@ PROBES: dict[str, tuple[Probe, str]] = {
     "case": (_case, "200 Succeeded"),
     "python-execute": (_python_execute, "200: 2"),
     "asynchronous": (_asynchronous, "200 with Operation-Location"),
-    "new-allocation": (_new_allocation, "true, then false"),
-    "directory": (_directory, "another"),
+    "new-allocation": (_new_allocation, "200: true, then false"),
+    "directory": (_directory, "200 Succeeded: another"),
     "base-name": (_base_name, "200: probe.txt"),
     "file-types": (_file_types, "200: file in '.'"),
     "last-page": (_last_page, "200 without nextLink"),

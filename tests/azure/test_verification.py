@@ -112,7 +112,10 @@ async def found(
         (another_code, {"missing-file", "missing-directory"}),
         (server_errors, {"unknown-route"}),
         (other_words, {"interpreter-died"}),
-        (older_status_words, {"values", "not-a-number", "output-length", "nulls", "case"}),
+        (
+            older_status_words,
+            {"values", "not-a-number", "output-length", "nulls", "case", "directory"},
+        ),
     ],
 )
 async def test_each_planted_difference_is_found_and_no_other(
