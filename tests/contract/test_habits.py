@@ -261,7 +261,7 @@ async def test_a_network_that_is_not_there_is_one_sentence(
     execution = await run(pool, identifier, code)
     assert execution.error is not None
     assert "no network" in execution.error.hint + execution.error.message
-    assert len(execution.error.traceback.splitlines()) < 15
+    assert len(execution.error.traceback.splitlines()) < 20
 
 
 async def test_magics_that_look_back_answer(pool: SessionPool, identifier: str) -> None:
