@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.emulator.caller import LEGACY
@@ -111,6 +112,7 @@ async def test_the_samples_of_the_newer_versions(call: Caller) -> None:
     located = begun.headers["operation-location"]
     ended = (await call.http.get(located)).json()
     while ended["status"] == "Running":
+        await anyio.sleep(0.02)
         ended = (await call.http.get(located)).json()
     assert ended["status"] == "Succeeded"
     params = {"path": "/mnt/data"}
