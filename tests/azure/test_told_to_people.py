@@ -73,10 +73,6 @@ ROWS: dict[str, tuple[Callable[[], httpx.Response], tuple[str, ...]]] = {
         lambda: answer(200, {"status": "Failed", "error": "Kernel is busy.", "result": None}),
         ("Kernel is busy.",),
     ),
-    "nulls": (
-        lambda: answer(200, {"id": None, "status": "Succeeded", "result": None, "error": None}),
-        ("[done, no output]",),
-    ),
     "a text": (lambda: answer(400, b'"Code is not welcome."'), ("Code is not welcome.",)),
     "a field": (lambda: fault(400, "X", "Validation failed."), ("Validation failed.",)),
 }
