@@ -192,6 +192,7 @@ class _Reader(HTMLParser):
         self._tables[-1].add(text, columns, rows)
 
     def text(self) -> str:
+        self._hidden.clear()  # what was never closed hides no end of a table
         while self._tables:
             self.handle_endtag("table")
         lines = "".join(self._pieces[0]).split("\n")

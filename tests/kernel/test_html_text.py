@@ -67,6 +67,11 @@ MARKUP = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("opened", ["<style>", "<script>", "<div hidden>", "<table><td><script>"])
+def test_what_is_hidden_and_never_closed_ends_with_the_text(opened: str) -> None:
+    assert html_to_text(f"<table><tr><td>seen{opened}unseen") == "seen"
+
+
 @given(st.lists(MARKUP | st.text(max_size=5), max_size=60).map("".join))
 def test_any_markup_has_a_text_that_is_not_many_times_as_long(html: str) -> None:
     assert len(html_to_text(html)) <= 200 * (len(html) + 10)
