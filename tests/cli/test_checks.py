@@ -160,7 +160,8 @@ def test_limits_are_told_with_what_they_are_of() -> None:
     assert "60 s an execution, at most 600 s" in finding
 
 
-def test_environments_are_told_by_name(tmp_path: Path) -> None:
+def test_environments_are_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACA_MCP_LOCAL_PYTHON", raising=False)
     found = checks.check_environments(load_settings(), ["data", "geo"])
     assert (found.state, found.finding) == (State.OK, "data (the default), geo")
     none = checks.check_environments(load_settings(), [])

@@ -17,7 +17,8 @@ from tests.support.server_process import ROOT, Server, call
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-MOST_MILLISECONDS = 50
+MOST_MILLISECONDS = 100
+"""Twice what is promised, for machines of half the speed: what is not bounded takes far more."""
 PROGRAM = Path(__file__).with_name("metered_server.py")
 
 SAY = f"""{PRELUDE}{FORGERY}
@@ -120,7 +121,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MeteredServer]
     log = tmp_path_factory.mktemp("loop") / "pauses"
     log.touch()
     command = [sys.executable, str(PROGRAM), str(log), "serve"]
-    environment = {**os.environ, "ACA_MCP_LOCAL_CHECKPOINTS": "0", "PYTHONPATH": str(ROOT)}
+    # Coverage would be what is measured.
+    measured = {name: text for name, text in os.environ.items() if "COV" not in name}
+    environment = {**measured, "ACA_MCP_LOCAL_CHECKPOINTS": "0", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:

@@ -60,7 +60,7 @@ async def test_paths_that_leave_the_work_directory_are_refused(call: Caller) -> 
 async def test_packages_are_told(call: Caller) -> None:
     numpy, torch = (await call("list_packages", query="numpy torch")).splitlines()
     assert numpy.startswith("numpy 2.")
-    assert torch == "torch: not installed"
+    assert torch.startswith("torch: not installed")
 
 
 async def test_the_work_directory_is_reached_only_where_it_is_set(
