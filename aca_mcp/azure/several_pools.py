@@ -104,7 +104,7 @@ class SeveralPools(ForwardingPool):
             known.at = at if found is not None else None
             if found is not None:
                 return found
-        at, found, silent = await self._look_for(identifier)
+        at, found, silent, _ = await self._look_for(identifier)
         if found is None and silent:
             raise PoolUnavailableError(
                 f"Whether the session is there cannot be said: {self._names(silent)} cannot be "
@@ -118,7 +118,7 @@ class SeveralPools(ForwardingPool):
         known = self._get(identifier)
         at = self._trusted(known)
         if at is None:
-            at, _, _ = await self._look_for(identifier)
+            at, _, _, _ = await self._look_for(identifier)
         if at is None:
             return False
         kept = await self._pools[at].pool.keep_alive(identifier)
@@ -204,8 +204,8 @@ class SeveralPools(ForwardingPool):
         if (at := self._trusted(known)) is not None:
             return at
         was_at = known.at
-        at, _, silent = await self._look_for(identifier)
-        if at is None and was_at in silent:
+        at, _, silent, cannot_tell = await self._look_for(identifier)
+        if at is None and was_at in silent | cannot_tell:
             at = was_at  # it may be there still: it is not begun elsewhere
         known.at, known.used_at = at, self._clock()
         return at
@@ -226,9 +226,12 @@ class SeveralPools(ForwardingPool):
             try:
                 result = await act(self._pools[at].pool)
             except _ELSEWHERE as error:
-                known.at = None
                 if isinstance(error, PoolUnavailableError):
+                    # What came before the code may have begun a session there.
+                    if await self._has(at, identifier):
+                        raise self._pool_went(at, error) from error
                     self._silent_until[at] = self._clock() + _SILENT_SECONDS
+                known.at = None
                 # That one is full says more than that another does not answer.
                 if refusal is None or isinstance(error, PoolFullError):
                     refusal = error
@@ -238,26 +241,31 @@ class SeveralPools(ForwardingPool):
         assert refusal is not None  # noqa: S101 -- there is at least one pool
         raise refusal
 
+    async def _has(self, at: int, identifier: str) -> bool:
+        """Whether a pool says that it has a session; one that says nothing is not waited for."""
+        try:
+            return await _look(self._pools[at].pool, identifier) is not None
+        except SessionPoolError:
+            return False
+
     async def _look_for(
         self, identifier: str
-    ) -> tuple[int | None, SessionInfo | None, frozenset[int]]:
-        """The pool that has a session, what it tells of it, and which pools did not answer."""
+    ) -> tuple[int | None, SessionInfo | None, frozenset[int], frozenset[int]]:
+        """The pool that has a session, what it tells of it, and which pools did not answer.
 
-        async def look(pool: SessionPool) -> SessionInfo | None:
-            with anyio.move_on_after(_LOOK_SECONDS):
-                return await pool.get_session(identifier)
-            raise PoolUnavailableError("The pool did not say in time whether it has a session.")
-
-        outcomes = await self._of_each(look)
+        The last are those that never can: their version of the API, or their image, has no sessions
+        that could be asked for.
+        """
+        outcomes = await self._of_each(lambda pool: _look(pool, identifier))
         silent: set[int] = set()
+        cannot_tell: set[int] = set()
         for at in order_of(identifier, self._endpoints):
             outcome = outcomes[at]
             if isinstance(outcome, SessionPoolError):
-                if not isinstance(outcome, NotSupportedError):
-                    silent.add(at)
+                (cannot_tell if isinstance(outcome, NotSupportedError) else silent).add(at)
             elif outcome is not None:
-                return at, outcome, frozenset(silent)
-        return None, None, frozenset(silent)
+                return at, outcome, frozenset(silent), frozenset(cannot_tell)
+        return None, None, frozenset(silent), frozenset(cannot_tell)
 
     async def _of_each(
         self, ask: Callable[[SessionPool], Awaitable[T]]
@@ -292,3 +300,9 @@ class SeveralPools(ForwardingPool):
             f"not moved. {error.message} Its variables and files are there if that pool comes back "
             "in time; restart_session begins a new session in another pool."
         )
+
+
+async def _look(pool: SessionPool, identifier: str) -> SessionInfo | None:
+    with anyio.move_on_after(_LOOK_SECONDS):
+        return await pool.get_session(identifier)
+    raise PoolUnavailableError("The pool did not say in time whether it has a session.")

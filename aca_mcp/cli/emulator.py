@@ -113,7 +113,8 @@ def _recording(path: Path | None) -> Generator[TextIO | None]:
 
 
 async def _emulate(settings: Settings, listener: Listener, options: EmulatorOptions) -> None:
-    # What it emulates has no broker: a pool without egress installs nothing by itself.
-    settings = settings.model_copy(update={"packages": "off"})
+    # What it emulates has no broker, as a pool without egress installs nothing by itself, and no
+    # checkpoints: an interpreter that dies there has lost its variables.
+    settings = settings.model_copy(update={"packages": "off", "local_checkpoints": 0})
     async with open_session_pool(settings) as pool:
         await serve_emulator(pool, listener, options)

@@ -32,7 +32,7 @@ CATALOGUE = (
     Behaviour(
         "unknown-route", "seen", "An unknown method or route: 400 SessionRequestNotSupported."
     ),
-    Behaviour("unknown-version", "seen", "An unknown api-version: 400 InvalidApiVersion."),
+    Behaviour("unknown-version", "inferred", "An unknown api-version: 400 InvalidApiVersion."),
     Behaviour("nulls", "inferred", "A field that is null is one that is not there."),
     Behaviour(
         "wrapped-body",

@@ -30,6 +30,8 @@ from tests.support.toy_pool import ToyPool
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from aca_mcp.settings import ApiVersion
+
 NAMES = ("one", "two", "three")
 ENDPOINTS = tuple(f"http://{name}.test{POOL_PATH}" for name in NAMES)
 
@@ -48,12 +50,18 @@ class Place(httpx.AsyncBaseTransport):
         self.toy = toy
         self.faults = faults
         self.is_gone = False
+        self.refused_after: int | None = None
+        """Pieces of code that run before the next is refused."""
         self.requests = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.is_gone:
             raise httpx.ConnectError("gone", request=request)
         self.requests += 1
+        if request.method == "POST" and self.refused_after is not None:
+            self.refused_after -= 1
+            if self.refused_after < 0:
+                return httpx.Response(503)
         return await self._inner.handle_async_request(request)
 
 
@@ -78,7 +86,9 @@ class Clock:
 
 @asynccontextmanager
 async def replica(
-    there: Sequence[Place], clock: Clock | None = None
+    there: Sequence[Place],
+    clock: Clock | None = None,
+    api_version: ApiVersion = "2025-10-02-preview",
 ) -> AsyncGenerator[SeveralPools]:
     """One server's view of the pools."""
     async with AsyncExitStack() as stack:
@@ -87,7 +97,13 @@ async def replica(
                 name,
                 endpoint,
                 await stack.enter_async_context(
-                    azure_pool_at(endpoint, transport=place, rich_results=False, retry_seconds=0)
+                    azure_pool_at(
+                        endpoint,
+                        transport=place,
+                        api_version=api_version,
+                        rich_results=False,
+                        retry_seconds=0,
+                    )
                 ),
             )
             for name, endpoint, place in zip(NAMES, ENDPOINTS, there, strict=True)
@@ -217,6 +233,29 @@ async def test_a_session_whose_pool_is_silent_is_not_begun_elsewhere() -> None:
             clock.now += 2 * TRUSTED_SECONDS
         assert not there[1].toy.sessions
         assert not there[2].toy.sessions
+
+
+async def test_a_session_that_was_begun_before_its_code_was_refused_is_in_that_pool_alone() -> None:
+    async with places(9, 9, 9) as there, replica(there) as pools:
+        identifier = preferring(0)
+        there[0].refused_after = 1  # which has begun the session, and the code comes next
+        with pytest.raises(PoolUnavailableError, match="is not moved"):
+            await count(pools, identifier)
+        there[0].refused_after = None
+        assert not there[1].toy.sessions
+        assert not there[2].toy.sessions
+        assert await count(pools, identifier) == 1
+
+
+async def test_a_pool_that_cannot_tell_keeps_the_session_that_was_begun_there() -> None:
+    clock = Clock()
+    async with places(1, 9, 9) as there, replica(there, clock, "2024-10-02-preview") as pools:
+        other, identifier = preferring(0), preferring(0)
+        assert await count(pools, other) == 1
+        assert await count(pools, identifier) == 1  # at its second choice
+        there[0].toy.lose("there is room again")
+        clock.now += 2 * TRUSTED_SECONDS
+        assert await count(pools, identifier) == 2
 
 
 async def test_a_session_that_ended_begins_anew_where_there_is_room() -> None:

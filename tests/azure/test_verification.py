@@ -18,7 +18,7 @@ from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import configuration
-from tests.support.emulators import POOL_PATH, InProcess
+from tests.support.emulators import POOL_PATH, InProcess, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -218,6 +218,18 @@ async def test_a_pool_that_cannot_be_reached_is_said() -> None:
     )
     with pytest.raises(PoolUnavailableError, match=r"No connection to 127\.0\.0\.1"):
         await verify(pool)
+
+
+def test_the_emulator_as_it_is_shipped_answers_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.md"
+    with emulator_process() as address:
+        monkeypatch.setenv("ACA_MCP_POOL_MANAGEMENT_ENDPOINT", f"{address}{POOL_PATH}")
+        monkeypatch.setenv("ACA_MCP_AZURE_CREDENTIAL", "emulator")
+        assert main(["azure", "verify", "--report", str(report)]) == 0
+    assert "0 different" in capsys.readouterr().out
+    assert "| different |" not in report.read_text("utf-8")
 
 
 def test_the_command_needs_an_azure_pool(
