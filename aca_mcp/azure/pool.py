@@ -123,6 +123,8 @@ class AzureSessionPool:
         """Run code; what a first call fails with may be that the pool runs something else."""
         if self._description.is_shell:
             return await self._shell.run(identifier, known, code, timeout_seconds)
+        if self._description.kind_so_far not in _RUNNING_PYTHON:
+            raise refuse(self._description.kind_so_far)
         try:
             execution = await self._interpreter.run(identifier, known, code, timeout_seconds)
         except InvalidRequestError:

@@ -31,13 +31,18 @@ class PoolDescription:
     @property
     def is_shell(self) -> bool:
         """The pool has said that its sessions are shells."""
-        return self._told is not None and kind_of(self._told) is PoolKind.SHELL
+        return self.kind_so_far is PoolKind.SHELL
+
+    @property
+    def kind_so_far(self) -> PoolKind:
+        """What the pool's sessions run, as far as it has said so."""
+        return kind_of(self._told or MetadataResponse())
 
     async def kind(self) -> PoolKind:
         """What the pool's sessions run, as far as it can be found out now."""
         with suppress(SessionPoolError):
             await self.metadata()
-        return kind_of(self._told or MetadataResponse())
+        return self.kind_so_far
 
     async def metadata(self) -> PoolMetadata:
         """As ``SessionPool.metadata``."""

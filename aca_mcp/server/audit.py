@@ -41,8 +41,8 @@ CANCELLED = "cancelled"
 _HASH_CHARACTERS = 16
 _MAX_CHARACTERS = 512
 """Of a text that comes from outside: names of tools and principals."""
-_MAX_NAMES = 30
-_MAX_NAME_CHARACTERS = 80
+_MAX_NAMES = 100
+_MAX_NAME_CHARACTERS = 200
 _WORD_BEGINS = re.compile(r"(?<!^)(?=[A-Z])")
 
 

@@ -283,6 +283,15 @@ async def test_a_pool_of_another_kind_is_named_at_the_first_call(
             await run(pool)
 
 
+@pytest.mark.parametrize("rich", [True, False])
+async def test_a_pool_that_said_it_is_of_another_kind_is_sent_no_code(rich: bool) -> None:
+    service = Service(runtimes("Node"))
+    async with service.pool(rich_results=rich) as pool:
+        await pool.metadata()
+        with pytest.raises(NotSupportedError, match="NodeLTS pool"):
+            await run(pool)
+
+
 async def test_code_that_fails_at_first_is_not_taken_for_another_kind_of_pool() -> None:
     bad = failed('Traceback (most recent call last):\n  File "<x>"\nValueError: bad')
     service = Service(succeeded(), bad, runtimes("python"), bad, fault(400, "X"))
