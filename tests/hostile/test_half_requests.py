@@ -59,6 +59,7 @@ def test_half_requests_beyond_all_descriptors_keep_nobody_out() -> None:
         ) as server,
         ExitStack() as held,
     ):
+        held.callback(server.kill)  # where something is not as it should be
         assert server.stderr is not None
         line = ""
         while "http://" not in line:
