@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from tests.support.server_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 CLIENTS = 1100
 OPEN_FILES = 1024
@@ -41,7 +43,7 @@ def many_descriptors() -> Generator[None]:
 
 
 @pytest.mark.usefixtures("many_descriptors")
-def test_half_requests_beyond_all_descriptors_keep_nobody_out() -> None:
+def test_half_requests_beyond_all_descriptors_keep_nobody_out(tmp_path: Path) -> None:
     limited = f'ulimit -n {OPEN_FILES}; exec "$@"'
     command = ["sh", "-c", limited, "sh", sys.executable, "-m", "aca_mcp", "serve"]
     environment = {
@@ -49,23 +51,22 @@ def test_half_requests_beyond_all_descriptors_keep_nobody_out() -> None:
         "ACA_MCP_LOCAL_PYTHON": sys.executable,
         "ACA_MCP_REQUEST_SECONDS": str(REQUEST_SECONDS),
     }
+    log = tmp_path / "log"  # which no pipe bounds that nobody reads
     with (
+        log.open("w") as stderr,
         subprocess.Popen(
             [*command, "--transport", "http", "--port", "0"],
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=stderr,
             cwd=ROOT,
             env=environment,
         ) as server,
         ExitStack() as held,
     ):
         held.callback(server.kill)  # where something is not as it should be
-        assert server.stderr is not None
-        line = ""
-        while "http://" not in line:
-            line = server.stderr.readline()
-            assert line, "it ended"
-        port = int(line.partition("127.0.0.1:")[2].partition("/")[0])
+        while "http://" not in log.read_text():
+            assert server.poll() is None, "it ended"
+            time.sleep(0.05)
+        port = int(log.read_text().partition("127.0.0.1:")[2].partition("/")[0])
         clients: list[socket.socket] = []
         for number in range(CLIENTS):
             client = held.enter_context(socket.create_connection(("127.0.0.1", port), 30))
