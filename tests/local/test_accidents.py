@@ -94,7 +94,8 @@ async def test_an_accident_costs_what_the_table_says(pool: LocalSessionPool, acc
     execution = await run(pool, session, code, timeout=2 if "endless" in accident else 40)
     shown = report(execution).text
     if kept.startswith("lost, with the files") and execution.session_lost is not None:
-        assert told in shown
+        # What ends it may be time instead of a limit, where the machine is busy.
+        assert "variables and files are gone" in shown
         return
     assert execution.session_lost is None
     if execution.rollback is None:
