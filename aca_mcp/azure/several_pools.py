@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -68,6 +68,19 @@ class _Known:
     """Held while its place is sought, so that it gets one."""
 
 
+class _Found(NamedTuple):
+    """What all pools say when they are asked for a session; they are meant by their indexes."""
+
+    at: int | None
+    """The one that has it."""
+    session: SessionInfo | None
+    """What that one tells of it."""
+    silent: frozenset[int]
+    """Those that did not answer."""
+    cannot_tell: frozenset[int]
+    """Those that never can: their version of the API, or their image, has no such question."""
+
+
 class SeveralPools(ForwardingPool):
     """Implements ``SessionPool`` by several others, which stay the caller's to close.
 
@@ -100,25 +113,25 @@ class SeveralPools(ForwardingPool):
         """
         known = self._get(identifier)
         if (at := self._trusted(known)) is not None:
-            found = await self._pools[at].pool.get_session(identifier)
-            known.at = at if found is not None else None
-            if found is not None:
-                return found
-        at, found, silent, _ = await self._look_for(identifier)
-        if found is None and silent:
+            session = await self._pools[at].pool.get_session(identifier)
+            known.at = at if session is not None else None
+            if session is not None:
+                return session
+        found = await self._look_for(identifier)
+        if found.session is None and found.silent:
             raise PoolUnavailableError(
-                f"Whether the session is there cannot be said: {self._names(silent)} cannot be "
-                "reached, and no other pool has it. Nothing was executed. Try again later; its "
+                f"Whether the session is there cannot be said: {self._names(found.silent)} cannot "
+                "be reached, and no other pool has it. Nothing was executed. Try again later; its "
                 "variables and files are there if the pool comes back in time."
             )
-        known.at, known.used_at = at, self._clock()
-        return found
+        known.at, known.used_at = found.at, self._clock()
+        return found.session
 
     async def keep_alive(self, identifier: str) -> bool:
         known = self._get(identifier)
         at = self._trusted(known)
         if at is None:
-            at, _, _, _ = await self._look_for(identifier)
+            at = (await self._look_for(identifier)).at
         if at is None:
             return False
         kept = await self._pools[at].pool.keep_alive(identifier)
@@ -204,8 +217,9 @@ class SeveralPools(ForwardingPool):
         if (at := self._trusted(known)) is not None:
             return at
         was_at = known.at
-        at, _, silent, cannot_tell = await self._look_for(identifier)
-        if at is None and was_at in silent | cannot_tell:
+        found = await self._look_for(identifier)
+        at = found.at
+        if at is None and was_at in found.silent | found.cannot_tell:
             at = was_at  # it may be there still: it is not begun elsewhere
         known.at, known.used_at = at, self._clock()
         return at
@@ -248,14 +262,8 @@ class SeveralPools(ForwardingPool):
         except SessionPoolError:
             return False
 
-    async def _look_for(
-        self, identifier: str
-    ) -> tuple[int | None, SessionInfo | None, frozenset[int], frozenset[int]]:
-        """The pool that has a session, what it tells of it, and which pools did not answer.
-
-        The last are those that never can: their version of the API, or their image, has no sessions
-        that could be asked for.
-        """
+    async def _look_for(self, identifier: str) -> _Found:
+        """Ask all pools for a session."""
         outcomes = await self._of_each(lambda pool: _look(pool, identifier))
         silent: set[int] = set()
         cannot_tell: set[int] = set()
@@ -264,8 +272,8 @@ class SeveralPools(ForwardingPool):
             if isinstance(outcome, SessionPoolError):
                 (cannot_tell if isinstance(outcome, NotSupportedError) else silent).add(at)
             elif outcome is not None:
-                return at, outcome, frozenset(silent), frozenset(cannot_tell)
-        return None, None, frozenset(silent), frozenset(cannot_tell)
+                return _Found(at, outcome, frozenset(silent), frozenset(cannot_tell))
+        return _Found(None, None, frozenset(silent), frozenset(cannot_tell))
 
     async def _of_each(
         self, ask: Callable[[SessionPool], Awaitable[T]]

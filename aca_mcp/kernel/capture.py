@@ -166,7 +166,7 @@ class Capture:
             now = self._now
             if os.getpid() != self._process:
                 # A fork made by the code, which can tell nothing but what it prints.
-                print(data.get("text/plain", ""))  # noqa: T201
+                print(data.get("text/plain", ""))  # noqa: T201 -- see above
             elif now is None:
                 self._keep_for_later(data, display_id)
             elif update:
