@@ -14,7 +14,6 @@ import select
 import selectors
 import socket
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,11 +21,9 @@ import pytest
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import configuration, open_descriptors, result_of, run, until
-from tests.support.foreign_errors import OPERATIONS, told
+from tests.support.foreign_errors import OPERATIONS, broken, told
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from aca_mcp.local.pool import LocalSessionPool
 
 SHORT_OF = (errno.EMFILE, errno.ENOSPC, errno.ENOMEM)
@@ -46,20 +43,6 @@ CALLS: dict[str, tuple[object, str]] = {
     "fcntl": (os, "set_blocking"),
     "ioctl": (fcntl, "ioctl"),
 }
-
-
-@contextmanager
-def failing(place: object, name: str, error: BaseException) -> Generator[list[str]]:
-    """Let a function fail for a while; what is yielded grows with each time that it did."""
-    met: list[str] = []
-
-    def fail(*_: object, **__: object) -> object:
-        met.append(name)
-        raise error
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(place, name, fail)
-        yield met
 
 
 async def whatever_is_asked(pool: LocalSessionPool) -> None:
@@ -84,7 +67,7 @@ async def test_a_call_that_fails_is_told_to_its_caller_alone(
 ) -> None:
     await run(pool, "neighbour", "kept = 41")
     before = len(open_descriptors())
-    with failing(*CALLS[call], OSError(number, os.strerror(number))):
+    with broken(*CALLS[call], OSError(number, os.strerror(number))):
         await whatever_is_asked(pool)
     await others_went_on(pool)
     await until(lambda: len(open_descriptors()) <= before + 1)
@@ -92,7 +75,7 @@ async def test_a_call_that_fails_is_told_to_its_caller_alone(
 
 async def test_without_threads_callers_are_told_too(pool: LocalSessionPool) -> None:
     await run(pool, "neighbour", "kept = 41")
-    with failing(threading.Thread, "start", RuntimeError("can't start new thread")):
+    with broken(threading.Thread, "start", RuntimeError("can't start new thread")):
         await whatever_is_asked(pool)
     await others_went_on(pool)
 

@@ -6,7 +6,6 @@ Whatever it is, the other sessions go on, and nothing is left behind.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,11 +21,9 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.template_process import TemplateProcess
 from tests.local.pools import configuration, descendants, open_descriptors, result_of, run, until
-from tests.support.foreign_errors import OPERATIONS, SECRET, foreign_errors, told
+from tests.support.foreign_errors import OPERATIONS, SECRET, broken, foreign_errors, told
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from aca_mcp.local.pool import LocalSessionPool
 
 ERRORS = foreign_errors()
@@ -34,20 +31,6 @@ SOME: list[Exception] = [ERRORS[0], ERRORS[-1]]
 """Where each needs a pool of its own."""
 some_errors = pytest.mark.parametrize("error", SOME, ids=lambda error: type(error).__name__)
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-
-
-@contextmanager
-def broken(place: object, name: str, error: Exception) -> Generator[list[str]]:
-    """Let something raise, for a while; what is yielded grows with each time that it did."""
-    met: list[str] = []
-
-    def fail(*_: object, **__: object) -> object:
-        met.append(name)
-        raise error
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(place, name, fail)
-        yield met
 
 
 async def others_go_on(pool: LocalSessionPool) -> None:

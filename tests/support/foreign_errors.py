@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from aca_mcp.errors import SessionPoolError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
     from aca_mcp.pool import SessionPool
 
 IDENTIFIER = "session-1234"
 SECRET = "/secret/path"
+
+
+@contextmanager
+def broken(place: object, name: str, error: BaseException) -> Generator[list[str]]:
+    """Let something raise, for a while; what is yielded grows with each time that it did."""
+    met: list[str] = []
+
+    def fail(*_: object, **__: object) -> object:
+        met.append(name)
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, fail)
+        yield met
 
 
 def foreign_errors() -> list[Exception]:

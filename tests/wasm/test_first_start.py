@@ -75,6 +75,15 @@ def test_what_was_half_made_is_not_used(cache: Path) -> None:
     assert not list(cache.glob("making-*"))
 
 
+def server_with(cache: Path) -> StdioServerParameters:
+    """A server whose sessions are in WebAssembly, compiled into that cache."""
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "aca_mcp", "serve"],
+        env={**os.environ, "ACA_MCP_POOL": "wasm", "ACA_MCP_WASM_CACHE_DIR": str(cache)},
+    )
+
+
 async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path) -> None:
     heard: list[str] = []
     answered: list[str] = []
@@ -82,13 +91,8 @@ async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path)
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "aca_mcp", "serve"],
-        env={**os.environ, "ACA_MCP_POOL": "wasm", "ACA_MCP_WASM_CACHE_DIR": str(cache)},
-    )
     with anyio.fail_after(55):
-        async with Client(stdio_client(server)) as client:
+        async with Client(stdio_client(server_with(cache))) as client:
 
             async def execute() -> None:
                 code = {"code": "6 * 7"}
@@ -106,13 +110,8 @@ async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path)
 
 
 async def test_a_call_whose_time_is_up_first_says_that_nothing_was_executed(cache: Path) -> None:
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "aca_mcp", "serve"],
-        env={**os.environ, "ACA_MCP_POOL": "wasm", "ACA_MCP_WASM_CACHE_DIR": str(cache)},
-    )
     with anyio.fail_after(55):
-        async with Client(stdio_client(server)) as client:
+        async with Client(stdio_client(server_with(cache))) as client:
             call = Caller(client)
             told = await call.refusal("execute_python", code="1", timeout_seconds=1)
             assert "Nothing was executed; try again" in told
