@@ -17,6 +17,10 @@ StreamName = Literal["stdout", "stderr"]
 Variables = Literal["kept", "gone", "unknown"]
 """What became of a session's variables when its code was stopped."""
 
+MAX_IMAGE_SIDE = 1568
+"""Pixels of a shown image's longer side, unless somebody chose: models see no more, and some hosts
+refuse more, with the whole conversation."""
+
 
 class ExecutionStatus(enum.StrEnum):
     """How an execution ended."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from aca_mcp.errors import InvalidRequestError
+from aca_mcp.execution import MAX_IMAGE_SIDE as MAX_IMAGE_SIDE
 from aca_mcp.execution import Execution as Execution  # noqa: TC001 -- for who imports it from here
 from aca_mcp.execution import ExecutionError as ExecutionError
 from aca_mcp.execution import ExecutionStatus as ExecutionStatus

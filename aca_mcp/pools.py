@@ -314,6 +314,7 @@ def azure_configuration(settings: Settings, endpoint: str) -> AzurePoolConfigura
         api_version=settings.azure_api_version,
         scope=settings.azure_scope,
         rich_results=settings.azure_results == "rich",
+        max_image_side=settings.max_image_side_pixels,
         connect_seconds=settings.azure_connect_timeout_seconds,
         retry_seconds=settings.azure_retry_seconds,
     )
@@ -376,6 +377,7 @@ def _of_this_machine(settings: Settings) -> EmbeddedPoolOptions:
         "checkpoints": settings.local_checkpoints,
         "max_output_bytes": settings.local_max_output_kib * 1024,
         "max_file_bytes": settings.local_max_file_mib * mebibyte,
+        "max_image_side": settings.max_image_side_pixels,
     }
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from aca_mcp.errors import PoolUnavailableError, SettingsError
-from aca_mcp.pools import open_session_pool, pool_names
+from aca_mcp.kernel.images import MAX_SIDE
+from aca_mcp.pools import (
+    azure_configuration,
+    local_configuration,
+    open_session_pool,
+    pool_names,
+    wasm_configuration,
+)
 from aca_mcp.settings import Settings, load_settings
 
 
@@ -29,6 +36,18 @@ async def test_the_local_pool_is_as_the_settings_say() -> None:
         assert metadata.network is False
         execution = await pool.execute("identifier", "6 * 7", timeout_seconds=12)
         assert execution.outputs[0].data["text/plain"] == "42"
+
+
+def test_every_kind_of_pool_is_told_how_large_images_may_be() -> None:
+    settings = load_settings({"max_image_side_pixels": "300"})
+    told = (
+        azure_configuration(settings, "http://127.0.0.1:1/pools/one"),
+        local_configuration(settings, sys.executable),
+        wasm_configuration(settings),
+    )
+    assert [each.max_image_side for each in told] == [300, 300, 300]
+    # The kernel imports nothing else of the package, so that it has a default of its own.
+    assert Settings().max_image_side_pixels == MAX_SIDE
 
 
 async def test_an_interpreter_that_the_settings_name_is_used() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aca_mcp.azure.credentials import credential_factory, describe
+from aca_mcp.execution import MAX_IMAGE_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ class AzurePoolConfiguration:
     scope: str = SCOPE
     rich_results: bool = True
     """Run code by our module in the session. Else it is sent as it is: one figure comes back."""
+    max_image_side: int = MAX_IMAGE_SIDE
+    """Pixels of the longer side of an image that an execution shows."""
     connect_seconds: float = 10
     retry_seconds: float = 30
     """How long a request that was turned away is tried again."""

@@ -63,11 +63,13 @@ class Interpreter:
     Args:
         executions: what sends code.
         rich: run code by our module, so that everything it displays comes back.
+        max_image_side: pixels of the longer side of an image that our module shows.
     """
 
-    def __init__(self, executions: Executions, *, rich: bool) -> None:
+    def __init__(self, executions: Executions, *, rich: bool, max_image_side: int) -> None:
         self._executions = executions
         self._rich = rich
+        self._max_image_side = max_image_side
 
     async def run(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
@@ -141,13 +143,14 @@ class Interpreter:
     async def _run_by_module(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
     ) -> tuple[ExecutionReply, bool]:
-        wrapped = wrap(code, bring_module=not known.has_module)
+        side = self._max_image_side
+        wrapped = wrap(code, bring_module=not known.has_module, max_side=side)
         reply = await self._executions.run(identifier, wrapped, timeout_seconds)
         if not is_absent(reply.response):
             return reply, False
         # Nothing of the code ran: the interpreter is not the one that was used before.
         known.replaced(RESTARTED if reply.new_session is False else RECYCLED)
-        wrapped = wrap(code, bring_module=True)
+        wrapped = wrap(code, bring_module=True, max_side=side)
         return await self._executions.run(identifier, wrapped, timeout_seconds), True
 
     async def _run_plainly(

@@ -81,7 +81,11 @@ class AzureSessionPool:
         self._description = PoolDescription(api, plane)
         self._files = Files(api, plane, whole_paths=lambda: self._description.is_shell)
         executions = Executions(api, plane, configuration)
-        self._interpreter = Interpreter(executions, rich=configuration.rich_results)
+        self._interpreter = Interpreter(
+            executions,
+            rich=configuration.rich_results,
+            max_image_side=configuration.max_image_side,
+        )
         self._shell = Shell(executions)
         self._packages = SessionPackages(broker, self._files, self._interpreter)
         self._rich = configuration.rich_results

@@ -19,7 +19,6 @@ import zlib
 from importlib import resources
 
 from aca_mcp.kernel.frames import FrameError
-from aca_mcp.kernel.images import MAX_SIDE
 from aca_mcp.reports.events import Report, read_events
 
 PREFIX = "aca-mcp:"
@@ -111,7 +110,7 @@ class AzureReport(Report):
         return 0.0
 
 
-def wrap(code: str, *, bring_module: bool, max_side: int = MAX_SIDE) -> str:
+def wrap(code: str, *, bring_module: bool, max_side: int) -> str:
     """The code to send.
 
     Args:

@@ -31,7 +31,15 @@ SERVING_FIELDS = (
     | ObservingSettings.model_fields.keys()
 )
 """The settings of a server that others than its own client reach."""
-RESULT_FIELDS = frozenset({"work_dir", "work_dir_max_mib", "max_result_tokens", "result_links"})
+RESULT_FIELDS = frozenset(
+    {
+        "work_dir",
+        "work_dir_max_mib",
+        "max_result_tokens",
+        "max_image_side_pixels",
+        "result_links",
+    }
+)
 """The settings of what a model gets."""
 _ENV_FILE_HELP = (
     "Read settings from this file of NAME=value lines. A .env in the current directory is not read "

@@ -206,6 +206,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         runs=await _what_runs(settings, pool),
         execution_timeout_seconds=settings.execution_timeout_seconds,
         max_result_tokens=settings.max_result_tokens,
+        max_image_side=settings.max_image_side_pixels,
         has_processes=settings.pool_kind != "wasm",
         work_dir=settings.work_dir,
         result_links=settings.result_links,

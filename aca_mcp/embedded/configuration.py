@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
+from aca_mcp.execution import MAX_IMAGE_SIDE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedPoolConfiguration:
@@ -24,6 +26,8 @@ class EmbeddedPoolConfiguration:
     max_output_bytes: int
     """Kept of each stream of one execution."""
     max_file_bytes: int
+    max_image_side: int = MAX_IMAGE_SIDE
+    """Pixels of the longer side of an image that an execution shows."""
 
 
 class EmbeddedPoolOptions(TypedDict):
@@ -40,3 +44,4 @@ class EmbeddedPoolOptions(TypedDict):
     checkpoints: int
     max_output_bytes: int
     max_file_bytes: int
+    max_image_side: int

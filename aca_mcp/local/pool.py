@@ -110,7 +110,12 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         )
         try:
             outcome = await use.kernel.request(
-                {"op": "execute", "code": code, "patience": patience},
+                {
+                    "op": "execute",
+                    "code": code,
+                    "patience": patience,
+                    "max_side": self._configuration.max_image_side,
+                },
                 deadline=use.deadline,
                 grace_seconds=self._configuration.interrupt_grace_seconds,
                 max_output_bytes=self._configuration.max_output_bytes,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mcp_types import ToolAnnotations
 
 from aca_mcp.missing_modules import NOTHING, PackageOffer
+from aca_mcp.pool import MAX_IMAGE_SIDE
 from aca_mcp.server.instructions import facts_of, instructions, told
 from aca_mcp.server.python_server import PythonServer
 from aca_mcp.server.tasks import TasksExtension
@@ -46,6 +47,8 @@ class ServerOptions:
     """For executions whose call says nothing else."""
     max_result_tokens: int = 10_000
     """Text of one result, in tokens of about 4 bytes."""
+    max_image_side: int = MAX_IMAGE_SIDE
+    """Pixels of the longer side of an image in a result."""
     work_dir: Path | None = None
     """The host directory whose files a model may copy, or None for none."""
     result_links: ResultLinks = "auto"
@@ -98,6 +101,7 @@ def create_server(
         work_dir=work_dir,
         timeout_seconds=timeout_seconds,
         max_text_bytes=options.max_result_tokens * 4,
+        max_image_side=options.max_image_side,
         offer=offer,
         result_links=options.result_links,
         task_after_seconds=options.task_after_seconds,
@@ -137,7 +141,12 @@ def _tools(
     max_text_bytes = options.max_result_tokens * 4
     way_out = "download_to_work_dir" if work_dir else "create_transfer_link" if links else ""
     is_shell = options.runs == "shell"
-    files = FileTools(callers, max_text_bytes=max_text_bytes, way_out=way_out)
+    files = FileTools(
+        callers,
+        max_text_bytes=max_text_bytes,
+        max_image_side=options.max_image_side,
+        way_out=way_out,
+    )
     session = SessionTools(callers, offer=offer, max_text_bytes=max_text_bytes)
     tools: dict[Callable[..., Awaitable[CallToolResult]], tuple[str, ToolAnnotations]] = {}
     if is_shell:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from aca_mcp.execution import MAX_IMAGE_SIDE
+
 
 class CommonSettings(BaseSettings):
     """What is executed, and what is shown of it."""
@@ -33,6 +35,15 @@ class CommonSettings(BaseSettings):
         int,
         Field(ge=500, le=200_000, description="Text of one result, in tokens of about 4 bytes."),
     ] = 10_000
+    max_image_side_pixels: Annotated[
+        int,
+        Field(
+            ge=64,
+            le=8000,
+            description="The longer side of an image in a result; the whole image is kept as a "
+            "file of the session.",
+        ),
+    ] = MAX_IMAGE_SIDE
     result_links: Annotated[
         Literal["auto", "always", "never"],
         Field(

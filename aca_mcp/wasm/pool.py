@@ -83,7 +83,11 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         )
         try:
             outcome = await use.kernel.request(
-                {"op": "execute", "code": code},
+                {
+                    "op": "execute",
+                    "code": code,
+                    "max_side": self._configuration.max_image_side,
+                },
                 deadline=use.deadline,
                 grace_seconds=self._configuration.interrupt_grace_seconds,
                 printed=printed,

@@ -85,12 +85,13 @@ def test_no_text_at_all_breaks_anything(text: str) -> None:
 
 @given(st.text())
 def test_code_of_any_kind_arrives_as_it_is(code: str) -> None:
-    sent = wrap(code, bring_module=True)
+    sent = wrap(code, bring_module=True, max_side=900)
     assert sent.isascii()
     call = ast.parse(sent.splitlines()[-1].removeprefix("await "), mode="eval").body
     assert isinstance(call, ast.Call)
     assert ast.literal_eval(call.args[0]) == code
-    assert "\n" not in wrap(code, bring_module=False)
+    assert ast.literal_eval(call.args[1]) == 900
+    assert "\n" not in wrap(code, bring_module=False, max_side=900)
 
 
 def test_more_of_a_report_is_asked_for_from_where_it_ended() -> None:

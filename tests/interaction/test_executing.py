@@ -72,6 +72,22 @@ async def test_figures_come_as_images_in_their_order(call: Caller) -> None:
     assert dimensions(first.data) < dimensions(second.data)
 
 
+async def test_images_are_as_large_as_the_setting_says(serve: Serve) -> None:
+    async with serve(ACA_MCP_MAX_IMAGE_SIDE_PIXELS=200) as call:
+        code = "import PIL.Image; image = PIL.Image.new('RGB', (900, 300)); image.save('a.png')"
+        for result, told in (
+            (await call.result("execute_python", code=f"{code}\nimage"), "it has 900x300"),
+            (await call.result("download_file", path="a.png"), "smaller"),
+        ):
+            assert [dimensions(image.data) for image in images_of(result)] == [(200, 67)]
+            assert told in text_of(result)
+    async with serve(ACA_MCP_MAX_IMAGE_SIDE_PIXELS=2000) as call:
+        result = await call.result(
+            "execute_python", code="import PIL.Image; PIL.Image.new('RGB', (1900, 300))"
+        )
+        assert [dimensions(image.data) for image in images_of(result)] == [(1900, 300)]
+
+
 async def test_a_figure_too_large_for_clients_is_shown_smaller_and_kept(call: Caller) -> None:
     result = await call.result(
         "execute_python",

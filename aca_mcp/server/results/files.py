@@ -107,10 +107,10 @@ def _legacy_encoding_of(content: bytes) -> str | None:
     return None if best is None else best.encoding
 
 
-def content_block(path: str, content: bytes) -> ContentBlock:
+def content_block(path: str, content: bytes, max_image_side: int) -> ContentBlock:
     """An image block for what is an image by its signature, an embedded blob for other bytes."""
     encoded = base64.b64encode(content).decode()
-    if (image := examine(content)) is not None and image.is_small:
+    if (image := examine(content)) is not None and image.is_within(max_image_side):
         return ImageContent(data=encoded, mime_type=image.mime_type)
     guess = mimetypes.guess_type(path)[0] or "application/octet-stream"
     uri = f"session:///{quote(path, errors='backslashreplace')}"

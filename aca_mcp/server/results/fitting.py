@@ -16,9 +16,9 @@ import anyio.to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
 
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.pool import ExecutionStatus
+from aca_mcp.pool import MAX_IMAGE_SIDE, ExecutionStatus
 from aca_mcp.server.results.files import read_at_most
-from aca_mcp.server.results.images import MAX_SIDE, examine
+from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.report import Figure, Report, join
 from aca_mcp.server.results.text import cut
 
@@ -73,7 +73,12 @@ def wire_bytes(text: str) -> int:
 
 
 async def answer(
-    session: PythonSession | None, report: Report, *, name: str, max_text_bytes: int
+    session: PythonSession | None,
+    report: Report,
+    *,
+    name: str,
+    max_text_bytes: int,
+    max_image_side: int = MAX_IMAGE_SIDE,
 ) -> CallToolResult:
     """The result of an execution.
 
@@ -82,6 +87,7 @@ async def answer(
         report: what to show.
         name: how the files in the session begin, such as ``outputs/execution-1``.
         max_text_bytes: room for what the code wrote.
+        max_image_side: pixels of a figure's longer side.
     """
     if report.is_error:
         max_text_bytes = min(max_text_bytes, _MAX_ERROR_BYTES)
@@ -91,7 +97,8 @@ async def answer(
     text = join(report.opening, body, report.closing)
     if not report.figures:
         return text_result(text, is_error=report.is_error)
-    fitted = await _fit(session, report.figures, name, MAX_RESULT_BYTES - wire_bytes(text))
+    room = MAX_RESULT_BYTES - wire_bytes(text)
+    fitted = await _fit(session, report.figures, name, room, max_image_side)
     text = join(text, *fitted.remarks)
     images = [_image_block(figure.mime_type, figure.data) for figure in fitted.figures]
     return CallToolResult(content=[TextContent(text=text), *images], is_error=report.is_error)
@@ -112,7 +119,11 @@ class _Fitted:
 
 
 async def _fit(
-    session: PythonSession | None, figures: Sequence[Figure], name: str, room: int
+    session: PythonSession | None,
+    figures: Sequence[Figure],
+    name: str,
+    room: int,
+    max_side: int,
 ) -> _Fitted:
     """Choose what is shown of the figures, and say what is not.
 
@@ -137,7 +148,7 @@ async def _fit(
         if does_not_fit and await _keep(session, paths[number], figure.data):
             kept[number] = paths[number]
     first = {number: path for number, path in kept.items() if number <= MAX_FIGURES}
-    small = await _scale(session, first, share * 3 // 4)
+    small = await _scale(session, first, share * 3 // 4, max_side)
     shown: list[Figure] = []
     remarks: list[str] = []
     for figure in figures[:MAX_FIGURES]:
@@ -175,20 +186,20 @@ async def _keep(session: PythonSession | None, path: str, content: bytes) -> boo
     return True
 
 
-async def shown_smaller(session: PythonSession, path: str) -> Figure | None:
+async def shown_smaller(session: PythonSession, path: str, max_side: int) -> Figure | None:
     """An image file of the session as small as a result needs it; None if that cannot be made."""
-    return (await _scale(session, {1: path}, MAX_IMAGE_BYTES)).get(1)
+    return (await _scale(session, {1: path}, MAX_IMAGE_BYTES, max_side)).get(1)
 
 
 async def _scale(
-    session: PythonSession | None, paths: dict[int, str], max_bytes: int
+    session: PythonSession | None, paths: dict[int, str], max_bytes: int, max_side: int
 ) -> dict[int, Figure]:
     """Have the session make its figures smaller; those that it does not are left out."""
     if session is None or not paths:
         return {}
     jobs = [(path, f"{path}.small", max_bytes) for path in paths.values()]
     # A namespace of its own keeps the user's variables as they are.
-    code = f"exec({_SCALE!r}, {{'jobs': {jobs!r}, 'side': {MAX_SIDE}}})"
+    code = f"exec({_SCALE!r}, {{'jobs': {jobs!r}, 'side': {max_side}}})"
     found: dict[int, Figure] = {}
     try:
         execution = await session.execute(code, timeout_seconds=_SCALE_SECONDS)
@@ -197,7 +208,7 @@ async def _scale(
         for number, path in paths.items():
             data = await read_at_most(session, f"{path}.small", max_bytes)
             facts = await anyio.to_thread.run_sync(examine, data)
-            if facts is not None and facts.is_small:
+            if facts is not None and facts.is_within(max_side):
                 found[number] = Figure(number, facts.mime_type, data)
             await session.delete_file(f"{path}.small")
     except SessionPoolError as error:

@@ -10,9 +10,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-MAX_SIDE = 1568
-"""Pixels of the longer side of what a model is shown: it sees no more, and hosts refuse more."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
@@ -22,10 +19,9 @@ class ImageFacts:
     width: int
     height: int
 
-    @property
-    def is_small(self) -> bool:
-        """It can be shown as it is."""
-        return 0 < max(self.width, self.height) <= MAX_SIDE
+    def is_within(self, max_side: int) -> bool:
+        """It can be shown as it is where a side may have so many pixels."""
+        return 0 < max(self.width, self.height) <= max_side
 
 
 def examine(data: bytes) -> ImageFacts | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import (
+    MAX_IMAGE_SIDE,
     Execution,
     ExecutionError,
     ExecutionStatus,
@@ -58,9 +59,22 @@ class Report:
         return join(self.opening, self.body, self.closing)
 
 
-def report(execution: Execution, remark: str = "", *, offer: PackageOffer = NOTHING) -> Report:
-    """Arrange what an execution gave, below a remark that the reader must see first."""
-    body = _Body()
+def report(
+    execution: Execution,
+    remark: str = "",
+    *,
+    offer: PackageOffer = NOTHING,
+    max_image_side: int = MAX_IMAGE_SIDE,
+) -> Report:
+    """Arrange what an execution gave, below a remark that the reader must see first.
+
+    Args:
+        execution: what was run.
+        remark: stands above all.
+        offer: which further packages its session may get.
+        max_image_side: pixels of the longer side of an image that is shown.
+    """
+    body = _Body(max_image_side)
     for item in _joined(execution.timeline):
         if isinstance(item, StreamPart):
             body.add_stream(item)
@@ -126,13 +140,13 @@ def _ending(execution: Execution) -> str:
     return ""
 
 
-def _image(data: Mapping[str, str | bytes]) -> tuple[str, bytes] | None:
+def _image(data: Mapping[str, str | bytes], max_side: int) -> tuple[str, bytes] | None:
     """A value that comes in several image formats is shown once."""
     for content in data.values():
         if (
             isinstance(content, bytes)
             and (facts := examine(content)) is not None
-            and facts.is_small
+            and facts.is_within(max_side)
         ):
             return facts.mime_type, content
     return None
@@ -158,7 +172,8 @@ def text_of(output: Output) -> str:
 class _Body:
     """Collects what is shown, and says of which stream it is where that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_image_side: int) -> None:
+        self._max_image_side = max_image_side
         self.pieces: list[str] = []
         self.figures: list[Figure] = []
         self._source = "[stdout]"
@@ -173,7 +188,7 @@ class _Body:
     def add_output(self, output: Output) -> None:
         if output.late:
             self._say_source("[late]")
-        if (image := _image(output.data)) is not None:
+        if (image := _image(output.data, self._max_image_side)) is not None:
             self.figures.append(Figure(len(self.figures) + 1, *image))
             self.pieces.append(f"[figure {len(self.figures)}]")
         elif shown := clean(text_of(output)).strip("\n"):

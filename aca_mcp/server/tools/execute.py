@@ -43,6 +43,7 @@ class ExecutionTools:
         callers: tell whose sessions a call may use.
         timeout_seconds: for an execution whose call says nothing else.
         max_text_bytes: text of one result.
+        max_image_side: pixels of the longer side of an image in it.
         result_links: whether results have links to files beside their names.
         work_dir: where a file may be that code did not find.
         offer: which further packages sessions may get.
@@ -57,6 +58,7 @@ class ExecutionTools:
         *,
         timeout_seconds: float,
         max_text_bytes: int,
+        max_image_side: int,
         result_links: ResultLinks,
         work_dir: WorkDir | None = None,
         offer: PackageOffer = NOTHING,
@@ -69,6 +71,7 @@ class ExecutionTools:
         self._offer = offer
         self._timeout_seconds = timeout_seconds
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._max_image_side = max_image_side
         self._task_after_seconds = task_after_seconds
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -193,9 +196,11 @@ class ExecutionTools:
                 result,
                 join(execution.remark, hint),
                 offer=self._offer,
+                max_image_side=self._max_image_side,
             ),
             name=f"outputs/{execution.id}",
             max_text_bytes=self._max_text_bytes,
+            max_image_side=self._max_image_side,
         )
         if takes_links(ctx, self._result_links):
             shown.content.extend(link_to(session.handle, path) for path in result.files)
@@ -213,9 +218,11 @@ class ExecutionTools:
         )
 
 
-async def _reported(execution: Execution, remark: str, *, offer: PackageOffer) -> Report:
+async def _reported(
+    execution: Execution, remark: str, *, offer: PackageOffer, max_image_side: int
+) -> Report:
     """Arrange a result; a thread does that where it takes long, while others have their turn."""
-    arrange = partial(report, execution, remark, offer=offer)
+    arrange = partial(report, execution, remark, offer=offer, max_image_side=max_image_side)
     if execution_bytes(execution) < _LONG_BYTES:
         return arrange()
     return await anyio.to_thread.run_sync(arrange)

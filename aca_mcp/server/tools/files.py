@@ -36,6 +36,7 @@ class FileTools:
     Args:
         callers: tell whose sessions a call may use.
         max_text_bytes: text of one result.
+        max_image_side: pixels of the longer side of an image in it.
         way_out: the tool by which the user gets a file that is too large for a result, or
             empty.
     """
@@ -45,10 +46,12 @@ class FileTools:
         callers: Callers,
         *,
         max_text_bytes: int,
+        max_image_side: int,
         way_out: str,
     ) -> None:
         self._callers = callers
         self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._max_image_side = max_image_side
         self._too_large = "Read what you need of it with execute_python" + (
             f", or hand it to the user with {way_out}." if way_out else "."
         )
@@ -80,7 +83,7 @@ class FileTools:
         try:
             content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
-            if (smaller := await _smaller_image(target, path)) is not None:
+            if (smaller := await _smaller_image(target, path, self._max_image_side)) is not None:
                 return smaller
             raise FileTooLargeError(f"{error} {self._too_large}") from None
         if (found := await anyio.to_thread.run_sync(as_text, content)) is not None:
@@ -90,10 +93,13 @@ class FileTools:
             told = "" if encoding == "utf-8" else f"[decoded as {encoding}]"
             return text_result(join(told, shown))
         image = await anyio.to_thread.run_sync(examine, content)
-        is_large = image is not None and not image.is_small
-        if is_large and (smaller := await _smaller_image(target, path)) is not None:
+        is_large = image is not None and not image.is_within(self._max_image_side)
+        if (
+            is_large
+            and (smaller := await _smaller_image(target, path, self._max_image_side)) is not None
+        ):
             return smaller
-        block = await anyio.to_thread.run_sync(content_block, path, content)
+        block = await anyio.to_thread.run_sync(content_block, path, content, self._max_image_side)
         return CallToolResult(content=[caption(path, content), block])
 
     async def list_files(
@@ -119,11 +125,11 @@ class FileTools:
         return (await self._callers.of(ctx.request_context).session(handle)).python
 
 
-async def _smaller_image(session: PythonSession, path: str) -> CallToolResult | None:
+async def _smaller_image(session: PythonSession, path: str, max_side: int) -> CallToolResult | None:
     """An image file that is too large for a result, made smaller by the session itself."""
     if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
         return None
-    figure = await shown_smaller(session, path)
+    figure = await shown_smaller(session, path, max_side)
     if figure is None:
         return None
     block = ImageContent(data=base64.b64encode(figure.data).decode(), mime_type=figure.mime_type)
