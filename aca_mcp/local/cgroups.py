@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _PREFIX = "aca-mcp-"
 
@@ -57,8 +57,13 @@ _PAUSE_SECONDS = 0.005
 class SessionGroup:
     """The control group of one session."""
 
-    def __init__(self, directories: tuple[Path, ...]) -> None:
+    def __init__(
+        self,
+        directories: tuple[Path, ...],
+        on_removed: Callable[[SessionGroup], None] = lambda _: None,
+    ) -> None:
         self._directories = directories
+        self._on_removed = on_removed
 
     def add(self, pid: int) -> None:
         """Put a process into it; what it starts later is in it too.
@@ -80,15 +85,21 @@ class SessionGroup:
                             return True
         return False
 
-    def remove(self) -> None:
+    def remove(self, end: float | None = None) -> None:
         """Remove it, once its processes have ended.
 
         They belong to it for a moment longer than they can be waited for, so this tries again.
+
+        Args:
+            end: until when, in seconds of the monotonic clock; some seconds from now if None.
         """
-        end = time.monotonic() + _REMOVE_SECONDS
-        for directory in self._directories:
-            while _is_busy(directory) and time.monotonic() < end:
-                time.sleep(_PAUSE_SECONDS)
+        end = time.monotonic() + _REMOVE_SECONDS if end is None else end
+        busy = list(self._directories)
+        while busy := [each for each in busy if _is_busy(each)]:
+            if time.monotonic() > end:
+                return
+            time.sleep(_PAUSE_SECONDS)
+        self._on_removed(self)
 
 
 class Groups:
@@ -98,6 +109,7 @@ class Groups:
         self._controllers = controllers
         self.divide_time = any("share" in each.limits.values() for each in controllers)
         """Whether each session has one share of processor time."""
+        self._made: set[SessionGroup] = set()
 
     def create(self, limits: GroupLimits) -> SessionGroup:
         """Make a group.
@@ -113,14 +125,21 @@ class Groups:
                 directory = controller.parent / name
                 directory.mkdir()
                 made.append(directory)
-                group = SessionGroup(tuple(made))
+                group = SessionGroup(tuple(made), self._made.discard)
                 for file, what in controller.limits.items():
                     values = {"memory": limits.memory, "processes": limits.processes}
                     _write(directory / file, str(values.get(what) or _SHARES[file]))
         except OSError:
             group.remove()
             raise
+        self._made.add(group)
         return group
+
+    def remove_all(self) -> None:
+        """Remove what is left of them, at the end of their pool."""
+        end = time.monotonic() + _REMOVE_SECONDS
+        for group in tuple(self._made):
+            group.remove(end)
 
 
 def find_groups(

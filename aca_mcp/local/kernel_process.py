@@ -359,9 +359,11 @@ class KernelProcess:
                     await self._request_over.wait()
             async with self._freeing:
                 if not self._freed:
-                    await self._wait_and_reap()
                     self._freed = True
-                    await self._free()
+                    try:
+                        await self._wait_and_reap()
+                    finally:
+                        await self._free()
         return self._status
 
     def _finish_request(self) -> None:
@@ -388,8 +390,10 @@ class KernelProcess:
             self.on_freed()
 
     def _remove(self) -> None:
-        if self.storage.is_absolute():
-            trees.remove_tree(self.storage)
-        if self._group is not None:
-            self._ran_out_of_memory = self._group.ran_out_of_memory()
-            self._group.remove()
+        try:
+            if self.storage.is_absolute():
+                trees.remove_tree(self.storage)
+        finally:
+            if self._group is not None:
+                self._ran_out_of_memory = self._group.ran_out_of_memory()
+                self._group.remove()

@@ -19,6 +19,7 @@ from aca_mcp.embedded.questions import Questions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
+from aca_mcp.local.control_groups import ControlGroups, open_control_groups
 from aca_mcp.local.excess import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
@@ -58,20 +59,14 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         configuration: LocalPoolConfiguration,
         templates: Templates,
         identities: Identities | None,
+        groups: ControlGroups,
         tasks: anyio.abc.TaskGroup,
         broker: Callable[[], PackageBroker] | None = None,
     ) -> None:
         self._configuration = configuration
         self._templates = templates
-        files = configuration.disk_bytes + 2 * SCRATCH_BYTES  # in memory, so they count
         self._limits = limits_of(configuration)
-        group_limits = GroupLimits(
-            configuration.memory_bytes + files,
-            configuration.max_processes
-            + configuration.max_threads
-            + processes_beside(configuration.checkpoints),
-        )
-        spawner = Spawner(templates, identities, group_limits, self._limits, tasks)
+        spawner = Spawner(templates, identities, groups, self._limits, tasks)
         ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         super().__init__(configuration, ready)
         self._watcher = Watcher(self._sessions, self._limits, tasks)
@@ -219,9 +214,19 @@ async def open_local_pool(
     async with AsyncExitStack() as stack:
         identities = stack.enter_context(reserve_identities()) if os.geteuid() == 0 else None
         users = identities and identities.block
+        groups = await stack.enter_async_context(open_control_groups(_group_limits(configuration)))
         templates = await stack.enter_async_context(open_templates(configuration, users))
         async with background_tasks() as tasks:
-            pool = LocalSessionPool(configuration, templates, identities, tasks, broker)
+            pool = LocalSessionPool(configuration, templates, identities, groups, tasks, broker)
             # After the tasks have ended: one of them may be about to add a session.
             stack.push_async_callback(pool.close)
             yield pool
+
+
+def _group_limits(configuration: LocalPoolConfiguration) -> GroupLimits:
+    files = configuration.disk_bytes + 2 * SCRATCH_BYTES  # in memory, so they count
+    beside = processes_beside(configuration.checkpoints)
+    return GroupLimits(
+        configuration.memory_bytes + files,
+        configuration.max_processes + configuration.max_threads + beside,
+    )

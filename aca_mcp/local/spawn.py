@@ -14,9 +14,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.background import guarded
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.local.cgroups import GroupLimits, Groups, find_groups
 from aca_mcp.local.checkpoints import Checkpoints
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
@@ -26,6 +24,7 @@ from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
+    from aca_mcp.local.control_groups import ControlGroups
     from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
     from aca_mcp.local.template_process import TemplateProcess
@@ -40,28 +39,26 @@ class Spawner:
     Args:
         templates: has the template.
         identities: users for the sessions, where the server is root.
-        group_limits: of one session's control group.
+        groups: for the sessions.
         limits: of one session.
-        tasks: control groups are made in here.
+        tasks: groups are found and joined in here.
     """
 
     def __init__(
         self,
         templates: Templates,
         identities: Identities | None,
-        group_limits: GroupLimits,
+        groups: ControlGroups,
         limits: Limits,
         tasks: anyio.abc.TaskGroup,
     ) -> None:
         self._templates = templates
         self._identities = identities
         self._tasks = tasks
-        self._group_limits = group_limits
+        self._groups = groups
         self._limits = limits
         self._numbers = itertools.count()
-        self._groups: Groups | None = None
-        self._looked_for_groups = anyio.Event()
-        tasks.start_soon(self._look_for_groups)
+        tasks.start_soon(groups.look)
 
     async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
@@ -82,7 +79,7 @@ class Spawner:
         try:
             kernel = await self._fork(template, ahead=ahead)
             grouped = anyio.Event()
-            self._tasks.start_soon(self._group, kernel, grouped)
+            self._tasks.start_soon(self._groups.hold, kernel, grouped)
         except OSError as error:
             raise PoolUnavailableError(
                 f"A local session could not be started: {words_of(error)}. Stop sessions that are "
@@ -101,7 +98,7 @@ class Spawner:
         return kernel
 
     async def _fork(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
-        await self._looked_for_groups.wait()
+        await self._groups.looked()
         with ExitStack() as ours, ExitStack() as theirs:
             identity = None
             if self._identities and template.isolation is not Isolation.UNSAFE_NONE:
@@ -141,34 +138,10 @@ class Spawner:
             kernel.on_freed = functools.partial(self._identities.give_back, identity)
         return kernel
 
-    async def _look_for_groups(self) -> None:
-        try:
-            # Without, the watcher holds sessions alone.
-            await guarded(self._find_groups)
-        finally:
-            self._looked_for_groups.set()
-
-    async def _find_groups(self) -> None:
-        self._groups = await anyio.to_thread.run_sync(find_groups)
-
     @property
     def _one_share(self) -> bool:
         """Whether sessions must be kept from having more shares of processor time than one."""
-        return not (self._groups and self._groups.divide_time) and _time_is_divided_by_session()
-
-    async def _group(self, kernel: KernelProcess, grouped: anyio.Event) -> None:
-        try:
-            if not await guarded(self._join_group, kernel):
-                kernel.kill_soon("its limits could not be set up")
-        finally:
-            grouped.set()
-
-    async def _join_group(self, kernel: KernelProcess) -> None:
-        if self._groups is not None:
-            # Between the two nobody knows of the group, who could remove it.
-            with anyio.CancelScope(shield=True):
-                group = await anyio.to_thread.run_sync(self._groups.create, self._group_limits)
-                await kernel.join(group)
+        return not self._groups.divide_time and _time_is_divided_by_session()
 
 
 def _time_is_divided_by_session() -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.hostile.arena import open_arena
 from tests.hostile.stage import ROOT
+from tests.local.pools import control_groups, descendants
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -111,16 +112,16 @@ async def test_daemons_and_files_end_with_their_pool(
 ) -> None:
     marker = new_marker()
     mounts = mounts_of_the_host()
+    strangers = descendants()
     monkeypatch.setattr(tempfile, "tempdir", str(passable_directory))
     async with open_arena(arena.tier) as other, other.attacker() as attacker:
         await attacker.run(DAEMONS.format(marker=marker) + "\nopen('left', 'w').write('x')")
         await some_there(marker)
+        groups = control_groups(descendants(without=strangers))
     await none_left(marker)
     assert names_in(passable_directory) == []
     assert mounts_of_the_host() == mounts
-    with anyio.fail_after(10):
-        while empty_groups():  # noqa: ASYNC110 -- one that the other pool has just made is empty, too
-            await anyio.sleep(0.05)
+    assert [each for each in groups if each.exists()] == []
 
 
 def names_in(directory: Path) -> list[str]:
@@ -129,12 +130,6 @@ def names_in(directory: Path) -> list[str]:
 
 def mounts_of_the_host() -> list[str]:
     return sorted(Path("/proc/self/mountinfo").read_text().splitlines())
-
-
-def empty_groups() -> list[Path]:
-    """Control groups that this process made and forgot."""
-    own = Path("/sys/fs/cgroup").glob(f"**/aca-mcp-{os.getpid()}-*/cgroup.procs")
-    return [path.parent for path in own if not path.read_text()]
 
 
 @pytest.mark.key_attack

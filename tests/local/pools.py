@@ -129,6 +129,19 @@ def descendants(pid: int | str = "self", *, without: AbstractSet[int] = frozense
     return found
 
 
+def control_groups(pids: AbstractSet[int]) -> set[Path]:
+    """The groups of ours that these processes are in, one directory for each hierarchy."""
+    lines = [line for pid in pids for line in _read(Path(f"/proc/{pid}/cgroup")).splitlines()]
+    paths = [path for path in (line.rpartition(":")[2] for line in lines) if "/aca-mcp-" in path]
+    hierarchies = [each for each in Path("/sys/fs/cgroup").iterdir() if each.is_dir()]
+    return {
+        group
+        for path in paths
+        for hierarchy in hierarchies
+        if (group := hierarchy / path.lstrip("/")).is_dir()
+    }
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text()

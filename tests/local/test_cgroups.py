@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
+from aca_mcp.local.control_groups import open_control_groups
 from aca_mcp.local.excess import limits_of
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import open_templates
@@ -161,14 +162,32 @@ def test_a_group_is_removed_although_its_processes_are_only_just_ending() -> Non
         group.add(os.getpid())
 
 
+def test_a_group_that_could_not_be_removed_goes_at_the_end_of_its_pool() -> None:
+    groups = find_groups()
+    if groups is None:
+        return  # likewise
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        group = groups.create(LIMITS_OF_A_SESSION)
+        group.add(process.pid)
+        group.remove(end=0)
+        group.add(process.pid)  # there is one still
+        process.kill()
+    groups.remove_all()
+    with pytest.raises(FileNotFoundError):
+        group.add(os.getpid())
+
+
 async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_path: Path) -> None:
     """Also while the pool closes, when every wait is cancelled: nobody else knows of the group."""
     late = tmp_path / "late"
     late.mkdir()
-    async with open_templates(configuration(), None) as found, anyio.create_task_group() as tasks:
-        kernel = await Spawner(
-            found, None, LIMITS_OF_A_SESSION, limits_of(configuration()), tasks
-        ).spawn(ahead=False)
+    async with (
+        open_control_groups(LIMITS_OF_A_SESSION) as groups,
+        open_templates(configuration(), None) as found,
+        anyio.create_task_group() as tasks,
+    ):
+        spawner = Spawner(found, None, groups, limits_of(configuration()), tasks)
+        kernel = await spawner.spawn(ahead=False)
         await kernel.kill(None)
         with anyio.CancelScope() as closing:
             closing.cancel()
