@@ -7,6 +7,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PYTHON="$PWD/.venv/bin/python"
+# In CI a test that failed is tried once more, and named: the machine may have been busy with others.
+AGAIN=()
+[ -z "${CI:-}" ] || AGAIN=(--reruns=1 -rR)
 export PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf '== %s\n' "$*" >&2; }

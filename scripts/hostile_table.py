@@ -64,11 +64,9 @@ def sentence(test: str) -> str:
 
 def modules() -> dict[str, tuple[str, list[str]]]:
     """Kind and tests of every module that has programs."""
-    beside = {"test_page.py", "test_other_users.py"}
     return {
         path.name: programs_in(path.read_text(encoding="utf-8"))
         for path in sorted(PROGRAMS.glob("test_*.py"))
-        if path.name not in beside
     }
 
 

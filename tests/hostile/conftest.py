@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 TIERS = ["namespaces", "landlock"]
 if os.geteuid() == 0 and closed_parents(0):
     # Root's sessions in that tier are other users, who cannot reach this interpreter from here:
-    # test_other_users runs them where they can.
+    # scripts/hostile runs them where they can.
     TIERS.remove("landlock")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "key_attack: also run as a user other than root")
 
 
 @pytest.hookimpl(wrapper=True)

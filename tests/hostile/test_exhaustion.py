@@ -56,7 +56,6 @@ def begin_measuring() -> int:
     return status_of_server("VmRSS")
 
 
-@pytest.mark.key_attack
 async def test_a_fork_bomb_ends_its_own_session(arena: Arena) -> None:
     """Which says how many there were, and what may be set."""
     async with arena.attacker() as attacker:
@@ -149,7 +148,6 @@ OVERSHOOT_MIB = 1024
 """What the quickest of them can take before it is seen, at the most: SECURITY.md has the figure."""
 
 
-@pytest.mark.key_attack
 @pytest.mark.parametrize("how", FAST)
 async def test_memory_that_is_used_ends_the_session_that_took_it(arena: Arena, how: str) -> None:
     """Soon, however quick it is taken, and with the figure, the limit and the setting."""
@@ -173,7 +171,6 @@ async def loss_of(arena: Arena, attacker: Attacker) -> str:
                 return lost
 
 
-@pytest.mark.key_attack
 async def test_an_idle_session_cannot_take_what_it_likes_behind_its_back(arena: Arena) -> None:
     """Children that were left behind allocate all at once when no code runs any more."""
     async with arena.attacker() as attacker:
@@ -206,7 +203,6 @@ async def test_a_session_that_is_slow_to_measure_is_measured_all_the_same(arena:
         assert why(execution, OUT_OF_MEMORY)
 
 
-@pytest.mark.key_attack
 async def test_sockets_and_pipes_cannot_be_filled_without_end(arena: Arena) -> None:
     """What lies in them is memory of the system's, which no process is said to have."""
     async with arena.attacker() as attacker:
@@ -233,7 +229,6 @@ async def test_sockets_and_pipes_cannot_be_filled_without_end(arena: Arena) -> N
         )
 
 
-@pytest.mark.key_attack
 @pytest.mark.parametrize(
     ("before", "then", "meanwhile"),
     [

@@ -36,7 +36,6 @@ LINKS = {
 }
 
 
-@pytest.mark.key_attack
 @pytest.mark.parametrize("what", LINKS)
 async def test_a_trap_in_place_of_a_file_gives_nothing_and_takes_nothing(
     arena: Arena, canary: Path, what: str
@@ -68,7 +67,6 @@ DIRECTORIES = {
 }
 
 
-@pytest.mark.key_attack
 @pytest.mark.parametrize("what", DIRECTORIES)
 async def test_a_trap_in_place_of_a_directory_leads_nowhere(
     arena: Arena, canary: Path, what: str
@@ -158,7 +156,6 @@ async def test_strange_names_are_listed_and_harm_nobody(arena: Arena) -> None:
                 await arena.pool.delete_file(attacker.identifier, name)
 
 
-@pytest.mark.key_attack
 async def test_deep_and_wide_trees_are_listed_in_part_and_removed_in_whole(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         execution = await attacker.run(

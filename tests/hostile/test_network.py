@@ -31,7 +31,6 @@ FAMILIES = {
 }
 
 
-@pytest.mark.key_attack
 async def test_no_family_but_the_sessions_own_makes_a_socket(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         answer = await attacker.ask(
@@ -56,7 +55,6 @@ async def test_no_family_but_the_sessions_own_makes_a_socket(arena: Arena) -> No
         assert answer == ["allowed"] + ["EAFNOSUPPORT"] * 4
 
 
-@pytest.mark.key_attack
 async def test_no_pair_of_sockets_can_send_to_a_path_of_the_host(
     arena: Arena, canary: Path
 ) -> None:
@@ -87,7 +85,6 @@ async def test_no_pair_of_sockets_can_send_to_a_path_of_the_host(
         path.unlink()
 
 
-@pytest.mark.key_attack
 async def test_listeners_of_the_host_are_out_of_reach(arena: Arena, canary: Path) -> None:
     """Unix sockets by path and by abstract name, TCP and UDP on the loopback."""
     abstract = f"\0hostile-test-{os.getpid()}"

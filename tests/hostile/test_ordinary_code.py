@@ -114,7 +114,6 @@ ORDINARY = {
 }
 
 
-@pytest.mark.key_attack
 @pytest.mark.parametrize("what", ORDINARY)
 async def test_ordinary_code_works(arena: Arena, what: str) -> None:
     code, answer = ORDINARY[what]
@@ -128,7 +127,6 @@ async def test_ordinary_code_works(arena: Arena, what: str) -> None:
         assert await attacker.ask(code) == answer
 
 
-@pytest.mark.key_attack
 async def test_a_session_has_one_share_of_processor_time(arena: Arena) -> None:
     """The kernel divides it among terminal sessions, or else among control groups."""
     marker = new_marker()

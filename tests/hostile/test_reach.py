@@ -53,7 +53,6 @@ say(found)
 """
 
 
-@pytest.mark.key_attack
 async def test_every_system_call_there_is_is_refused_or_known_to_be_harmless(arena: Arena) -> None:
     """Each is made with arguments that make no sense, in a process that may die of it."""
     names = {
@@ -83,7 +82,6 @@ def segment() -> Generator[int]:
     libc.shmctl(made, 0, None)  # IPC_RMID
 
 
-@pytest.mark.key_attack
 async def test_shared_memory_semaphores_and_queues_of_the_host_are_out_of_reach(
     arena: Arena, segment: int
 ) -> None:
@@ -106,7 +104,6 @@ async def test_shared_memory_semaphores_and_queues_of_the_host_are_out_of_reach(
         assert answer == [-1, "ENOSYS"]
 
 
-@pytest.mark.key_attack
 async def test_what_others_do_with_files_cannot_be_watched_or_held_up(
     arena: Arena, canary: Path
 ) -> None:
@@ -128,7 +125,6 @@ async def test_what_others_do_with_files_cannot_be_watched_or_held_up(
         assert answer == ["EPERM"] * 6
 
 
-@pytest.mark.key_attack
 async def test_the_machine_has_no_name_and_little_to_tell(arena: Arena) -> None:
     """Where there are no namespaces /proc is the host's; SECURITY.md says what can be read."""
     if not arena.in_namespaces:

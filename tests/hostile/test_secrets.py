@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.hostile.arena import SECRET, Arena
 from tests.hostile.stage import ROOT
 
@@ -38,7 +36,6 @@ say([found, sorted(refused - {'ENOENT', 'ESRCH'})])
 """
 
 
-@pytest.mark.key_attack
 async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
     assert os.environ["HOSTILE_TEST_SECRET"] == SECRET
     async with arena.attacker() as attacker:
@@ -69,7 +66,6 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
         }
 
 
-@pytest.mark.key_attack
 async def test_proc_tells_nothing_of_other_processes(arena: Arena) -> None:
     """In namespaces there are no others; without, they can be counted and no more."""
     async with arena.attacker() as attacker:
@@ -86,7 +82,6 @@ async def test_proc_tells_nothing_of_other_processes(arena: Arena) -> None:
             assert answer == ["ENOENT" if arena.in_namespaces else "EACCES"] * 4
 
 
-@pytest.mark.key_attack
 async def test_no_file_of_the_host_can_be_read(arena: Arena, canary: Path) -> None:
     """Without a mount namespace names are still resolved, but nothing can be opened."""
     paths = [str(canary), str(canary.parent), "/etc/shadow", "/etc/hostname", "/var/log", "/boot"]
@@ -119,7 +114,6 @@ async def test_no_home_directory_is_there(arena: Arena) -> None:
             assert set(answer) <= {"EACCES", "ENOENT"}
 
 
-@pytest.mark.key_attack
 async def test_other_sessions_files_are_out_of_reach(arena: Arena) -> None:
     neighbour = await arena.pool.execute("neighbour", "os.getcwd()", timeout_seconds=9)
     directory = neighbour.outputs[0].data["text/plain"]
@@ -168,7 +162,6 @@ NOT_EVERYWHERE = {"/proc/sysrq-trigger": ["ENOENT"]}
 """What a kernel may have been built without."""
 
 
-@pytest.mark.key_attack
 async def test_nothing_outside_its_own_directories_can_be_written(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         for path, how in WRITES.items():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.hostile.arena import Arena
 
@@ -27,7 +25,6 @@ def flood(most):
 """
 
 
-@pytest.mark.key_attack
 async def test_descriptors_in_flight_stop_neither_the_template_nor_the_neighbours(
     arena: Arena,
 ) -> None:
@@ -46,7 +43,6 @@ async def test_descriptors_in_flight_stop_neither_the_template_nor_the_neighbour
             await arena.pool.stop_session(newcomer)
 
 
-@pytest.mark.key_attack
 async def test_many_senders_at_once_do_not_stop_the_template_either(arena: Arena) -> None:
     """Between the check and the count of one sender others pass the check."""
     async with arena.attacker() as attacker:

@@ -76,7 +76,6 @@ def new_marker() -> str:
     return f"daemon-{uuid.uuid4().hex}"
 
 
-@pytest.mark.key_attack
 async def test_daemons_end_with_their_session(arena: Arena) -> None:
     marker = new_marker()
     async with arena.attacker() as attacker:
@@ -89,7 +88,6 @@ async def test_daemons_end_with_their_session(arena: Arena) -> None:
         await attacker.run("'a new one'")
 
 
-@pytest.mark.key_attack
 async def test_daemons_end_when_the_first_process_of_their_session_does(arena: Arena) -> None:
     marker = new_marker()
     async with arena.attacker() as attacker:
@@ -132,7 +130,6 @@ def mounts_of_the_host() -> list[str]:
     return sorted(Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-@pytest.mark.key_attack
 async def test_nothing_survives_a_server_that_is_killed(
     arena: Arena, passable_directory: Path
 ) -> None:

@@ -92,7 +92,6 @@ print(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
 """
 
 
-@pytest.mark.key_attack
 async def test_calls_that_widen_the_attack_surface_are_refused(arena: Arena) -> None:
     numbers = {name: x86 if ON_X86 else arm for name, (x86, arm, _) in CALLS.items()}
     async with arena.attacker() as attacker:

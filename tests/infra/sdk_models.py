@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import enum
+import functools
 import inspect
 import re
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from azure.mgmt.appcontainers import models
@@ -44,8 +47,22 @@ def complaints(value: dict[str, Any], model: type[object], path: str = "") -> It
 def _fields(model: type[object]) -> Iterator[tuple[str, str]]:
     for base in model.__mro__:
         if base.__module__.startswith("azure.mgmt"):
-            for name, annotation, rest_name in _FIELD.findall(inspect.getsource(base)):
+            for name, annotation, rest_name in _FIELD.findall(
+                _sources(base.__module__)[base.__name__]
+            ):
                 yield rest_name or name, annotation
+
+
+@functools.cache
+def _sources(module: str) -> dict[str, str]:
+    """Of each class of a module; ``inspect`` would parse the whole module for each of them."""
+    source = inspect.getsource(sys.modules[module])
+    lines = source.splitlines()
+    return {
+        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def _kind(annotation: str) -> type[object] | None:
