@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.emulator import EmulatorOptions
 from aca_mcp.emulator.emulator_server import check_listener, serve_emulator
@@ -80,6 +81,11 @@ def emulate(settings: Settings, request: EmulatorRequest) -> int:
         SettingsError: it must not listen there, or the settings choose another pool.
         PoolUnavailableError: it cannot listen, or the local pool cannot start.
     """
+    with unblocked_standard_error():
+        return _emulate_until_told(settings, request)
+
+
+def _emulate_until_told(settings: Settings, request: EmulatorRequest) -> int:
     configure_logging(settings.log_level)
     if settings.pool_kind != "local":
         raise SettingsError(

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MINUTE = 60.0
+_TIMES = 10
+"""That the same is said in a minute."""
 
 
 def configure_logging(level: str) -> None:
@@ -12,11 +21,37 @@ def configure_logging(level: str) -> None:
     Libraries keep to warnings because some of them log session identifiers below that.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepetitionFilter())
     handler.setFormatter(DiscreetFormatter("aca-mcp: %(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("aca_mcp").setLevel(level.upper())
     # It warns of what it then raises, and what it raises is said in a sentence.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
+
+
+class RepetitionFilter(logging.Filter):
+    """Lets the same be said ten times a minute: whoever can make a server log cannot fill disks.
+
+    What a line of the program says is the same, whatever is put into it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count by this clock, in seconds."""
+        super().__init__()
+        self._clock = clock
+        self._minute = clock()
+        self._said: dict[tuple[str, int], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is let through; the last one says that it is the last."""
+        if (now := self._clock()) - self._minute >= _MINUTE:
+            self._minute = now
+            self._said.clear()
+        line = record.pathname, record.lineno
+        times = self._said[line] = self._said.get(line, 0) + 1
+        if times == _TIMES:
+            record.msg = f"{record.msg} (This is not said again for a minute.)"
+        return times <= _TIMES
 
 
 class DiscreetFormatter(logging.Formatter):

@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.errors import SessionPoolError, SettingsError
 from aca_mcp.packages.offer import package_offer
 from aca_mcp.pools import (
@@ -60,6 +61,11 @@ def serve(settings: Settings) -> int:
     """
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
+    with unblocked_standard_error():
+        return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
     configure_logging(settings.log_level)
     if settings.pool_kind != "wasm":
         settings = with_place_for_packages(settings)

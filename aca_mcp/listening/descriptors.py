@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from aca_mcp.listening.connections import SPARE
-
-BACKLOG = 128
-"""Connections that are accepted at once, and so before one of them can be turned away."""
+from aca_mcp.listening.connections import IN_BETWEEN, SPARE
 
 
 def connections_possible(wanted: int, *, beside: int) -> int:
@@ -21,7 +18,7 @@ def connections_possible(wanted: int, *, beside: int) -> int:
         wanted: connections served at once.
         beside: descriptors that must be left for everything else.
     """
-    beside += SPARE + BACKLOG
+    beside += SPARE + IN_BETWEEN
     return max(1, min(wanted, _raised_limit(wanted + beside) - beside))
 
 

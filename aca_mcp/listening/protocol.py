@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import anyio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -39,6 +40,8 @@ class Bounds:
     """What the connections of one listener are held to."""
 
     connections: Connections[BoundedProtocol]
+    room: anyio.Semaphore
+    """One for each socket that there may be: taken before it is accepted, given back with it."""
     request_seconds: float
     """For a head, and for a body before its bytes earn it more."""
     always_served: frozenset[str]
@@ -46,7 +49,7 @@ class Bounds:
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection."""
+    """One connection. It counts from when it is accepted, which with TLS is before it is made."""
 
     def __init__(self, *arguments: Any, bounds: Bounds, **named: Any) -> None:
         """Serve a connection as uvicorn does, within these bounds."""
@@ -59,19 +62,42 @@ class BoundedProtocol(H11Protocol):
         self._body_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self.making = anyio.CancelScope()
+        """Of whoever makes the connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- as uvicorn's
-        """Count the connection; the one that gives way to it is closed."""
-        super().connection_made(transport)
-        _give_up_on_stalled(transport)
+    def count(self) -> None:
+        """There is a socket for it; the connection that has to give way to it is closed."""
         given_up = self._bounds.connections.opened(self)
         if given_up is not None:
-            given_up.transport.abort()
+            given_up.give_way()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether ``connection_lost`` will be called."""
+        return cast("asyncio.Transport | None", self.transport) is not None
+
+    def give_way(self) -> None:
+        """Close it at once."""
+        if self.is_made:
+            self.transport.abort()
+        else:
+            self.making.cancel()
+
+    def forget(self) -> None:
+        """Its socket is no more. May be said twice."""
+        if self in self._bounds.connections:
+            self._bounds.connections.closed(self)
+            self._bounds.room.release()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- as uvicorn's
+        """Wait for its first request."""
+        super().connection_made(transport)
+        _give_up_on_stalled(transport)
         self._begin("head")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._bounds.connections.closed(self)
+        self.forget()
         self._begin("")
         self.resume_writing()
         super().connection_lost(exc)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+import anyio
 import uvicorn
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.listening.connections import Connections
-from aca_mcp.listening.descriptors import BACKLOG
+from aca_mcp.listening.accepting import Acceptor, listening_sockets
+from aca_mcp.listening.connections import IN_BETWEEN, SPARE, Connections
 from aca_mcp.listening.protocol import BoundedProtocol, Bounds
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from anyio.abc import TaskGroup
     from starlette.types import ASGIApp
 
 _KEEP_ALIVE_SECONDS = 75
@@ -71,18 +72,11 @@ class HttpServer(uvicorn.Server):
         always_served: frozenset[str] = frozenset(),
         paths: Sequence[str] = ("",),
     ) -> None:
-        bounds = Bounds(
-            Connections(listener.max_connections), listener.request_seconds, always_served
-        )
         super().__init__(
             uvicorn.Config(
                 app,
-                # Called as a class would be, and h11's whatever else is installed.
-                http=cast("type[BoundedProtocol]", partial(BoundedProtocol, bounds=bounds)),
+                http=BoundedProtocol,
                 ws="none",
-                backlog=BACKLOG,
-                host=listener.host,
-                port=listener.port,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -99,6 +93,15 @@ class HttpServer(uvicorn.Server):
         self._listener = listener
         self._title = title
         self._paths = paths
+        self._bounds = Bounds(
+            Connections(listener.max_connections),
+            anyio.Semaphore(listener.max_connections + SPARE + IN_BETWEEN),
+            listener.request_seconds,
+            always_served,
+        )
+        self._accepting = anyio.CancelScope()
+        self.port = listener.port
+        """Where it listens, once it does."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -106,24 +109,28 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where."""
-        await super().startup(sockets)
-        if not self.started:
-            return
-        port: int = self.servers[0].sockets[0].getsockname()[1]
+        """Say where it listens, which is not uvicorn's doing."""
+        del sockets
+        await self.lifespan.startup()
+        self.servers = []
+        self.started = True
         wanted = self._listener.host
         # What stands for every address is none that a client can be given.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(wanted, wanted)  # noqa: S104 -- compared
-        origin = f"{self._listener.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        origin = f"{self._listener.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
         urls = " and ".join(origin + path for path in self._paths)
         everywhere = "" if host == wanted else ", and by this machine's other names"
         sys.stderr.write(f"{self._title} {urls}{everywhere} (Ctrl-C ends it)\n")
         sys.stderr.flush()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the connections end."""
+        self.stop_accepting()
+        await super().shutdown(sockets)
+
     def stop_accepting(self) -> None:
         """Take no further connections; those that are there go on."""
-        for server in self.servers:
-            server.close()
+        self._accepting.cancel()
 
     async def serve_until_told(self) -> None:
         """Serve until ``should_exit`` is set.
@@ -131,10 +138,37 @@ class HttpServer(uvicorn.Server):
         Raises:
             PoolUnavailableError: it cannot listen there.
         """
-        try:
+        self.config.load()
+        async with AsyncExitStack() as stack:
+            try:
+                listening = [
+                    stack.enter_context(found)
+                    async for found in listening_sockets(self._listener.host, self._listener.port)
+                ]
+            except OSError as error:
+                raise PoolUnavailableError(
+                    f"The server cannot listen on {self._listener.host} port "
+                    f"{self._listener.port}: take another with --port."
+                ) from error
+            self.port = listening[0].getsockname()[1]
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            tasks.start_soon(self._accept, listening, tasks)
             await self.serve()
-        except SystemExit as error:
-            raise PoolUnavailableError(
-                f"The server cannot listen on {self._listener.host} port {self._listener.port}: "
-                "take another with --port."
-            ) from error
+            tasks.cancel_scope.cancel()
+
+    async def _accept(self, listening: list[socket.socket], connections: TaskGroup) -> None:
+        acceptor = Acceptor(self._protocol, self._bounds, self.config.ssl)
+        with self._accepting:
+            async with anyio.create_task_group() as tasks:
+                for one in listening:
+                    tasks.start_soon(acceptor.accept, one, connections)
+        for one in listening:
+            one.close()
+
+    def _protocol(self) -> BoundedProtocol:
+        return BoundedProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            bounds=self._bounds,
+        )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,11 +19,14 @@ from tests.support.server_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 CLIENTS = 1100
 OPEN_FILES = 1024
 """Of the server: fewer than there are clients."""
+KEPT = 50
+"""Of them, for what is no connection."""
+LINES = 4
+"""Of the log: where it listens, how many there may be, what there is no secret for."""
 REQUEST_SECONDS = 5
 HALVES = (
     b"",
@@ -87,9 +91,11 @@ def test_half_requests_beyond_all_descriptors_keep_nobody_out(tmp_path: Path) ->
             }
             accept = {"Accept": "application/json, text/event-stream"}
             assert honest.post("/mcp", json=initialize, headers=accept).status_code == 200
+        assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < OPEN_FILES - KEPT
         for client in clients:
             with suppress(ConnectionError):
                 while client.recv(1000):  # within the deadline of the connection
                     pass
         server.terminate()
         assert server.wait(30) == 0
+    assert len(log.read_text().splitlines()) <= LINES, log.read_text()

@@ -35,6 +35,16 @@ def test_answers_beyond_the_bound_are_refused_until_one_is_given() -> None:
     assert not connections.is_full_for("b")
 
 
+def test_each_of_many_that_come_at_once_has_another_one_closed() -> None:
+    connections = Connections[int](most=2, spare=1)
+    gone = [connections.opened(number) for number in range(8)]
+    assert gone == [None, None, None, 0, 1, 2, 3, 4]
+    connections.waits(4)  # its last words before it is closed
+    assert connections.one_gives_way() == 5
+    connections.closed(4)
+    assert 4 not in connections
+
+
 @given(st.lists(st.tuples(st.sampled_from(["waits", "works"]), st.integers(0, 4))))
 def test_what_was_closed_does_not_come_back(moves: list[tuple[str, int]]) -> None:
     connections = Connections[int](most=2, spare=1)

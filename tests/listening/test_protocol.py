@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
+import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import pytest
 
+from aca_mcp.listening.connections import IN_BETWEEN, SPARE
 from aca_mcp.listening.server import HttpServer, Listener
+from tests.azure.certificates import server_tls
 from tests.support.calling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from anyio.abc import SocketStream
     from starlette.types import Receive, Scope, Send
@@ -55,7 +63,7 @@ class Served:
     def __init__(self, app: App, server: HttpServer) -> None:
         self.app = app
         self.server = server
-        self.port: int = server.servers[0].sockets[0].getsockname()[1]
+        self.port = server.port
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[SocketStream]:
@@ -69,10 +77,12 @@ class Served:
 
 @asynccontextmanager
 async def listening(
-    *, most: int = 10, seconds: float = 20, served: str = ""
+    *, most: int = 10, seconds: float = 20, served: str = "", certificate: Path | None = None
 ) -> AsyncGenerator[Served]:
     app = App()
-    listener = Listener(port=0, max_connections=most, request_seconds=seconds)
+    listener = Listener(
+        port=0, max_connections=most, request_seconds=seconds, certificate=certificate
+    )
     server = HttpServer(
         app, listener, title="a test at", drain_seconds=1, always_served=frozenset({served})
     )
@@ -169,6 +179,77 @@ async def test_half_requests_give_way_to_whoever_comes() -> None:
             await stream.send(GET % b"")
             assert (await stream.receive()).endswith(b"served")
         assert len(served.server.server_state.connections) <= 2 + 32
+
+
+async def test_no_burst_has_more_sockets_than_there_may_be() -> None:
+    """Those who come at once are taken one after another, each in the place of another one."""
+    async with listening(most=2) as served, AsyncExitStack() as half:
+        clients = [socket.create_connection(("127.0.0.1", served.port), 30) for _ in range(100)]
+        for client in clients:
+            half.enter_context(client)
+        most = 0
+        async with served.connection() as stream:
+            await stream.send(GET % b"")
+            with anyio.fail_after(30):
+                answer = b""
+                while not answer:
+                    most = max(most, len(served.server.server_state.connections))
+                    with anyio.move_on_after(SOON / 100):
+                        answer = await stream.receive()
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert most <= 2 + SPARE + IN_BETWEEN
+
+
+async def test_half_handshakes_give_way_and_have_a_deadline(tmp_path: Path) -> None:
+    server_tls(tmp_path)
+    trusted = ssl.create_default_context(cafile=tmp_path / "authority.pem")
+    async with (
+        listening(most=2, seconds=5, certificate=tmp_path / "server.pem") as served,
+        AsyncExitStack() as half,
+    ):
+        clients: list[SocketStream] = []
+        for number in range(100):
+            clients.append(await half.enter_async_context(served.connection()))
+            with suppress(anyio.BrokenResourceError):
+                await clients[-1].send(b"\x16\x03\x01"[: number % 3 + 1])
+        async with await anyio.connect_tcp(
+            "127.0.0.1", served.port, ssl_context=trusted, tls_standard_compatible=False
+        ) as stream:
+            await stream.send(GET % b"")
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        for client in clients:
+            await everything(client)
+
+
+async def test_what_the_system_refuses_is_said_once_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening(most=50) as served, AsyncExitStack() as clients:
+        waiting = await clients.enter_async_context(served.connection())
+        await served.connected(1)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        news = [socket.socket() for _ in range(20)]
+        for one in news:
+            clients.enter_context(one)
+            one.settimeout(30)
+        taken = [os.dup(0)]
+        clients.callback(lambda: [os.close(descriptor) for descriptor in taken])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 1, limits[1]))
+        try:
+            with suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+            for one in news:
+                one.connect(("127.0.0.1", served.port))
+            with anyio.fail_after(30):
+                await everything(waiting)  # which gave way
+            await until(lambda: "cannot be accepted" in caplog.text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        news[-1].sendall(GET % b"")
+        answer = await anyio.to_thread.run_sync(news[-1].recv, 1000)
+        assert answer.startswith(b"HTTP/1.1 200")
+    assert caplog.text.count("cannot be accepted") == 1
 
 
 async def test_where_all_are_busy_probes_are_served_and_others_told_to_come_back() -> None:

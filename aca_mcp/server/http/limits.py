@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from anyio import CancelScope
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -24,9 +25,18 @@ if TYPE_CHECKING:
 _MINUTE = 60.0
 
 
+@dataclass(eq=False, slots=True)
+class Arriving:
+    """A request whose end has not come yet. It gives way to one that is there."""
+
+    give_way: Callable[[], None]
+
+
 @dataclass(slots=True)
 class _Use:
     running: int = 0
+    arriving: dict[Arriving, None] = field(default_factory=dict["Arriving", None])
+    """Those that are not whole yet, the oldest first."""
     streams: int = 0
     opening: int = 0
     """Connections that are not counted yet where they are kept."""
@@ -68,8 +78,14 @@ class Limits:
     _uses: dict[str, _Use] = field(default_factory=dict[str, _Use])
 
     @contextmanager
-    def one_more(self, principal: str) -> Generator[None]:
-        """Count a request for as long as the block lasts.
+    def one_more(
+        self, principal: str, give_way: Callable[[], None] | None = None
+    ) -> Generator[Callable[[], object]]:
+        """Count a request for as long as the block lasts; gives what to call when it is whole.
+
+        Args:
+            principal: whose it is.
+            give_way: ends the block, where another one comes before this one is whole.
 
         Raises:
             TooMuchError: it is one too many.
@@ -84,12 +100,20 @@ class Limits:
                 max(1, round(ahead + step - _MINUTE)),
             )
         if use.running >= self.concurrent:
-            raise TooMuchError(f"More than {self.concurrent} requests at once.", 1)
+            if not use.arriving:
+                raise TooMuchError(f"More than {self.concurrent} requests at once.", 1)
+            oldest = next(iter(use.arriving))
+            del use.arriving[oldest]
+            oldest.give_way()
+        arriving = Arriving(give_way or (lambda: None))
+        if give_way is not None:
+            use.arriving[arriving] = None
         use.empty_at = now + ahead + step
         use.running += 1
         try:
-            yield
+            yield lambda: use.arriving.pop(arriving, None)
         finally:
+            use.arriving.pop(arriving, None)
             use.running -= 1
             self._forget_idle()
 
@@ -182,9 +206,14 @@ class LimitsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        arriving = CancelScope()
         try:
             with ExitStack() as counted:
-                await self._app(scope, receive, self._counted(scope, send, counted))
+                receive, send = self._counted(scope, receive, send, counted, arriving)
+                with arriving:
+                    await self._app(scope, receive, send)
+                if arriving.cancelled_caught:
+                    raise TooMuchError("Others came before the rest of this request.", 1)
         except TooMuchError as error:
             response = PlainTextResponse(
                 f"{error} Wait as long as Retry-After says, then try again.",
@@ -193,14 +222,17 @@ class LimitsMiddleware:
             )
             await response(scope, receive, send)
 
-    def _counted(self, scope: Scope, send: Send, counted: ExitStack) -> Send:
+    def _counted(
+        self, scope: Scope, receive: Receive, send: Send, counted: ExitStack, arriving: CancelScope
+    ) -> tuple[Receive, Send]:
         method, path, principal = scope["method"], scope["path"], self._principal()
         if method in {"POST", "PUT"}:
-            counted.enter_context(self._limits.one_more(principal))
+            arrived = counted.enter_context(self._limits.one_more(principal, arriving.cancel))
+            receive = _noting_the_end(receive, arrived)
         elif method == "GET" and path in self._streams:
             counted.enter_context(self._limits.one_stream(principal))
         if method != "POST" or path != self._http_path or not _opens(Headers(scope=scope)):
-            return send
+            return receive, send
         held = self._connections(principal)
         opening = counted.enter_context(ExitStack())
         opening.enter_context(self._limits.one_opening(principal, held))
@@ -209,7 +241,17 @@ class LimitsMiddleware:
             opening.close()  # whatever the answer is: if it is a connection, that is held now
             await send(message)
 
-        return send_and_see
+        return receive, send_and_see
+
+
+def _noting_the_end(receive: Receive, arrived: Callable[[], object]) -> Receive:
+    async def receive_and_see() -> Message:
+        message = await receive()
+        if not message.get("more_body"):
+            arrived()
+        return message
+
+    return receive_and_see
 
 
 def _opens(headers: Headers) -> bool:

@@ -35,7 +35,7 @@ async def served(app: ASGIApp) -> AsyncGenerator[str]:
         tasks.start_soon(server.serve_until_told)
         try:
             await until(lambda: server.started)
-            port: int = server.servers[0].sockets[0].getsockname()[1]
+            port = server.port
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True

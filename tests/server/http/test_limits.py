@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 import anyio
 import pytest
@@ -58,6 +59,26 @@ def test_at_once_there_are_so_many() -> None:
             pass
         assert ask(limits, "bob")
     assert ask(limits)
+
+
+def test_one_that_has_not_arrived_gives_way_to_one_that_comes() -> None:
+    limits = Limits(concurrent=3, per_minute=1000, connections=1, clock=Clock())
+    gone: list[str] = []
+    with ExitStack() as running:
+        first, second, third = (
+            running.enter_context(limits.one_more("ann", partial(gone.append, name)))
+            for name in ("first", "second", "third")
+        )
+        second()
+        with limits.one_more("ann"):
+            assert gone == ["first"]
+        with limits.one_more("ann"):
+            assert gone == ["first", "third"]
+        with pytest.raises(TooMuchError, match="at once"), limits.one_more("ann"):
+            pass
+        third()
+        first()
+        assert ask(limits, "bob")
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 20))
