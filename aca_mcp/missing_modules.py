@@ -144,6 +144,9 @@ class PackageOffer:
     """``off`` is a choice of who runs the server; ``never`` is the pool's nature."""
     listed: tuple[str, ...] = ()
     """With ``list``: what is permitted, as requirements are written."""
+    pool_chooses: bool = False
+    """Whoever made the pool chose what sessions have from their start: the pool is their one
+    environment."""
 
     @property
     def is_open(self) -> bool:

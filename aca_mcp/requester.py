@@ -6,6 +6,7 @@ tasks that it starts, such as code that goes on in the background.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -71,3 +72,22 @@ def serving(
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def recording_packages(identifier: str, packages: Sequence[str]) -> Generator[None]:
+    """Record the request for packages that the block answers or refuses, where that is done.
+
+    Args:
+        identifier: of the session that asks.
+        packages: as they are asked for.
+    """
+    started, failure = time.monotonic(), None
+    try:
+        yield
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        if (record := requester().record_packages) is not None:
+            record(identifier, packages, seconds=time.monotonic() - started, error=failure)

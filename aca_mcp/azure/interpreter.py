@@ -72,9 +72,22 @@ class Interpreter:
         self._max_image_side = max_image_side
 
     async def run(
-        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+        self,
+        identifier: str,
+        known: KnownSession,
+        code: str,
+        timeout_seconds: float,
+        *,
+        allocations: int,
     ) -> Execution:
         """Run code, and tell what is known of its session.
+
+        Args:
+            identifier: the session's.
+            known: of it.
+            code: what to run.
+            timeout_seconds: after which the service is to stop it.
+            allocations: how many the session had had before anything was sent for this code.
 
         Raises:
             ExecutionOutcomeUnknownError: its answer is lost.
@@ -97,7 +110,7 @@ class Interpreter:
                 known.is_the_same()  # its own word: the service's marks can mislead
         elif find_ending(reply.response) is Ending.INTERPRETER_DIED:
             known.has_module = False
-        started = reply.new_session
+        started = reply.new_session if known.allocations == allocations else True
         if started is None or (report is not None and not report.fresh):
             started = report is not None and report.fresh and not was_used
         about = AzureExecutionContext(

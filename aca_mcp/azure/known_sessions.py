@@ -34,6 +34,8 @@ class KnownSession:
     """It was said that a shell's session keeps no variables."""
     used: bool = False
     """The service has answered about it: if it is new again, state was lost."""
+    allocations: int = 0
+    """How often the service has said that it made a session for an answer."""
     etag: str = ""
     etag_changes: bool = False
     """The service changes its etag though the session is the same, so it tells nothing."""
@@ -100,6 +102,7 @@ class KnownSessions:
         known = self.get(identifier)
         known.note_etag(headers.get(SESSION_ETAG, ""))
         if new:
+            known.allocations += 1
             known.replaced(RECYCLED)
         known.used = True
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, cast
 
 import anyio
 
+from aca_mcp.azure.session_packages import NotToldError, ask_session
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.pool import Package
 from aca_mcp.turn import Waited
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.interpreter import Interpreter
     from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.azure.shell import Shell
-
-_LIST_PACKAGES = (
-    '__import__("json").dumps(sorted({(d.metadata["Name"] or "", d.version or "") '
-    'for d in __import__("importlib.metadata").metadata.distributions()}))'
-)
+_MAX_MODULES = 10
 
 
 async def list_packages(
@@ -32,6 +28,8 @@ async def list_packages(
 ) -> tuple[Package, ...]:
     """What a session can import, sorted by name. Does not wait for code that runs.
 
+    The session itself is asked: it alone knows by which names packages are imported.
+
     Args:
         identifier: the session's.
         known: of it.
@@ -39,31 +37,38 @@ async def list_packages(
         interpreter: asks the session.
 
     Raises:
-        PoolUnavailableError: code runs, and nothing is known; or it did not tell.
+        PoolUnavailableError: code runs, and nothing is known; or nobody tells.
     """
-    if known.turn.is_taken and known.packages:
-        return known.packages
-    # Nothing can have been installed in one that has run no code, and it need not be allocated.
-    if (known.turn.is_taken or not known.has_module) and (found := await of_pool()):
-        return found
+    if known.turn.is_taken:
+        return known.packages or await _of_busy(of_pool)
     async with known.turn.take(anyio.current_time()) as waited:
         if waited is Waited.TOO_LATE:
-            raise PoolUnavailableError(
-                "Code of this session runs, and the pool itself does not tell which packages there "
-                "are. Ask again when it has ended, or import what you need and see."
-            )
-        known.packages = _packages(await interpreter.evaluate(identifier, _LIST_PACKAGES))
+            return known.packages or await _of_busy(of_pool)
+        try:
+            told = await ask_session(interpreter, identifier, "packages()")
+            known.packages = _packages(told)
+        except NotToldError:
+            if found := await of_pool():
+                return found
+            raise
     return known.packages
 
 
-def _packages(value: object) -> tuple[Package, ...]:
+async def _of_busy(of_pool: Callable[[], Awaitable[tuple[Package, ...]]]) -> tuple[Package, ...]:
+    if found := await of_pool():
+        return found
+    raise PoolUnavailableError(
+        "Code of this session runs, and the pool itself does not tell which packages there are. "
+        "Ask again when it has ended, or import what you need and see."
+    )
+
+
+def _packages(told: object) -> tuple[Package, ...]:
     try:
-        # Pools give text as text, and some give what it looks like.
-        items: object = json.loads(value.strip("'")) if isinstance(value, str) else value
-        pairs = [(str(name), str(version)) for name, version in cast("list[list[object]]", items)]
+        found = [
+            Package(str(name), str(version), tuple(map(str, modules[:_MAX_MODULES])))
+            for name, version, modules in cast("list[tuple[object, object, list[object]]]", told)
+        ]
     except (ValueError, TypeError) as error:
-        raise PoolUnavailableError(
-            "The session did not tell its packages. Ask it with code: importlib.metadata."
-        ) from error
-    packages = {name.lower(): Package(name, version) for name, version in pairs if name}
-    return tuple(packages[key] for key in sorted(packages))
+        raise NotToldError from error
+    return tuple(sorted(found, key=lambda package: package.name.lower()))

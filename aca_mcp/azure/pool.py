@@ -112,17 +112,23 @@ class AzureSessionPool:
         async with known.turn.take(deadline) as waited:
             if waited is Waited.TOO_LATE:
                 return not_begun(timeout_seconds)
+            allocations = known.allocations
             try:
                 if not self._description.is_shell:
-                    code = await self._packages.prepared(identifier, code)
+                    await self._packages.prepare(identifier, code)
                 left = max(deadline - anyio.current_time(), 0.001)
-                return await self._run(identifier, known, code, left)
+                return await self._run(identifier, known, code, left, allocations)
             except anyio.get_cancelled_exc_class():
                 await self._end_cancelled(identifier, known)
                 raise
 
     async def _run(
-        self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
+        self,
+        identifier: str,
+        known: KnownSession,
+        code: str,
+        timeout_seconds: float,
+        allocations: int,
     ) -> Execution:
         """Run code; what a first call fails with may be that the pool runs something else."""
         if self._description.is_shell:
@@ -130,7 +136,9 @@ class AzureSessionPool:
         if self._description.kind_so_far not in _RUNNING_PYTHON:
             raise refuse(self._description.kind_so_far)
         try:
-            execution = await self._interpreter.run(identifier, known, code, timeout_seconds)
+            execution = await self._interpreter.run(
+                identifier, known, code, timeout_seconds, allocations=allocations
+            )
         except InvalidRequestError:
             if self._ran_python or await self._description.kind() in _RUNNING_PYTHON:
                 raise

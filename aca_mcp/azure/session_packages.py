@@ -1,20 +1,22 @@
 """Packages for sessions that may have no network: fetched here, uploaded, unpacked there.
 
-The session asks no index and needs no pip. Code that says ``%pip install`` gets the same, and so
-does a line of a ``%%bash`` cell: it is answered before the code is sent, and replaced by what came
-of it. Programs that code starts have the session's own pip, which a pool without a network leaves
-alone with itself.
+The session asks no index. What the commands of a cell want (``pip_in_session``) is fetched before
+the cell is sent, and they print what came of it.
 """
 
 from __future__ import annotations
 
+import base64
+import functools
 import json
+import logging
 import re
 import secrets
-import shlex
 import tempfile
 import time
 import zipfile
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,48 +24,44 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp.azure.api import MAX_FILE_BYTES
-from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
-from aca_mcp.kernel.pip_arguments import Wanted, arguments_of, wanted_of
-from aca_mcp.pool import WORK_DIRECTORY, Installation, Package
+from aca_mcp.azure.sent_modules import SentModule, sent_module
+from aca_mcp.azure.wrapping import PREFIX
+from aca_mcp.errors import PackagesNotInstalledError, PoolUnavailableError, SessionPoolError
+from aca_mcp.pool import Installation, Package
+from aca_mcp.requester import recording_packages
 from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aca_mcp.azure.files import Files
     from aca_mcp.azure.interpreter import Interpreter
+    from aca_mcp.azure.shell import Shell
     from aca_mcp.installing.wheels import Target
     from aca_mcp.packages.broker import PackageBroker
 
+_logger = logging.getLogger(__name__)
+
 _ARCHIVE_BYTES = MAX_FILE_BYTES * 3 // 4
 """After which another archive is begun: the next file may not be small."""
-_WORDS = r"(?:uv|pip|pip3|python|python3)\b.*\binstall\b"
-_COMMAND = re.compile(rf"^([ \t]*)[%!][ \t]*({_WORDS}.*)$", re.MULTILINE)
-_SHELL_CELL = re.compile(r"\s*%%(?:bash|sh|script[ \t]+(?:\S*/)?(?:ba)?sh)\b")
-_SHELL_COMMAND = re.compile(rf"^([ \t]*)((?:sudo[ \t]+)?{_WORDS}[^;&|<>\n]*)$", re.MULTILINE)
-_MAX_FILE_CHARACTERS = 100_000
+_MAX_TOLD_BYTES = 4 * 2**20
+_MAX_ERROR_CHARACTERS = 500
+_MAX_COMMANDS = 20
+_COMMAND = re.compile(r"\b(pip|uv|conda|mamba)")
+_LATE = (
+    "What a cell installs is fetched before it runs, and this command was not seen in its text. "
+    "Nothing was installed. Name the packages in a line of the cell: %pip install NAME"
+)
 
-_FACTS = (
-    '__import__("json").dumps([list(__import__("sys").version_info[:2]), '
-    '__import__("platform").machine(), sorted({(d.metadata["Name"] or "", d.version or "") '
-    'for d in __import__("importlib.metadata").metadata.distributions()})])'
-)
-_READ = (
-    '(lambda path: "file:" + path.read_text("utf-8-sig")[:{most}].encode().hex() '
-    'if path.is_file() else "none")(__import__("pathlib").Path({name!r}))'
-)
-_UNPACK = """\
-import importlib, os, sys, tempfile, zipfile
-there = tempfile.mkdtemp(prefix="packages-")
-for name in {names!r}:
-    archive = os.path.join({directory!r}, name)
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(there)
-    os.unlink(archive)
-sys.path.append(there)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), there)))
-importlib.invalidate_caches()
-"""
+
+class NotToldError(PoolUnavailableError):
+    """A session did not answer a question about its packages in words of our module."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The session did not tell its interpreter and packages. Ask it with code: "
+            "importlib.metadata."
+        )
 
 
 class SessionPackages:
@@ -88,18 +86,18 @@ class SessionPackages:
         Raises:
             PackagesNotInstalledError: they are not permitted, or cannot be had.
         """
-        # Only here: nobody who installs nothing should wait for these imports.
-        from aca_mcp.packages.requirements import Policy, check_requirements
-
         began = time.monotonic()
-        broker = self._broker() if self._broker is not None else None
-        check_requirements(requirements, broker.policy if broker is not None else Policy())
-        if broker is None:
-            raise PackagesNotInstalledError("Packages cannot be installed here.")
-        target, installed = _read_facts(await self._interpreter.evaluate(identifier, _FACTS))
-        made = await broker.provide(requirements, target, installed=installed, who=identifier)
-        if made.directory is not None:
-            await self._bring(identifier, made.directory)
+        broker = self._broker_for(identifier, requirements)
+        facts = _read_facts(await self._ask(identifier, "facts()"))
+        made = await broker.provide(
+            requirements, facts.target, installed=facts.installed, who=identifier
+        )
+        archives = await self._upload(identifier, made.directory)
+        if archives and await self._ask(identifier, f"bring({archives!a})") is not True:
+            raise PackagesNotInstalledError(
+                "The packages were uploaded, and the session could not unpack them: its disk may "
+                "be full. Nothing was installed."
+            )
         return Installation(
             installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
             present=tuple(Package(pin.name, pin.version) for pin in made.present),
@@ -107,99 +105,152 @@ class SessionPackages:
             duration_seconds=time.monotonic() - began,
         )
 
-    async def _bring(self, identifier: str, directory: Path) -> None:
+    async def prepare(self, identifier: str, code: str) -> None:
+        """Have what a cell's commands want ready before it runs, and what they are to print.
+
+        Where the session does not tell, the cell meets its own ``pip``.
+        """
+        if "install" not in code or _COMMAND.search(code) is None:
+            return
+        try:
+            otherwise = f"ERROR: {_LATE if self._broker is not None else _no_packages()}\n"
+            asked = _read_commands(await self._ask(identifier, f"look({code!a}, {otherwise!a})"))
+            for arguments, wanted in asked:
+                await self._settle(identifier, arguments, wanted)
+        except SessionPoolError as error:
+            # What ails the session or the pool, the code itself will meet, and say.
+            _logger.info("A cell's packages were not looked for: %s", type(error).__name__)
+
+    async def _settle(
+        self, identifier: str, arguments: list[str], wanted: Mapping[str, object]
+    ) -> None:
+        archives: list[str] = []
+        answer: tuple[str, int] | None = None  # of the session's own pip, which sees its files
+        if wanted.get("has_wheels") is not True:
+            try:
+                answer, archives = await self._answer(identifier, wanted)
+            except (PackagesNotInstalledError, ValueError) as error:
+                answer = f"ERROR: {error}\n", 1
+        await self._ask(identifier, f"settle({archives!a}, {arguments!a}, {answer!a})")
+
+    async def _answer(
+        self, identifier: str, wanted: Mapping[str, object]
+    ) -> tuple[tuple[str, int], list[str]]:
+        """What a command prints, with its exit code, and the archives that are to be unpacked."""
+        requirements = wanted.get("requirements")
+        if not isinstance(requirements, list):
+            raise ValueError(str(wanted.get("error"))[:_MAX_ERROR_CHARACTERS])
+        texts = [str(each) for each in cast("list[object]", requirements)]
+        broker = self._broker_for(identifier, texts)
+        facts = _read_facts(await self._ask(identifier, "facts()"))
+        made = await broker.provide(texts, facts.target, installed=facts.installed, who=identifier)
+        lines = [
+            f"Requirement already satisfied: {pin.name} ({pin.version})" for pin in made.present
+        ]
+        if made.installed:
+            new = " ".join(f"{pin.name}-{pin.version}" for pin in made.installed)
+            lines.append(f"Successfully installed {new}")
+        text = "".join(f"{line}\n" for line in lines)
+        return (text, 0), await self._upload(identifier, made.directory)
+
+    def _broker_for(self, identifier: str, requirements: Sequence[str]) -> PackageBroker:
+        """The broker, where there is one; else the request is refused, and that is recorded."""
+        if self._broker is not None:
+            return self._broker()
+        # Only here: nobody who installs nothing should wait for this import.
+        from aca_mcp.packages.requirements import Policy, check_requirements
+
+        with recording_packages(identifier, requirements):
+            check_requirements(requirements, Policy())
+            raise PackagesNotInstalledError(_no_packages())
+
+    async def _upload(self, identifier: str, directory: Path | None) -> list[str]:
+        """Bring a directory's files to a session, as archives in its work directory."""
+        if directory is None:
+            return []
         with tempfile.TemporaryDirectory(prefix="aca-mcp-upload-") as scratch:
             archives = await anyio.to_thread.run_sync(pack, directory, Path(scratch))
             for archive in archives:
                 await self._files.upload(
                     identifier, archive.name, chunks_of(archive), overwrite=True
                 )
-        names = [archive.name for archive in archives]
-        code = _UNPACK.format(names=names, directory=WORK_DIRECTORY)
-        done = await self._interpreter.evaluate(
-            identifier, f"(exec({code!r}, {{}}), 'unpacked')[1]"
-        )
-        if "unpacked" not in str(done):
-            raise PackagesNotInstalledError(
-                "The packages were uploaded, and the session could not unpack them: its disk may "
-                "be full. Nothing was installed."
-            )
+        return [archive.name for archive in archives]
 
-    async def prepared(self, identifier: str, code: str) -> str:
-        """Code whose commands that install packages are done and replaced by what they print."""
-        if self._broker is None or "install" not in code:
-            return code
-        in_shell = _SHELL_CELL.match(code) is not None
-        pieces: list[str] = []
-        end = 0
-        for match in (_SHELL_COMMAND if in_shell else _COMMAND).finditer(code):
-            pieces.append(code[end : match.start()])
-            text, went_well = await self._answer(identifier, match.group(2))
-            if text is None:
-                pieces.append(match.group())
-            elif in_shell:
-                told = f"printf '%s\\n' {shlex.quote(text)}"
-                pieces.append(match.group(1) + (told if went_well else f"{{ {told} >&2; false; }}"))
-            else:
-                pieces.append(f"{match.group(1)}print({text!r})")
-            end = match.end()
-        return "".join((*pieces, code[end:]))
+    async def _ask(self, identifier: str, call: str) -> object:
+        return await ask_session(self._interpreter, identifier, call)
 
-    async def _answer(self, identifier: str, command: str) -> tuple[str | None, bool]:
-        """What a command prints, or None if it is left to the session; and whether it went well."""
-        try:
-            arguments = arguments_of(shlex.split(command, comments=True)) or []
-            if arguments[:1] != ["install"]:
-                return None, True
-            wanted = await self._wanted(identifier, arguments[1:])
-            if wanted.wheels:
-                return None, True  # which the session's own pip can see
-            made = await self.install(identifier, wanted.requirements)
-        except (SessionPoolError, ValueError) as error:
-            return f"ERROR: {error}", False
-        lines = [
-            f"Requirement already satisfied: {each.name} ({each.version})" for each in made.present
+
+async def ask_session(interpreter: Interpreter | Shell, identifier: str, call: str) -> object:
+    """What a call of our module for packages gives in a session.
+
+    Raises:
+        NotToldError: it is nothing that the module can have given.
+        SessionPoolError: it could not be asked.
+    """
+    module = _module()
+    expression = f"({module.load}, {module.loaded}.{call})[1]"
+    told = await interpreter.evaluate(identifier, expression)
+    text = told.strip("'\"") if isinstance(told, str) else ""
+    try:
+        decompressor = zlib.decompressobj()
+        packed = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+        return json.loads(decompressor.decompress(packed, _MAX_TOLD_BYTES))
+    except (ValueError, RecursionError, zlib.error) as error:
+        raise NotToldError from error
+
+
+@functools.cache
+def _module() -> SentModule:
+    return sent_module(
+        "aca_mcp.azure.pip_in_session",
+        [
+            "aca_mcp.kernel.pip_arguments",
+            "aca_mcp.kernel.distributions",
+            "aca_mcp.azure.commands_in_code",
+        ],
+    )
+
+
+def _no_packages() -> str:
+    from aca_mcp.packages.requirements import NO_PACKAGES
+
+    return NO_PACKAGES
+
+
+def _read_commands(told: object) -> list[tuple[list[str], dict[str, object]]]:
+    """The commands that a session tells. It is hostile, and can but ask what its code could ask.
+
+    Raises:
+        NotToldError: it tells none.
+    """
+    try:
+        found = [
+            ([str(each) for each in arguments], {str(key): wanted[key] for key in wanted})
+            for arguments, wanted in cast("list[tuple[list[object], dict[str, object]]]", told)[
+                :_MAX_COMMANDS
+            ]
         ]
-        if made.installed:
-            new = " ".join(f"{each.name}-{each.version}" for each in made.installed)
-            lines.append(f"Successfully installed {new}")
-        return "\n".join(lines), True
-
-    async def _wanted(self, identifier: str, arguments: Sequence[str]) -> Wanted:
-        """What is asked for, with what files of the session say; none of this machine is read."""
-        known: dict[str, str] = {}
-        while True:
-            try:
-                return wanted_of(arguments, "", lambda path: known[str(path)])
-            except KeyError as missing:
-                name = str(missing.args[0])
-                known[name] = await self._text_of(identifier, name)
-
-    async def _text_of(self, identifier: str, name: str) -> str:
-        """The text of a file of requirements, as the session's own code finds it.
-
-        Raises:
-            ValueError: there is none.
-        """
-        read = _READ.format(name=name, most=_MAX_FILE_CHARACTERS)
-        found = str(await self._interpreter.evaluate(identifier, read)).strip("'")
-        kind, _, encoded = found.partition(":")
-        if kind != "file":
-            raise ValueError(f"could not open the file of requirements {name!r}")
-        return bytes.fromhex(encoded).decode("utf-8")
+    except (ValueError, TypeError, KeyError) as error:
+        raise NotToldError from error
+    return found
 
 
-def _read_facts(value: object) -> tuple[Target, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    target: Target
+    installed: dict[str, str]
+
+
+def _read_facts(told: object) -> _Facts:
     """The session's interpreter, and what it has. It is hostile, and can but spoil its own."""
     from aca_mcp.installing.wheels import Target, normalized
 
     try:
-        items: object = json.loads(value.strip("'")) if isinstance(value, str) else value
-        version, machine, packages = cast("tuple[list[int], str, list[list[str]]]", items)
+        version, machine, packages = cast("tuple[list[int], str, list[list[str]]]", told)
         major, minor = (int(part) for part in version)
         if re.fullmatch(r"x86_64|aarch64", str(machine)) is None:
             raise ValueError("no machine of which wheels are known")
-        installed = {normalized(str(name)): str(found) for name, found in packages if name}
+        installed = {normalized(str(name)): str(found) for name, found in packages}
     except (ValueError, TypeError) as error:
         raise PackagesNotInstalledError(
             "The session did not tell its interpreter. Nothing was installed."
@@ -209,7 +260,7 @@ def _read_facts(value: object) -> tuple[Target, dict[str, str]]:
         for name, found in installed.items()
         if re.fullmatch(r"[a-z0-9-]{1,100}", name) and re.fullmatch(r"[\w.+!-]{1,60}", found)
     }
-    return Target(python_version=f"{major}.{minor}", machine=str(machine)), checked
+    return _Facts(Target(python_version=f"{major}.{minor}", machine=str(machine)), checked)
 
 
 def pack(directory: Path, into: Path, most_bytes: int = _ARCHIVE_BYTES) -> list[Path]:

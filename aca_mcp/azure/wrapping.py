@@ -10,14 +10,11 @@ Pure. What a session reports is not believed: it is parsed with bounds.
 
 from __future__ import annotations
 
-import ast
 import base64
 import functools
-import hashlib
-import json
 import zlib
-from importlib import resources
 
+from aca_mcp.azure.sent_modules import SentModule, sent_module
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.reports.events import Report, read_events
 
@@ -49,27 +46,6 @@ _MODULES = (
     "capture",
 )
 """Those of the kernel that a session is sent, each after those that it imports."""
-_PACKAGE = "aca_mcp.kernel"
-
-_LOADER = """\
-import base64, json, sys, types, zlib
-if name not in sys.modules:
-    package = types.ModuleType(name)
-    package.__path__ = []
-    sys.modules[name] = package
-    try:
-        for part, source in json.loads(zlib.decompress(base64.b64decode(packed))):
-            module = types.ModuleType(f"{name}.{part}" if part else name)
-            module.__package__ = name
-            module.__file__ = f"<{name}>/{part}.py"
-            if part:
-                sys.modules[module.__name__] = module
-                setattr(package, part, module)
-            exec(compile(source, module.__file__, "exec"), vars(module if part else package))
-    except BaseException:
-        del sys.modules[name]
-        raise
-"""
 
 
 class BadReportError(Exception):
@@ -118,13 +94,12 @@ def wrap(code: str, *, bring_module: bool, max_side: int) -> str:
         bring_module: whether the session may not have the module yet.
         max_side: pixels of a shown picture's longer side.
     """
-    name, packed = _module()
-    module = f'__import__("sys").modules["{name}"]'
+    module = _module()
     # ASCII, not repr: no character of the code can be one that IPython or the way changes.
-    call = f"await {module}.run({code!a}, {max_side})"
+    call = f"await {module.loaded}.run({code!a}, {max_side})"
     if not bring_module:
-        return f'{call} if "{name}" in __import__("sys").modules else "{ABSENT}"'
-    return f'exec({_LOADER!r}, {{"name": "{name}", "packed": "{packed}"}})\n{call}'
+        return f'{call} if "{module.name}" in __import__("sys").modules else "{ABSENT}"'
+    return f"{module.load}\n{call}"
 
 
 def ask_for_mark(*, plain: bool) -> str:
@@ -133,14 +108,13 @@ def ask_for_mark(*, plain: bool) -> str:
     Args:
         plain: that was done without the module.
     """
-    name = PLAIN_MARK if plain else _module()[0]
+    name = PLAIN_MARK if plain else _module().name
     return f'"{PRESENT}" if "{name}" in __import__("sys").modules else "{ABSENT}"'
 
 
 def ask_for_more(start: int) -> str:
     """The code that gives the part of the last report from this character on."""
-    name, _ = _module()
-    return f'__import__("sys").modules["{name}"].more({start})'
+    return f"{_module().loaded}.more({start})"
 
 
 def read_report(packed: str, max_bytes: int = _MAX_REPORT_BYTES) -> AzureReport:
@@ -164,25 +138,5 @@ def read_report(packed: str, max_bytes: int = _MAX_REPORT_BYTES) -> AzureReport:
 
 
 @functools.cache
-def _module() -> tuple[str, str]:
-    kernel = resources.files(_PACKAGE)
-    parts = [(name, kernel.joinpath(f"{name}.py").read_text("utf-8")) for name in _MODULES]
-    own = resources.files("aca_mcp.azure").joinpath("in_session.py").read_text("utf-8")
-    # There they are modules of one package, whatever its name.
-    count = own.count(f"\nfrom {_PACKAGE}.")
-    if count != len(_imported(own)):
-        raise AssertionError("in_session imports the kernel in a way that cannot be sent")
-    parts.append(("", own.replace(f"\nfrom {_PACKAGE}.", "\nfrom .")))
-    source = json.dumps(parts).encode()
-    # Two versions of the package may use one session in turn: each brings its own modules.
-    name = f"_aca_mcp_{hashlib.sha256(source).hexdigest()[:12]}"
-    return name, base64.b64encode(zlib.compress(source, 9)).decode()
-
-
-def _imported(source: str) -> list[str]:
-    """The modules of this package that a module imports."""
-    return [
-        node.module
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aca_mcp")
-    ]
+def _module() -> SentModule:
+    return sent_module("aca_mcp.azure.in_session", [f"aca_mcp.kernel.{name}" for name in _MODULES])

@@ -218,7 +218,11 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environment_summaries(settings),
-        packages=package_offer(settings.packages_policy, settings.packages_list),
+        packages=package_offer(
+            settings.packages_policy,
+            settings.packages_list,
+            pool_chooses=settings.pool_kind == "azure",
+        ),
     )
 
 

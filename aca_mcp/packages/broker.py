@@ -30,7 +30,7 @@ from aca_mcp.missing_modules import COMMON_PACKAGES
 from aca_mcp.packages.failures import sentence_for
 from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
-from aca_mcp.requester import requester
+from aca_mcp.requester import recording_packages, requester
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,18 +121,11 @@ class PackageBroker:
             PackagesNotInstalledError: it was not permitted or not possible. The message says why.
         """
         started = time.monotonic()
-        failure: BaseException | None = None
-        try:
+        with recording_packages(who, texts):
             requirements = check_requirements(texts, self.policy)
             self._count(who)
             async with self._at_once:
                 return await self._provide(requirements, target, installed, started)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            if (record := requester().record_packages) is not None:
-                record(who, texts, seconds=time.monotonic() - started, error=failure)
 
     def _count(self, session: str) -> None:
         counted = [(f"session {session}", _PER_MINUTE), ("all", _ALL_PER_MINUTE)]
@@ -256,6 +249,6 @@ def _divide(
             raise PackagesNotInstalledError(
                 f"The session has {requirement.name} {version}, which stays as it is, and "
                 f"{requirement} was asked for. Nothing was installed. Use {version}, or have a "
-                "person make another environment: aca-mcp env create."
+                "person make another environment: aca-mcp env create, or, for Azure, another pool."
             )
     return tuple(present), missing

@@ -10,19 +10,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def package_offer(kind: Literal["off", "list", "index"], file: Path | None) -> PackageOffer:
+def package_offer(
+    kind: Literal["off", "list", "index"], file: Path | None, *, pool_chooses: bool = False
+) -> PackageOffer:
     """Which further packages sessions may get.
 
     Args:
         kind: of the policy.
         file: the list of what is permitted, if that is the policy.
+        pool_chooses: as ``PackageOffer`` has it.
 
     Raises:
         SettingsError: the list cannot be read.
     """
     if kind != "list":
-        return PackageOffer(kind)
+        return PackageOffer(kind, pool_chooses=pool_chooses)
     from aca_mcp.packages.requirements import read_policy
 
     policy = read_policy(kind, file)
-    return PackageOffer(kind, tuple(sorted(map(str, policy.listed))))
+    listed = tuple(sorted(map(str, policy.listed)))
+    return PackageOffer(kind, listed, pool_chooses=pool_chooses)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 MAX_REQUIREMENTS = 100
 _MAX_CHARACTERS = 200
 _NOTHING = "Nothing was installed."
+NO_PACKAGES = (
+    f"Packages cannot be installed here. {_NOTHING} Who runs the server can permit it with "
+    "ACA_MCP_PACKAGES=index, or make an environment that has them: aca-mcp env create, or, for "
+    "Azure, another pool."
+)
+"""What is said where there is no policy that permits any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,7 @@ class Policy:
             PackagesNotInstalledError: it is not permitted.
         """
         if self.kind == "off":
-            raise PackagesNotInstalledError(
-                f"Packages cannot be installed here. {_NOTHING} Who runs the server can permit it "
-                "with ACA_MCP_PACKAGES=index, or make an environment that has them: aca-mcp env "
-                "create."
-            )
+            raise PackagesNotInstalledError(NO_PACKAGES)
         if self.kind == "index":
             return requirement
         name = canonicalize_name(requirement.name)

@@ -117,6 +117,7 @@ def create_server(
             runs=options.runs,
             has_processes=options.has_processes,
             installs_packages=offer.is_open,
+            pool_chooses_packages=offer.pool_chooses,
         ),
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],

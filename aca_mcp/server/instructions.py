@@ -65,6 +65,7 @@ def instructions(
     runs: Literal["python", "shell"] = "python",
     has_processes: bool = True,
     installs_packages: bool = False,
+    pool_chooses_packages: bool = False,
 ) -> str:
     """What a client gives its model before the first call. At most 2,048 characters.
 
@@ -76,6 +77,7 @@ def instructions(
         runs: what sessions are, as ``PoolMetadata.runs`` has it.
         has_processes: code can start commands and threads.
         installs_packages: sessions may get further packages.
+        pool_chooses_packages: an Azure pool is the one environment of its sessions.
     """
     if work_dir:
         shown = work_dir if len(work_dir) <= _LONGEST_PATH else f"...{work_dir[-_LONGEST_PATH:]}"
@@ -106,6 +108,7 @@ def instructions(
             " Python runs in WebAssembly: numpy, pandas, matplotlib, scipy and scikit-learn are "
             "there; threads, processes and `!commands` are not."
         )
+    chosen = " (the Azure pool chose it)" if pool_chooses_packages else ""
     more = "; install_packages, or %pip install, gets more" if installs_packages else ""
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
@@ -116,7 +119,7 @@ top-level await work. Every matplotlib figure is returned as an image; plt.show(
 - Files are in the session's work directory, which is also the current directory: pass relative \
 paths, such as data/sales.csv, to the file tools and to code alike.
 - Code may not reach a network, has no GPU and cannot see the user's machine; input() fails. \
-list_packages tells what can be imported{more}.{missing}
+list_packages tells what can be imported{chosen}{more}.{missing}
 - {files}
 - An execution is interrupted after {timeout_seconds:g} s unless timeout_seconds says otherwise; \
 its variables are kept.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aca_mcp.azure.pip_in_session import packed
 from aca_mcp.azure.wire import ExecutionResponse, Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
@@ -252,8 +253,9 @@ async def test_a_bound_of_output_that_is_refused_is_left_out_from_then_on() -> N
 
 
 async def test_packages_are_asked_for_by_code_where_metadata_is_refused() -> None:
-    service = Service(fault(400, "X"), succeeded(json.dumps([["a", "1"]])))
+    service = Service(fault(400, "X"), succeeded(packed([("a", "1", ["a"])])))
     async with service.pool() as pool:
+        assert (await pool.metadata()).packages == ()
         assert [each.name for each in await pool.list_packages(IDENTIFIER)] == ["a"]
 
 

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from aca_mcp.azure.known_sessions import KnownSessions
+from aca_mcp.azure.pip_in_session import packed
 from aca_mcp.errors import (
     FileMissingError,
     PoolUnavailableError,
@@ -85,31 +86,33 @@ async def test_a_custom_container_pool_stops_by_its_own_route() -> None:
     assert service.requests[0].url.path == "/.management/stopSession"
 
 
-@pytest.mark.parametrize(
-    "value", ['[["b", "2"], ["A", "1"]]', '\'[["b", "2"], ["A", "1"]]\'', [["b", "2"], ["A", "1"]]]
-)
-async def test_packages_come_from_code_where_there_is_no_metadata(value: object) -> None:
-    service = Service(answer(404), succeeded(value))
+@pytest.mark.parametrize("way", ["{}", "'{}'", '"{}"'])
+async def test_packages_and_their_modules_are_told_by_the_session(way: str) -> None:
+    told = packed([("b", "2", ["bee"]), ("A", "1", ["aa"])])
+    service = Service(succeeded(way.format(told)))
     async with service.pool() as pool:
         found = await pool.list_packages(IDENTIFIER)
-    assert [(package.name, package.version) for package in found] == [("A", "1"), ("b", "2")]
-    assert service.paths == ["GET /metadata", "POST /executions"]
+    assert [(each.name, each.version, each.modules) for each in found] == [
+        ("A", "1", ("aa",)),
+        ("b", "2", ("bee",)),
+    ]
 
 
-async def test_packages_come_from_metadata_while_nothing_can_have_been_installed() -> None:
+async def test_packages_come_from_metadata_where_the_session_does_not_tell() -> None:
     told = {
         "runtimes": [{"name": "python", "version": "3.12.7"}],
         "preInstalledPackages": [{"name": "pandas", "version": "2"}, {"name": "", "version": "1"}],
     }
-    service = Service(answer(200, told))
+    service = Service(succeeded("<nothing>"), answer(200, told))
     async with service.pool() as pool:
         assert [package.name for package in await pool.list_packages(IDENTIFIER)] == ["pandas"]
         assert (await pool.metadata()).runtime == "Python 3.12.7"
-    assert service.paths == ["GET /metadata"]
+    assert service.paths == ["POST /executions", "GET /metadata"]
 
 
-async def test_packages_that_are_none_are_an_error() -> None:
-    service = Service(answer(404), succeeded(3))
+@pytest.mark.parametrize("value", [3, "aca-mcp:", packed(3), packed([["a"]]), packed([[1, 2, 3]])])
+async def test_packages_that_are_none_are_an_error(value: object) -> None:
+    service = Service(succeeded(value), answer(404))
     async with service.pool() as pool:
         with pytest.raises(PoolUnavailableError, match="packages"):
             await pool.list_packages(IDENTIFIER)

@@ -75,3 +75,7 @@ async def test_the_instructions_tell_a_model_what_it_needs(
         assert "install_packages" in (permitted.instructions or "")
         assert len(permitted.instructions or "") < 2048
         assert "the user starts this server with --work-dir FOLDER" in alone
+        of_azure = ServerOptions(packages=PackageOffer("index", pool_chooses=True))
+        told = create_server(Callers(sessions), of_azure).instructions or ""
+        assert "what can be imported (the Azure pool chose it); install_packages" in told
+        assert "Azure" not in alone

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Installation, Package
 
 _MAX_LISTED = 60
+_POOL_CHOOSES = (
+    "[This is what the Azure pool has, which is the environment of all its sessions: who made the "
+    "pool chose it.]\n"
+)
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -27,7 +31,7 @@ def show_packages(packages: Sequence[Package], query: str, offer: PackageOffer) 
     if words:
         return "\n".join(_answer(packages, word, offer) for word in words)
     listed = _lines(packages) or "[the pool does not tell which packages there are]"
-    return f"{listed}\n{_further(offer)}"
+    return f"{listed}\n{_POOL_CHOOSES if offer.pool_chooses else ''}{_further(offer)}"
 
 
 def _further(offer: PackageOffer) -> str:

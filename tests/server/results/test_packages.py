@@ -40,6 +40,12 @@ def test_a_list_ends_with_what_can_be_installed_besides(offer: PackageOffer, say
     assert says in show_packages(PACKAGES, "", offer).splitlines()[-1]
 
 
+def test_where_the_pool_is_the_environment_that_is_said() -> None:
+    shown = show_packages(PACKAGES, "", PackageOffer("index", pool_chooses=True))
+    assert "what the Azure pool has, which is the environment of all its sessions" in shown
+    assert "Azure" not in show_packages(PACKAGES, "", INDEX)
+
+
 def test_names_may_be_spelt_as_for_pip() -> None:
     shown = show_packages(PACKAGES, "scikit_learn, pyyaml", OFF)
     assert shown == "scikit-learn 1.7\nPyYAML 6.0 (import yaml)"

@@ -1,0 +1,86 @@
+"""Modules of ours that travel into a session as text, to run in its interpreter. Pure."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PACKAGES = ("aca_mcp.kernel", "aca_mcp.azure")
+
+_LOADER = """\
+import base64, json, sys, types, zlib
+if name not in sys.modules:
+    package = types.ModuleType(name)
+    package.__path__ = []
+    sys.modules[name] = package
+    try:
+        for part, source in json.loads(zlib.decompress(base64.b64decode(packed))):
+            module = types.ModuleType(f"{name}.{part}" if part else name)
+            module.__package__ = name
+            module.__file__ = f"<{name}>/{part}.py"
+            if part:
+                sys.modules[module.__name__] = module
+                setattr(package, part, module)
+            exec(compile(source, module.__file__, "exec"), vars(module if part else package))
+    except BaseException:
+        del sys.modules[name]
+        raise
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SentModule:
+    """A module, with those that it imports, as text."""
+
+    name: str
+    """In the session. Two versions of this package may use one in turn: each has its own."""
+    packed: str
+
+    @property
+    def load(self) -> str:
+        """A statement that loads it, if it is not there yet; an expression as well."""
+        return f'exec({_LOADER!r}, {{"name": "{self.name}", "packed": "{self.packed}"}})'
+
+    @property
+    def loaded(self) -> str:
+        """The expression that is the module where it has been loaded."""
+        return f'__import__("sys").modules["{self.name}"]'
+
+
+def sent_module(own: str, needs: Sequence[str]) -> SentModule:
+    """Pack a module.
+
+    Args:
+        own: its full name.
+        needs: the modules of this package that it needs, each after those that it needs itself.
+    """
+    sources = [(name.rpartition(".")[2], _source_of(name)) for name in needs]
+    source = json.dumps([*sources, ("", _source_of(own))]).encode()
+    name = f"_aca_mcp_{hashlib.sha256(source).hexdigest()[:12]}"
+    return SentModule(name, base64.b64encode(zlib.compress(source, 9)).decode())
+
+
+def _source_of(name: str) -> str:
+    """A module's text, in which its imports are those of one package, whatever its name."""
+    package, _, file = name.rpartition(".")
+    text = resources.files(package).joinpath(f"{file}.py").read_text("utf-8")
+    imports = [
+        node.module
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aca_mcp")
+    ]
+    written = sum(text.count(f"\nfrom {each}.") for each in _PACKAGES)
+    if written != len(imports):
+        raise AssertionError(f"{name} imports modules of ours in a way that cannot be sent")
+    for each in _PACKAGES:
+        text = text.replace(f"\nfrom {each}.", "\nfrom .")
+    return text
