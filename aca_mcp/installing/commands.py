@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_STDOUT_BYTES = 32 * 2**20
 _MAX_STDERR_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
+_REST_SECONDS = 2
 
 
 class InstallerError(Exception):
@@ -47,10 +48,15 @@ class Installer:
 
     name: Literal["uv", "pip"]
     command: tuple[str, ...]
+    places: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that name directories which it writes to, in the place of the user's."""
 
     def variables(self) -> dict[str, str]:
-        """What it must be told of how the other installer is configured. Reads files."""
-        return environment_for(self.name, os.environ)
+        """What it must be told: of its places, and of how the other one is configured.
+
+        Reads files.
+        """
+        return {**environment_for(self.name, os.environ), **self.places}
 
 
 def find_installer() -> Installer:
@@ -118,8 +124,10 @@ async def run(
                 _limit_files(process.pid, max_file_bytes)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_collect, process.stderr, stderr, _MAX_STDERR_BYTES)
-                await _collect(process.stdout, stdout, _MAX_STDOUT_BYTES)
-            await process.wait()
+                tasks.start_soon(_collect, process.stdout, stdout, _MAX_STDOUT_BYTES)
+                await process.wait()
+                # What it started may outlive it, and holds the other ends.
+                tasks.cancel_scope.deadline = anyio.current_time() + _REST_SECONDS
     except TimeoutError:
         raise InstallerError(f"it took longer than {timeout_seconds:g} seconds") from None
     finally:
@@ -127,6 +135,8 @@ async def run(
             await _end(process, whole_group=not shows_progress)
     if sys.platform != "win32" and process.returncode == -signal.SIGXFSZ:
         raise InstallerError("File too large")
+    if sys.platform != "win32" and process.returncode == -signal.SIGKILL:
+        raise InstallerError("it was killed")
     if process.returncode != 0:
         said = (stderr or stdout).decode("utf-8", "replace").strip()
         raise InstallerError(said or f"it ended with exit code {process.returncode}")
@@ -152,12 +162,12 @@ async def _collect(stream: anyio.abc.ByteReceiveStream | None, kept: bytearray, 
 
 
 async def _end(process: anyio.abc.Process, *, whole_group: bool) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            if whole_group and sys.platform != "win32":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        with anyio.move_on_after(5):
-            await process.wait()
+    """End it, and with it what it started, which may still run when it does not."""
+    with suppress(ProcessLookupError):
+        if whole_group and sys.platform != "win32":
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode is None:
+            process.kill()
+    with anyio.move_on_after(5):
+        await process.wait()
     await process.aclose()

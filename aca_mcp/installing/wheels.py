@@ -9,18 +9,17 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aca_mcp.installing.commands import Installer, InstallerError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)")
-_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 _SEPARATORS = re.compile(r"[-_.]+")
 _OLDER_GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 """Of manylinux platforms that pip must be told one by one, newest first."""
@@ -52,7 +51,9 @@ class Pin:
     """Normalized, as package indexes do."""
     version: str
     hashes: tuple[str, ...] = ()
-    """``sha256:...`` of each wheel that it may be."""
+    """``sha256:...`` of its wheel, or of each that it may be."""
+    size_bytes: int = field(default=0, compare=False)
+    """Of its wheel; 0 where the index or the installer does not tell."""
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
@@ -70,6 +71,7 @@ async def resolve(
     *,
     constraints: Iterable[str] = (),
     index: str | None = None,
+    max_file_bytes: int | None = None,
     timeout_seconds: float,
 ) -> tuple[Pin, ...]:
     """Find the distributions that fulfil requirements together, sorted by name.
@@ -81,15 +83,17 @@ async def resolve(
         constraints: pins that hold for those that are needed. With ``ANY_MACHINE`` the target has
             them already, whether or not the index has wheels of them that it could load.
         index: the index's URL, where it is not the one that the installer is configured for.
+        max_file_bytes: the largest file that may be written. What the index does not tell of a
+            wheel, the wheel is fetched for.
         timeout_seconds: the longest that it may take.
 
     Raises:
         InstallerError: there are none, or the index cannot be asked.
     """
     with tempfile.TemporaryDirectory(prefix="aca-mcp-resolve-") as scratch:
-        wanted = _write(scratch, "requirements.txt", requirements)
+        wanted = write_lines(scratch, "requirements.txt", requirements)
         pins = tuple(constraints)
-        limits = _write(scratch, "constraints.txt", pins)
+        limits = write_lines(scratch, "constraints.txt", pins)
         variables = installer.variables()
         stand_ins = _stand_ins(scratch, pins) if target.machine == ANY_MACHINE else ()
         if installer.name == "uv":
@@ -99,24 +103,35 @@ async def resolve(
                 *installer.command,
                 *("pip", "compile", wanted, "--constraint", limits),
                 *(part for file in kept for part in ("--constraint", file)),
-                *("--quiet", "--no-header", "--no-annotate", "--generate-hashes"),
+                *("--quiet", "--no-header", "--format", "pylock.toml"),
                 *("--only-binary", ":all:", "--no-progress"),
-                *_uv_target(target),
+                *uv_target(target),
                 *stand_ins,
                 *(("--default-index", index) if index else ()),
             )
-            compiled = await run(command, variables=variables, timeout_seconds=timeout_seconds)
-            return _pins_of(compiled)
+            return pins_of_lock(
+                await run(
+                    command,
+                    variables=variables,
+                    timeout_seconds=timeout_seconds,
+                    max_file_bytes=max_file_bytes,
+                )
+            )
         report = Path(scratch, "report.json")
         command = (
-            *_pip(installer, target),
+            *pip_command(installer, target),
             *("install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"),
             *("--report", str(report), "-r", wanted, "-c", limits),
-            *_pip_target(target, scratch),
+            *pip_target(target, scratch),
             *stand_ins,
             *(("--index-url", index) if index else ()),
         )
-        await run(command, variables=variables, timeout_seconds=timeout_seconds)
+        await run(
+            command,
+            variables=variables,
+            timeout_seconds=timeout_seconds,
+            max_file_bytes=max_file_bytes,
+        )
         return _pins_of_report(report)
 
 
@@ -147,7 +162,7 @@ async def install(
         InstallerError: one could not be fetched, is not what its hash says, or is no wheel.
     """
     with tempfile.TemporaryDirectory(prefix="aca-mcp-install-") as scratch:
-        lock = _write(scratch, "lock.txt", map(_line, pins))
+        lock = write_lines(scratch, "lock.txt", map(_line, pins))
         common = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", lock)
         if installer.name == "uv":
             command = (
@@ -156,17 +171,17 @@ async def install(
                 *(() if shows_progress else ("--quiet", "--no-progress")),
                 # Only an interpreter of this machine can compile for itself.
                 *(("--compile-bytecode",) if target.python else ()),
-                *_uv_target(target),
+                *uv_target(target),
                 *(("--target", str(into)) if into else ()),
                 *(("--default-index", index) if index else ()),
             )
         else:
             command = (
-                *_pip(installer, target),
+                *pip_command(installer, target),
                 *("install", *common),
                 *(() if shows_progress else ("--quiet",)),
                 *(("--target", str(into)) if into else ()),
-                *_pip_target(target, None),
+                *pip_target(target, None),
                 *(("--index-url", index) if index else ()),
             )
         await run(
@@ -179,7 +194,8 @@ async def install(
         )
 
 
-def _uv_target(target: Target) -> tuple[str, ...]:
+def uv_target(target: Target) -> tuple[str, ...]:
+    """Options of uv's that name an interpreter."""
     if target.python:
         return ("--python", target.python)
     platform = f"{target.machine}-manylinux_2_28"
@@ -189,11 +205,18 @@ def _uv_target(target: Target) -> tuple[str, ...]:
     return (*version, "--no-python-downloads")  # it would look for that Python, for seconds
 
 
-def _pip(installer: Installer, target: Target) -> tuple[str, ...]:
+def pip_command(installer: Installer, target: Target) -> tuple[str, ...]:
+    """Pip, for an interpreter of this machine."""
     return (*installer.command, *(("--python", target.python) if target.python else ()))
 
 
-def _pip_target(target: Target, into: str | None) -> tuple[str, ...]:
+def pip_target(target: Target, into: str | None) -> tuple[str, ...]:
+    """Options of pip's that name an interpreter of another machine.
+
+    Args:
+        target: the interpreter.
+        into: where pip would install, which it must be told to take one of these.
+    """
     if target.python:
         return ()
     if target.machine == ANY_MACHINE:
@@ -236,7 +259,8 @@ def _stand_ins(scratch: str, pins: Iterable[str]) -> tuple[str, str]:
     return ("--find-links", str(directory))
 
 
-def _write(directory: str, name: str, lines: Iterable[str]) -> str:
+def write_lines(directory: str, name: str, lines: Iterable[str]) -> str:
+    """Write a short file for an installer to read; its path."""
     path = Path(directory, name)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return str(path)
@@ -246,14 +270,24 @@ def _line(pin: Pin) -> str:
     return " ".join((str(pin), *(f"--hash={value}" for value in pin.hashes)))
 
 
-def _pins_of(compiled: str) -> tuple[Pin, ...]:
-    """Read what ``uv pip compile`` printed: a pin begins a line, its hashes follow."""
-    found: list[Pin] = []
-    for entry in compiled.replace("\\\n", " ").splitlines():
-        if (match := _PIN.match(entry)) is not None:
-            name, version = match.groups()
-            found.append(Pin(normalized(name), version, tuple(sorted(_HASH.findall(entry)))))
-    return tuple(sorted(found))
+def pins_of_lock(text: str) -> tuple[Pin, ...]:
+    """Read a lock file that uv printed (https://peps.python.org/pep-0751/): sorted by name.
+
+    Raises:
+        InstallerError: it is none.
+    """
+    try:
+        packages: list[dict[str, Any]] = tomllib.loads(text).get("packages", [])
+        return tuple(sorted(map(_pin_of_package, packages)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InstallerError("uv's lock file cannot be read") from error
+
+
+def _pin_of_package(package: dict[str, Any]) -> Pin:
+    wheels: list[dict[str, Any]] = package["wheels"]
+    hashes = sorted(f"sha256:{wheel['hashes']['sha256']}" for wheel in wheels)
+    size = max(int(wheel.get("size", 0)) for wheel in wheels)
+    return Pin(normalized(package["name"]), str(package["version"]), tuple(hashes), size)
 
 
 def _pins_of_report(report: Path) -> tuple[Pin, ...]:

@@ -7,30 +7,18 @@ is added, and what would not go together with it is refused. Does not know pools
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from aca_mcp.bounded import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.installing.commands import Installer, InstallerError, find_installer
-from aca_mcp.installing.wheels import (
-    ANY_MACHINE,
-    Pin,
-    Target,
-    has_compiled_code,
-    install,
-    normalized,
-    resolve,
-)
-from aca_mcp.missing_modules import COMMON_PACKAGES
-from aca_mcp.packages.failures import sentence_for
+from aca_mcp.installing.wheels import Pin, Target, normalized
+from aca_mcp.packages.fetching import MAX_SET_BYTES, Fetcher
+from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
-from aca_mcp.requester import recording_packages, requester
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,22 +26,9 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-MAX_SET_BYTES = 1024 * 2**20
-MAX_SET_PACKAGES = 200
-_RESOLVE_SECONDS = 60
-_INSTALL_SECONDS = 240
+    from aca_mcp.installing.commands import Installer
+
 _AT_ONCE = 4
-_PER_MINUTE = 10
-_PRINCIPAL_PER_MINUTE = 20
-_ALL_PER_MINUTE = 60
-_MINUTE = 60
-_REMEMBERED = 10_000
-_WATCH_SECONDS = 0.5
-_BY = {
-    "session": "by this session",
-    "principal": "by the sessions of one user",
-    "all": "by all sessions together",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +56,7 @@ class PackageBroker:
         policy: what may be asked for.
         index: the package index, where it is not the one that uv or pip is configured for.
         installer: what asks it, by default the best that is there.
+        max_set_bytes: the most that one request may bring.
     """
 
     def __init__(
@@ -90,15 +66,16 @@ class PackageBroker:
         *,
         index: str | None = None,
         installer: Installer | None = None,
+        max_set_bytes: int = MAX_SET_BYTES,
     ) -> None:
         self.store = store
         self.policy = policy
-        self._index = index
-        self._installer = installer
+        self._fetcher = Fetcher(
+            store, index=index, installer=installer, max_set_bytes=max_set_bytes
+        )
         self._at_once = anyio.Semaphore(_AT_ONCE)
-        self._making: dict[Path, anyio.Lock] = {}
         self._has_pruned = False
-        self._asked: BoundedMapping[str, deque[float]] = BoundedMapping(_REMEMBERED)
+        self._requests = PackageRequests()
 
     async def provide(
         self,
@@ -121,29 +98,10 @@ class PackageBroker:
             PackagesNotInstalledError: it was not permitted or not possible. The message says why.
         """
         started = time.monotonic()
-        with recording_packages(who, texts):
+        with self._requests.request(who, texts):
             requirements = check_requirements(texts, self.policy)
-            self._count(who)
             async with self._at_once:
                 return await self._provide(requirements, target, installed, started)
-
-    def _count(self, session: str) -> None:
-        counted = [(f"session {session}", _PER_MINUTE), ("all", _ALL_PER_MINUTE)]
-        if principal := requester().principal:
-            counted.insert(1, (f"principal {principal}", _PRINCIPAL_PER_MINUTE))
-        now = time.monotonic()
-        for key, most in counted:
-            times = self._asked.used(key, deque[float])
-            while times and now - times[0] > _MINUTE:
-                times.popleft()
-            if len(times) >= most:
-                raise PackagesNotInstalledError(
-                    f"Packages were asked for {most} times in a minute {_BY[key.split()[0]]}, "
-                    "which is the limit. Nothing was installed. Ask for all that is needed at "
-                    "once, in a minute."
-                )
-        for key, _ in counted:
-            self._asked[key].append(now)
 
     async def _provide(
         self,
@@ -155,82 +113,23 @@ class PackageBroker:
         if not self._has_pruned:
             self._has_pruned = True
             await anyio.to_thread.run_sync(self.store.prune)
-        wanted = " ".join(map(str, requirements))
         present, missing = _divide(requirements, installed)
         if not missing:
             return PackageSet(None, (), present, 0, time.monotonic() - started)
-        try:
-            installer = self._installer or find_installer()
-            pins = await resolve(
-                installer,
-                map(str, missing),
-                target,
-                constraints=[f"{name}=={version}" for name, version in installed.items()],
-                index=self._index,
-                timeout_seconds=_RESOLVE_SECONDS,
-            )
-            new = tuple(pin for pin in pins if pin.name not in installed)
-            if len(new) > MAX_SET_PACKAGES:
-                raise PackagesNotInstalledError(
-                    f"{wanted} needs {len(new)} packages; at most {MAX_SET_PACKAGES} are installed "
-                    "at once. Nothing was installed."
-                )
-            directory = self.store.directory_of(new, target.python or repr(target))
-            async with self._making.setdefault(directory, anyio.Lock()):
-                stored = await anyio.to_thread.run_sync(self.store.has, directory)
-                if not stored:
-                    await self._make(installer, new, target, directory)
-            self._making.pop(directory, None)
-        except InstallerError as error:
-            names = tuple(sorted(COMMON_PACKAGES | installed.keys()))
-            raise PackagesNotInstalledError(
-                sentence_for(str(error), wanted, names=names)
-            ) from error
-        except OSError as error:
-            raise PackagesNotInstalledError(
-                sentence_for(error.strerror or "unknown error", wanted)
-            ) from error
-        size = await anyio.to_thread.run_sync(size_of, directory)
-        return PackageSet(directory, new, present, size, time.monotonic() - started, stored)
-
-    async def _make(
-        self, installer: Installer, pins: Sequence[Pin], target: Target, directory: Path
-    ) -> None:
-        failure: InstallerError | None = None
-        with self.store.stage() as staged:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_watch_size, staged, tasks.cancel_scope)
-                try:
-                    await install(
-                        installer,
-                        pins,
-                        target,
-                        into=staged,
-                        index=self._index,
-                        max_file_bytes=MAX_SET_BYTES,
-                        timeout_seconds=_INSTALL_SECONDS,
-                    )
-                except InstallerError as error:
-                    failure = error  # as it is, not in a group
-                tasks.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
-            if await anyio.to_thread.run_sync(size_of, staged) > MAX_SET_BYTES:
-                raise InstallerError("File too large")
-            if target.machine == ANY_MACHINE and has_compiled_code(staged):
-                raise PackagesNotInstalledError(
-                    f"{' '.join(map(str, pins))} has compiled code, which this interpreter cannot "
-                    "load. Nothing was installed."
-                )
-            await anyio.to_thread.run_sync(self.store.publish, staged, directory)
-
-
-async def _watch_size(staged: Path, making: anyio.CancelScope) -> None:
-    """Stop it when it grows too large."""
-    while True:
-        await anyio.sleep(_WATCH_SECONDS)
-        if await anyio.to_thread.run_sync(size_of, staged) > MAX_SET_BYTES:
-            making.cancel()
+        fetched = await self._fetcher.fetch(missing, target, installed)
+        if fetched.directory is None:  # extras that the session has already
+            names = (normalized(each.name) for each in missing)
+            present = (*present, *(Pin(name, installed[name]) for name in names))
+            return PackageSet(None, (), present, 0, time.monotonic() - started)
+        size = await anyio.to_thread.run_sync(size_of, fetched.directory)
+        return PackageSet(
+            fetched.directory,
+            fetched.pins,
+            present,
+            size,
+            time.monotonic() - started,
+            fetched.was_stored,
+        )
 
 
 def _divide(

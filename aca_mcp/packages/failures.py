@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aca_mcp.installing.availability import Availability
 
 _MAX_CHARACTERS = 1200
 _MAX_LINES = 8
 _ADDRESS = re.compile(r"\b[a-z+]+://\S+|\(from [^)]*\)", re.IGNORECASE)
 _HOME = re.compile(r"(/[\w.@-]+){2,}/?")
-_MISSING = (
-    re.compile(r"Because ([\w.-]+) was not found in the package registry"),
+_NONE_FITS = (
+    re.compile(r"Because ([\w.-]+) was not found in "),
     re.compile(r"No matching distribution found for ([\w.-]+)"),
+    re.compile(
+        r"Because (?:all versions of |only )?([\w.-]+?)(?:[=<>!~][^ ]*)? has no (?:usable )?wheels"
+    ),
+    re.compile(r"Because there (?:is|are) no versions? of ([\w.-]+)"),
+    re.compile(r"Because only ([\w.-]+?)(?:[=<>!~][^ ]*)? is available"),
 )
+"""How installers say that they found no distribution that fits."""
 _UNREACHABLE = (
     "error sending request",
     "Connection refused",
@@ -23,13 +36,6 @@ _UNREACHABLE = (
     "operation timed out",
     "Failed to fetch",
     "Network is unreachable",
-)
-_NO_WHEEL = (
-    "no wheels",
-    "no usable wheels",
-    "only-binary",
-    "No wheels are available",
-    "is not supported",
 )
 _TOO_LARGE = ("File too large", "os error 27")
 _FULL = ("No space left on device", "os error 28")
@@ -51,40 +57,91 @@ _SPOILED = (
 _NOTHING = "Nothing was installed."
 
 
-def sentence_for(said: str, requirements: str, *, names: tuple[str, ...] = ()) -> str:
+def missing_distribution(said: str) -> str:
+    """The distribution of which an installer found none that fits; empty if that is not it."""
+    if _has(said, (*_TOO_LARGE, *_FULL, *_SPOILED, *_UNREACHABLE)):
+        return ""
+    found = (pattern.search(said) for pattern in _NONE_FITS)
+    return next((match.group(1) for match in found if match is not None), "")
+
+
+def about_availability(
+    name: str, available: Availability, requirements: Sequence[str], *, names: tuple[str, ...] = ()
+) -> str:
+    """Why no distribution fits, and which would.
+
+    Args:
+        name: of the distribution.
+        available: what the index has of it.
+        requirements: what was asked for, which may be other packages that need this one.
+        names: known names of packages, to find the nearest of one that does not exist.
+    """
+    asked = {_normal(each) for each in requirements}
+    needed = "" if _normal(name) in asked else f", which {_shown(requirements)} needs,"
+    if not available.is_in_index:
+        return f"The index has no package {name!r}{needed}.{_near(name, names)} {_NOTHING}"
+    if not available.versions:
+        others = ", ".join(available.others)
+        only = f", only for {others}" if others else ""
+        return (
+            f"No version of {name}{needed} has a wheel for this interpreter{only}, and sources are "
+            f"not built. {_NOTHING} Do without it."
+        )
+    return (
+        f"{name}{needed} has no wheel for this interpreter in a version that fits, and sources are "
+        f"not built. Versions that have one: {', '.join(available.versions)}. {_NOTHING}"
+    )
+
+
+def too_large(requirements: Sequence[str], most_bytes: int, size_bytes: int = 0) -> str:
+    """That something is more than is installed at once."""
+    limit = f"{most_bytes // 2**20:,} MiB, the most that is installed at once"
+    has = (
+        f"{size_bytes // 2**20:,} MiB to fetch, of {limit}" if size_bytes else f"more than {limit}"
+    )
+    return (
+        f"{_shown(requirements)} has {has}. {_NOTHING} Ask for less, or have a person make an "
+        f"environment: aca-mcp env create NAME {shlex.join(requirements)}"
+    )
+
+
+def sentence_for(said: str, requirements: Sequence[str], *, most_bytes: int) -> str:
     """What happened, and what to do.
 
     Args:
-        said: by uv or pip.
+        said: by uv or pip, or by the system.
         requirements: what was asked for.
-        names: known names of packages, to find the nearest of one that does not exist.
+        most_bytes: the most that is installed at once.
     """
     if _has(said, _TOO_LARGE):
-        return f"A file of {requirements} is too large to be installed. {_NOTHING}"
+        return too_large(requirements, most_bytes)
     if _has(said, _FULL):
         return f"The server's disk is full. {_NOTHING} Tell the user."
     if "took longer than" in said:
-        return f"Fetching {requirements} took too long. {_NOTHING} Try again, or do without."
+        return (
+            f"Fetching {_shown(requirements)} took too long. {_NOTHING} Try again, or do without."
+        )
     if _has(said, _SPOILED):
         return (
-            f"A wheel of {requirements} is damaged or is not what the index says it is. {_NOTHING} "
-            f"{_shortened(said)}"
+            f"A wheel of {_shown(requirements)} is damaged or is not what the index says it is. "
+            f"{_NOTHING} {_shortened(said)}"
         )
-    for pattern in _MISSING:
-        if (match := pattern.search(said)) is not None and not _has(said, _NO_WHEEL[:2]):
-            name = match.group(1)
-            return f"The index has no package {name!r} that fits.{_near(name, names)} {_NOTHING}"
     if _has(said, _UNREACHABLE):
         return (
             f"The package index cannot be reached. {_NOTHING} A person can install it where there "
-            f"is a network: aca-mcp env create NAME {requirements}"
+            f"is a network: aca-mcp env create NAME {shlex.join(requirements)}"
         )
-    if _has(said, _NO_WHEEL):
-        return (
-            f"There is no wheel of {requirements} for this interpreter, and sources are not "
-            f"built. {_NOTHING} {_shortened(said)}"
-        )
-    return f"{requirements} could not be installed. {_NOTHING} {_shortened(said)}"
+    return f"{_shown(requirements)} could not be installed. {_NOTHING} {_shortened(said)}"
+
+
+def _shown(requirements: Sequence[str]) -> str:
+    return " ".join(requirements)
+
+
+def _normal(requirement: str) -> str:
+    """The name in a requirement, as indexes compare names."""
+    match = re.match(r"[\w.-]+", requirement)
+    return re.sub(r"[-_.]+", "-", match.group()).lower() if match is not None else ""
 
 
 def _near(name: str, names: tuple[str, ...]) -> str:

@@ -1,9 +1,12 @@
 """The store of unpacked wheels: sets of packages in directories that sessions read and never write.
 
     sets/NAME/            a set, whole; in every sandbox from its start, read-only
-    staging/XXXX/         one that is being made
-    records/NAME          touched whenever a set is used
+    records/NAME          what is in it: names, versions and hashes; touched when it is used
+    staging/XXXX/         one that is being made or removed, with all that its making needs
+    cache/                what installers keep for the next one (``downloads``)
     secret                what names are made with
+
+A set appears and goes by being renamed, so that it is whole or not there, whatever is interrupted.
 
 The name of a set is a keyed hash of what is in it, so that the same packages are stored once and no
 session can guess what others have. ``sets`` may be passed through and not be listed.
@@ -12,6 +15,7 @@ session can guess what others have. ``sets`` may be passed through and not be li
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import secrets
 import shutil
@@ -19,6 +23,7 @@ import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +36,11 @@ if TYPE_CHECKING:
 
 _O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _SECRET_BYTES = 32
+MAX_STORE_BYTES = 20 * 2**30
 _UNUSED_SECONDS = 30 * 86_400
+_UNUSED_SECONDS_WHEN_FULL = 7 * 86_400
+"""Sessions import from their sets as they go on, and are only seen to use one when they ask."""
+_LEFT_OVER_SECONDS = 86_400
 _PASS_THROUGH = 0o711
 _PASS_THROUGH_ALONE = 0o311
 """Where sessions have the owner's identity: not even it may list."""
@@ -40,18 +49,25 @@ _PASS_THROUGH_ALONE = 0o311
 class PackageStore:
     """The sets below one directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, max_bytes: int = MAX_STORE_BYTES) -> None:
         """Make the directories that are missing.
+
+        Args:
+            root: where.
+            max_bytes: what all sets may have together.
 
         Raises:
             OSError: they cannot be made.
         """
         self.sets = root / "sets"
         """What sandboxes show. Never listed, by nobody."""
+        self.cache = root / "cache"
+        """For what installers keep between requests."""
+        self._max_bytes = max_bytes
         self._staging = root / "staging"
         self._records = root / "records"
         root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for directory in (self._staging, self._records):
+        for directory in (self._staging, self._records, self.cache):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.sets.mkdir(mode=0o700, exist_ok=True)
         if sys.platform != "win32":  # where no session shares the machine
@@ -70,14 +86,14 @@ class PackageStore:
 
     def has(self, directory: Path) -> bool:
         """Whether a set is there, which counts as use of it."""
-        if not directory.is_dir():
-            return False
-        (self._records / directory.name).touch(mode=0o600)
-        return True
+        # In this order: whoever removes sets looks at the time again when it has moved one.
+        with suppress(FileNotFoundError):
+            os.utime(self._records / directory.name)
+        return directory.is_dir()
 
     @contextmanager
     def stage(self) -> Generator[Path]:
-        """An empty directory to unpack into, which is gone afterwards unless it was published."""
+        """An empty directory to work in, on the disk of the sets; it is gone afterwards."""
         directory = self._staging / secrets.token_hex(8)
         directory.mkdir(mode=0o755)
         try:
@@ -85,45 +101,129 @@ class PackageStore:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def publish(self, staged: Path, directory: Path) -> None:
+    def publish(self, staged: Path, directory: Path, pins: Sequence[Pin]) -> None:
         """Let a set appear, whole. If another process was quicker, its set stays.
 
+        Args:
+            staged: what was unpacked, below a directory of ``stage``.
+            directory: where it is to be.
+            pins: what is in it, for the record.
+
         Raises:
-            PackagesNotInstalledError: there is something in it that no wheel should have.
-            OSError: it cannot be moved.
+            PackagesNotInstalledError: there is something in it that no wheel should have, or there
+                is no room for it.
+            OSError: it cannot be moved, or not recorded.
         """
         _make_harmless(staged)
-        with suppress(FileExistsError):
-            try:
-                staged.rename(directory)
-            except OSError:
-                if not directory.is_dir():
-                    raise
-        self.has(directory)
+        size = size_of(staged)
+        self._make_room(size)
+        # First: a set without a record would never be removed.
+        record = staged.with_name("record")
+        record.write_text(_record(pins, size), encoding="utf-8")
+        record.replace(self._records / directory.name)
+        try:
+            staged.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
 
     def prune(self) -> None:
         """Remove sets that nobody has used for a month, and what crashes left in the staging."""
         for record in self._records.iterdir():
-            if time.time() - record.stat().st_mtime > _UNUSED_SECONDS:
-                shutil.rmtree(self.sets / record.name, ignore_errors=True)
-                record.unlink(missing_ok=True)
+            if _age(record) > _UNUSED_SECONDS:
+                self._remove(record, _UNUSED_SECONDS)
         for staged in self._staging.iterdir():
-            if time.time() - staged.stat().st_mtime > 86_400:
+            if _age(staged) > _LEFT_OVER_SECONDS:
                 shutil.rmtree(staged, ignore_errors=True)
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Remove the sets that were used longest ago, until another one has room."""
+        records = sorted(self._records.iterdir(), key=_age, reverse=True)
+        sizes = {record: _size_in(record) for record in records}
+        total = sum(sizes.values()) + size_bytes
+        for record, size in sizes.items():
+            if total <= self._max_bytes or _age(record) < _UNUSED_SECONDS_WHEN_FULL:
+                break
+            self._remove(record, _UNUSED_SECONDS_WHEN_FULL)
+            total -= size
+        if total > self._max_bytes:
+            raise PackagesNotInstalledError(
+                f"The packages that sessions have asked for, with these, have {total // 2**20:,} "
+                f"MiB, and at most {self._max_bytes // 2**20:,} MiB are kept. Nothing was "
+                "installed. Who runs the server can remove the directory `packages` in "
+                "ACA_MCP_DATA_DIR while it does not run, or make an environment: aca-mcp env "
+                "create."
+            )
+
+    def _remove(self, record: Path, unused_seconds: float) -> None:
+        """Remove a set, unless it is used in this moment."""
+        directory = self.sets / record.name
+        with self.stage() as staged:
+            moved = staged / "set"
+            with suppress(FileNotFoundError):
+                directory.rename(moved)
+            if _age(record) > unused_seconds:
+                record.unlink(missing_ok=True)
+            elif moved.exists():
+                with suppress(OSError):  # who wants to use it has made it anew
+                    moved.rename(directory)
+
+
+def empty(directory: Path, *, by_way_of: Path) -> None:
+    """Remove what is in a directory, in one step for whoever looks into it.
+
+    Args:
+        directory: is there, and empty, afterwards.
+        by_way_of: a directory of ``PackageStore.stage``.
+    """
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    with suppress(OSError):  # another process did, or has a file of it open where that forbids it
+        directory.rename(by_way_of / "emptied")
+    directory.mkdir(mode=mode, exist_ok=True)
 
 
 def size_of(directory: Path) -> int:
-    """What the files below a directory have together, in bytes."""
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):
-                total += Path(parent, name).lstat().st_size
+    """What the files below a directory have together, in bytes; 0 if it is not there."""
+    total, waiting = 0, [str(directory)]
+    while waiting:
+        # Whatever is removed meanwhile is not there any more.
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was used; 0 if it is not there any more."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
+def _size_in(record: Path) -> int:
+    """What the set of a record has; 0 where that is not known."""
+    try:
+        return int(json.loads(record.read_text(encoding="utf-8"))["size_bytes"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def _record(pins: Sequence[Pin], size_bytes: int) -> str:
+    packages = [
+        {"name": pin.name, "version": pin.version, "hashes": list(pin.hashes)}
+        for pin in sorted(pins)
+    ]
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return json.dumps({"made_at": made, "size_bytes": size_bytes, "packages": packages}) + "\n"
 
 
 def _make_harmless(staged: Path) -> None:
     """Leave only files and directories that everybody may read; none that an interpreter obeys."""
+    staged.chmod(0o755)
     for parent, directories, names in os.walk(staged):
         for name in (*directories, *names):
             path = Path(parent, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -112,11 +113,53 @@ async def test_what_the_index_does_not_have_is_said_with_names_like_it(
     assert "127.0.0.1" not in said
 
 
-async def test_a_package_without_a_wheel_for_the_interpreter_is_refused(
-    broker: PackageBroker,
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("elsewhere", "No version of elsewhere has a wheel for this interpreter, only for cp27"),
+        (
+            "newly-elsewhere==2.0",
+            "that fits, and sources are not built. Versions that have one: 1.0.",
+        ),
+    ],
+)
+async def test_what_has_no_wheel_for_the_interpreter_is_told_from_what_does_not_exist(
+    wanted: str, says: str, either: PackageBroker, index: Index
 ) -> None:
-    said = await refusal(broker, "elsewhere")
-    assert "elsewhere" in said
+    _add_what_is_not_for_here(index)
+    assert says in await refusal(either, wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("needs-elsewhere", "No version of elsewhere, which needs-elsewhere needs, has a wheel"),
+        ("sources-alone", "No version of sources-alone has a wheel for this interpreter"),
+        ("tea-time==9", "in a version that fits, and sources are not built. Versions that"),
+        ("tea-time<1", "Versions that have one: 1.1."),
+    ],
+)
+async def test_what_does_not_fit_is_told_with_what_would(
+    wanted: str, says: str, broker: PackageBroker, index: Index
+) -> None:
+    _add_what_is_not_for_here(index)
+    assert says in await refusal(broker, wanted)
+
+
+def _add_what_is_not_for_here(index: Index) -> None:
+    make_wheel(index.directory, "needs-elsewhere", requires=("elsewhere",))
+    make_wheel(index.directory, "newly-elsewhere", "1.0")
+    make_wheel(index.directory, "newly-elsewhere", "2.0", tag="cp39-cp39-win_amd64")
+    (index.directory / "sources_alone-1.0.tar.gz").write_bytes(b"")
+
+
+async def test_a_wheel_of_another_machine_is_none_for_this_one(
+    broker: PackageBroker, index: Index
+) -> None:
+    target = Target(python_version="3.11", machine="aarch64")
+    make_wheel(index.directory, "compiled-tea", tag="cp311-cp311-manylinux2014_x86_64")
+    with pytest.raises(PackagesNotInstalledError, match="No version of compiled-tea has a wheel"):
+        await broker.provide(["compiled-tea"], target, installed={}, who="somebody")
 
 
 async def test_an_index_that_cannot_be_reached_names_the_command_for_a_person(
@@ -125,9 +168,10 @@ async def test_an_index_that_cannot_be_reached_names_the_command_for_a_person(
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     store = PackageStore(tmp_path / "store")
     closed = PackageBroker(store, Policy("index"), index="http://127.0.0.1:9/simple/")
-    said = await refusal(closed, "tea-time")
+    said = await refusal(closed, "tea-time[hot]>=1.0; python_version > '3'")
     assert "cannot be reached" in said
-    assert "aca-mcp env create NAME tea-time" in said
+    command = said.partition("aca-mcp env create NAME ")[2]
+    assert shlex.split(command) == ['tea-time[hot]>=1.0; python_version > "3"']
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,34 @@ async def test_where_nothing_may_be_installed_that_is_said(index: Index, data_di
     assert os.listdir(data_dir) == []  # noqa: PTH208 -- in one step
 
 
+async def test_what_is_refused_is_in_the_audit_log_too(
+    index: Index, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    permitted = data_dir / "permitted.txt"
+    permitted.write_text("tea-time\n")
+    for changes in ({"packages": "off"}, {"packages": "list", "packages_list": permitted}):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "aca_mcp.audit"):
+            async with opened(index, data_dir, **changes) as pool, open_sessions(pool) as sessions:
+                audit = AuditLog(lambda: "token:alice", secret=b"s" * 32)
+                options = ServerOptions(packages=PackageOffer("index"))
+                server = create_server(
+                    Callers(sessions, lambda: "token:alice"), options, audit=audit
+                )
+                async with Client(server) as client:
+                    code = "for _ in range(30): get_ipython().run_line_magic('pip', 'install evil')"
+                    await client.call_tool("execute_python", {"code": code})
+                    await client.call_tool("install_packages", {"packages": ["evil"]})
+        lines = [json.loads(record.message) for record in caplog.records]
+        asked = [line for line in lines if "packages" in line]
+        assert {line["outcome"] for line in asked} == {"packages_not_installed"}
+        assert {tuple(line["packages"]) for line in asked} == {("evil",)}
+        assert {line["principal"] for line in asked} == {"token:alice"}
+        # Ten that are refused for what they are, ten as one too many, and no more.
+        assert len(asked) == 20
+    assert index.asked == []
+
+
 async def test_code_that_is_interrupted_while_it_installs_keeps_its_session(
     pool: SessionPool, index: Index
 ) -> None:

@@ -7,10 +7,11 @@ import functools
 import hashlib
 import html
 import http.server
+import json
 import re
 import threading
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -106,63 +107,106 @@ class Index:
 
     directory: Path
     """Wheels in it are in the index, also when they come later."""
-    url: str
+    url: str = ""
     asked: list[str] = field(default_factory=list[str])
     """The paths of all requests."""
+    tells_sizes: bool = False
+    """By JSON, as PEP 691 and 700 have it."""
+    spoiled: set[str] = field(default_factory=set[str])
+    """Projects whose files have other hashes than it says."""
+    stuck: set[str] = field(default_factory=set[str])
+    """Projects whose files it begins to send, and goes on with when ``goes_on`` is set."""
+    is_stuck: threading.Event = field(default_factory=threading.Event)
+    """Set when the first half of such a file is sent."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
 def serve_index(directory: Path) -> Generator[Index]:
-    """Serve the wheels of a directory by the simple repository API (PEP 503)."""
-    asked: list[str] = []
-    handler = functools.partial(_Handler, directory, asked)
+    """Serve the files of a directory by the simple repository API (PEP 503)."""
+    index = Index(directory)
+    handler = functools.partial(_Handler, index)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        index.url = f"http://127.0.0.1:{server.server_port}/simple/"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield Index(directory, f"http://127.0.0.1:{server.server_port}/simple/", asked)
+            yield index
         finally:
+            index.goes_on.set()
             server.shutdown()
             thread.join()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    def __init__(self, directory: Path, asked: list[str], *args: object) -> None:
-        self._directory = directory
-        self._asked = asked
+    def __init__(self, index: Index, *args: object) -> None:
+        self._index = index
         super().__init__(*args)  # pyright: ignore[reportArgumentType] -- as socketserver calls it
 
     def do_GET(self) -> None:
-        self._asked.append(self.path)
+        self._index.asked.append(self.path)
         kind, _, name = self.path.strip("/").partition("/")
-        if kind == "simple" and name and (page := self._page(name)):
-            self._answer(page.encode(), "text/html")
-        elif kind == "wheels" and (wheel := self._directory / Path(name).name).is_file():
-            self._answer(wheel.read_bytes(), "application/octet-stream")
+        file = self._index.directory / Path(name).name
+        if kind == "simple" and name and (files := self._files_of(name)):
+            self._answer(*self._page(files))
+        elif kind == "wheels" and file.is_file():
+            self._answer(
+                file.read_bytes(),
+                "application/octet-stream",
+                is_stuck=_project_of(file) in self._index.stuck,
+            )
         else:
             self.send_error(404)
 
-    def _page(self, project: str) -> str:
-        links: list[str] = []
-        for wheel in sorted(self._directory.glob("*.whl")):
-            if re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower() == project:
-                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-                name = html.escape(wheel.name)
-                links.append(f'<a href="/wheels/{name}#sha256={digest}">{name}</a>')
-        return "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>" if links else ""
+    def _files_of(self, project: str) -> list[Path]:
+        found = (*self._index.directory.glob("*.whl"), *self._index.directory.glob("*.tar.gz"))
+        return sorted(file for file in found if _project_of(file) == project)
 
-    def _answer(self, body: bytes, content_type: str) -> None:
+    def _page(self, files: list[Path]) -> tuple[bytes, str]:
+        told: list[dict[str, object]] = []
+        links: list[str] = []
+        for file in files:
+            data = file.read_bytes()
+            spoiled = _project_of(file) in self._index.spoiled
+            digest = hashlib.sha256(data + b"other" * spoiled).hexdigest()
+            address, hashes = f"/wheels/{file.name}", {"sha256": digest}
+            told.append(
+                {"filename": file.name, "url": address, "hashes": hashes, "size": len(data)}
+            )
+            name = html.escape(file.name)
+            links.append(f'<a href="/wheels/{name}#sha256={digest}">{name}</a>')
+        if self._index.tells_sizes:
+            page = {"meta": {"api-version": "1.1"}, "name": _project_of(files[0]), "files": told}
+            return json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json"
+        text = "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>"
+        return text.encode(), "text/html"
+
+    def _answer(self, body: bytes, content_type: str, *, is_stuck: bool = False) -> None:
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        if content_type == "application/octet-stream":
+            self.send_header("Cache-Control", "max-age=365000000, immutable, public")
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "GET":
+            return
+        with suppress(ConnectionError):  # whoever asked may be gone
+            if is_stuck:
+                half = len(body) // 2
+                self.wfile.write(body[:half])
+                self._index.is_stuck.set()
+                self._index.goes_on.wait(60)
+                body = body[half:]
             self.wfile.write(body)
 
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing on stderr."""
+
+
+def _project_of(file: Path) -> str:
+    return re.sub(r"[-_.]+", "-", file.name.split("-")[0]).lower()
 
 
 def only_this_index(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
