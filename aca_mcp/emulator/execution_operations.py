@@ -85,11 +85,10 @@ class ExecutionOperations:
             if session.timed_out != before:
                 return _aborted()
             seconds = deadline - anyio.current_time()
-            if isinstance(asked.code, ShellCommand):
-                most = (await self._pool.metadata()).max_timeout_seconds
-                code, seconds = program_of(asked.code), min(seconds, most)
-            else:
-                code = asked.code
+            code = program_of(asked.code) if isinstance(asked.code, ShellCommand) else asked.code
+            if code is not asked.code or not asked.names_timeout:
+                # Who has not asked for so long is not refused where the pool below allows less.
+                seconds = min(seconds, (await self._pool.metadata()).max_timeout_seconds)
             result = await self._pool.execute(
                 session.pool_identifier, code, timeout_seconds=max(seconds, 0.001)
             )

@@ -28,6 +28,7 @@ _MAX_STREAM_CHARACTERS = 2**31 - 1
 _SHELL_FIELDS = ("shellCommand", "execCommandAndArgs", "stdin")
 _CODE_FIELDS = ("code", "pythonCode", "codeInputType", "executionType")
 _MAX_ARGUMENTS = 1000
+_TIMEOUT = "timeoutInSeconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class ExecutionRequest:
     kind: Literal["Synchronous", "Asynchronous"]
     timeout_seconds: int
     form: ResultForm
+    names_timeout: bool = True
+    """It is the request's own, and not what an execution has by default."""
 
 
 def read_fields(body: bytes, dialect: Dialect) -> Mapping[str, object]:
@@ -91,6 +94,7 @@ def read_python_request(fields: Mapping[str, object]) -> ExecutionRequest:
             _stream_characters(fields),
             jupyter=bool(fields.get("returnJupyterFormatExecutionResult")),
         ),
+        names_timeout=_TIMEOUT in fields,
     )
 
 
@@ -124,11 +128,12 @@ def read_shell_request(fields: Mapping[str, object]) -> ExecutionRequest:
         kind="Synchronous",
         timeout_seconds=_timeout(fields, MAX_SHELL_TIMEOUT_SECONDS),
         form=ResultForm(_stream_characters(fields)),
+        names_timeout=_TIMEOUT in fields,
     )
 
 
 def _timeout(fields: Mapping[str, object], most: int) -> int:
-    timeout = fields.get("timeoutInSeconds", DEFAULT_TIMEOUT_SECONDS)
+    timeout = fields.get(_TIMEOUT, DEFAULT_TIMEOUT_SECONDS)
     if not _is_count(timeout, most):
         raise invalid_body(timeoutInSeconds=f"It must be from 1 to {most}.")
     return cast("int", timeout)

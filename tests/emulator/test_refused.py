@@ -107,6 +107,10 @@ async def test_what_the_pool_refuses_is_said_in_each_dialect() -> None:
         for refused in (newer, older, later):
             assert refused.status_code == 400
             assert "timeout" in refused.json()["error"]["message"]
+        # What nobody asked for is no reason to refuse.
+        assert await call.value("1") == 1
+        assert await call.value("2", timeoutInSeconds=None) == 2
+        assert (await call.run("3", LEGACY))["properties"]["executionResult"] == 3
 
 
 async def test_a_body_that_is_no_json_is_a_problem_report(call: Caller) -> None:
