@@ -125,7 +125,8 @@ async def run_cell(shell: InteractiveShell, capture: Capture, code: str) -> Base
 def more(start: int) -> str:
     """A part of the last report, with the length of the whole before it."""
     state.answering = True
-    return f"{PREFIX}{len(state.report)}:{state.report[start : start + MAX_PART]}"
+    # With an end, so that a value that was cut on its way is known as one.
+    return f"{PREFIX}{len(state.report)}:{state.report[start : start + MAX_PART]};"
 
 
 def begin(shell: InteractiveShell) -> Capture:

@@ -7,6 +7,7 @@ very long report. Knows nothing of HTTP.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from aca_mcp.azure.wrapping import (
     PRESENT,
     BadReportError,
     ReportPart,
+    ReportTooLargeError,
     ask_for_mark,
     ask_for_more,
     read_report,
@@ -41,16 +43,25 @@ OWN_CODE_SECONDS = 60
 """How long code of ours may take."""
 _READ_AT_ONCE = 100_000
 """Characters of a report; a longer one is read by a thread, while others have their turn."""
-_GOES_PLAIN = (
-    "This session pool does not give back what our module in the session reports. What the code "
-    "displayed is lost; what it printed is here, and its variables and files are as it left them. "
+_PLAIN_FROM_NOW_ON = (
     "From now on code is sent to this session as it is, and one value or figure of it comes back. "
     "ACA_MCP_AZURE_RESULTS=plain does so from the beginning."
 )
-_UNREADABLE = (
-    "The code was run, and what it displayed could not be read. What it printed is here, and its "
-    "variables and files are as it left them. Display less at a time, or write it to a file."
+_GOES_PLAIN = (
+    "This session pool does not give back what our module in the session reports. What the code "
+    "displayed is lost; what it printed is here, and its variables and files are as it left them. "
+    f"{_PLAIN_FROM_NOW_ON}"
 )
+_NO_IPYTHON = (
+    "This session's interpreter is not IPython, or one in which our module cannot run. "
+    f"{_PLAIN_FROM_NOW_ON}"
+)
+_UNREADABLE = (
+    "The code was run, and what it displayed is too much, or could not be fetched. What it printed "
+    "is here, and its variables and files are as it left them. Display less at a time, or write it "
+    "to a file."
+)
+_CANNOT_LOAD = re.compile(r"(SyntaxError|ImportError|ModuleNotFoundError)\b")
 _ENTER = f"import os, sys; os.chdir({WORK_DIRECTORY!r}); sys.modules.setdefault({PLAIN_MARK!r}, os)"
 _LOOK_SECONDS = 10
 """How long it may take to find out what a timeout has left."""
@@ -99,8 +110,12 @@ class Interpreter:
         if self._rich and not known.is_plain:
             reply, replaced = await self._run_by_module(identifier, known, code, timeout_seconds)
             report, remark = await self._report(identifier, reply)
-            if remark == _GOES_PLAIN:
+            if await self._cannot_have_module(identifier, known, reply):
+                remark = _NO_IPYTHON
+            if remark in (_GOES_PLAIN, _NO_IPYTHON):
                 known.is_plain, known.has_module = True, False
+            if remark == _NO_IPYTHON:
+                reply, _ = await self._run_plainly(identifier, known, code, timeout_seconds)
         else:
             reply, replaced = await self._run_plainly(identifier, known, code, timeout_seconds)
             report = None
@@ -120,6 +135,7 @@ class Interpreter:
             started_session=started or replaced,
             lost_before=known.take_lost(),
             remark=remark,
+            has_no_value=remark in (_GOES_PLAIN, _UNREADABLE),
         )
         execution = read_execution(reply.response, report, about)
         if report is None and execution.status is ExecutionStatus.TIMED_OUT:
@@ -135,7 +151,7 @@ class Interpreter:
         with anyio.move_on_after(_LOOK_SECONDS), suppress(SessionPoolError):
             while True:
                 reply = await self._executions.run(identifier, look, _LOOK_SECONDS)
-                found = _text_of(reply)
+                found = _mark_of(reply)
                 if found == PRESENT:
                     return about
                 if found == ABSENT:
@@ -165,6 +181,24 @@ class Interpreter:
         known.replaced(RESTARTED if reply.new_session is False else RECYCLED)
         wrapped = wrap(code, bring_module=True, max_side=side)
         return await self._executions.run(identifier, wrapped, timeout_seconds), True
+
+    async def _cannot_have_module(
+        self, identifier: str, known: KnownSession, reply: ExecutionReply
+    ) -> bool:
+        """Whether our module could not be loaded, so that nothing of the code ran.
+
+        Code that ran has its errors in the module's report. One of Python's about the call itself
+        is the loader's, or that of a compiler that takes no ``await``; the interpreter says if
+        the module is there all the same.
+        """
+        if known.has_module or not reply.response.has_failed or _text_of(reply):
+            return False
+        if _CANNOT_LOAD.match(reply.response.stderr.strip().rpartition("\n")[2]) is None:
+            return False
+        with suppress(SessionPoolError):
+            look = ask_for_mark(plain=False)
+            return _mark_of(await self._executions.run(identifier, look, _LOOK_SECONDS)) == ABSENT
+        return False
 
     async def _run_plainly(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
@@ -202,8 +236,15 @@ class Interpreter:
             if len(whole) < _READ_AT_ONCE:
                 return read_report(whole), ""
             return await anyio.to_thread.run_sync(read_report, whole), ""
-        except (BadReportError, SessionPoolError):
+        except (ReportTooLargeError, SessionPoolError):
             return None, _UNREADABLE
+        except BadReportError:
+            return None, _GOES_PLAIN
+
+
+def _mark_of(reply: ExecutionReply) -> str:
+    """What ``ask_for_mark`` came to."""
+    return _text_of(reply) or reply.response.stdout.strip()
 
 
 def _text_of(reply: ExecutionReply) -> str:

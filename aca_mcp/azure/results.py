@@ -67,7 +67,9 @@ class AzureExecutionContext:
     died: str | None = None
     """Why its session is gone, if it is: a clause."""
     remark: str = ""
-    """What the reader must know of how the code was run; its value is none of the code's then."""
+    """What the reader must know of how the code was run."""
+    has_no_value: bool = False
+    """The answer's value is none of the code's."""
 
 
 def read_execution(
@@ -81,7 +83,7 @@ def read_execution(
         about: the rest.
     """
     stderr = _said_once(answer.stderr, answer.fault) if told is not None else answer.stderr
-    outputs = _remarked(about.remark) if about.remark else _outputs_of(answer.value)
+    outputs = _remarked(about.remark) + _outputs_of(None if about.has_no_value else answer.value)
     report = told or Report(shown=[Shown(each, None, "", 0) for each in outputs])
     ending = find_ending(answer) if told is None else None
     if ending is not None:
@@ -182,7 +184,7 @@ def _said_once(stderr: str, fault: Fault | None) -> str:
 
 
 def _remarked(remark: str) -> tuple[Output, ...]:
-    return (Output("display", {"text/plain": f"[{remark}]"}),)
+    return (Output("display", {"text/plain": f"[{remark}]"}),) if remark else ()
 
 
 def _outputs_of(value: object) -> tuple[Output, ...]:

@@ -49,7 +49,11 @@ _MODULES = (
 
 
 class BadReportError(Exception):
-    """A report is not one: the session's code, or the service, changed it."""
+    """A report is not one: the service cut or changed it, or the session's code did."""
+
+
+class ReportTooLargeError(BadReportError):
+    """A report is longer than may be read."""
 
 
 class ReportPart:
@@ -61,11 +65,14 @@ class ReportPart:
         Raises:
             BadReportError: it is not a part of a report.
         """
-        total, colon, self.packed = text.removeprefix(PREFIX).partition(":")
+        total, colon, packed = text.removeprefix(PREFIX).partition(":")
         if not (text.startswith(PREFIX) and colon and total.isascii() and total.isdigit()):
             raise BadReportError
         self.total_characters = int(total[:10])
-        if not len(self.packed) <= self.total_characters <= _MAX_PACKED_CHARACTERS:
+        if self.total_characters > _MAX_PACKED_CHARACTERS:
+            raise ReportTooLargeError
+        self.packed = packed.removesuffix(";")
+        if self.packed == packed or len(self.packed) > self.total_characters:
             raise BadReportError
 
 
@@ -105,11 +112,14 @@ def wrap(code: str, *, bring_module: bool, max_side: int) -> str:
 def ask_for_mark(*, plain: bool) -> str:
     """An expression that is ``PRESENT`` in an interpreter that ran code of ours before.
 
+    It prints that as well: not every interpreter gives values back.
+
     Args:
         plain: that was done without the module.
     """
     name = PLAIN_MARK if plain else _module().name
-    return f'"{PRESENT}" if "{name}" in __import__("sys").modules else "{ABSENT}"'
+    mark = f'"{PRESENT}" if "{name}" in __import__("sys").modules else "{ABSENT}"'
+    return f"(lambda mark: (print(mark), mark)[1])({mark})"
 
 
 def ask_for_more(start: int) -> str:
@@ -128,7 +138,8 @@ def read_report(packed: str, max_bytes: int = _MAX_REPORT_BYTES) -> AzureReport:
         decompressor = zlib.decompressobj()
         data = decompressor.decompress(base64.b64decode(packed, validate=True), max_bytes)
         if not decompressor.eof:
-            raise BadReportError
+            too_large = bool(decompressor.unconsumed_tail)
+            raise ReportTooLargeError if too_large else BadReportError
         read_events(data, report)
     except (ValueError, zlib.error, FrameError) as error:
         raise BadReportError from error

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from aca_mcp.azure import executions
+from aca_mcp.azure.wrapping import ABSENT, PRESENT
 from aca_mcp.errors import (
     AuthenticationFailedError,
     ExecutionOutcomeUnknownError,
@@ -242,20 +243,26 @@ async def test_a_poll_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
         service.answers.clear()
 
 
-@pytest.mark.parametrize(
-    "value", ["aca-mcp:x", "aca-mcp:5:????!", "aca-mcp:4:AAAA", "aca-mcp:9999999999:A"]
-)
-async def test_a_report_that_cannot_be_read_is_said_and_what_was_printed_is_kept(
-    value: str,
-) -> None:
-    service = Service(succeeded(value, stdout="out", stderr="err"))
+async def test_a_report_that_is_too_large_is_said_and_what_was_printed_is_kept() -> None:
+    large = succeeded("aca-mcp:9999999999:A;", stdout="out", stderr="err")
+    service = Service(large, succeeded(ABSENT), succeeded("aca-mcp:x"))
     async with service.pool(rich_results=True) as pool:
         execution = await run(pool)
+        await run(pool)
     assert (execution.stdout.text, execution.stderr.text) == ("out", "err")
-    assert "could not be read" in str(execution.outputs[0].data["text/plain"])
+    assert "Display less" in str(execution.outputs[0].data["text/plain"])
+    assert "run(" in service.sent(1)["code"]  # by the module, as before
 
 
-@pytest.mark.parametrize("value", ["", None, {"a": 1}, float("nan"), 3, "text", ["aca-mcp:"]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", None, {"a": 1}, float("nan"), 3, "text", ["aca-mcp:"]),
+        # Cut, or otherwise than our module said it.
+        *("aca-mcp:", "aca-mcp:x", "aca-mcp:5:????!;", "aca-mcp:4:AAAA;", "aca-mcp:9000:AAAA"),
+        *("aca-mcp:90:AAAA...", "aca-mcp:4:AAAA", "'aca-mcp:8:AAAA", "aca-mcp:3:AAAA;"),
+    ],
+)
 async def test_a_session_without_reports_becomes_plain_by_itself_and_says_so_once(
     value: object,
 ) -> None:
@@ -278,12 +285,21 @@ async def test_a_session_without_reports_becomes_plain_by_itself_and_says_so_onc
     assert [service.sent(at)["code"] for at in (2, 3)] == ["b", "c"]
 
 
-async def test_a_part_of_a_report_that_is_none_is_said() -> None:
-    service = Service(succeeded("aca-mcp:10:AAAA", stdout="out"), succeeded("aca-mcp:10:"))
+@pytest.mark.parametrize("more", ["aca-mcp:10:;", "aca-mcp:10:AA", "aca-mcp:11:AA;", ""])
+async def test_a_part_of_a_report_that_is_none_is_said(more: str) -> None:
+    service = Service(succeeded("aca-mcp:10:AAAA;", stdout="out"), succeeded(more))
     async with service.pool(rich_results=True) as pool:
         execution = await run(pool)
     assert execution.stdout.text == "out"
-    assert "could not be read" in str(execution.outputs[0].data["text/plain"])
+    assert "is sent to this session as it is" in str(execution.outputs[0].data["text/plain"])
+
+
+async def test_a_part_of_a_report_that_cannot_be_fetched_is_said() -> None:
+    service = Service(succeeded("aca-mcp:10:AAAA;", stdout="out"), answer(404))
+    async with service.pool(rich_results=True) as pool:
+        execution = await run(pool)
+    assert execution.stdout.text == "out"
+    assert "could not be fetched" in str(execution.outputs[0].data["text/plain"])
 
 
 async def test_a_refusal_whose_words_are_lost_is_one_all_the_same() -> None:
@@ -297,17 +313,18 @@ async def test_a_refusal_whose_words_are_lost_is_one_all_the_same() -> None:
             await run(pool)
 
 
-async def test_a_pool_that_does_not_tell_what_it_runs_still_answers() -> None:
-    """Our module cannot run there, and the error is the service's own."""
+async def test_code_that_may_have_run_is_not_sent_again_without_the_module() -> None:
+    """Only an interpreter that says it has no module has run nothing."""
     failed = {
         "id": "1",
         "identifier": IDENTIFIER,
         "status": "Failed",
-        "result": {"stderr": "SyntaxError: await\n"},
+        "result": {"stderr": "ImportError: no\n"},
     }
-    service = Service(answer(200, failed), answer(404))
-    async with service.pool(rich_results=True) as pool:
-        assert (await run(pool)).status is ExecutionStatus.FAILED
+    for looked in (answer(200, failed), succeeded(PRESENT), succeeded("x"), answer(404)):
+        service = Service(answer(200, failed), looked, answer(404))
+        async with service.pool(rich_results=True) as pool:
+            assert (await run(pool)).status is ExecutionStatus.FAILED
 
 
 async def test_identifiers_are_never_in_an_error() -> None:
