@@ -28,11 +28,16 @@ _MAX_NOTICES = 64
 """Taken at once; a session that sends more is not believed any more."""
 _EXECUTIONS_KNOWN = 256
 """Numbers of executions that are remembered, to say how many a rollback undoes."""
-_CLEAR_SECONDS = 3
-_RESUME_SECONDS = 5
+_CLEAR_SECONDS = 15
+"""For a keeper, which gives up sooner, to end what runs on a machine that has much else to do."""
+_RESUME_SECONDS = 10
 _OBEY_SECONDS = 0.5
-"""For what runs in a session to end where its keeper is told to end it."""
-_KEEPER_SECONDS = 2.0
+"""For which what runs may take more memory when its keeper has been told to end it."""
+_OBEY_AT_LAST_SECONDS = 15
+"""For which it may be there without taking more."""
+_GROWTH_BYTES = 32 * 2**20
+"""So little more may be what ending it takes."""
+_KEEPER_SECONDS = 5.0
 """For a keeper to tell that what it kept has ended."""
 _LEAVE_SECONDS = 0.5
 """For a copy that was let go to give back its memory."""
@@ -68,6 +73,16 @@ class Checkpoint:
     connection: socket.socket
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What runs in a session was told to end."""
+
+    why: str
+    since: float
+    memory: int
+    """Bytes that the session had then."""
+
+
 class Checkpoints:
     """What the keeper of a session and its checkpoints tell, and are told.
 
@@ -82,8 +97,8 @@ class Checkpoints:
         self._most = most
         self._kept: deque[Checkpoint] = deque()
         self._leaving_until = 0.0
-        self._end: tuple[str, float] | None = None
-        """Why, and since when, what runs is to end."""
+        self._end: _End | None = None
+        """That what runs is to end."""
         self._clears = 0
         self._cleared = 0
         self.status: int | None = None
@@ -102,6 +117,11 @@ class Checkpoints:
     def are_leaving(self) -> bool:
         """Whether some were let go just now, so that their memory may not be free yet."""
         return anyio.current_time() < self._leaving_until
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether what runs was told to end, and no copy goes on yet."""
+        return self._end is not None
 
     @property
     def processes(self) -> int:
@@ -144,7 +164,7 @@ class Checkpoints:
 
     def _take(self, message: Mapping[str, object], connections: list[socket.socket]) -> bool:
         match message:
-            case {"checkpoint": int(pid), "after": int(after)} if len(connections) == 1:
+            case {"checkpoint": int(pid), "after": int(after)} if len(connections) == 1 and pid > 0:
                 connections[0].setblocking(False)
                 self._kept.append(Checkpoint(pid, after, connections[0]))
                 while len(self._kept) > self._most:
@@ -205,19 +225,33 @@ class Checkpoints:
         self._clears += 1
         self._send({"clear": self._clears, "spare": self.pids})
 
-    def end_code(self, why: str) -> bool:
-        """Have what runs ended, so that a copy can go on. False if it was told to, and has not."""
+    def end_code(self, why: str, memory: int) -> bool:
+        """Have what runs ended, so that a copy can go on.
+
+        Args:
+            why: a clause.
+            memory: that the session has now, in bytes.
+
+        Returns:
+            False if it was told to, and has not: for long, or it goes on to take memory.
+        """
         now = anyio.current_time()
         if self._end is None:
-            self._end = (why, now)
+            self._end = _End(why, now, memory)
             self.clear()
-        return now < self._end[1] + _OBEY_SECONDS
+        waited = now - self._end.since
+        grows = memory > self._end.memory + _GROWTH_BYTES
+        return waited < (_OBEY_SECONDS if grows else _OBEY_AT_LAST_SECONDS)
 
     def note_end(self, why: str) -> str:
         """Why what ran is ending; what was said first holds."""
         if self._end is None:
-            self._end = (why, anyio.current_time())
-        return self._end[0]
+            self._end = _End(why, anyio.current_time(), 0)
+        return self._end.why
+
+    def none_for(self, why: str) -> str:
+        """Why a session ended, and nothing of it is left: a clause."""
+        return f"{why}, and it had no checkpoint, because {self.why_none}"
 
     async def resume(self) -> socket.socket | None:
         """Let the newest checkpoint go on, in the place of what ran; its control connection.

@@ -64,10 +64,8 @@ def limits_of(configuration: LocalPoolConfiguration) -> Limits:
     )
 
 
-def excess_of(usage: Usage, limits: Limits) -> str | None:
-    """Why a session must end, as a clause; None if it may go on. Memory must be exact."""
-    if usage.memory > limits.memory_bytes:
-        return limits.memory(usage.memory)
+def too_many(usage: Usage, limits: Limits) -> str | None:
+    """Of what a session may have a number of, what it has too many of, as a clause; else None."""
     if usage.processes > limits.processes:
         return (
             f"it had {usage.processes:,} processes at once, more than its limit of "

@@ -193,7 +193,9 @@ def _become_session(
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         if channel is not None:
-            _leave_first_place(channel)
+            _leave_first_place(
+                channel, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
+            )
         work_directory = prepare_storage(policy, request.storage)
         reseed(policy, work_directory)
         gc.enable()
@@ -224,14 +226,14 @@ def _become_session(
         os._exit(0)
 
 
-def _leave_first_place(channel: socket.socket) -> None:
+def _leave_first_place(channel: socket.socket, *, reaches_session_only: bool) -> None:
     """Go on as a child of this process, which becomes the session's keeper."""
     kernel = os.fork()
     if kernel:
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2, _CONTROL):
             os.dup2(null, number)
-        keep(channel, kernel)
+        keep(channel, kernel, reaches_session_only=reaches_session_only)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -27,18 +27,21 @@ if TYPE_CHECKING:
     import socket
 
 _MAX_PACKET_BYTES = 4096
-_CLEAR_SECONDS = 1.0
+_CLEAR_SECONDS = 10.0
+_STOP_SECONDS = 3.0
 
 
-def keep(channel: socket.socket, kernel: int) -> NoReturn:
+def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> NoReturn:
     """Be the first process of a session until the supervisor lets it go, which ends the session.
 
     Args:
         channel: to the supervisor.
         kernel: the child of this process that runs code.
+        reaches_session_only: a signal of this process to all that it may signal is for nobody but
+            the session: there is a PID namespace, or Landlock's scope of signals.
     """
     try:
-        Keeper(channel, kernel).run()
+        Keeper(channel, kernel, reaches_session_only=reaches_session_only).run()
     finally:
         os._exit(0)
 
@@ -46,7 +49,8 @@ def keep(channel: socket.socket, kernel: int) -> NoReturn:
 class Keeper:
     """Waits for children to end, and for what the supervisor wants."""
 
-    def __init__(self, channel: socket.socket, kernel: int) -> None:
+    def __init__(self, channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> None:
+        self._reaches_session_only = reaches_session_only
         self._channel = channel
         self._kernel = kernel
         self._waking, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -86,10 +90,7 @@ class Keeper:
     def _clear(self, spare: set[int]) -> bool:
         """End all but some of the session's processes. False if there is no end of them."""
         end = time.monotonic() + _CLEAR_SECONDS
-        is_first = os.getpid() == 1
-        if is_first:
-            with suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGSTOP)  # so that none of them makes another meanwhile
+        self._stop_all(spare)
         while others := _descendants(os.getpid()) - spare:
             for pid in others:
                 with suppress(ProcessLookupError, PermissionError):
@@ -98,11 +99,24 @@ class Keeper:
             if time.monotonic() > end:
                 return False
             time.sleep(0.0005)
-        if is_first:
-            for pid in spare:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+        for pid in spare:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGCONT)
         return True
+
+    def _stop_all(self, spare: set[int]) -> None:
+        """Let none of them make another, as a fork bomb does quicker than it can be ended."""
+        if self._reaches_session_only:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(-1, signal.SIGSTOP)
+            return
+        stopped = set(spare)
+        end = time.monotonic() + _STOP_SECONDS
+        while (others := _descendants(os.getpid()) - stopped) and time.monotonic() < end:
+            for pid in others:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped |= others
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):

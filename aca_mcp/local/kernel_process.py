@@ -23,6 +23,7 @@ from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
+from aca_mcp.local.process_group import ProcessGroup
 from aca_mcp.local.readiness import receive_readiness
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class KernelProcess:
         """
         self.pid = pid_behind(process)
         """Of the first process. Ours until ``kill`` has returned."""
+        self.processes = ProcessGroup(self.pid, process)
         self._events = select.epoll()  # last of what can fail: who fails keeps none open
         self._control, self._stdout, self._stderr = control, stdout, stderr
         self._template = template
@@ -94,7 +96,6 @@ class KernelProcess:
         self._request_over: anyio.Event | None = None
         """There while a request is under way; set when nobody reads the descriptors any more."""
         self._freeing = anyio.Lock()
-        self._freed = False
         self._status: int | None = None
 
     @property
@@ -110,7 +111,7 @@ class KernelProcess:
     @property
     def has_ended(self) -> bool:
         """Whether the process is gone already, for whatever reason."""
-        if self._freed:
+        if self.processes.is_gone:
             return True
         if not self._events.poll(0):
             return False  # it has said nothing, and its process is there
@@ -142,7 +143,7 @@ class KernelProcess:
 
         Takes the kernel some 10 ms, so it is done beside the start; code runs only after both.
         """
-        if self._freed:
+        if self.processes.is_gone:
             with anyio.CancelScope(shield=True):  # nobody else knows of the group
                 await anyio.to_thread.run_sync(group.remove)
             return
@@ -217,7 +218,7 @@ class KernelProcess:
         Raises:
             OSError: it has ended.
         """
-        if self._freed:
+        if self.processes.is_gone:
             raise BrokenPipeError
         try:
             return self._control.send(data)
@@ -230,20 +231,8 @@ class KernelProcess:
         if self._request_over is None:
             return False
         self._stop = self._stop or why
-        self._signal_all(signal.SIGINT)
+        self.processes.send(signal.SIGINT)
         return True
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        # The group has the shell commands that code started. Its number is not used again before
-        # the template was told to let it go, so no stranger is hit. A process that has just been
-        # forked has no group of its own yet.
-        if self._freed:
-            return  # both numbers may be another's by now
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.process, number)
 
     async def _stop_code(
         self, exchange: Exchange, why: Literal["timeout", "interrupt"], grace_seconds: float
@@ -286,7 +275,9 @@ class KernelProcess:
             return None
         why = checkpoints.note_end(seen or await self._how_code_ended())
         checkpoint = checkpoints.newest()
+        self.processes.stop_all_but_the_first()
         connection = await checkpoints.resume()
+        self.processes.goes_on()
         if checkpoint is None or connection is None:
             return None
         with suppress(OSError):
@@ -307,21 +298,31 @@ class KernelProcess:
     def _group_ran_out(self) -> bool:
         return self._group is not None and self._group.ran_out_of_memory()
 
-    def end_code(self, why: str) -> None:
-        """End what runs, and all of the session where no checkpoint can take its place."""
-        if not (self.is_running and self.checkpoints and self.checkpoints.end_code(why)):
+    def end_code(self, why: str, memory: int = 0) -> None:
+        """End what runs, and all of the session where no checkpoint can take its place.
+
+        Args:
+            why: a clause.
+            memory: that the session has now, in bytes, where it must not take more meanwhile.
+        """
+        copies = self.checkpoints
+        if copies and self.is_running and not copies.is_ending:
+            self.processes.stop_all_but_the_first()
+        if not copies:
+            self.kill_soon(why if copies is None else copies.none_for(why))
+        elif not (self.is_running and copies.end_code(why, memory)):
             self.kill_soon(why)
 
     def kill_soon(self, why: str) -> None:
         """End the session's processes now; whoever uses it, or will, hears why."""
         self.kill_reason = self.kill_reason or why
-        self._signal_all(signal.SIGKILL)
+        self.processes.send(signal.SIGKILL)
 
     async def why_ended(self, seen: str = "") -> str:
         """Free everything it had, and say why it ended: what we did, else what the system tells."""
-        if self.checkpoints is not None and not (self._freed or has_ended(self.process)):
+        if self.checkpoints is not None and not (self.processes.is_gone or has_ended(self.process)):
             why = self.checkpoints.note_end(seen or await self._how_code_ended())
-            seen = f"{why}, and it had no checkpoint, because {self.checkpoints.why_none}"
+            seen = self.checkpoints.none_for(why)
         elif not (seen or self.has_ended):
             # Its connection is closed: it is ending, or its code closed that, and it would go on.
             with anyio.move_on_after(_LAST_STEPS_SECONDS):
@@ -350,16 +351,16 @@ class KernelProcess:
         """
         self.kill_reason = self.kill_reason or why
         with anyio.CancelScope(shield=True):
-            if not self._freed:
-                self._signal_all(signal.SIGKILL)
+            if not self.processes.is_gone:
+                self.processes.send(signal.SIGKILL)
                 self._template.answer_now()
             if self._request_over is not None:
                 # Whoever waits for a reply sees the end, and reads what was printed before it.
                 with anyio.move_on_after(_DEATH_SECONDS):
                     await self._request_over.wait()
             async with self._freeing:
-                if not self._freed:
-                    self._freed = True
+                if not self.processes.is_gone:
+                    self.processes.is_gone = True
                     try:
                         await self._wait_and_reap()
                     finally:

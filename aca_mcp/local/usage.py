@@ -27,10 +27,6 @@ _EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 _QUICK_FIELDS = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+)", re.MULTILINE)
 _THREADS_FIELD = re.compile(rb"^Threads:\s*(\d+)", re.MULTILINE)
 
-_EXACT_SECONDS = 0.5
-"""For which a session is measured exactly. What is not measured by then counts in full, so that
-code gains nothing by being slow to measure."""
-
 _FEW_DESCRIPTORS = 256
 """Of all processes together; so few are not looked at one by one."""
 
@@ -67,18 +63,29 @@ def measure(pid: int, *, descriptors: bool = False) -> Usage:
     return Usage(kilobytes * 1024, len(processes), threads, channels, queues)
 
 
-def measure_exactly(pid: int) -> int:
-    """Memory of a process and all that came from it in bytes, shared pages counted once."""
-    end = time.monotonic() + _EXACT_SECONDS
+def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
+    """Memory of a process and all that came from it in bytes, shared pages counted once.
+
+    Args:
+        pid: of the session's first process.
+        seconds: to measure for. What is not measured by then counts in full, so that code gains
+            nothing by being slow to measure.
+
+    Returns:
+        The memory, and whether all of it was measured.
+    """
+    end = time.monotonic() + seconds
     total = 0
+    is_exact = True
     for process in _tree(pid):
-        exact = _fields(process, "smaps_rollup", _EXACT) if time.monotonic() < end else None
+        is_exact &= time.monotonic() < end
+        exact = _fields(process, "smaps_rollup", _EXACT) if is_exact else None
         if exact is None:
             # Also of one that hides the exact figures from others of its user.
             total += _fields(process, "status", _QUICK) or 0
         else:
             total += exact + (_fields(process, "status", (b"VmPTE:",)) or 0)
-    return total * 1024
+    return total * 1024, is_exact
 
 
 def only_of(pid: int, inner_pids: list[int]) -> int:

@@ -8,9 +8,9 @@ nobody's measurement but its own.
 
 from __future__ import annotations
 
-import enum
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 import anyio.abc
@@ -19,9 +19,11 @@ import anyio.to_thread
 from aca_mcp.embedded.background import guarded, repeated
 from aca_mcp.local import trees, usage
 from aca_mcp.local.checkpoints import FOR_MEMORY
-from aca_mcp.local.excess import Limits, excess_of
+from aca_mcp.local.excess import Limits, too_many
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aca_mcp.embedded.live_sessions import LiveSessions
     from aca_mcp.local.kernel_process import KernelProcess
     from aca_mcp.local.usage import Usage
@@ -34,19 +36,15 @@ _SPARED_BYTES = 32 * 2**20
 """What the last checkpoint may hold beside what its session may have."""
 _MEASURED_AT_ONCE = 5
 """Idle sessions, one after the other."""
+_EXACT_SECONDS = 0.5
+"""For an exact measurement of a session that goes on meanwhile."""
+_STANDING_SECONDS = 5.0
+"""For one of a session that stands still: sixty forks take long to tell what they share."""
 _MEASURED_APART = 8
 """At most so many sessions are measured exactly at the same time."""
 
-
-class Excess(enum.Enum):
-    """What is too much of a session."""
-
-    COPIES = enum.auto()
-    """Memory, and without its oldest checkpoint it may not be."""
-    OF_CODE = enum.auto()
-    """Memory, which ends with what runs."""
-    OF_SESSION = enum.auto()
-    """What ends with the session alone."""
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Watcher:
@@ -116,11 +114,10 @@ class Watcher:
                 self._something_to_watch.set()
             else:
                 self._busy.discard(kernel)
-            if found.memory > self._limits.memory_bytes:
-                self._measure_apart(kernel, found)
-            elif (why := excess_of(found, self._limits)) is not None:
-                kernel.kill_soon(why)
-            elif kernel.storage.is_absolute():
+            # A fork bomb's memory may be too much as well, and its processes are what it is.
+            if (why := too_many(found, self._limits)) is not None:
+                kernel.end_code(why)
+            elif found.memory > self._limits.memory_bytes or kernel.storage.is_absolute():
                 self._measure_apart(kernel, found)
 
     def _measure_apart(self, kernel: KernelProcess, found: Usage) -> None:
@@ -131,52 +128,57 @@ class Watcher:
     async def _decide_apart(self, kernel: KernelProcess, found: Usage) -> None:
         began = anyio.current_time()
         try:
-            copies = kernel.checkpoints.pids if kernel.checkpoints is not None else []
-            excess = await anyio.to_thread.run_sync(
-                self._excess_of, kernel, found, copies, limiter=self._threads
-            )
-            if excess is not None and not kernel.has_ended:
-                _act(kernel, *excess)
+            if found.memory > self._limits.memory_bytes:
+                await self._decide_by_memory(kernel)
+            if kernel.storage.is_absolute() and not kernel.has_ended:
+                used = await self._apart_in_thread(trees.size_of_tree, kernel.storage)
+                if used > self._limits.disk_bytes:
+                    kernel.kill_soon(self._limits.disk(used))
             # So that a session that is slow to measure takes half a processor at most.
             await anyio.sleep(anyio.current_time() - began)
         finally:
             self._apart.discard(kernel)
 
-    def _excess_of(
-        self, kernel: KernelProcess, found: Usage, copies: list[int]
-    ) -> tuple[Excess, str] | None:
+    async def _decide_by_memory(self, kernel: KernelProcess) -> None:
         limit = self._limits.memory_bytes
-        if found.memory > limit:
-            found = replace(found, memory=usage.measure_exactly(kernel.pid))
-        if (why := excess_of(found, self._limits)) is not None:
-            if found.memory <= limit:
-                return Excess.OF_SESSION, why
-            # Of several copies each may be what another shares: the next look tells.
-            if len(copies) > 1:
-                return Excess.COPIES, why
-            held = usage.only_of(kernel.pid, copies) if copies else 0
-            if found.memory - held > limit:
-                return Excess.OF_CODE, why
-            # So little is not the code's, and not worth the copy: the code may be about to fail.
-            return None if held <= _SPARED_BYTES else (Excess.COPIES, why)
-        if not kernel.storage.is_absolute():
-            return None  # its file systems have a size
-        used = trees.size_of_tree(kernel.storage)
-        if used > self._limits.disk_bytes:
-            return Excess.OF_SESSION, self._limits.disk(used)
-        return None
+        memory, is_exact = await self._apart_in_thread(
+            usage.measure_exactly, kernel.pid, _EXACT_SECONDS
+        )
+        if memory <= limit:
+            return
+        with ExitStack() as stack:
+            if not is_exact and not kernel.has_ended:
+                # It cannot take more meanwhile.
+                stack.enter_context(kernel.processes.standing_still())
+                memory, _ = await self._apart_in_thread(
+                    usage.measure_exactly, kernel.pid, _STANDING_SECONDS
+                )
+            if memory > limit:
+                await self._end_for_memory(kernel, memory)
 
+    async def _end_for_memory(self, kernel: KernelProcess, memory: int) -> None:
+        why = self._limits.memory(memory)
+        copies = kernel.checkpoints
+        if not copies:
+            kernel.end_code(why, memory)
+            return
+        held = 0
+        # Of several copies each may be what another shares: the next look tells.
+        if len(copies) == 1:
+            held = await self._apart_in_thread(usage.only_of, kernel.pid, copies.pids)
+        if kernel.has_ended:
+            return
+        if len(copies) == 1 and memory - held > self._limits.memory_bytes:
+            if not copies.are_leaving:  # what they had is free in a moment: the next look tells
+                kernel.end_code(why, memory)
+        # So little is not the code's, and not worth the copy: the code may be about to fail.
+        elif not copies.is_ending and (len(copies) > 1 or held > _SPARED_BYTES):
+            copies.drop_one(FOR_MEMORY)
 
-def _act(kernel: KernelProcess, excess: Excess, why: str) -> None:
-    match excess:
-        case Excess.COPIES if kernel.checkpoints is not None:
-            kernel.checkpoints.drop_one(FOR_MEMORY)
-        case Excess.OF_CODE if kernel.checkpoints is not None and kernel.checkpoints.are_leaving:
-            pass  # what they had is free in a moment: the next look tells
-        case Excess.OF_CODE:
-            kernel.end_code(why)
-        case _:
-            kernel.kill_soon(why)
+    async def _apart_in_thread(
+        self, measure: Callable[[Unpack[Arguments]], T], *arguments: *Arguments
+    ) -> T:
+        return await anyio.to_thread.run_sync(measure, *arguments, limiter=self._threads)
 
 
 def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
