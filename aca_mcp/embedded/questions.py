@@ -25,7 +25,7 @@ class Questions:
     """The questions of one execution: at most one is being answered."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup, bring: Bring, send: Send) -> None:
-        """Describe it.
+        """Nothing is asked yet.
 
         Args:
             tasks: where answers are made.
@@ -36,7 +36,7 @@ class Questions:
         self._tasks = tasks
         self._bring = bring
         self._send = send
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
 
     def ask(self, question: dict[str, object]) -> None:
         """Begin to answer; a question before it, whose asker was interrupted, is dropped."""
@@ -45,8 +45,9 @@ class Questions:
         self._tasks.start_soon(self._answer, self._scope, question)
 
     def close(self) -> None:
-        """Stop answering."""
-        self._scope.cancel()
+        """Stop answering. Few executions have asked, and cancelling takes its time."""
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _answer(self, scope: anyio.CancelScope, question: dict[str, object]) -> None:
         number = question.get("number")
