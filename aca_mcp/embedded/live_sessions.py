@@ -9,12 +9,13 @@ import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic
 
 import anyio
 
 from aca_mcp.embedded.background import guarded
 from aca_mcp.embedded.registry import Admission, Registry
+from aca_mcp.embedded.session_process import Kernel
 from aca_mcp.errors import PoolFullError, PoolUnavailableError
 from aca_mcp.pool import check_identifier
 from aca_mcp.turn import Turn, Waited
@@ -22,60 +23,7 @@ from aca_mcp.turn import Turn, Waited
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aca_mcp.execution import Rollback
-
-
-class SessionProcess(Protocol):
-    """What a session's process must be able to, whichever pool it belongs to."""
-
-    added_packages: dict[str, tuple[str, str]]
-    """What the broker brought: normalized name to version and directory."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is gone already."""
-        ...
-
-    @property
-    def is_running(self) -> bool:
-        """Whether code runs in it now."""
-        ...
-
-    @property
-    def checkpoints_kept(self) -> int | None:
-        """How many copies of its variables there are, or None where none are made."""
-        ...
-
-    async def why_ended(self) -> str:
-        """Free what it had, and say why it ended: a clause."""
-        ...
-
-    async def undo(self) -> tuple[Rollback | None, str]:
-        """Go back to before the last execution. Nothing runs, and files stay as they are.
-
-        Returns:
-            What was done, or None and a clause that says why it cannot be.
-        """
-        ...
-
-    async def kill(self, why: str | None) -> object:
-        """End it; ``why`` is a clause for whoever used it, or None."""
-        ...
-
-
-Kernel = TypeVar("Kernel", bound=SessionProcess)
-
-
-class Ready(Protocol[Kernel]):
-    """Where processes come from."""
-
-    async def take(self) -> Kernel:
-        """One that is ready."""
-        ...
-
-    def remove_all(self) -> list[Kernel]:
-        """Those that nobody took, to be ended."""
-        ...
+    from aca_mcp.embedded.ready_sessions import ReadySessions
 
 
 @dataclass(slots=True)
@@ -104,7 +52,7 @@ class SessionInUse(Generic[Kernel]):
 class LiveSessions(Generic[Kernel]):
     """The sessions of one pool."""
 
-    def __init__(self, registry: Registry, ready: Ready[Kernel]) -> None:
+    def __init__(self, registry: Registry, ready: ReadySessions[Kernel]) -> None:
         self.registry = registry
         self._ready = ready
         self._sessions: dict[str, Session[Kernel]] = {}

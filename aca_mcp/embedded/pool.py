@@ -15,9 +15,10 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp.embedded.background import guarded
-from aca_mcp.embedded.live_sessions import Kernel, LiveSessions, Ready, SessionInUse
+from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages
+from aca_mcp.embedded.session_process import Kernel
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.embedded.files import SessionFiles
+    from aca_mcp.embedded.ready_sessions import ReadySessions
     from aca_mcp.kernel.frames import Frame
     from aca_mcp.pool import Execution, FileEntry, FileListing, OutputCallback, Package, Rollback
 
@@ -63,7 +65,9 @@ class Outcome(Protocol):
 class EmbeddedSessionPool(ABC, Generic[Kernel]):
     """Implements ``SessionPool`` but for what is in its sessions."""
 
-    def __init__(self, configuration: EmbeddedPoolConfiguration, ready: Ready[Kernel]) -> None:
+    def __init__(
+        self, configuration: EmbeddedPoolConfiguration, ready: ReadySessions[Kernel]
+    ) -> None:
         self._max_timeout_seconds = configuration.max_timeout_seconds
         self._registry = Registry(
             max_sessions=configuration.max_concurrent_sessions,

@@ -25,7 +25,7 @@ from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.patience import Patience
-from aca_mcp.local.ready import ReadySessions
+from aca_mcp.local.ready import LocalReadySessions
 from aca_mcp.local.session_packages import LocalPackages, send_answer
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import Templates, open_templates
@@ -67,7 +67,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         self._templates = templates
         self._limits = limits_of(configuration)
         spawner = Spawner(templates, identities, groups, self._limits, tasks)
-        ready = ReadySessions(spawner, templates, tasks, configuration.ready_sessions)
+        ready = LocalReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         super().__init__(configuration, ready)
         self._watcher = Watcher(self._sessions, self._limits, tasks)
         self._patience = Patience(os.cpu_count() or 1)

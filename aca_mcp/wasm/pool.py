@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -15,6 +16,7 @@ import anyio.to_thread
 from aca_mcp.embedded.background import background_tasks
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.embedded.questions import Questions
+from aca_mcp.embedded.ready_sessions import ReadySessions
 from aca_mcp.pool import (
     WORK_DIRECTORY,
     Execution,
@@ -27,8 +29,7 @@ from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_versio
 from aca_mcp.wasm.executions import execution_of
 from aca_mcp.wasm.preparing import Preparation, open_preparation
 from aca_mcp.wasm.printed import Printed
-from aca_mcp.wasm.process import Outcome, WasmProcess
-from aca_mcp.wasm.ready import ReadySessions
+from aca_mcp.wasm.process import Outcome, WasmProcess, start_process
 from aca_mcp.wasm.session_packages import WasmPackages
 from aca_mcp.wasm.watching import Watcher
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
+
+_WAIT_SECONDS = 60.0
+"""For the first start of this machine, where whoever asks for a session has not waited already."""
 
 
 class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
@@ -55,13 +59,27 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
     ) -> None:
         self._configuration = configuration
         self._preparation = preparation
-        ready = ReadySessions(preparation, configuration, scratch)
+        self._scratch = scratch
+        self._numbers = itertools.count()
+        ready = ReadySessions(self._start, tasks, configuration.ready_sessions)
         super().__init__(configuration, ready)
         self._installing = WasmPackages(broker, configuration)
         self._tasks = tasks
         watcher = Watcher(self._sessions, configuration)
-        for task in (ready.keep, watcher.watch_running, watcher.keep_house):
+        tasks.start_soon(self._keep, ready)
+        for task in (watcher.watch_running, watcher.keep_house):
             tasks.start_soon(task)
+
+    async def _keep(self, ready: ReadySessions[WasmProcess]) -> None:
+        # Not while one is being started: who then asks for a session would wait as long.
+        await self._preparation.over.wait()
+        await ready.keep()
+
+    async def _start(self, *, ahead: bool) -> WasmProcess:
+        del ahead  # it is all the same to a process of its own
+        prepared = await self._preparation.wait(_WAIT_SECONDS)
+        storage = self._scratch / f"session-{next(self._numbers)}"
+        return await start_process(prepared, self._configuration, storage)
 
     async def _prepare(self, timeout_seconds: float, on_output: OutputCallback | None) -> None:
         await self._preparation.wait(timeout_seconds, on_output)

@@ -9,7 +9,8 @@ import pytest
 from aca_mcp.pool import ExecutionStatus
 from tests.hostile.arena import INTERFERED, MEMORY_MIB, WOULD_NOT_STOP, Arena
 from tests.hostile.test_exhaustion import MEBIBYTE, begin_measuring, status_of_server
-from tests.local.pools import open_descriptors, until
+from tests.local.pools import open_descriptors
+from tests.support.waiting import until
 
 ENDED_ITSELF = "its process ended itself (exit code 0)"
 

@@ -18,7 +18,7 @@ from tests.http.long_runs import (
     cancelled_while_it_runs,
     client_by,
 )
-from tests.support.calling import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ from mcp.client.sse import sse_client
 
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from tests.http.clients import Endpoint, Model, answer_of, call, connected, text_in
-from tests.support.calling import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.http.clients import Era

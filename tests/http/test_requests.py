@@ -15,9 +15,9 @@ from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.http.clients import Endpoint, call, connected
 from tests.server.http.serving import served, server_process
-from tests.support.calling import until
 from tests.support.server_process import INITIALIZE
 from tests.support.toy_pool import ToyPool
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from tests.http.clients import Endpoint, call, connected, text_in
-from tests.support.calling import until
 from tests.support.server_process import INITIALIZE
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.http.conftest import Running, Serve

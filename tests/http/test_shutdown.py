@@ -14,7 +14,7 @@ from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.http import health
 from tests.http.clients import Endpoint, connected
 from tests.server.http.serving import server_process
-from tests.support.calling import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.pool import PoolMetadata

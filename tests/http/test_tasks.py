@@ -18,7 +18,8 @@ from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
 from tests.http.clients import MODERN, Endpoint, answer_of, call
-from tests.support.calling import text_of, until
+from tests.support.calling import text_of
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

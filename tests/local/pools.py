@@ -13,7 +13,7 @@ import anyio
 from aca_mcp.local.configuration import LocalPoolConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from collections.abc import Set as AbstractSet
 
     from aca_mcp.local.pool import LocalSessionPool
@@ -103,13 +103,6 @@ async def content(*pieces: bytes) -> AsyncIterator[bytes]:
 async def download(pool: LocalSessionPool, identifier: str, path: str) -> bytes:
     async with pool.download_file(identifier, path) as file:
         return b"".join([chunk async for chunk in file.chunks])
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something that nobody tells of."""
-    with anyio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110 -- there is no event: another process ends
-            await anyio.sleep(0.01)
 
 
 def descendants(pid: int | str = "self", *, without: AbstractSet[int] = frozenset()) -> set[int]:

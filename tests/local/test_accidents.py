@@ -10,8 +10,9 @@ import pytest
 
 from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from aca_mcp.server.results.report import report
-from tests.local.pools import MEBIBYTE, configuration, new_identifier, result_of, run, until
+from tests.local.pools import MEBIBYTE, configuration, new_identifier, result_of, run
 from tests.support.reachable import reachable_python
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, new_identifier, until
+from tests.local.pools import configuration, new_identifier
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.local.kernel_process import KernelProcess

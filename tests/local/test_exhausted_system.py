@@ -20,8 +20,9 @@ import pytest
 
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, open_descriptors, result_of, run, until
+from tests.local.pools import configuration, open_descriptors, result_of, run
 from tests.support.foreign_errors import OPERATIONS, broken, told
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool

@@ -29,7 +29,6 @@ from tests.local.pools import (
     open_descriptors,
     result_of,
     run,
-    until,
 )
 from tests.support.foreign_errors import (
     IDENTIFIER,
@@ -39,6 +38,7 @@ from tests.support.foreign_errors import (
     foreign_errors,
     told,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool

@@ -19,9 +19,9 @@ from tests.local.pools import (
     result_of,
     run,
     scratch_directories,
-    until,
 )
 from tests.support.reachable import reachable_python
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from tests.local.pools import (
     result_of,
     run,
     scratch_directories,
-    until,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

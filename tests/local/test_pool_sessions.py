@@ -30,8 +30,8 @@ from tests.local.pools import (
     new_identifier,
     result_of,
     run,
-    until,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

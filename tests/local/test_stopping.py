@@ -23,9 +23,9 @@ from tests.local.pools import (
     new_identifier,
     result_of,
     run,
-    until,
 )
 from tests.support.pictures import png
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool

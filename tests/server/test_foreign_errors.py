@@ -10,10 +10,11 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from tests.support.calling import Caller, until
+from tests.support.calling import Caller
 from tests.support.connecting import connected
 from tests.support.foreign_errors import SECRET, foreign_errors
 from tests.support.toy_pool import ToyPool
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -18,10 +18,11 @@ from mcp_types import (
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.sessions.execution_store import Limits
-from tests.support.calling import Caller, text_of, until
+from tests.support.calling import Caller, text_of
 from tests.support.connecting import connected
 from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from mcp_types import CallToolResult, ImageContent, TextContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp import Client
 
 
@@ -51,10 +48,3 @@ def images_of(result: CallToolResult) -> list[ImageContent]:
     assert kinds == sorted(kinds)
     assert set(kinds) <= {"image", "resource_link"}
     return [block for block in result.content if isinstance(block, ImageContent)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait, not for ever, for what another task does."""
-    with anyio.fail_after(60):
-        while not condition():  # noqa: ASYNC110 -- what is waited for tells nobody
-            await anyio.sleep(0.005)

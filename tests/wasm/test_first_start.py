@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PREIMPORT = ("numpy", "pandas", "matplotlib.pyplot")
 """As by default."""
 
+# A busy machine takes many times what an idle one does for importing all of it.
+pytestmark = pytest.mark.timeout(200)
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
@@ -54,7 +57,7 @@ def preparing(cache: Path) -> subprocess.Popen[str]:
 
 def test_two_at_once_make_it_once(cache: Path) -> None:
     both = [preparing(cache), preparing(cache)]
-    said = [process.communicate(timeout=50)[0] for process in both]
+    said = [process.communicate(timeout=150)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     steps = [json.loads(line)["step"] for text in said for line in text.splitlines()]
     assert steps == ["importing"]
@@ -63,14 +66,14 @@ def test_two_at_once_make_it_once(cache: Path) -> None:
 
 def test_what_was_half_made_is_not_used(cache: Path) -> None:
     with preparing(cache) as killed:
-        end = time.monotonic() + 40
+        end = time.monotonic() + 100
         while not list(cache.glob("making-*/packages/IPython")) and time.monotonic() < end:
             time.sleep(0.01)
         killed.kill()
     assert list(cache.glob("making-*"))
     assert not is_prepared(cache, PREIMPORT)
     with preparing(cache) as second:
-        assert second.wait(50) == 0
+        assert second.wait(150) == 0
     assert is_prepared(cache, PREIMPORT)
     assert not list(cache.glob("making-*"))
 
@@ -91,7 +94,7 @@ async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path)
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
-    with anyio.fail_after(55):
+    with anyio.fail_after(150):
         async with Client(stdio_client(server_with(cache))) as client:
 
             async def execute() -> None:
@@ -110,9 +113,9 @@ async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path)
 
 
 async def test_a_call_whose_time_is_up_first_says_that_nothing_was_executed(cache: Path) -> None:
-    with anyio.fail_after(55):
+    with anyio.fail_after(150):
         async with Client(stdio_client(server_with(cache))) as client:
             call = Caller(client)
             told = await call.refusal("execute_python", code="1", timeout_seconds=1)
             assert "Nothing was executed; try again" in told
-            assert await call("execute_python", code="6 * 7", timeout_seconds=50) == "42"
+            assert await call("execute_python", code="6 * 7", timeout_seconds=120) == "42"

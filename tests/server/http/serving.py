@@ -15,8 +15,9 @@ from aca_mcp.listening.server import HttpServer, Listener
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.support.calling import Caller, until
+from tests.support.calling import Caller
 from tests.support.listening_process import listening_process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -11,8 +11,8 @@ from aca_mcp.errors import InvalidRequestError, NotSupportedError, PoolFullError
 from aca_mcp.server.callers import Caller
 from aca_mcp.server.sessions.client_sessions import ClientSessions, open_sessions
 from aca_mcp.server.sessions.execution_store import Limits
-from tests.support.calling import until
 from tests.support.toy_pool import ToyPool
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
