@@ -91,6 +91,16 @@ import plotly.express as px
 px.line(orders.groupby("date", as_index=False).price.sum(), x="date", y="price", title="Revenue by day")
 """,
     ),
+    _run(
+        "Its picture, by the package that was named",
+        """
+%pip install kaleido==0.2.1
+fig = px.bar(totals.reset_index(), x="city", y="revenue", title="Revenue by city")
+fig.write_image("revenue.png")
+fig
+""",
+        timeout_seconds=120,
+    ),
     _run("A question to nobody", 'limit = input("Which limit? ")'),
     _run("The network", 'pd.read_csv("https://example.com/rates.csv")'),
     _run(

@@ -42,6 +42,8 @@ _MODULES = (
     "bundles",
     "on_import",
     "figures",
+    "plotly_figures",
+    "worker_processes",
     "defaults",
     "capture",
 )

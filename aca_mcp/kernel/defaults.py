@@ -14,12 +14,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.getipython import get_ipython
+
 from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts
 from .on_import import ImportHooks
-from .renderers import has, say_once
+from .plotly_figures import prepare_plotly
+from .renderers import has, picture
+from .worker_processes import prepare_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -29,11 +32,17 @@ def set_defaults() -> None:
     hooks = ImportHooks()
     hooks.add("pandas", _pandas)
     hooks.add("matplotlib.pyplot", _pyplot)
-    hooks.add("plotly.io", _plotly)
+    hooks.add("plotly.io", prepare_plotly)
     hooks.add("altair", _altair)
     hooks.add("tqdm.std", _tqdm)
     hooks.add("tqdm.notebook", _tqdm_notebook)
+    prepare_workers(hooks, _cells)
     hooks.install()
+
+
+def _cells() -> list[str]:
+    history = getattr(get_ipython(), "history_manager", None)
+    return [] if history is None else list(history.input_hist_parsed)
 
 
 def _pandas(pandas: ModuleType) -> None:
@@ -45,37 +54,6 @@ def _pyplot(pyplot: ModuleType) -> None:
     accept_backends(pyplot)
     collect_missing_glyphs()
     find_fonts(sys.modules["matplotlib"])
-
-
-def _plotly(plotly_io: ModuleType) -> None:
-    """Show a figure as a line of text, a page that is kept, and a picture where one can be made."""
-    from plotly.io.base_renderers import ExternalRenderer  # pyright: ignore[reportMissingImports]
-
-    class SessionRenderer(ExternalRenderer):  # pyright: ignore[reportUntypedBaseClass]
-        def render(self, fig_dict: dict[str, Any]) -> None:
-            from IPython.display import display
-
-            bundle: dict[str, object] = {
-                "text/plain": _plotly_line(fig_dict),
-                "text/html": plotly_io.to_html(fig_dict, include_plotlyjs="cdn", validate=False),
-            }
-            if has("kaleido", "plotly figures"):
-                bundle |= _picture(lambda: plotly_io.to_image(fig_dict, "png", validate=False))
-            display(bundle, raw=True)
-
-    plotly_io.renderers["session"] = SessionRenderer()
-    plotly_io.renderers.default = "session"
-
-
-def _plotly_line(figure: dict[str, Any]) -> str:
-    traces = [trace for trace in figure.get("data", ()) if isinstance(trace, dict)]
-    kinds = ", ".join(dict.fromkeys(str(trace.get("type", "scatter")) for trace in traces))
-    names = ", ".join(str(trace["name"]) for trace in traces[:10] if trace.get("name"))
-    title = figure.get("layout", {}).get("title") or {}
-    said = title.get("text", "") if isinstance(title, dict) else title
-    count = f"{len(traces)} trace{'' if len(traces) == 1 else 's'} ({kinds})"
-    line = f"plotly figure{f' {said!r}' if said else ''}: {count}"
-    return f"{line}: {names}" if names else line
 
 
 def _altair(altair: ModuleType) -> None:
@@ -92,7 +70,7 @@ def _altair(altair: ModuleType) -> None:
         bundle |= mimebundle(spec, "html", **options, **versions)
         if has("vl_convert", "altair charts", "vl-convert-python"):
             converter: Any = importlib.import_module("vl_convert")
-            bundle |= _picture(lambda: converter.vegalite_to_png(spec))
+            bundle |= picture(lambda: converter.vegalite_to_png(spec))
         return bundle
 
     altair.renderers.register("session", render)
@@ -123,13 +101,3 @@ def _tqdm_notebook(notebook: ModuleType) -> None:
 
     notebook.tqdm = notebook.tqdm_notebook = tqdm  # pyright: ignore[reportAttributeAccessIssue]
     notebook.trange = notebook.tnrange = trange  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _picture(make: Callable[[], bytes]) -> dict[str, object]:
-    """The picture that a renderer makes; where it cannot, why, and the figure is shown without."""
-    try:
-        return {"image/png": make()}
-    except Exception as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        say_once(f"No picture could be made of this figure: {why[:300]}")
-        return {}

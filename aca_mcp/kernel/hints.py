@@ -34,9 +34,9 @@ _NO_SCREEN = (
 )
 
 _LOST_WORKERS = (
-    "A worker process ended: it had too little memory, or did not find a function. Those that are "
-    "started by spawn or forkserver know nothing of what the code defined: take fork, or write "
-    "the functions to a module (%%writefile) and import them from it."
+    "A worker process ended: it had too little memory, or did not find a function. Workers know "
+    "what was imported and defined before they were started; functions that are made in other "
+    "ways they find in a module (%%writefile)."
 )
 
 _BY_NAME = {

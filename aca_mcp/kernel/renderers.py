@@ -9,7 +9,10 @@ import importlib
 import importlib.util
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_UNITS = 10**6
 """Of a drawing's longer side; what says that it is larger is not rendered."""
@@ -19,12 +22,25 @@ _VIEW_BOX = re.compile(r"""\sviewBox\s*=\s*["'][^"']*?([\d.]+)[\s,]+([\d.]+)\s*[
 _SAID: set[str] = set()
 
 
-def has(module: str, what: str, package: str = "") -> bool:
+def has(module: str, what: str, package: str) -> bool:
     """Whether a library is there; else say once which package would make pictures."""
     if importlib.util.find_spec(module) is not None:
         return True
-    say_once(f"Pictures of {what} need the package {package or module}, which is not installed.")
+    if sys.platform == "wasi":
+        say_once(f"There are no pictures of {what}: what makes them cannot run in WebAssembly.")
+    else:
+        say_once(f"Pictures of {what} need the package {package}, which is not installed.")
     return False
+
+
+def picture(make: Callable[[], bytes]) -> dict[str, object]:
+    """The picture that a renderer makes; where it cannot, why, and the figure is shown without."""
+    try:
+        return {"image/png": make()}
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        say_once(f"No picture could be made of this figure: {why[:300]}")
+        return {}
 
 
 def say_once(sentence: str) -> None:

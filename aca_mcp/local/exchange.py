@@ -126,7 +126,9 @@ class Exchange:
         * Output: as much as is one stream's turn; a flood is read on in the next round.
         * Events of the execution: taken into its report. Its last one is the reply.
         * The reply, or an end: what was written before is in the pipes, and is read at once.
-        * The connection is closed or says nonsense: the pipes are read, and there is no reply.
+        * The connection says nonsense: the pipes are read, and there is no reply.
+        * It is closed: the same, once what runs has ended. It may be another program by now, which
+          code began in the interpreter's place (``os.execv``), and whose output is the code's.
         * A checkpoint's notice that what ran has ended: the same, and one of them takes its place.
         * The process descriptor: all of the session has ended.
 
@@ -141,9 +143,11 @@ class Exchange:
             elif descriptor == self._control.fileno():
                 try:
                     reply = self._read_control()
-                except KernelDied:
-                    self._read_what_is_there()
-                    raise
+                except KernelDied as death:
+                    if str(death) or not self._runs_code:
+                        self._read_what_is_there()
+                        raise
+                    self._events.unregister(self._control)
             elif self._checkpoints is not None and descriptor == self._checkpoints.fileno():
                 ended = self._checkpoints.take_notices() or ended
             else:

@@ -30,22 +30,45 @@ async def test_what_worker_processes_print_is_of_the_execution(
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-async def test_processes_that_begin_anew_work_and_find_no_function_of_a_cell(
+async def test_processes_that_begin_anew_find_what_cells_have_defined(
     pool: SessionPool, identifier: str, method: str
 ) -> None:
     begin = (
+        "import math\nOFFSET = 40\nclass Point:\n    x = 2\n"
+        "def work(point): return point.x + math.floor(OFFSET)\n"
+        "print('once')"
+    )
+    assert await shown(pool, identifier, begin) == "once"
+    begin = (
         "import multiprocessing as mp\nfrom concurrent.futures import ProcessPoolExecutor\n"
-        "def work(n): return n\n"
         f"anew = mp.get_context('{method}')\n"
-        "def run(f):\n    with ProcessPoolExecutor(1, mp_context=anew) as workers:\n"
-        "        return list(workers.map(f, [-3]))"
+        "def run(f, n):\n    with ProcessPoolExecutor(1, mp_context=anew) as workers:\n"
+        "        return list(workers.map(f, [n]))\n"
+        "exec('def made(n): return n')"
     )
     await run(pool, identifier, begin)
-    assert await shown(pool, identifier, "run(abs)") == "[3]"
-    broken = await run(pool, identifier, "run(work)")
+    code = "with anew.Pool(1) as workers: print(run(work, Point()), workers.map(work, [Point()]))"
+    assert await shown(pool, identifier, code) == "[42] [42]"
+    broken = await run(pool, identifier, "run(made, 1)")
     assert broken.error is not None
     assert broken.error.name == "BrokenProcessPool"
     assert "%%writefile" in broken.error.hint
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+async def test_a_pool_refuses_a_function_that_its_workers_would_look_for_in_vain(
+    pool: SessionPool, identifier: str, method: str
+) -> None:
+    begin = f"import multiprocessing as mp\nworkers = mp.get_context('{method}').Pool(1)"
+    await run(pool, identifier, begin)
+    for call in ("map(work, [1])", "starmap(work, [(1,)])", "apply(partial(work, 1))"):
+        code = f"from functools import partial\ndef work(n): return n\nworkers.{call}"
+        refused = await run(pool, identifier, code)
+        assert refused.error is not None
+        assert "Make the pool after it" in refused.error.message
+    assert await shown(pool, identifier, "print(workers.map(abs, [-3])); workers.terminate()") == (
+        "[3]"
+    )
 
 
 async def test_classes_of_cells_can_be_pickled(pool: SessionPool, identifier: str) -> None:

@@ -29,6 +29,8 @@ class Ends:
     control: socket.socket
     stdout: int
     stderr: int
+    process: int
+    """Of a pipe: what is written to it stands for the end of the process."""
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def ends() -> Iterator[Ends]:
         stack.enter_context(ours)
         stack.enter_context(theirs)
         ours.setblocking(False)
-        pipes = [os.pipe2(os.O_NONBLOCK) for _ in range(2)]
+        pipes = [os.pipe2(os.O_NONBLOCK) for _ in range(3)]
         events = stack.enter_context(select.epoll())
         for reader, _ in pipes:
             stack.callback(os.close, reader)
@@ -54,7 +56,7 @@ def ends() -> Iterator[Ends]:
             max_output_bytes=1000,
             on_output=None,
         )
-        yield Ends(exchange, theirs, pipes[0][1], pipes[1][1])
+        yield Ends(exchange, theirs, *(writer for _, writer in pipes))
         for _, writer in pipes:
             os.close(writer)
 
@@ -112,13 +114,21 @@ async def test_a_connection_that_closes_leaves_the_reason_to_the_process(ends: E
     assert ends.exchange.stdout.text().text == "before"
 
 
-async def test_a_connection_that_is_reset_does_the_same(ends: Ends) -> None:
-    """Closing with something unread resets a connection."""
+async def test_what_is_printed_after_code_has_closed_its_connection_comes_until_it_ends(
+    ends: Ends,
+) -> None:
+    """Closing with something unread resets a connection. So does another program in its place."""
     header: dict[str, object] = {"op": "execute"}
     with anyio.move_on_after(0.05):
         await ends.exchange.send_and_wait(header, anyio.current_time() + 0.02)
     ends.control.close()
+    assert await reply(ends, 0.05) is None
+    os.write(ends.stdout, b"after")
+    assert await reply(ends, 0.05) is None
+    os.write(ends.stdout, b" all")
+    os.write(ends.process, b"x")
     assert await death(ends) == ""
+    assert ends.exchange.stdout.text().text == "after all"
 
 
 async def test_a_request_to_a_connection_that_is_closed_leaves_the_reason_to_the_process(

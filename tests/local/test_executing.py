@@ -266,3 +266,24 @@ async def test_an_identifier_that_azure_would_refuse_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequestError, match="A session identifier has 4 to 128"):
         await pool.execute(identifier, "1", timeout_seconds=1)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+async def test_a_program_that_takes_the_interpreters_place_is_waited_for(steps: int) -> None:
+    slow = "for n in 1 2 3; do echo $n; sleep 0.3; done; echo late >&2; exit 3"
+    async with open_local_pool(configuration(checkpoints=steps)) as pool:
+        code = f"import os; print('begin'); os.execvp('sh', ['sh', '-c', {slow!r}])"
+        execution = await run(pool, "session", code)
+        assert execution.stdout.text == "begin\n1\n2\n3\n"
+        assert execution.stderr.text == "late\n"
+        ended = execution.rollback.reason if execution.rollback else execution.session_lost
+        assert ended == "its process ended itself (exit code 3)"
+        assert result_of(await run(pool, "session", "6 * 7")) == "42"
+
+
+async def test_a_program_in_the_interpreters_place_has_the_time_of_its_code() -> None:
+    async with open_local_pool(configuration()) as pool:
+        code = "import os; os.execvp('sh', ['sh', '-c', 'echo begun; sleep 60'])"
+        execution = await run(pool, "session", code, timeout=2)
+        assert execution.status is ExecutionStatus.TIMED_OUT
+        assert execution.stdout.text == "begun\n"
