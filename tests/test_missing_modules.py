@@ -17,6 +17,18 @@ from aca_mcp.missing_modules import PackageOffer, about_missing_module
         ("PIL", "pillow"),
         ("docx", "python-docx"),
         ("seaborn", "seaborn"),
+        ("google.protobuf", "protobuf"),
+        ("google.protobuf.message", "protobuf"),
+        ("google.cloud.storage", "google-cloud-storage"),
+        ("google.cloud.bigquery_storage.types", "google-cloud-bigquery-storage"),
+        ("google.oauth2.service_account", "google-auth"),
+        ("azure.storage.blob.aio", "azure-storage-blob"),
+        ("azure.identity.aio", "azure-identity"),
+        ("ruamel.yaml", "ruamel-yaml"),
+        ("mpl_toolkits.basemap", "basemap"),
+        ("mpl_toolkits.mplot3d", "matplotlib"),
+        ("lxml.html.clean", "lxml-html-clean"),
+        ("backports.tarfile", "backports-tarfile"),
     ],
 )
 def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, package: str) -> None:

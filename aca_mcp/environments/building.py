@@ -1,6 +1,7 @@
 """Makes environments: an interpreter of its own, then wheels, then a try, then its name.
 
-Nothing is used before all of that went well, and what was there stays until then.
+Nothing is used before all of that went well, and what was there stays until then. Of the packages
+nothing runs but IPython, which is tried.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aca_mcp.environments.definitions import DEFINITIONS, EVERY
 from aca_mcp.environments.store import Environment, EnvironmentStore, Record, check_name, now
 from aca_mcp.errors import EnvironmentFailedError
 from aca_mcp.installing.commands import Installer, InstallerError, find_installer, run
+from aca_mcp.installing.interpreters import compile_packages, run_code
 from aca_mcp.installing.wheels import Pin, Target, install, resolve
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _MAKE_SECONDS = 120
 _RESOLVE_SECONDS = 300
 _INSTALL_SECONDS = 1800
+_COMPILE_SECONDS = 600
 _TRY_SECONDS = 120
 _VERSION = re.compile(r"3(\.\d{1,2}){0,2}")
 
@@ -109,9 +112,10 @@ async def make(
                 shows_progress=shows_progress,
                 timeout_seconds=_INSTALL_SECONDS,
             )
-            version = await run(
-                (str(target.python), "-I", "-c", _TRY), timeout_seconds=_TRY_SECONDS
-            )
+            if installer.name == "uv":  # pip did
+                say("compiling them")
+                await compile_packages(directory, timeout_seconds=_COMPILE_SECONDS)
+            version = await run_code(directory, _TRY, timeout_seconds=_TRY_SECONDS)
         except InstallerError as error:
             raise EnvironmentFailedError(
                 f"The environment {request.name!r} could not be made: {_last_lines(str(error))}"

@@ -152,7 +152,8 @@ async def install(
         installer: what does it.
         pins: all of them with hashes; what they depend on is not looked for.
         target: the interpreter.
-        into: an empty directory, by default the interpreter's own site-packages.
+        into: an empty directory; by default the interpreter's own site-packages, which are not
+            compiled by each installer (``interpreters.compile_packages``).
         index: as for ``resolve``.
         max_file_bytes: the largest file that may be written.
         shows_progress: on this process's stderr.
@@ -169,8 +170,9 @@ async def install(
                 *installer.command,
                 *("pip", "install", *common),
                 *(() if shows_progress else ("--quiet", "--no-progress")),
-                # Only an interpreter of this machine can compile for itself.
-                *(("--compile-bytecode",) if target.python else ()),
+                # Only an interpreter of this machine can compile for itself; it would obey the
+                # .pth files of its own site-packages.
+                *(("--compile-bytecode",) if target.python and into else ()),
                 *uv_target(target),
                 *(("--target", str(into)) if into else ()),
                 *(("--default-index", index) if index else ()),

@@ -6,6 +6,9 @@ The module that cannot be imported is named apart: who knows the packages says w
 from __future__ import annotations
 
 import errno
+import linecache
+import re
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ _SCREEN_WORDS = (
     "could not load the qt platform plugin",
 )
 _MAX_CHAIN = 20
+_FROM = re.compile(r"[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\([ \t]*\n?[ \t]*)?(\w+)?")
+_DOTTED = re.compile(r"\w+(?:\.\w+)*")
 
 
 def hint_for(error: BaseException) -> str:
@@ -87,11 +92,42 @@ def hint_for(error: BaseException) -> str:
 
 
 def missing_module(error: BaseException) -> str:
-    """The top-level name of the module that could not be found; empty for other errors."""
+    """The module that could not be found, as code names it: ``google.cloud.storage``.
+
+    Empty for other errors, and for a module that a package which is there does not have.
+    """
     for each in _causes(error):
         if isinstance(each, ModuleNotFoundError) and isinstance(each.name, str):
-            return each.name.partition(".")[0][:200]
+            parent = each.name.rpartition(".")[0]
+            if parent and not _is_namespace(parent):
+                return ""
+            return _as_imported(each, each.name)[:200]
     return ""
+
+
+def _is_namespace(name: str) -> bool:
+    """Whether several packages may have modules below this one."""
+    module = sys.modules.get(name)
+    return module is not None and getattr(module, "__file__", None) is None
+
+
+def _as_imported(error: BaseException, name: str) -> str:
+    """The whole name in the line that imports it; the error has the first part that is missing."""
+    line, rest = "", ""
+    frames = error.__traceback__
+    while frames is not None:
+        file, number = frames.tb_frame.f_code.co_filename, frames.tb_lineno
+        if not file.startswith("<frozen "):
+            line, rest = linecache.getline(file, number), linecache.getline(file, number + 1)
+        frames = frames.tb_next
+    if (match := _FROM.match(line + rest)) is not None and _begins(match.group(1), name):
+        return ".".join(filter(None, match.groups()))
+    found = (each for each in _DOTTED.findall(line) if _begins(each, name))
+    return next(found, name)
+
+
+def _begins(dotted: str, name: str) -> bool:
+    return dotted == name or dotted.startswith(f"{name}.")
 
 
 def is_network_hint(hint: str) -> bool:

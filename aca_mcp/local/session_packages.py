@@ -51,12 +51,14 @@ class LocalPackages(SessionPackages[KernelProcess]):
         self._of_environment: dict[str, str] | None = None
 
     async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
+        from aca_mcp.installing.interpreters import interpreter_behind
         from aca_mcp.installing.wheels import Target, normalized
 
         if self._of_environment is None:
             found = await (await self._templates.ready()).packages()
             self._of_environment = {normalized(each.name): each.version for each in found}
-        return Target(python=self._configuration.python), self._of_environment
+        python = await anyio.to_thread.run_sync(interpreter_behind, self._configuration.python)
+        return Target(python=python), self._of_environment
 
     async def _give(self, kernel: KernelProcess, directory: Path, size_bytes: int) -> str:
         template = await self._templates.ready()

@@ -13,7 +13,7 @@ from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.availability import Availability, find_availability
 from aca_mcp.installing.commands import Installer, InstallerError, find_installer
 from aca_mcp.installing.wheels import ANY_MACHINE, Pin, Target, has_compiled_code, install, resolve
-from aca_mcp.missing_modules import COMMON_PACKAGES
+from aca_mcp.missing_modules.known_packages import COMMON_PACKAGES
 from aca_mcp.packages.downloads import Downloads
 from aca_mcp.packages.failures import (
     about_availability,

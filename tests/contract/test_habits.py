@@ -160,7 +160,7 @@ async def test_who_asks_a_person_hears_that_there_is_none(
 async def test_a_module_that_is_missing_is_named(pool: SessionPool, identifier: str) -> None:
     execution = await run(pool, identifier, "import no_such_thing.inner")
     assert execution.error is not None
-    assert execution.error.missing_module == "no_such_thing"
+    assert execution.error.missing_module == "no_such_thing.inner"
 
 
 async def test_a_figure_that_was_displayed_is_not_shown_again(

@@ -90,6 +90,46 @@ async def test_an_environment_has_what_was_asked_for_and_a_record_of_it(
     assert made.record.python_version == sys.version.split()[0]
 
 
+@pytest.mark.parametrize("installer", [find_installer(), PIP], ids=lambda each: each.name)
+async def test_nothing_of_a_package_runs_while_an_environment_is_made(
+    installer: Installer, index: Index, tmp_path: Path
+) -> None:
+    marker = _add_pth(index.directory, tmp_path)
+    store = EnvironmentStore(tmp_path / "environments")
+    made = await make(store, index, "tea", "with-pth", by=installer)
+    assert list(made.directory.glob("lib/*/site-packages/with_pth.pth"))
+    assert list(made.directory.glob("lib/*/site-packages/__pycache__/with_pth.*.pyc"))
+    assert not marker.exists()
+
+
+def _add_pth(directory: Path, tmp_path: Path) -> Path:
+    """A package whose ``.pth`` says in a file which program obeyed it; the file."""
+    marker = tmp_path / "obeyed"
+    line = f"import sys; open({str(marker)!r}, 'a').write(f'{{sys.orig_argv}}\\n')\n"
+    make_wheel(directory, "with-pth", files={"with_pth.py": "", "with_pth.pth": line})
+    return marker
+
+
+async def test_nothing_of_an_environment_runs_while_packages_are_brought_to_its_sessions(
+    whole_index: Index, tmp_path: Path
+) -> None:
+    marker = _add_pth(whole_index.directory, tmp_path)
+    store = EnvironmentStore(tmp_path / "data" / "environments")
+    await make(store, whole_index, "minimal", "with-pth")
+    assert not marker.exists()
+    settings = Settings(
+        data_dir=tmp_path / "data", local_python=None, package_index=whole_index.url
+    )
+    async with open_session_pool(settings) as pool:
+        made = await pool.install_packages("a-session", ["needs-tea"])
+        assert [each.name for each in made.installed] == ["needs-tea", "tea-time"]
+        assert await value(pool, "a-session", "import tea_time; tea_time.version") == "'1.0'"
+    # The process that sessions are forked from imports what a person chose, and nothing else did.
+    obeyed = marker.read_text().splitlines()
+    assert obeyed
+    assert all("aca_mcp.local" in line and "template" in line for line in obeyed), obeyed
+
+
 async def test_one_that_cannot_be_made_leaves_the_one_that_was_there(
     index: Index, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import aca_mcp
 from aca_mcp.kernel.tracebacks import cell_name, describe, is_cell
 from tests.kernel.results import run
@@ -158,3 +160,27 @@ def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpr
         assert package not in text
         assert "IPython/" not in text
         assert "\x1b[" not in text
+
+
+@pytest.mark.parametrize(
+    ("code", "module"),
+    [
+        ("import no_such", "no_such"),
+        ("import os, no_such.part.deep as x", "no_such.part.deep"),
+        ("from no_such.part import thing", "no_such.part.thing"),
+        ("from no_such.part import (\n    thing,\n    other,\n)", "no_such.part.thing"),
+        ("from no_such import *\nprint(1)", "no_such"),
+        ("import importlib\nimportlib.import_module('no_such.part')", "no_such"),
+        ("import space.part.deep", "space.part.deep"),
+        ("import json.no_such", ""),
+        ("from json import no_such", ""),
+        ("1 / 0", ""),
+    ],
+)
+def test_a_module_that_is_missing_is_named_as_code_names_it(
+    interpreter: Interpreter, tmp_path: Path, code: str, module: str
+) -> None:
+    (tmp_path / "space").mkdir()  # a namespace, which other packages may have parts of
+    outcome = run(interpreter, f"import sys\nsys.path.append({str(tmp_path)!r})\n{code}")
+    assert outcome.error is not None
+    assert outcome.error.missing_module == module

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aca_mcp.missing_modules import PackageOffer, about_absent_package, module_of, package_of
+from aca_mcp.missing_modules import PackageOffer, about_absent_package
+from aca_mcp.missing_modules.known_packages import find_module, module_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,13 +66,14 @@ def show_installation(made: Installation) -> str:
 def _answer(packages: Sequence[Package], word: str, offer: PackageOffer) -> str:
     wanted = _normal(word)
     by_name = [package for package in packages if _normal(package.name) == wanted]
-    top = word.partition(".")[0]
+    known = find_module(word)
+    # Packages that share a namespace have its top-level name alike.
+    top = "" if "." in known.name else known.name
     by_module = [package for package in packages if top in package.modules]
     if exact := by_name or by_module:
         return _lines(exact)
-    other = _normal(package_of(word))
-    if found := [package for package in packages if _normal(package.name) == other]:
-        return f"{_lines(found)} (import {word})"
+    if found := [package for package in packages if _normal(package.name) == known.package]:
+        return "\n".join(f"{each.name} {each.version} (import {word})" for each in found)
     absent = f"{word}: not installed; {about_absent_package(word, offer).rstrip('.')}"
     similar = [package for package in packages if wanted in _normal(package.name)]
     return f"{absent}. Similar names:\n{_lines(similar)}" if similar else absent

@@ -51,6 +51,17 @@ def test_names_may_be_spelt_as_for_pip() -> None:
     assert shown == "scikit-learn 1.7\nPyYAML 6.0 (import yaml)"
 
 
+def test_packages_that_share_a_namespace_are_told_apart() -> None:
+    packages = (Package("protobuf", "6.0", ("google",)), Package("azure-core", "1.0", ("azure",)))
+    assert (
+        show_packages(packages, "google.protobuf", INDEX) == "protobuf 6.0 (import google.protobuf)"
+    )
+    assert "google.cloud.storage: not installed" in show_packages(
+        packages, "google.cloud.storage", INDEX
+    )
+    assert '["google-cloud-storage"]' in show_packages(packages, "google.cloud.storage", INDEX)
+
+
 def test_part_of_a_name_finds_similar_ones_and_says_that_it_is_no_name() -> None:
     shown = show_packages(PACKAGES, "yam", INDEX)
     assert shown.startswith("yam: not installed; if there is such a package, install_packages")
