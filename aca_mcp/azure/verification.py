@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
-from aca_mcp.azure.api import Api
+from aca_mcp.azure.api import Api, Feature
 from aca_mcp.azure.connection_errors import FOREIGN, describe_failed_connection, opening
+from aca_mcp.azure.execution_probes import EXECUTION_PROBES, LAST_EXECUTION_PROBES
+from aca_mcp.azure.file_probes import FILE_PROBES
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.pool import token_source
-from aca_mcp.azure.probes import PROBES, Seen
+from aca_mcp.azure.pool_kind import PoolKind, kind_of
+from aca_mcp.azure.probes import Seen
+from aca_mcp.azure.session_probes import SESSION_PROBES
 from aca_mcp.azure.token_auth import TokenAuth
+from aca_mcp.azure.wire import MetadataResponse, NotUnderstoodError
 from aca_mcp.errors import PoolUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from aca_mcp.azure.configuration import AzurePoolConfiguration
+    from aca_mcp.azure.probes import Runs
 
 _PROBE_SECONDS = 90
 _MAX_TEXT_BYTES = 2**20
@@ -32,24 +38,36 @@ _MAX_SHOWN = 100
 _STOP_SECONDS = 10
 
 
+PROBES = {**EXECUTION_PROBES, **FILE_PROBES, **SESSION_PROBES, **LAST_EXECUTION_PROBES}
+"""By the name of the behaviour, in the order in which they are asked."""
+NOT_ASKED = {
+    "default-timeout": "it would take four minutes",
+    "file-size": "it would send 128 MiB",
+    "full-disk": "it would fill a session's disk",
+    "full-pool": "it would take all sessions of the pool",
+}
+"""Behaviours that no pool is asked about, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one probe found."""
+    """What there is to say about one behaviour."""
 
     name: str
     expected: str
     seen: str
+    why_not_asked: str = ""
 
     @property
     def is_different(self) -> bool:
         """The pool answers otherwise than the published service."""
-        return self.expected != self.seen
+        return not self.why_not_asked and self.expected != self.seen
 
 
 async def verify(
     configuration: AzurePoolConfiguration, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> list[Finding]:
-    """Ask all probes, one after the other.
+    """Ask all probes that the pool can be asked, one after the other.
 
     Args:
         configuration: which pool.
@@ -68,26 +86,27 @@ async def verify(
     async with http:
         ask = _Session(http, Api(configuration.endpoint, configuration.api_version))
         try:
-            return [await _finding(ask, name) for name in PROBES]
+            await ask.find_out_what_runs()
+            found = [await _finding(ask, name) for name in PROBES]
         finally:
             with anyio.move_on_after(_STOP_SECONDS, shield=True), suppress(*FOREIGN):
                 await ask("DELETE", "session")
+    return [*found, *(Finding(name, "", "", why) for name, why in NOT_ASKED.items())]
 
 
 async def _finding(ask: _Session, name: str) -> Finding:
-    probe, expected = PROBES[name]
+    probe = PROBES[name]
+    if why := probe.why_not(ask):
+        return Finding(name, probe.expected, "", why)
     seen = "no answer"
     with anyio.move_on_after(_PROBE_SECONDS):
         try:
-            seen = await probe(ask)
+            seen = await probe.look(ask)
         except httpx.ConnectError as error:
-            raise PoolUnavailableError(
-                "The session pool cannot be reached. "
-                f"{describe_failed_connection(error, ask.endpoint)}"
-            ) from error
+            raise ask.unreachable(error) from error
         except FOREIGN as error:
             seen = f"no answer: {type(error).__name__}"
-    return Finding(name, expected, seen.replace(ask.identifier, "...")[:_MAX_SHOWN])
+    return Finding(name, probe.expected, seen.replace(ask.identifier, "...")[:_MAX_SHOWN])
 
 
 class _Session:
@@ -96,11 +115,42 @@ class _Session:
     def __init__(self, http: httpx.AsyncClient, api: Api) -> None:
         self._http = http
         self._api = api
+        self._runs: Runs = "python"
         self.identifier = secrets.token_urlsafe(24)
 
     @property
-    def endpoint(self) -> str:
-        return self._api.endpoint
+    def runs(self) -> Runs:
+        return self._runs
+
+    def has(self, feature: Feature) -> bool:
+        return self._api.has(feature)
+
+    async def find_out_what_runs(self) -> None:
+        """Ask the pool what its sessions run, or one of them.
+
+        Raises:
+            PoolUnavailableError: the pool cannot be reached.
+        """
+        try:
+            kind = await self._kind_told() if self.has(Feature.METADATA) else PoolKind.UNKNOWN
+            if kind is PoolKind.UNKNOWN:
+                tried = await self("POST", "executions", body={"shellCommand": "true"})
+                kind = PoolKind.SHELL if tried.status == 200 else PoolKind.PYTHON
+        except httpx.ConnectError as error:
+            raise self.unreachable(error) from error
+        except FOREIGN:
+            return  # each probe will say so
+        self._runs = "shell" if kind is PoolKind.SHELL else "python"
+
+    async def _kind_told(self) -> PoolKind:
+        with suppress(NotUnderstoodError):
+            return kind_of(MetadataResponse.read((await self("GET", "metadata")).text.encode()))
+        return PoolKind.UNKNOWN
+
+    def unreachable(self, error: httpx.ConnectError) -> PoolUnavailableError:
+        """What to say where there is no connection."""
+        failure = describe_failed_connection(error, self._api.endpoint)
+        return PoolUnavailableError(f"The session pool cannot be reached. {failure}")
 
     async def __call__(
         self,
@@ -152,10 +202,15 @@ def render(findings: Sequence[Finding]) -> str:
     lines = ["| Behaviour | As specified or seen before | Seen | |", "| --- | --- | --- | --- |"]
     for each in findings:
         mark = "different" if each.is_different else "same"
-        cells = (each.name, each.expected, each.seen, mark)
+        seen = each.seen
+        if each.why_not_asked:
+            seen, mark = each.why_not_asked, "not asked"
+        cells = (each.name, each.expected, seen, mark)
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    different = sum(each.is_different for each in findings)
-    lines += ["", f"{len(findings)} behaviours looked at, {different} different."]
+    asked = [each for each in findings if not each.why_not_asked]
+    different = sum(each.is_different for each in asked)
+    left = len(findings) - len(asked)
+    lines += ["", f"{len(asked)} behaviours looked at, {different} different. {left} not asked."]
     return "\n".join(lines) + "\n"
 
 

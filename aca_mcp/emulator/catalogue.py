@@ -2,7 +2,7 @@
 
 ``seen``: measured on the service by somebody, or recorded from it. ``spec``: published by Microsoft
 as specification or documentation. ``inferred``: neither; what clients bear best. The table in
-``docs/emulator.md`` is this catalogue, and ``aca-mcp azure verify`` asks a real pool about it.
+``docs/emulator.md`` is made from this one, and ``aca-mcp azure verify`` asks a real pool about it.
 """
 
 from __future__ import annotations
@@ -128,10 +128,3 @@ CATALOGUE = (
         "refused.",
     ),
 )
-
-
-def table() -> str:
-    """The catalogue as Markdown."""
-    lines = ["| What | Known by |", "| --- | --- |"]
-    lines += [f"| {each.what} | {each.evidence} |" for each in CATALOGUE]
-    return "\n".join(lines) + "\n"

@@ -2,149 +2,149 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import httpx
 import pytest
 
+from aca_mcp.azure import execution_probes
 from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
-from aca_mcp.azure.probes import PROBES
-from aca_mcp.azure.verification import Finding, render, verify
+from aca_mcp.azure.verification import NOT_ASKED, PROBES, Finding, render, verify
 from aca_mcp.cli import main
 from aca_mcp.emulator.catalogue import CATALOGUE
-from aca_mcp.emulator.emulator import open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import configuration
 from tests.support.emulators import POOL_PATH, InProcess, emulator_process
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.settings import ApiVersion
 
     Plant = Callable[[httpx.Response], httpx.Response]
+    Answers = Sequence[tuple[str, httpx.Response]]
+    Recorded = dict[tuple[str, str], tuple[list[Finding], Answers]]
 
 
-@pytest.fixture(scope="module")
-async def local() -> AsyncIterator[LocalSessionPool]:
-    """What is behind the emulators of this module."""
-    async with open_local_pool(configuration(max_timeout_seconds=220)) as pool:
-        yield pool
+pytestmark = pytest.mark.timeout(180)
+
+POOL = f"http://127.0.0.1{POOL_PATH}"
+VERSIONS: tuple[ApiVersion, ...] = (
+    "2024-10-02-preview",
+    "2025-02-02-preview",
+    "2025-10-02-preview",
+)
+KINDS = [(version, kind) for version in VERSIONS for kind in ("python", "shell")]
+PYTHON_ALONE = {
+    *("routes", "longest-timeout", "python-execute", "values", "figures", "several-figures"),
+    *("displayed-text", "exception", "exception-error", "asynchronous", "directory", "timeout"),
+    *("aborted", "interpreter-died"),
+}
+SINCE_2025 = {"session", "stop-session"}
 
 
-class Altered(InProcess):
-    """An emulator some of whose answers are otherwise."""
+def asked_of(version: str, kind: str) -> set[str]:
+    """The behaviours that a pool is asked about."""
+    left_out = PYTHON_ALONE if kind == "shell" else {"shell"}
+    return set(PROBES) - left_out - (SINCE_2025 if version < "2025" else set())
 
-    def __init__(self, app: Any, change: Callable[[httpx.Request, int, Any], Any]) -> None:
+
+def pool_of(version: ApiVersion) -> AzurePoolConfiguration:
+    return AzurePoolConfiguration(
+        POOL, make_credential=credential_factory("emulator"), api_version=version
+    )
+
+
+def question_of(request: httpx.Request) -> str:
+    """A request without what differs from run to run."""
+    path = re.sub(r"(?<=/executions/).*", "...", request.url.path)
+    query = sorted(item for item in request.url.params.multi_items() if item[0] != "identifier")
+    named = len(request.url.params.get("identifier", "")) > 8
+    content = b"" if b"form-data" in request.content else request.content
+    return repr((request.method, path, query, named, content, "authorization" in request.headers))
+
+
+class Recording(InProcess):
+    """An emulator whose answers are kept."""
+
+    def __init__(self, app: Any) -> None:
         super().__init__(app)
-        self._change = change
+        self.answers: list[tuple[str, httpx.Response]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        content = await response.aread()
-        try:
-            body = json.loads(content)
-        except ValueError:
-            return httpx.Response(response.status_code, headers=response.headers, content=content)
-        status, changed = self._change(request, response.status_code, body)
-        headers = {
-            name: value
-            for name, value in response.headers.items()
-            if name.startswith("x-ms-") or name == "operation-location"
-        }
-        return httpx.Response(status, headers=headers, json=changed)
-
-
-def as_it_is(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    return status, body
-
-
-def older_status_words(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    if body.get("status") == "Succeeded":
-        body["status"] = "Success"
-    return status, body
-
-
-def capital_types(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    for each in body.get("value", []):
-        each["type"] = each["type"].title()
-    return status, body
-
-
-def with_next_link(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    return status, {**body, "nextLink": None} if "value" in body else body
-
-
-def another_code(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    if "code" in body.get("error", "") and body["error"]["code"] == "FileNotFound":
-        body["error"]["code"] = "NotFound"
-    return status, body
-
-
-def server_errors(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    return (501 if "SessionRequestNotSupported" in json.dumps(body) else status), body
-
-
-def other_words(request: httpx.Request, status: int, body: Any) -> tuple[int, Any]:
-    return status, json.loads(json.dumps(body).replace("Kernel restarted", "The kernel died."))
-
-
-async def found(
-    local: LocalSessionPool, change: Callable[[httpx.Request, int, Any], Any]
-) -> list[Finding]:
-    async with open_emulator(local) as app:
-        pool = AzurePoolConfiguration(
-            f"http://127.0.0.1{POOL_PATH}", make_credential=credential_factory("emulator")
-        )
-        return await verify(pool, transport=Altered(app, change))
-
-
-@pytest.mark.parametrize(
-    ("change", "different"),
-    [
-        (as_it_is, set[str]()),
-        (capital_types, {"file-types"}),
-        (with_next_link, {"last-page"}),
-        (another_code, {"missing-file", "missing-directory"}),
-        (server_errors, {"unknown-route"}),
-        (other_words, {"interpreter-died"}),
-        (
-            older_status_words,
-            {"values", "not-a-number", "output-length", "nulls", "case", "directory"},
-        ),
-    ],
-)
-async def test_each_planted_difference_is_found_and_no_other(
-    local: LocalSessionPool,
-    change: Callable[[httpx.Request, int, Any], Any],
-    different: set[str],
-) -> None:
-    findings = await found(local, change)
-    assert [each.name for each in findings] == list(PROBES)
-    assert {each.name for each in findings if each.is_different} == different, findings
-    table = render(findings)
-    assert table.count("| different |") == len(different)
-    assert f"{len(PROBES)} behaviours looked at, {len(different)} different." in table
+        given = await super().handle_async_request(request)
+        content = await given.aread()
+        headers = {k: v for k, v in given.headers.items() if "length" not in k}
+        answer = httpx.Response(given.status_code, headers=headers, content=content)
+        await request.aread()
+        self.answers.append((question_of(request), answer))
+        return answer
 
 
 class Replayed(httpx.AsyncBaseTransport):
-    """The answers of an earlier run, in their order, one of them otherwise."""
+    """The answers of an earlier run, one of them otherwise."""
 
-    def __init__(self, answers: list[httpx.Response], at: int, plant: Plant) -> None:
+    def __init__(self, answers: Answers, at: int, plant: Plant) -> None:
         self._answers = answers
-        self._at = at
         self._plant = plant
-        self._asked = 0
+        self._changed = at
+        self._left: dict[str, deque[int]] = {}
+        for number, (question, _) in enumerate(answers):
+            self._left.setdefault(question, deque()).append(number)
+        self.asked = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        given = self._answers[self._asked]
-        self._asked += 1
-        other = self._plant(given) if self._asked - 1 == self._at else given
+        await request.aread()
+        self.asked += 1
+        left = self._left[question_of(request)]
+        at = left.popleft() if len(left) > 1 else left[0]
+        _, given = self._answers[at]
+        other = self._plant(given) if at == self._changed else given
         return httpx.Response(other.status_code, headers=other.headers, content=other.content)
+
+
+@pytest.fixture(scope="module")
+async def recorded() -> Recorded:
+    """What emulators of every kind answer in every version of the API, and what was found."""
+    found: Recorded = {}
+
+    async def verified(local: LocalSessionPool, version: ApiVersion, kind: str) -> None:
+        options = EmulatorOptions(pool_type="shell" if kind == "shell" else "python")
+        async with open_emulator(local, options) as app:
+            transport = Recording(app)
+            findings = await verify(pool_of(version), transport=transport)
+            found[version, kind] = findings, transport.answers
+
+    async with (
+        open_local_pool(configuration(max_timeout_seconds=220)) as local,
+        anyio.create_task_group() as tasks,
+    ):
+        for version in VERSIONS:
+            for kind in ("python", "shell"):
+                tasks.start_soon(verified, local, version, kind)
+    return found
+
+
+@pytest.mark.parametrize(("version", "kind"), KINDS)
+async def test_an_emulator_of_any_kind_and_version_has_no_difference(
+    recorded: Recorded, version: ApiVersion, kind: str
+) -> None:
+    findings, _ = recorded[version, kind]
+    assert [each for each in findings if each.is_different] == []
+    assert {each.name for each in findings if not each.why_not_asked} == asked_of(version, kind)
+    table = render(findings)
+    assert table.count("| same |") == len(asked_of(version, kind))
+    assert "| full-pool |  | it would take all sessions of the pool | not asked |" in table
+    other = "the pool's sessions are shells" if kind == "shell" else "| shell |"
+    assert other in table
 
 
 def another_status(given: httpx.Response) -> httpx.Response:
@@ -166,45 +166,92 @@ def another_body(given: httpx.Response) -> httpx.Response:
             case _:
                 return f"other {value}"
 
-    body = other(given.json()) if given.content[:1] in (b"{", b"[") else "other"
-    headers = {name: f"other {value}" for name, value in given.headers.items() if "x-ms" in name}
-    return httpx.Response(given.status_code, headers=headers, json=body)
+    return with_body(given, lambda body: other(body) if body is not None else "other")
 
 
-@pytest.mark.parametrize("plant", [another_status, another_body])
-async def test_whatever_answer_is_otherwise_its_probe_finds_it(
-    local: LocalSessionPool, plant: Plant
+def other_fields(given: httpx.Response) -> httpx.Response:
+    def other(value: Any) -> Any:
+        match value:
+            case dict():
+                named = cast("dict[str, Any]", value)
+                return {f"other{name}": other(each) for name, each in named.items()}
+            case list():
+                return [other(each) for each in cast("list[Any]", value)]
+            case _:
+                return value
+
+    return with_body(given, lambda body: other(body) if body is not None else {"other": 1})
+
+
+def more_fields(given: httpx.Response) -> httpx.Response:
+    def more(body: Any) -> Any:
+        return (
+            {**cast("dict[str, Any]", body), "nextLink": None} if isinstance(body, dict) else body
+        )
+
+    return with_body(given, more)
+
+
+def without_headers(given: httpx.Response) -> httpx.Response:
+    return httpx.Response(given.status_code, content=given.content)
+
+
+def with_body(given: httpx.Response, change: Callable[[Any], Any]) -> httpx.Response:
+    body = given.json() if given.content[:1] in (b"{", b"[") else None
+    headers = {name: given for name, given in given.headers.items() if "content" not in name}
+    return httpx.Response(given.status_code, headers=headers, json=change(body))
+
+
+PLANTS: list[Plant] = [another_status, another_body, other_fields, more_fields, without_headers]
+
+
+@pytest.mark.parametrize(("version", "kind"), KINDS)
+async def test_whatever_answer_is_otherwise_its_probe_finds_it_and_no_other(
+    recorded: Recorded, version: ApiVersion, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded: list[httpx.Response] = []
-
-    class Recording(InProcess):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            given = await super().handle_async_request(request)
-            content = await given.aread()
-            headers = {k: v for k, v in given.headers.items() if "length" not in k}
-            recorded.append(httpx.Response(given.status_code, headers=headers, content=content))
-            return recorded[-1]
-
-    pool = AzurePoolConfiguration(
-        f"http://127.0.0.1{POOL_PATH}", make_credential=credential_factory("emulator")
-    )
-    async with open_emulator(local) as app:
-        assert not any(each.is_different for each in await verify(pool, transport=Recording(app)))
+    monkeypatch.setattr(execution_probes, "HEAD_START_SECONDS", 0)
+    _, answers = recorded[version, kind]
+    is_newest = version == KINDS[-1][0]
     found: set[str] = set()
-    for at in range(len(recorded)):
-        findings = await verify(pool, transport=Replayed(recorded, at, plant))
-        different = {each.name for each in findings if each.is_different}
-        # One answer is one probe's; some only prepare, and what is in them tells nothing.
-        assert len(different) <= 1, (at, different)
-        found |= different
-    # Two look at a status alone, and one at what is not there: that is planted above.
-    bodiless = set[str]() if plant is another_status else {"token", "session", "last-page"}
-    assert set(PROBES) - found <= bodiless
+    for at in range(1, len(answers) - 1):  # between what the pool runs, and the session's end
+        by_it = 0
+        for plant in PLANTS if is_newest else PLANTS[:1]:
+            findings = await verify(pool_of(version), transport=Replayed(answers, at, plant))
+            different = {each.name for each in findings if each.is_different}
+            # One answer is one probe's; some only prepare, and what is in them tells nothing.
+            assert len(different) <= 1, (at, plant, different)
+            found |= different
+            by_it += len(different)
+            if by_it == 2:
+                break
+    # One looks at nothing but what a list does not have.
+    assert asked_of(version, kind) - found <= (set() if is_newest else {"last-page"})
 
 
-def test_a_probe_is_about_something_that_the_emulator_says_it_does() -> None:
-    named = {each.name for each in CATALOGUE}
-    assert set(PROBES) - {"not-a-number"} <= named
+async def test_a_pool_that_goes_away_in_the_middle_is_said(recorded: Recorded) -> None:
+    class Gone(Replayed):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.asked > 20:
+                raise httpx.ConnectError("gone", request=request)
+            return await super().handle_async_request(request)
+
+    _, answers = recorded["2025-10-02-preview", "python"]
+    with pytest.raises(PoolUnavailableError):
+        await verify(pool_of("2025-10-02-preview"), transport=Gone(answers, -1, another_status))
+
+
+async def test_a_connection_that_breaks_is_told_as_no_answer() -> None:
+    class Broken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.ReadError("broken", request=request)
+
+    findings = await verify(pool_of("2025-10-02-preview"), transport=Broken())
+    assert {each.seen for each in findings if not each.why_not_asked} == {"no answer: ReadError"}
+
+
+def test_every_behaviour_of_the_catalogue_is_asked_about_or_has_a_reason() -> None:
+    assert PROBES.keys() | NOT_ASKED.keys() == {each.name for each in CATALOGUE}
+    assert not PROBES.keys() & NOT_ASKED.keys()
 
 
 def test_a_table_has_no_more_cells_than_it_has() -> None:
