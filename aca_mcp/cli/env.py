@@ -90,7 +90,7 @@ def manage(settings: Settings, request: EnvRequest) -> int:
         case "remove":
             store.remove(request.name)
         case _:
-            _list(store)
+            _list(store, settings)
     return 0
 
 
@@ -118,9 +118,15 @@ def _show(environment: Environment) -> None:
     sys.stdout.writelines(f"{package}\n" for package in environment.record.packages)
 
 
-def _list(store: EnvironmentStore) -> None:
+def _list(store: EnvironmentStore, settings: Settings) -> None:
     names = store.names()
-    default = next((name for name in PREFERRED if name in names), "")
+    chosen = settings.local_environment
+    default = chosen or next((name for name in PREFERRED if name in names), "")
+    if settings.local_python is not None:
+        default = ""
+        _note(f"sessions have the interpreter {settings.local_python} (ACA_MCP_LOCAL_PYTHON)")
+    elif chosen and chosen not in names:
+        _note(f"{chosen} (ACA_MCP_LOCAL_ENVIRONMENT) is not made: aca-mcp env create {chosen}")
     for name in names:
         environment = store.get(name)
         record = environment.record

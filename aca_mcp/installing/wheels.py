@@ -70,6 +70,7 @@ async def resolve(
     target: Target,
     *,
     constraints: Iterable[str] = (),
+    limits: Iterable[str] = (),
     index: str | None = None,
     max_file_bytes: int | None = None,
     timeout_seconds: float,
@@ -82,6 +83,7 @@ async def resolve(
         target: what they are for.
         constraints: pins that hold for those that are needed. With ``ANY_MACHINE`` the target has
             them already, whether or not the index has wheels of them that it could load.
+        limits: versions of others that are needed, as ``name<2``.
         index: the index's URL, where it is not the one that the installer is configured for.
         max_file_bytes: the largest file that may be written. What the index does not tell of a
             wheel, the wheel is fetched for.
@@ -93,7 +95,7 @@ async def resolve(
     with tempfile.TemporaryDirectory(prefix="aca-mcp-resolve-") as scratch:
         wanted = write_lines(scratch, "requirements.txt", requirements)
         pins = tuple(constraints)
-        limits = write_lines(scratch, "constraints.txt", pins)
+        held = write_lines(scratch, "constraints.txt", (*pins, *limits))
         variables = installer.variables()
         stand_ins = _stand_ins(scratch, pins) if target.machine == ANY_MACHINE else ()
         if installer.name == "uv":
@@ -101,7 +103,7 @@ async def resolve(
             kept = {**os.environ, **variables}.get("UV_CONSTRAINT", "").split()
             command = (
                 *installer.command,
-                *("pip", "compile", wanted, "--constraint", limits),
+                *("pip", "compile", wanted, "--constraint", held),
                 *(part for file in kept for part in ("--constraint", file)),
                 *("--quiet", "--no-header", "--format", "pylock.toml"),
                 *("--only-binary", ":all:", "--no-progress"),
@@ -121,7 +123,7 @@ async def resolve(
         command = (
             *pip_command(installer, target),
             *("install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"),
-            *("--report", str(report), "-r", wanted, "-c", limits),
+            *("--report", str(report), "-r", wanted, "-c", held),
             *pip_target(target, scratch),
             *stand_ins,
             *(("--index-url", index) if index else ()),

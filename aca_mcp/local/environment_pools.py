@@ -64,6 +64,7 @@ class EnvironmentPools(ForwardingPool):
         open_pool: opens the local pool of one.
         summarize: what an environment has, in one line.
         max_sessions: of all together.
+        idle_seconds: how long the template of an environment without sessions is kept.
         tasks: the pools live in here.
     """
 
@@ -77,6 +78,7 @@ class EnvironmentPools(ForwardingPool):
         summarize: Callable[[Environment], str],
         max_sessions: int,
         tasks: anyio.abc.TaskGroup,
+        idle_seconds: float = _IDLE_SECONDS,
     ) -> None:
         self._store = store
         self._default = default
@@ -85,6 +87,7 @@ class EnvironmentPools(ForwardingPool):
         self._summarize = summarize
         self._max_sessions = max_sessions
         self._tasks = tasks
+        self._idle_seconds = idle_seconds
         self._served: dict[str, _Served] = {}
 
     async def serve_default(self) -> None:
@@ -121,10 +124,10 @@ class EnvironmentPools(ForwardingPool):
     async def _until_idle(self, served: _Served) -> None:
         idle_since = anyio.current_time()
         while True:
-            await anyio.sleep(_LOOK_SECONDS)
+            await anyio.sleep(min(_LOOK_SECONDS, self._idle_seconds))
             if served.users or served.sessions or served.name == self._default:
                 idle_since = anyio.current_time()
-            elif anyio.current_time() - idle_since >= _IDLE_SECONDS:
+            elif anyio.current_time() - idle_since >= self._idle_seconds:
                 return
 
     @asynccontextmanager

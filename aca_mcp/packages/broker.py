@@ -116,7 +116,7 @@ class PackageBroker:
         present, missing = _divide(requirements, installed)
         if not missing:
             return PackageSet(None, (), present, 0, time.monotonic() - started)
-        fetched = await self._fetcher.fetch(missing, target, installed)
+        fetched = await self._fetcher.fetch(missing, target, installed, self.policy.limits)
         if fetched.directory is None:  # extras that the session has already
             names = (normalized(each.name) for each in missing)
             present = (*present, *(Pin(name, installed[name]) for name in names))

@@ -75,7 +75,11 @@ class Fetcher:
         self._making: dict[Path, anyio.Lock] = {}
 
     async def fetch(
-        self, requirements: Sequence[Requirement], target: Target, installed: Mapping[str, str]
+        self,
+        requirements: Sequence[Requirement],
+        target: Target,
+        installed: Mapping[str, str],
+        limits: Sequence[tuple[str, str]] = (),
     ) -> Fetched:
         """Bring what fulfils requirements, beside what is there.
 
@@ -83,6 +87,7 @@ class Fetcher:
             requirements: which have been checked.
             target: the interpreter.
             installed: what it has, normalized name to version. It stays.
+            limits: names, and the versions of each that may be brought.
 
         Raises:
             PackagesNotInstalledError: it was not possible. The message says why.
@@ -95,6 +100,7 @@ class Fetcher:
                 wanted,
                 target,
                 constraints=[f"{name}=={version}" for name, version in installed.items()],
+                limits=[f"{name}{versions}" for name, versions in limits if name not in installed],
                 index=self._index,
                 max_file_bytes=self._max_set_bytes,
                 timeout_seconds=_RESOLVE_SECONDS,

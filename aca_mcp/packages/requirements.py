@@ -31,7 +31,13 @@ class Policy:
 
     kind: Literal["off", "list", "index"] = "off"
     listed: frozenset[Requirement] = frozenset()
-    """With ``list``: what is permitted, each with the versions that are."""
+    """With ``list``: what is permitted, each name once, with the versions that are."""
+
+    @property
+    def limits(self) -> tuple[tuple[str, str], ...]:
+        """Names with the versions that are permitted, which hold for what others need, too."""
+        named = ((canonicalize_name(each.name), str(each.specifier)) for each in self.listed)
+        return tuple(sorted(each for each in named if each[1]))
 
     def check(self, requirement: Requirement) -> Requirement:
         """Return the requirement as it may be asked for, held to the versions that are permitted.
@@ -68,13 +74,32 @@ def read_policy(kind: Literal["off", "list", "index"], file: Path | None) -> Pol
             "ACA_MCP_PACKAGES=list needs ACA_MCP_PACKAGES_LIST, the path of a file."
         )
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        wanted = (line.partition("#")[0].strip() for line in lines)
-        return Policy(kind, frozenset(Requirement(line) for line in wanted if line))
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"ACA_MCP_PACKAGES_LIST: {file} cannot be read, in UTF-8.") from None
-    except InvalidRequirement as error:
-        raise SettingsError(f"ACA_MCP_PACKAGES_LIST: {file} has a line that is {error}.") from None
+    listed: dict[str, Requirement] = {}
+    for line in lines:
+        if not (wanted := line.partition("#")[0].strip()):
+            continue
+        try:
+            requirement = Requirement(wanted)
+        except InvalidRequirement as error:
+            raise SettingsError(
+                f"ACA_MCP_PACKAGES_LIST: {file} has a line that is {error}."
+            ) from None
+        if requirement.url or requirement.marker:
+            raise SettingsError(
+                f"ACA_MCP_PACKAGES_LIST: {file} has {wanted!r}; a line may have a name and "
+                "versions, and nothing else."
+            )
+        name = canonicalize_name(requirement.name)
+        if name in listed:  # neither both nor one of them is surely what is meant
+            raise SettingsError(
+                f"ACA_MCP_PACKAGES_LIST: {file} names {name} twice. Say in one line which "
+                "versions are permitted, as in 'pandas>=2,<3'."
+            )
+        listed[name] = requirement
+    return Policy(kind, frozenset(listed.values()))
 
 
 def check_requirements(texts: Sequence[str], policy: Policy) -> tuple[Requirement, ...]:

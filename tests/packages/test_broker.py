@@ -13,11 +13,11 @@ import anyio
 import pytest
 from packaging.requirements import Requirement
 
-from aca_mcp.errors import PackagesNotInstalledError
+from aca_mcp.errors import PackagesNotInstalledError, SettingsError
 from aca_mcp.installing.commands import Installer, find_installer
 from aca_mcp.installing.wheels import Target
 from aca_mcp.packages.broker import PackageBroker, PackageSet
-from aca_mcp.packages.requirements import Policy
+from aca_mcp.packages.requirements import Policy, read_policy
 from aca_mcp.packages.store import PackageStore
 from aca_mcp.requester import serving
 from tests.support.package_index import make_wheel
@@ -207,6 +207,55 @@ async def test_a_list_permits_what_is_on_it_in_the_versions_that_it_says(
     made = await provide(broker, "Tea_Time")
     assert [str(pin) for pin in made.installed] == ["tea-time==1.0"]
     assert "not on the list" in await refusal(broker, "needs-tea")
+
+
+async def test_what_a_list_says_of_versions_holds_for_what_others_need(
+    index: Index, tmp_path: Path
+) -> None:
+    listed = frozenset({Requirement("needs-tea"), Requirement("Tea_Time<1")})
+    broker = PackageBroker(
+        PackageStore(tmp_path / "store"), Policy("list", listed), index=index.url
+    )
+    assert "tea-time" in await refusal(broker, "needs-tea")
+    made = await provide(broker, "needs-tea", installed={"tea-time": "1.0"})
+    assert [str(pin) for pin in made.installed] == ["needs-tea==2.0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "permitted"),
+    [
+        ("tea-time", "tea-time"),
+        ("# drinks\n\nTea.Time >= 1, < 2  # hot\ncup\n", "tea-time<2,>=1"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}tea_time==1.0", "tea-time==1.0"),
+        ("tea-time[hot]<2", "tea-time<2"),
+    ],
+)
+def test_a_list_is_read_with_and_without_versions(
+    text: str, permitted: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "permitted.txt"
+    file.write_text(text, encoding="utf-8")
+    asked = read_policy("list", file).check(Requirement("tea-time"))
+    assert str(asked) == permitted
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tea-time\nTea_Time==1.0", "names tea-time twice"),
+        ("tea-time==1.0\ntea-time==1.1", "names tea-time twice"),
+        ("tea-time; python_version > '3'", "a name and versions, and nothing else"),
+        ("tea-time @ https://example.org/tea.whl", "a name and versions, and nothing else"),
+        ("--index-url x", "has a line that is"),
+    ],
+)
+def test_a_list_that_may_mean_several_things_is_refused(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "permitted.txt"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=says):
+        read_policy("list", file)
 
 
 async def test_one_session_cannot_ask_without_end(index: Index, tmp_path: Path) -> None:
