@@ -1,0 +1,125 @@
+"""What travels into a session, in a real Jupyter kernel of Python 3.10."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_mcp.azure.wrapping import ReportPart, ask_for_more, read_report, wrap
+from aca_mcp.reports.counted import counted_pieces
+from tests.oldest_python.environment import PYTHON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aca_mcp.azure.wrapping import AzureReport
+
+pytestmark = pytest.mark.timeout(180)  # the libraries are imported, on a machine that may be busy
+
+
+class Session:
+    """An interpreter that is sent code as the Azure pool sends it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._is_new = True
+
+    def evaluate(self, code: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(code) + "\n")
+        self._process.stdin.flush()
+        value: str = json.loads(self._process.stdout.readline())
+        return value
+
+    def run(self, code: str) -> AzureReport:
+        value = self.evaluate(wrap(code, bring_module=self._is_new, max_side=500))
+        assert value.startswith("'aca-mcp:"), value
+        self._is_new = False
+        part = ReportPart(ast.literal_eval(value))
+        packed = part.packed
+        while len(packed) < part.total_characters:
+            more = self.evaluate(ask_for_more(len(packed)))
+            packed += ReportPart(ast.literal_eval(more)).packed
+        return read_report(packed)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    program = Path(__file__).with_name("kernel_program.py")
+    with subprocess.Popen(
+        [PYTHON, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Session(process)
+
+
+def test_it_is_the_oldest_python_that_sessions_have(session: Session) -> None:
+    report = session.run("import sys; sys.version_info[:2]")
+    assert report.fresh
+    assert report.outputs[-1].data["text/plain"] == "(3, 10)"
+    assert not session.run("1").fresh
+
+
+def test_workers_that_begin_anew_find_what_cells_defined(session: Session) -> None:
+    session.run("import multiprocessing as mp\ndef work(n): return n + 1")
+    code = "with mp.get_context('spawn').Pool(1) as workers: print(workers.map(work, [1]))"
+    report = session.run(code)
+    assert report.error is None, report.error
+    assert "[2]\n" in [piece.end for piece in counted_pieces(report)]
+
+
+def test_the_timeline_has_what_was_printed_and_shown(session: Session) -> None:
+    report = session.run(
+        "import sys\nprint('one')\nshown = display(1, display_id=True)\nshown.update(2)\n"
+        "print('two', file=sys.stderr)\n'value'"
+    )
+    assert report.error is None
+    assert [dict(each.data)["text/plain"] for each in report.outputs] == ["2", "'value'"]
+    printed = [(piece.stream, piece.end) for piece in counted_pieces(report)]
+    assert ("stdout", "one\n") in printed
+    assert ("stderr", "two\n") in printed
+
+
+def test_figures_tables_and_pages_are_shown(session: Session) -> None:
+    report = session.run(
+        "%matplotlib inline\nimport matplotlib.pyplot as plt, pandas as pd, PIL.Image\n"
+        "from IPython.display import HTML\nplt.plot([1, 2]); plt.show()\n"
+        "display(PIL.Image.new('RGB', (900, 9)), HTML('<table><tr><td>cell</table>'))\n"
+        "pd.DataFrame({'a': [1, 2]})"
+    )
+    assert report.error is None, report.error
+    figure, image, page, table = report.outputs
+    assert "image/png" in figure.data
+    assert image.remarks[0] == "shown at 500x5 pixels; it has 900x9"
+    assert page.text == "cell"
+    assert "a\n0  1" in str(table.data["text/plain"])
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("def f():\n    return 1 / 0\nf()", "ZeroDivisionError"),
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("x = ", "SyntaxError"),
+        ("def f(): f()\nf()", "RecursionError"),
+        ("input()", "StdinNotImplementedError"),
+    ],
+)
+def test_errors_are_described(session: Session, code: str, name: str) -> None:
+    error = session.run(code).error
+    assert error is not None
+    assert error.name == name
+    assert error.traceback
+
+
+def test_long_reports_come_in_parts(session: Session) -> None:
+    report = session.run(
+        "import os; display(os.urandom(900_000).hex()); await __import__('asyncio').sleep(0, 7)"
+    )
+    assert len(str(report.outputs[0].data["text/plain"])) > 1_000_000
+    assert report.outputs[1].data["text/plain"] == "7"
