@@ -160,6 +160,20 @@ class EnvironmentSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one session may use. None where the pool does not limit it by itself."""
+
+    memory_bytes: int
+    disk_bytes: int
+    output_bytes: int
+    """Kept of each stream of one execution."""
+    idle_seconds: float
+    """After which the pool ends a session, where nobody keeps it."""
+    processes: int | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolMetadata:
     """What a pool's sessions are."""
 
@@ -185,6 +199,8 @@ class PoolMetadata:
     code that begins with ``%%bash`` as commands."""
     can_interrupt: bool = True
     """Code that is cancelled leaves its session there; otherwise the session is ended with it."""
+    limits: SessionLimits | None = None
+    """What one session may use; None where the pool does not tell."""
     environments: tuple[EnvironmentSummary, ...] = ()
     """What ``identifier_in`` can name, the default first; empty where the pool has but one."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from aca_mcp.execution import MAX_IMAGE_SIDE
+from aca_mcp.pool import SessionLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,16 @@ class EmbeddedPoolConfiguration:
     max_file_bytes: int
     max_image_side: int = MAX_IMAGE_SIDE
     """Pixels of the longer side of an image that an execution shows."""
+
+    @property
+    def limits(self) -> SessionLimits:
+        """Of one session, as the pool tells them."""
+        return SessionLimits(
+            memory_bytes=self.memory_bytes,
+            disk_bytes=self.disk_bytes,
+            output_bytes=self.max_output_bytes,
+            idle_seconds=self.cooldown_seconds,
+        )
 
 
 class EmbeddedPoolOptions(TypedDict):

@@ -177,6 +177,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
             network=self._configuration.network,
             isolation=isolation.value,
             checkpoints=self._configuration.checkpoints,
+            limits=self._configuration.limits,
         )
 
     @contextmanager

@@ -14,9 +14,9 @@ from aca_mcp.requester import recording_packages, requester
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-_PER_MINUTE = 10
-_PRINCIPAL_PER_MINUTE = 20
-_ALL_PER_MINUTE = 60
+PER_MINUTE = 10
+PRINCIPAL_PER_MINUTE = 20
+ALL_PER_MINUTE = 60
 _REFUSALS_RECORDED_PER_MINUTE = 10
 """Of one session that asks too often: hostile code could fill a disk with records."""
 _MINUTE = 60
@@ -51,12 +51,12 @@ class PackageRequests:
     def _refusal(self, session: str) -> str:
         """Why a request is one too many; empty if it is not, and counted."""
         counted = [
-            (f"session {session}", _PER_MINUTE, "by this session"),
-            ("all", _ALL_PER_MINUTE, "by all sessions together"),
+            (f"session {session}", PER_MINUTE, "by this session"),
+            ("all", ALL_PER_MINUTE, "by all sessions together"),
         ]
         if principal := requester().principal:
             who = "by the sessions of one user"
-            counted.insert(1, (f"principal {principal}", _PRINCIPAL_PER_MINUTE, who))
+            counted.insert(1, (f"principal {principal}", PRINCIPAL_PER_MINUTE, who))
         for key, most, who in counted:
             if len(self._in_the_last_minute(key)) >= most:
                 return (

@@ -119,6 +119,7 @@ def create_server(
             installs_packages=offer.is_open,
             pool_chooses_packages=offer.pool_chooses,
         ),
+        timeout_seconds=timeout_seconds,
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],
         middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],

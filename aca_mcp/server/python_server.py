@@ -79,11 +79,13 @@ class PythonServer(MCPServer[OpenSession | None]):
         callers: Callers,
         instructions: str,
         *,
+        timeout_seconds: float,
         host_files: HostFiles | None = None,
         extensions: Sequence[Extension] = (),
         middleware: Sequence[ServerMiddleware[Any]] = (),
     ) -> None:
         self._callers = callers
+        self._timeout_seconds = timeout_seconds
         self._parameters: dict[str, dict[str, bool]] = {}
         """Of each tool: name to whether it may be left out."""
         with _rich_left_alone():
@@ -172,7 +174,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         if context is None or (resource := parse(str(uri))) is None:
             return await super().read_resource(uri, context)
         try:
-            return [await read(resource, self._callers.of(context.request_context))]
+            caller = self._callers.of(context.request_context)
+            return [await read(resource, caller, timeout_seconds=self._timeout_seconds)]
         except SessionPoolError as error:
             code = INVALID_PARAMS if isinstance(error, _NOT_THERE) else INTERNAL_ERROR
             raise MCPError(code, error.message, data={"uri": str(uri)}) from None

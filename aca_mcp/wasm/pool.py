@@ -157,6 +157,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
             network=False,
             isolation="webassembly",
             checkpoints=self._configuration.checkpoints,
+            limits=self._configuration.limits,
         )
 
     def _open_files(self, kernel: WasmProcess) -> AbstractContextManager[SessionFiles]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 _BYTES = "application/octet-stream"
 
 
-async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
+async def read(
+    resource: ResourceUri, caller: Caller, *, timeout_seconds: float
+) -> ReadResourceContents:
     """The content of a resource.
+
+    Args:
+        resource: which.
+        caller: whose sessions it may be of.
+        timeout_seconds: of an execution whose call says nothing else.
 
     Raises:
         InvalidRequestError: the caller has no such session.
@@ -36,7 +44,8 @@ async def read(resource: ResourceUri, caller: Caller) -> ReadResourceContents:
     session = await caller.session(resource.handle)
     match resource.kind:
         case "session":
-            return _text(await _status(caller.sessions.pool, session), "application/json")
+            status = await _status(caller.sessions.pool, session, timeout_seconds)
+            return _text(json.dumps(status, indent=1), "application/json")
         case "notebook":
             return ReadResourceContents((await notebook_of(session.executions)).decode(), MIME_TYPE)
         case "outputs":
@@ -81,32 +90,41 @@ def _text(text: str, mime_type: str) -> ReadResourceContents:
     return ReadResourceContents(text.encode(errors="replace").decode(), mime_type)
 
 
-async def _status(pool: SessionPool, session: OpenSession) -> str:
+async def _status(
+    pool: SessionPool, session: OpenSession, timeout_seconds: float
+) -> dict[str, object]:
     metadata = await pool.metadata()
+    limits: dict[str, object] = {
+        "timeout_seconds": timeout_seconds,
+        "max_timeout_seconds": metadata.max_timeout_seconds,
+        "max_file_bytes": metadata.max_file_bytes,
+        **(asdict(metadata.limits) if metadata.limits is not None else {}),
+        # The server keeps its sessions, whatever the pool does by itself.
+        "idle_seconds": session.idle_seconds,
+    }
     status: dict[str, object] = {
         "pool": metadata.kind,
         "runtime": metadata.runtime,
         "isolation": metadata.isolation,
         "network": metadata.network,
         "work_directory": metadata.work_directory,
+        "limits": {name: value for name, value in limits.items() if value is not None},
         "executions": len(session.executions.records()),
     }
     try:
         info = await pool.get_session(session.python.identifier)
     except NotSupportedError:
-        status["status"] = "unknown"
-        return json.dumps(status, indent=1)
+        return {**status, "status": "unknown"}
     if info is None:
-        status["status"] = "not started"
-    else:
-        status |= {
-            "checkpoints": info.checkpoints or 0,
-            "status": "running code" if info.running else "ready",
-            "created": info.created_at.isoformat(),
-            "last_used": info.last_used_at.isoformat(),
-            "expires": info.expires_at.isoformat() if info.expires_at else None,
-        }
-    return json.dumps(status, indent=1)
+        return {**status, "status": "not started"}
+    return {
+        **status,
+        "checkpoints": info.checkpoints or 0,
+        "status": "running code" if info.running else "ready",
+        "created": info.created_at.isoformat(),
+        "last_used": info.last_used_at.isoformat(),
+        "expires": info.expires_at.isoformat() if info.expires_at else None,
+    }
 
 
 async def _output(session: OpenSession, execution_id: str) -> str:

@@ -129,6 +129,7 @@ async def test_a_session_tells_of_itself(connect: Connect) -> None:
     async with connect() as call:
         before = json.loads((await text_at(call, ROOT))[0])
         assert before["status"] == "not started"
+        assert before["limits"]["timeout_seconds"] == ServerOptions().execution_timeout_seconds
         await call("execute_python", code="1")
         text, mime_type = await text_at(call, ROOT)
         assert mime_type == "application/json"

@@ -1,0 +1,36 @@
+"""The limits that a person reads of are those that hold, also where no setting names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aca_mcp.embedded import machine
+from aca_mcp.packages import fetching, requests, store
+
+ROOT = Path(__file__).parents[2]
+
+
+def words_of(page: str) -> str:
+    """A page without its line breaks."""
+    return " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+
+def test_the_share_of_the_machine_s_memory_is_the_one_that_is_told() -> None:
+    assert "a quarter of the machine's memory, at most 8 GiB" in words_of("README.md")
+    small, large = (machine.share_of(f"MemTotal: {gib * 2**20} kB", []) for gib in (8, 64))
+    assert (small, large) == (8 * 1024 // 4, 8 * 1024)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        f"{fetching.MAX_SET_PACKAGES} packages and {fetching.MAX_SET_BYTES // 2**30} GiB a set",
+        f"{requests.PER_MINUTE} requests a minute of one session",
+        f"{requests.PRINCIPAL_PER_MINUTE} of one principal's, {requests.ALL_PER_MINUTE} of all",
+        f"when all together have {store.MAX_STORE_BYTES // 2**30} GiB",
+    ],
+)
+def test_the_page_about_packages_has_the_figures_of_the_broker(figure: str) -> None:
+    assert figure in words_of("docs/environments.md")

@@ -1,0 +1,50 @@
+"""Limits are the same wherever they are told, and those that hold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aca_mcp.server.instructions import duration
+
+if TYPE_CHECKING:
+    from tests.interaction.conftest import Era, Serve
+
+CHANGED = {
+    "execution_timeout_seconds": 7.0,
+    "local_max_timeout_seconds": 11.0,
+    "local_memory_mib": 640,
+    "local_disk_mib": 48,
+    "local_max_processes": 40,
+    "local_max_threads": 80,
+    "local_max_output_kib": 64,
+    "local_max_file_mib": 3,
+}
+
+
+async def test_what_is_told_is_what_was_set(serve: Serve, era: Era) -> None:
+    async with serve(
+        **{f"ACA_MCP_{name.upper()}": value for name, value in CHANGED.items()}
+    ) as call:
+        (content,) = (await call.client.read_resource("aca://sessions/current")).contents
+        limits = json.loads(getattr(content, "text"))["limits"]  # noqa: B009 -- of either type
+        told = call.client.instructions or ""
+        assert limits == {
+            "timeout_seconds": 7.0,
+            "max_timeout_seconds": 11.0,
+            "idle_seconds": limits["idle_seconds"],
+            "memory_bytes": 640 * 2**20,
+            "disk_bytes": 48 * 2**20,
+            "processes": 40,
+            "threads": 80,
+            "output_bytes": 64 * 1024,
+            "max_file_bytes": 3 * 2**20,
+        }
+        if era == "legacy":  # later clients ask for them, or do without
+            assert "interrupted after 7 s" in told
+            assert duration(limits["idle_seconds"]) in told
+        late = await call.refusal("execute_python", code="1", timeout_seconds=12)
+        assert "at most 11 seconds" in late
+        full = await call.refusal("execute_python", code="open('x', 'wb').write(bytes(50 << 20))")
+        assert "ACA_MCP_LOCAL_DISK_MIB" in full
+        assert "48 MiB" in full
