@@ -11,7 +11,7 @@ from aca_mcp.azure.api import MAX_FILE_BYTES, Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
-from aca_mcp.azure.service_errors import Subject
+from aca_mcp.azure.service_errors import Subject, describe_page
 from aca_mcp.azure.wire import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.errors import (
     FileExistsInSessionError,
@@ -122,17 +122,20 @@ class Files:
             answer_seconds=_UPLOAD_SECONDS,
         )
         try:
-            answer = FileResponse.read((await self._plane.send(call)).body)
-        except (AnswerLostError, AnswerTooLargeError, NotUnderstoodError) as error:
-            raise PoolUnavailableError(
-                "The answer to an upload was lost: the file may be there or not. Upload it again."
-            ) from error
+            reply = await self._plane.send(call)
+        except (AnswerLostError, AnswerTooLargeError) as error:
+            raise _lost("an upload", _why(error), "Upload it again.") from error
+        try:
+            answer = FileResponse.read(reply.body)
+        except NotUnderstoodError as error:
+            why = describe_page(reply.status, reply.body, identifier)
+            raise _lost("an upload", why, "Upload it again.") from error
         # The service may have made the name fit; where the file is, it says.
         sent = FileResponse(
             name=answer.name if is_plain_name(answer.name) else name,
             type="file",
             size_in_bytes=answer.size_in_bytes,
-            last_modified_at=answer.last_modified_at if answer.tells_time else datetime.now(UTC),
+            last_modified_at=answer.last_modified_at,
         )
         entry = _entry(directory, sent)
         assert entry is not None  # noqa: S101 -- its name is plain
@@ -179,15 +182,23 @@ class Files:
         try:
             await self._plane.send(Call("DELETE", url, Subject.FILE, identifier))
         except (AnswerLostError, AnswerTooLargeError) as error:
-            raise PoolUnavailableError(
-                "The answer to a deletion was lost: the file may be there or not. List the files."
-            ) from error
+            raise _lost("a deletion", _why(error), "List the files.") from error
 
     async def _send(
         self, method: str, url: str, identifier: str, expected: frozenset[int] = frozenset()
     ) -> Reply:
         call = Call(method, url, Subject.FILE, identifier, repeatable=True, expected=expected)
         return await self._plane.send(call)
+
+
+def _lost(what: str, why: str, then: str) -> PoolUnavailableError:
+    return PoolUnavailableError(
+        f"The answer to {what} was lost ({why}): the file may be there or not. {then}"
+    )
+
+
+def _why(error: AnswerLostError | AnswerTooLargeError) -> str:
+    return error.reason if isinstance(error, AnswerLostError) else "it is too long"
 
 
 def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
@@ -200,7 +211,8 @@ def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
         path="/".join([*filter(None, [listed]), *between, answer.name]),
         kind=kinds.get(answer.type.lower(), "other"),
         size_bytes=max(0, int(answer.size_in_bytes)),
-        modified_at=answer.last_modified_at,
+        # It is not older than this.
+        modified_at=answer.last_modified_at if answer.tells_time else datetime.now(UTC),
     )
 
 

@@ -100,7 +100,11 @@ class KnownSessions:
         if not identifier or (not answered and new is None):
             return
         known = self.get(identifier)
-        known.note_etag(headers.get(SESSION_ETAG, ""))
+        etag = headers.get(SESSION_ETAG, "")
+        if new is False:
+            known.etag = etag or known.etag  # it is the same session, whatever its mark
+        else:
+            known.note_etag(etag)
         if new:
             known.allocations += 1
             known.replaced(RECYCLED)

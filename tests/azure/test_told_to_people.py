@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from typing import TYPE_CHECKING
 
 import anyio
@@ -9,13 +11,13 @@ import httpx
 import pytest
 from mcp import Client
 
-from aca_mcp.cli import main
+from aca_mcp.azure.wrapping import ABSENT
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.azure.loopback_service import listening
 from tests.azure.service import IDENTIFIER, answer, fault, succeeded
-from tests.support.calling import Caller, text_of
+from tests.azure.telling import Scripted, Terminal, no_gzip, told_to_model
+from tests.support.calling import Caller
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
@@ -27,11 +29,6 @@ TIMED_OUT = "Request timed out waiting for code execution to complete"
 def failed(stderr: str) -> httpx.Response:
     result = {"stdout": "printed before\n", "stderr": stderr, "executionResult": ""}
     return answer(200, {"id": "e", "status": "Failed", "result": result})
-
-
-def no_gzip() -> httpx.Response:
-    headers = {"content-encoding": "gzip"}
-    return httpx.Response(200, stream=httpx.ByteStream(b"{}"), headers=headers)
 
 
 ROWS: dict[str, tuple[Callable[[], httpx.Response], tuple[str, ...]]] = {
@@ -78,59 +75,88 @@ ROWS: dict[str, tuple[Callable[[], httpx.Response], tuple[str, ...]]] = {
 }
 
 
-def service_of(row: str) -> Callable[[str, str], httpx.Response]:
-    """Enters the work directory, and then answers every execution so."""
-    executions = 0
-
-    def give(method: str, path: str) -> httpx.Response:
-        nonlocal executions
-        if method == "POST":
-            executions += 1
-            return succeeded() if executions == 1 else ROWS[row][0]()
-        return answer(404)
-
-    return give
+def service_of(row: str, *, rich: bool) -> Scripted:
+    """Answers every execution so; a plain session's is entered before."""
+    entered = [] if rich else [succeeded]
+    return Scripted(executions=[*entered, ROWS[row][0]])
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("rich", [True, False], ids=["rich", "plain"])
 @pytest.mark.parametrize("row", ROWS)
-async def test_a_model_is_told(row: str) -> None:
-    give = service_of(row)
-
-    async def service(request: httpx.Request) -> httpx.Response:
-        return give(request.method, str(request.url))
-
-    transport = httpx.MockTransport(service)
-    endpoint = f"http://127.0.0.1{POOL_PATH}"
-    async with (
-        azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
-        open_sessions(pool) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
-    ):
-        call = Caller(client)
-        told = text_of(await call.result("execute_python", code="1"))
-        assert all(words in told for words in ROWS[row][1]), told
-        assert ("time was up" in told) == (row == "timeout")
-        # And the server goes on.
-        assert (await client.list_tools()).tools
+async def test_a_model_is_told(row: str, rich: bool) -> None:
+    call = ("execute_python", {"code": "1"})
+    (told,) = await told_to_model(service_of(row, rich=rich), call, rich=rich)
+    assert all(words in told for words in ROWS[row][1]), told
+    assert ("time was up" in told) == (row == "timeout")
 
 
+@pytest.mark.parametrize("rich", [True, False], ids=["rich", "plain"])
 @pytest.mark.parametrize("row", ROWS)
-def test_a_person_is_told(
-    row: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with listening(service_of(row)) as address:
-        settings = {
-            "POOL_MANAGEMENT_ENDPOINT": address + POOL_PATH,
-            "AZURE_CREDENTIAL": "emulator",
-            "AZURE_RESULTS": "plain",
-            "AZURE_RETRY_SECONDS": "0",
-        }
-        for name, value in settings.items():
-            monkeypatch.setenv(f"ACA_MCP_{name}", value)
-        assert main(["exec", "1"]) == 1
-    shown = capsys.readouterr()
-    assert all(words in shown.out + shown.err for words in ROWS[row][1]), shown
-    assert "Traceback (most recent call last)" not in shown.err or row == "glued"
+def test_a_person_is_told(row: str, rich: bool, terminal: Terminal) -> None:
+    code, shown = terminal(service_of(row, rich=rich), "1", rich=rich)
+    assert code == 1
+    assert all(words in shown for words in ROWS[row][1]), shown
+    assert "Traceback (most recent call last)" not in shown or row == "glued"
+
+
+def printed(value: object) -> httpx.Response:
+    return answer(
+        200,
+        json.dumps(
+            {
+                "status": "Succeeded",
+                "result": {"stdout": "printed\n", "stderr": "warned", "executionResult": value},
+            }
+        ).encode(),
+    )
+
+
+def no_ipython() -> httpx.Response:
+    return failed("ModuleNotFoundError: No module named 'IPython'")
+
+
+NO_REPORTS: dict[str, list[Callable[[], httpx.Response]]] = {
+    **{
+        str(value): [functools.partial(printed, value), succeeded, lambda: succeeded(7)]
+        for value in (None, {"a": 1}, float("nan"), 3, "text", "", "aca-mcp:9000:AAAA")
+    },
+    "missing": [
+        lambda: answer(200, {"status": "Succeeded", "result": {"stdout": "printed\n"}}),
+        succeeded,
+        lambda: succeeded(7),
+    ],
+    # It is looked for, the directory is entered, and the code is sent as it is.
+    "no IPython": [
+        no_ipython,
+        lambda: succeeded(ABSENT),
+        succeeded,
+        lambda: printed(6),
+        lambda: succeeded(7),
+    ],
+}
+
+
+@pytest.mark.parametrize("given", NO_REPORTS)
+async def test_a_model_is_told_once_that_a_session_becomes_plain(given: str) -> None:
+    call = ("execute_python", {"code": "1"})
+    give = Scripted(executions=NO_REPORTS[given])
+    first, second = await told_to_model(give, call, call, rich=True)
+    assert "sent to this session as it is" in first
+    assert "printed" in first
+    assert second == "7"
+
+
+@pytest.mark.parametrize("given", NO_REPORTS)
+def test_a_person_is_told_that_a_session_becomes_plain(given: str, terminal: Terminal) -> None:
+    code, shown = terminal(Scripted(executions=NO_REPORTS[given]), "1", rich=True)
+    assert code == 0
+    assert "sent to this session as it is" in shown
+    assert "printed" in shown
 
 
 async def test_upkeep_that_meets_odd_answers_ends_nothing() -> None:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from aca_mcp.cli import main
 from aca_mcp.errors import PoolUnavailableError
 from tests.azure.certificates import server_tls
 from tests.azure.loopback_service import listening
 from tests.azure.service import answer, run, succeeded
+from tests.azure.telling import Terminal, told_to_model
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
@@ -167,6 +169,54 @@ async def test_what_does_not_listen_or_speaks_no_tls_is_named(
     told = await refused("https://pool.example")
     assert "through the proxy 127.0.0.1:1" in told
     assert "secret" not in told
+
+
+async def test_a_model_is_told_of_certificates_and_proxies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("execute_python", {"code": "1"})
+    with listening(lambda _, __: answer(404), server_tls(tmp_path)) as address:
+        (told,) = await told_to_model(address, call)
+    assert "is not trusted: self-signed certificate" in told
+    (told,) = await told_to_model("http://127.0.0.1:1", call)
+    assert "No connection to 127.0.0.1: " in told
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:1")
+    (told,) = await told_to_model("https://pool.example", call)
+    assert "through the proxy 127.0.0.1:1" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem", "No such file or directory"),
+        ("HTTPS_PROXY", "http://user:secret@127.0.0.1:1", "through the proxy 127.0.0.1:1"),
+    ],
+)
+def test_a_person_is_told_of_certificates_and_proxies(
+    name: str,
+    value: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, shown = Terminal(monkeypatch, capsys)("https://pool.example", "1")
+    assert (code, says in shown) == (1, True), shown
+    assert "Traceback" not in shown
+    assert "secret" not in shown
+
+
+def test_a_server_that_cannot_use_what_the_environment_names_says_so_and_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+    monkeypatch.setenv("ACA_MCP_POOL_MANAGEMENT_ENDPOINT", f"https://pool.example{POOL_PATH}")
+    monkeypatch.setenv("ACA_MCP_AZURE_CREDENTIAL", "emulator")
+    assert main(["serve"]) == 1
+    told = capsys.readouterr().err
+    assert "SSL_CERT_FILE" in told
+    assert "No such file or directory" in told
 
 
 def test_a_person_is_told_in_one_sentence(tmp_path: Path) -> None:
