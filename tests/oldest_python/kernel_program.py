@@ -9,7 +9,9 @@ from jupyter_client.manager import start_new_kernel
 
 
 def main() -> None:
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = start_new_kernel(
+        kernel_name="python3", extra_arguments=["--HistoryManager.enabled=False"]
+    )
     try:
         for line in sys.stdin:
             said: list[str] = []
