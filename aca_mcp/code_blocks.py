@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 _PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
 _FENCED = re.compile(
-    r"\s*(?P<fence>```+|~~~+)[ \t]*(?:python3?|py|ipython)?[ \t]*\n"
-    r"(?P<code>.*?)\n?[ \t]*(?P=fence)\s*",
+    r"\s*(?P<fence>```+|~~~+)[ \t]*(?:python3?|py3?|ipython3?)?[ \t]*\r?\n"
+    r"(?P<code>.*?)(?:\r?\n?[ \t]*(?P=fence)\s*)?",
     re.DOTALL | re.IGNORECASE,
 )
 _IPYTHON_ALONE = re.compile(r"\s*[%!?]")
@@ -30,10 +30,15 @@ class CodeBlock:
 
 
 def unfenced(code: str) -> str:
-    """Code without the one fence around all of it, and without a byte order mark before it."""
+    """Code without the one fence around all of it, and without a byte order mark before it.
+
+    A fence that is not closed is one as well: what begins it is no Python.
+    """
     text = code.removeprefix("\ufeff")
     fenced = _FENCED.fullmatch(text)
-    return fenced["code"] if fenced and "\n```" not in fenced["code"] else text
+    if fenced is None or f"\n{fenced['fence']}" in fenced["code"]:
+        return text
+    return fenced["code"]
 
 
 def imported_names(code: str) -> list[str]:

@@ -15,6 +15,8 @@ from aca_mcp.code_blocks import unfenced
         "\n```py\n1+1\n```",
         "~~~python\n1+1\n~~~",
         "````python\n1+1\n````",
+        "```python\r\n1+1\r\n```\r\n",
+        "```python\n1+1",
         "```Python3  \n1+1```",
         "\ufeff1+1",
         "\ufeff```python\n1+1\n```",
@@ -28,6 +30,7 @@ def test_one_fence_around_code_is_taken_off(written: str) -> None:
     "written",
     [
         "1+1",
+        "```\n1\n```\n```\n2",
         "text = '''\n```python\n1+1\n```\n'''",
         "```bash\nls\n```",
         "```python\na\n```\ntext\n```python\nb\n```",

@@ -10,6 +10,7 @@ import pytest
 
 from tests.http.clients import connected
 from tests.support.calling import images_of
+from tests.support.edges import EDGES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,3 +76,8 @@ async def test_two_clients_do_not_see_each_other(
     async with connected(address, transport, era) as other:
         assert "NameError" in await other.refusal("execute_python", code="x")
         assert await other("list_files") == "[no files]"
+
+
+@pytest.mark.parametrize("edge", EDGES)
+async def test_what_is_not_quite_as_it_should_be_is_understood(call: Model, edge: str) -> None:
+    await EDGES[edge](call)

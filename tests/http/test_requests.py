@@ -13,7 +13,7 @@ from aca_mcp.hosts import parse_hosts
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from tests.http.clients import Endpoint, call, connected
+from tests.http.clients import Endpoint, call, connected, text_in
 from tests.server.http.serving import served, server_process
 from tests.support.server_process import INITIALIZE
 from tests.support.toy_pool import ToyPool
@@ -191,6 +191,14 @@ async def test_a_slash_at_the_end_and_no_accept_header_are_served(
         answer = await server.http.send(request)
         assert answer.status_code == 200
         assert "serverInfo" in answer.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+async def test_whatever_is_accepted_is_served_in_the_newer_era(serve: Serve, accept: str) -> None:
+    async with serve() as server:
+        answer = await Endpoint(server.http, Accept=accept).modern("execute_python", {"code": "41"})
+        assert answer.status_code == 200
+        assert text_in(answer).endswith("41")
 
 
 async def test_a_slash_at_the_end_of_sse_is_served(serve: Serve) -> None:

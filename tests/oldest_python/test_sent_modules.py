@@ -50,10 +50,14 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     program = Path(__file__).with_name("kernel_program.py")
     with subprocess.Popen(
-        [PYTHON, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [PYTHON, program],
+        cwd=tmp_path_factory.mktemp("session"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield Session(process)
 
