@@ -72,3 +72,9 @@ def kilobytes(pid: int, file: str, *fields: str) -> int:
         return 0  # it has ended
     names = tuple(f"{field}:" for field in fields)
     return sum(int(line.split()[1]) for line in lines if line.startswith(names))
+
+
+def control_groups(pid: int) -> list[Path]:
+    """Directories of the control groups that a server has made for its sessions."""
+    groups = Path("/sys/fs/cgroup")
+    return [path for path in groups.rglob(f"aca-mcp-{pid}-*") if path.is_dir()]

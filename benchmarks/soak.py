@@ -5,8 +5,9 @@
 Each client has a session, knows what its variables and files must be, and does one thing after the
 other: counts, computes, writes and reads files, prints floods, crashes, runs out of time, cancels,
 drops connections in the midst of a call, holds half requests. An answer is *wrong* if it is not
-what Python gives; a session is *lost without a word* if its variables are gone and no result said
-so. Afterwards nothing may be left: no process, no mount, no descriptor. Exits with 1 otherwise.
+what Python gives; a session is *lost without a word* if its variables are other than what results
+said, executions that a crash has undone included. Afterwards nothing may be left: no process,
+mount, descriptor or control group. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
+from measuring import control_groups, descendants
 from serving import TLS, compare, free_port, ours, row, serving, state_of
+from soak_model import Model, is_gone, was_ended, was_not_run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +34,7 @@ if TYPE_CHECKING:
 PRINCIPALS = 6
 ERA = "2026-07-28"
 _HANDLE = re.compile(r"(ses_[\w-]+)")
-_LOST = ("The session ended", "The earlier session is gone", "no longer exist", "has ended")
-_KEPT = "ariables are as"
-"""A crash that cost one execution alone says so."""
-_UNDONE = re.compile(r"before the last (\d+) executions")
-"""And where it cost more, how many: a busy machine makes no checkpoint after each."""
+_ADD = "n = n + 1 if 'n' in dir() else 1\nn"
 _CRASHES = (
     "import os; os.abort()",
     "import os; os._exit(3)",
@@ -50,7 +50,7 @@ class Tally:
 
     calls: Counter[str] = field(default_factory=Counter[str])
     lost: int = 0
-    kept: int = 0
+    undone: int = 0
     busy: int = 0
     faults: list[str] = field(default_factory=list[str])
 
@@ -73,12 +73,7 @@ class SoakClient:
         }
         self.http = self._connect()
         self.handle = ""
-        self.count: int | None = None
-        """What ``n`` is in the session; None if it is not there."""
-        self.unseen = 0
-        """Calls that were given up since: ``n`` may be as many more, or the session gone."""
-        self.undone = 0
-        """Executions that a crash has undone since: ``n`` may be as many less."""
+        self.model = Model()
 
     def _connect(self) -> httpx.AsyncClient:
         url = f"http://127.0.0.1:{self.port}"
@@ -107,49 +102,50 @@ class SoakClient:
         await self.http.aclose()
 
     async def add_one(self) -> None:
-        text = await self.execute("n = n + 1 if 'n' in dir() else 1\nn")
-        self._expect_count(text)
+        text = await self.execute(_ADD, adds=1)
+        if was_not_run(text) or not self.handle:
+            return
+        found = re.search(r"^(\d+)$", text, re.MULTILINE)
+        expected = self.model.expected
+        if found is None or not self.model.counted(int(found[1])):
+            self.tally.fault(f"wrong, or lost without a word ({expected} expected)", text)
 
     async def compute(self) -> None:
         a, b = self.random.randrange(10**9), self.random.randrange(10**9)
-        text = await self.execute(f"{a} * {b}")
-        if str(a * b) not in text and not self._is_excused(text):
-            self.tally.fault("wrong", text)
+        self._see(str(a * b), await self.execute(f"{a} * {b}"))
 
     async def move_file(self) -> None:
         name, content = f"f{self.random.randrange(10)}.txt", str(self.random.random()) * 50
         text = await self.call("upload_file", path=name, content=content)
-        if self.handle and "Wrote" not in text and "bytes" not in text and not self._is_busy(text):
-            self.tally.fault("wrong", text)
+        if is_gone(text) or not self.handle:
+            self.model.begin_anew()
+        elif not was_not_run(text):
+            self.model.files[name] = content
+        name = self.random.choice([*self.model.files, name])
         text = await self.execute(
             f"import os\nopen({name!r}).read() if os.path.exists({name!r}) else 'gone'"
         )
-        if content not in text and "gone" not in text and not self._is_excused(text):
-            self.tally.fault("wrong", text)
+        self._see(self.model.files.get(name, "gone"), text)
 
     async def flood(self) -> None:
         text = await self.execute("print('x' * 5_000_000); print('end')")
-        if len(text) > 200_000 or ("end" not in text and not self._is_excused(text)):
-            self.tally.fault("wrong", text[-300:])
+        self._see("end", text[-1000:])
+        if len(text) > 200_000:
+            self.tally.fault("too long", text[-300:])
 
     async def crash(self) -> None:
         text = await self.execute(self.random.choice(_CRASHES), timeout_seconds=2)
-        if _KEPT in text:
-            self.tally.kept += 1
-            self._note_undone(text)
-        elif not self._is_excused(text) and "[done, no output]" not in text:
-            self.tally.fault("a crash without a word", text)  # what is done has survived
+        if not (was_ended(text) or was_not_run(text)) and self.handle:
+            self.tally.fault("a crash without a word", text)
 
     async def run_out_of_time(self) -> None:
-        text = await self.execute("while True: pass", timeout_seconds=1)
-        if "Interrupted" not in text and not self._is_excused(text):
-            self.tally.fault("wrong", text)
+        self._see("Interrupted", await self.execute("while True: pass", timeout_seconds=1))
 
     async def cancel(self) -> None:
         """The request is given up while its code runs; the connection is closed with it."""
         with anyio.move_on_after(0.3 + self.random.random() * 0.3):
-            await self.execute("import time; time.sleep(30)")
-        self.unseen += 1
+            await self.call("execute_python", code="import time; time.sleep(30)")
+        self.model.unseen(adds=0)
 
     async def drop(self) -> None:
         """The connection goes, the handle stays good."""
@@ -159,10 +155,10 @@ class SoakClient:
             tasks.cancel_scope.cancel()
         await self.http.aclose()
         self.http = self._connect()
-        self.unseen += 1
+        self.model.unseen(adds=1)
 
     async def _add_unseen(self) -> None:
-        await self.execute("n = n + 1 if 'n' in dir() else 1\nn")
+        await self.call("execute_python", code=_ADD)
 
     async def hold_half_requests(self) -> None:
         streams = [await anyio.connect_tcp("127.0.0.1", self.port) for _ in range(5)]
@@ -175,53 +171,25 @@ class SoakClient:
     async def begin_anew(self) -> None:
         if self.handle:
             await self.call("restart_session")
-            self.count, self.unseen = None, 0
+            self.model.begin_anew()
 
     async def leave(self) -> None:
         """Leave no session behind."""
         self.http = self._connect()
         await self.begin_anew()
         await self.http.aclose()
+        self.tally.lost += self.model.lost
+        self.tally.undone += self.model.undone
 
-    def _expect_count(self, text: str) -> None:
-        if self._is_busy(text):
-            return
-        found = re.search(r"^(\d+)$", text, re.MULTILINE)
-        if found is None:
-            if not self._is_lost(text):
-                self.tally.fault("wrong", text)
-            return
-        told = int(found[1])
-        expected = (self.count or 0) + 1
-        may_be_new = self.unseen and told <= self.unseen + 1
-        if not (expected - self.undone <= told <= expected + self.unseen or may_be_new):
-            self.tally.fault(f"lost without a word ({expected} expected)", text)
-        self.count, self.unseen, self.undone = told, 0, 0
+    def _see(self, wanted: str, text: str) -> None:
+        """Check an answer of code that runs to its end, or was not run."""
+        if wanted not in text and not was_not_run(text) and self.handle:
+            self.tally.fault(f"wrong ({wanted[:20]} expected)", text)
 
-    async def execute(self, code: str, **more: object) -> str:
-        return await self.call("execute_python", code=code, **more)
-
-    def _note_loss(self, text: str) -> None:
-        if self._is_lost(text):
-            self.tally.lost += 1
-            self.count = None
-            if "start_session" in text:
-                self.handle = ""
-
-    def _note_undone(self, text: str) -> None:
-        if (found := _UNDONE.search(text)) is not None and self.count is not None:
-            self.undone += int(found[1])
-
-    def _is_lost(self, text: str) -> bool:
-        return any(words in text for words in _LOST)
-
-    def _is_busy(self, text: str) -> bool:
-        busy = "in use" in text or "as many as one may have" in text or "Retry-After" in text
-        self.tally.busy += busy
-        return busy
-
-    def _is_excused(self, text: str) -> bool:
-        return self._is_lost(text) or self._is_busy(text)
+    async def execute(self, code: str, *, adds: int = 0, **more: object) -> str:
+        text = await self.call("execute_python", code=code, **more)
+        self.model.executed(text, adds=adds)
+        return text
 
     async def call(self, tool: str, **arguments: object) -> str:
         if self.handle:
@@ -236,8 +204,11 @@ class SoakClient:
         headers = {"Mcp-Method": "tools/call", "Mcp-Name": tool}
         text = text_of(await self.http.post("/mcp", json=message, headers=headers))
         if (found := _HANDLE.search(text)) and found[1] != self.handle:
-            self.handle, self.count, self.unseen = found[1], None, 0
-        self._note_loss(text)
+            self.handle = found[1]
+            self.model.begin_anew()
+        if "start_session" in text and is_gone(text):
+            self.handle = ""
+        self.tally.busy += was_not_run(text)
         return text
 
 
@@ -273,7 +244,7 @@ async def soak(minutes: float, clients: int) -> Tally:
     with serving(command, port, **settings) as pid:
         await warm_up(port)
         await anyio.sleep(3)
-        before = state_of(pid)
+        before = left_by(pid)
         end = time.monotonic() + minutes * 60
         everybody = [SoakClient(number, port, tally, end) for number in range(clients)]
         async with anyio.create_task_group() as tasks:
@@ -286,18 +257,32 @@ async def soak(minutes: float, clients: int) -> Tally:
         for name, times in sorted(tally.calls.items()):
             row(f"  {name}", times, "")
         row("sessions lost, and said so", tally.lost, "")
-        row("crashes that cost one execution", tally.kept, "")
+        row("executions that crashes have undone, and said so", tally.undone, "")
         row("told to come back, or that the pool is full", tally.busy, "")
         row("wrong, or lost without a word", len(tally.faults), "", "0")
         await anyio.sleep(5)
-        after = state_of(pid)
+        after = left_by(pid)
         compare(before, after)
-        for kind in ("processes", "descriptors", "mounts"):
+        for kind in ("processes", "descriptors", "mounts", "control groups"):
             if after[kind] > before[kind]:
                 tally.fault("left", f"{after[kind] - before[kind]} {kind}")
         if alive != "alive\n":
             tally.fault("dead", alive)
+        below = descendants(pid)
+    if remain := len(still_there(below)):
+        tally.fault("left after the end", f"{remain} processes")
+    if groups := control_groups(pid):
+        tally.fault("left after the end", f"{len(groups)} control groups")
     return tally
+
+
+def still_there(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def left_by(pid: int) -> dict[str, int]:
+    """What a server has, control groups included."""
+    return {**state_of(pid), "control groups": len(control_groups(pid))}
 
 
 async def ask_whether_alive(port: int) -> str:
