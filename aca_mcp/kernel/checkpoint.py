@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .frames import Frame, encode
+from .process import can_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +148,9 @@ class Checkpoints:
     def _obstacle(self) -> str:
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 -- after each execution
             return "threads"
-        if _children(os.getpid()) or _children(os.getppid()) - self._copies - {os.getpid()}:
+        # Those of another process that was ended just now may be ending still.
+        orphans = _children(os.getppid()) - self._copies - {os.getpid()}
+        if _children(os.getpid()) or any(map(can_run, orphans)):
             return "programs"
         return _held_in_common(_open_descriptors() - self._own)
 

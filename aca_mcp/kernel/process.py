@@ -61,3 +61,19 @@ def flush_native() -> None:
     """Write out what compiled code has printed: the C library keeps it where output is a pipe."""
     for library in _libc:
         library.fflush(None)
+
+
+_PF_EXITING = 0x4
+
+
+def can_run(pid: int) -> bool:
+    """Whether a process may run its program again: it is there, and not about to end.
+
+    One with much memory takes long to end, and does nothing else meanwhile.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 -- in a hurry
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in {b"Z", b"X"} and not int(fields[6]) & _PF_EXITING

@@ -2,7 +2,7 @@
 
 It tells the supervisor how that one ended, and on request ends everything in the session but the
 checkpoint that goes on. In a PID namespace it is the first process there: code cannot signal it,
-and with it everything ends. Standard library only; it has nothing of what code uses.
+and with it everything ends. It has nothing of what code uses.
 
 It speaks JSON, a message a packet, over a connection that the code's process and its checkpoints
 have as well, to tell of checkpoints. What comes from it, a supervisor must not believe.
@@ -22,6 +22,8 @@ import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, cast
+
+from aca_mcp.kernel.process import can_run
 
 if TYPE_CHECKING:
     import socket
@@ -69,7 +71,8 @@ class Keeper:
         while True:
             for descriptor, _ in poll.poll():
                 if descriptor == self._waking:
-                    os.read(self._waking, 4096)
+                    with suppress(BlockingIOError):  # code of the session may read here, too
+                        os.read(self._waking, 4096)
                     self._reap()
                     continue
                 packet = self._channel.recv(_MAX_PACKET_BYTES)
@@ -91,7 +94,11 @@ class Keeper:
         """End all but some of the session's processes. False if there is no end of them."""
         end = time.monotonic() + _CLEAR_SECONDS
         self._stop_all(spare)
-        while others := _descendants(os.getpid()) - spare:
+        # What has much memory takes long to end; it is enough that it runs no more. But of the one
+        # that ran code it must be told how it ended, before another takes its place.
+        while (
+            others := set(filter(can_run, _descendants(os.getpid()) - spare))
+        ) or self._kernel not in {0, *spare}:
             for pid in others:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)

@@ -53,12 +53,14 @@ def measure(pid: int, *, descriptors: bool = False) -> Usage:
         pid: of the session's first process.
         descriptors: look at what its processes have open, too.
     """
-    processes = list(_tree(pid))
+    processes: list[int] = []
     kilobytes = threads = 0
-    for process in processes:
+    for process in _tree(pid):
         text = _read_if_there(f"/proc/{process}/status")
-        kilobytes += sum(map(int, _QUICK_FIELDS.findall(text)))
-        threads += sum(map(int, _THREADS_FIELD.findall(text)))
+        if found := _QUICK_FIELDS.findall(text):  # one that ends has no memory any more
+            processes.append(process)
+            kilobytes += sum(map(int, found))
+            threads += sum(map(int, _THREADS_FIELD.findall(text)))
     channels, queues = _open_in(processes) if descriptors else (0, 0)
     return Usage(kilobytes * 1024, len(processes), threads, channels, queues)
 

@@ -26,6 +26,8 @@ DISK_MIB = 32
 MAX_PROCESSES = 64
 MAX_THREADS = 512
 GRACE_SECONDS = 0.5
+COPIES = 2
+"""Of a session that was idle for a moment: from before and after what ran last."""
 INTERFERED = "its code interfered with the interpreter's own connection"
 WOULD_NOT_STOP = "the code would not stop when it was interrupted"
 OUT_OF_MEMORY = re.compile(
@@ -41,6 +43,8 @@ TOO_MANY_PROCESSES = re.compile(
     rf"it had ([\d,]+) processes at once, more than its limit of {MAX_PROCESSES} "
     r"\(ACA_MCP_LOCAL_MAX_PROCESSES\)"
 )
+
+NO_CHECKPOINT = ", and it had no checkpoint, because "
 
 SECRET = f"secret-{uuid.uuid4().hex}"
 """What no session may ever see: in the server's environment, memory and files."""
@@ -65,7 +69,8 @@ def syscall(number, *args):
 def say(value):
     print(json.dumps(value))
 """
-"""What attacks use: ``refusal`` is the name of the error that an action met."""
+"""What attacks use: ``refusal`` is the name of the error that an action met, and ``NUMBER`` that of
+their own request."""
 
 _numbers = itertools.count()
 
@@ -82,13 +87,20 @@ def settings_for(tier: str) -> dict[str, str]:
         "local_max_threads": str(MAX_THREADS),
         "local_interrupt_grace_seconds": str(GRACE_SECONDS),
         "local_max_output_kib": "64",
-        "local_checkpoints": "0",
     }
 
 
+def ended_by(execution: Execution) -> str:
+    """Why an execution was ended, which cost its session where it had no checkpoint; a clause."""
+    if execution.rollback is not None:
+        assert execution.session_lost is None
+        return execution.rollback.reason
+    return (execution.session_lost or "").partition(NO_CHECKPOINT)[0]
+
+
 def why(execution: Execution, kind: re.Pattern[str]) -> bool:
-    """Whether an execution ended its session for a reason of a kind."""
-    return bool(kind.fullmatch(execution.session_lost or ""))
+    """Whether an execution was ended for a reason of a kind."""
+    return bool(kind.fullmatch(ended_by(execution)))
 
 
 @dataclass(slots=True)
@@ -101,13 +113,18 @@ class Attacker:
     """Why the last execution ended the session, if it did."""
     has_witness: bool = False
     """Whether the session has the variable that it was given at first."""
+    executions: int = 0
+    """In the session that it has now."""
 
     async def run(self, code: str, *, timeout_seconds: float = 20) -> Execution:
         """Run code; that it comes back at all, and soon after the timeout, is checked."""
         with anyio.fail_after(timeout_seconds + GRACE_SECONDS + 5):
             execution = await self.pool.execute(
-                self.identifier, PRELUDE + code, timeout_seconds=timeout_seconds
+                self.identifier,
+                f"NUMBER = {self.executions + 1}{PRELUDE}{code}",
+                timeout_seconds=timeout_seconds,
             )
+        self.executions = 1 if execution.started_session else self.executions + 1
         assert execution.lost_before == self.lost
         self.lost = execution.session_lost
         self.has_witness &= self.lost is None
@@ -139,6 +156,8 @@ class Arena:
 
     pool: SessionPool
     tier: str
+    _next: Attacker | None = None
+    """That makes its checkpoints while the one before it attacks."""
 
     @property
     def in_namespaces(self) -> bool:
@@ -153,14 +172,30 @@ class Arena:
     @asynccontextmanager
     async def attacker(self) -> AsyncGenerator[Attacker]:
         """A session to attack from. At the end, it, a neighbour and the pool must answer."""
-        attacker = Attacker(self.pool, f"attacker-{next(_numbers)}")
-        await attacker.run("witness = 'was here before'")
-        attacker.has_witness = True
+        attacker = self._next or await self._new_attacker()
+        self._next = None
+        await self._have_checkpoints(attacker)
+        self._next = await self._new_attacker()
         yield attacker
         with anyio.fail_after(30):
             await self._attacker_answers(attacker)
             await self._neighbour_is_unharmed()
             await self._pool_answers()
+
+    async def _new_attacker(self) -> Attacker:
+        attacker = Attacker(self.pool, f"attacker-{next(_numbers)}")
+        await attacker.run("witness = 'was here before'")
+        attacker.has_witness = True
+        return attacker
+
+    async def _have_checkpoints(self, attacker: Attacker) -> None:
+        """Wait for a copy that has the witness: two are kept, and the first may be an older one."""
+        with anyio.fail_after(60):
+            while (info := await self.pool.get_session(attacker.identifier)) is not None:
+                if info.checkpoints == COPIES:
+                    return
+                await attacker.run("0")
+                await anyio.sleep(0.25)
 
     async def settle(self) -> None:
         """Let the neighbour have something to lose."""

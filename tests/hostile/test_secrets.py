@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 EVERYTHING_OF_PROC = """
 found, refused = [], set()
+keeper = os.getppid()
+with open(f'/proc/{keeper}/task/{keeper}/children') as file:
+    own = {keeper, *map(int, file.read().split())}  # this process, and its copies
 for pid in filter(str.isdecimal, os.listdir('/proc')):
-    mine = int(pid) == os.getpid()
+    mine = int(pid) in own
     for name in 'environ mem maps auxv stack cwd root exe fd/0 map_files'.split():
         path = f'/proc/{pid}/{name}'
         try:

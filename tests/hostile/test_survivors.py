@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from tests.hostile.arena import open_arena
+from tests.hostile.arena import ended_by, open_arena
 from tests.hostile.stage import ROOT
 from tests.local.pools import control_groups, descendants
 
@@ -92,7 +92,7 @@ async def test_daemons_end_when_the_first_process_of_their_session_does(arena: A
     marker = new_marker()
     async with arena.attacker() as attacker:
         execution = await attacker.run(DAEMONS.format(marker=marker) + "\nos._exit(0)")
-        assert execution.session_lost == "its process ended itself (exit code 0)"
+        assert ended_by(execution) == "its process ended itself (exit code 0)"
         await none_left(marker)
 
 

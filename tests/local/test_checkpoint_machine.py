@@ -1,4 +1,5 @@
-"""Any order of executions, crashes, undos, ends and need of memory, beside what should be there.
+"""Any order of executions, crashes, cancellations, undos, ends and need of memory, beside what
+should be there.
 
 The model is what was assigned; a real session of a real pool must have it at each look, or have
 said that it is lost.
@@ -7,8 +8,10 @@ said that it is lost.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.from_thread
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, new_identifier
+from tests.local.pools import configuration, control_groups, descendants, new_identifier
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -40,11 +43,23 @@ class CheckpointMachine(RuleBasedStateMachine):
         self.undoable = 0
 
     @initialize()
-    def open(self) -> None:
+    def opens(self) -> None:
+        self.strangers = descendants()
         opening = open_local_pool(configuration(checkpoints=STEPS))
-        self.pool = self.stack.enter_context(self.portal.wrap_async_context_manager(opening))
+        self.opened = ExitStack()
+        self.pool = self.opened.enter_context(self.portal.wrap_async_context_manager(opening))
+
+    @rule()
+    def shuts_down_and_opens(self) -> None:
+        groups = control_groups(descendants(without=self.strangers))
+        self.opened.close()
+        assert descendants(without=self.strangers) == set()
+        assert [group for group in groups if group.exists()] == []
+        self._gone()
+        self.opens()
 
     def teardown(self) -> None:
+        self.opened.close()
         self.stack.close()
 
     @rule(value=st.integers(0, 99))
@@ -70,12 +85,64 @@ class CheckpointMachine(RuleBasedStateMachine):
         assert found == str(self.history[-1])
         self._changed(self.history[-1])
 
+    @rule(
+        crash=st.sampled_from([*CRASHES, "import time; time.sleep(20)"]),
+        value=st.integers(200, 299),
+        after=st.floats(0, 0.1),
+    )
+    def cancels(self, crash: str, value: int, after: float) -> None:
+        """At any moment: before it begins, while it runs, and while a copy takes its place."""
+
+        async def run() -> None:
+            with anyio.move_on_after(after):
+                code = f"x = {value}\n{crash}"
+                await self.pool.execute(self.identifier, code, timeout_seconds=50)
+            await self._settle()
+
+        self.portal.call(run)
+        execution = self._run("x if 'x' in dir() else None")
+        found = execution.outputs[0].data["text/plain"] if execution.outputs else "None"
+        if execution.started_session or execution.lost_before is not None:
+            self._gone()
+        assert found in {str(self.history[-1]), str(value)}
+        self.history[-1] = None if found == "None" else int(str(found))
+        self._changed(self.history[-1])
+        self._know_only_this()
+
+    @rule(values=st.lists(st.integers(300, 399), min_size=2, max_size=4))
+    def executes_at_once(self, values: list[int]) -> None:
+        """One after the other."""
+
+        async def run() -> None:
+            async with anyio.create_task_group() as tasks:
+                for value in values:
+                    tasks.start_soon(partial(self.pool.execute, timeout_seconds=50), *args(value))
+
+        def args(value: int) -> tuple[str, str]:
+            return self.identifier, f"x = {value}"
+
+        self.portal.call(run)
+        found = self._run("x").outputs[0].data["text/plain"]
+        assert found in map(str, values)
+        self.history.append(int(str(found)))
+        self._know_only_this()
+
+    @rule()
+    def idles_out(self) -> None:
+        """Nobody uses it for the cooldown."""
+        sessions = self.pool._sessions  # pyright: ignore[reportPrivateUsage] -- as below
+        cooldown, sessions.registry.cooldown_seconds = sessions.registry.cooldown_seconds, 0
+        self.portal.call(sessions.end_expired)
+        sessions.registry.cooldown_seconds = cooldown
+        assert self.kernel is None
+        self._gone()
+
     @rule()
     def undoes(self) -> None:
         try:
             undone = self.portal.call(self.pool.undo, self.identifier).executions
         except NotSupportedError:
-            assert self.undoable == 0
+            assert self.undoable <= 0
             return
         assert self.undoable > 0
         assert undone == 1
@@ -127,6 +194,14 @@ class CheckpointMachine(RuleBasedStateMachine):
     def _changed(self, value: int | None) -> None:
         self.history.append(value)
         self.undoable = min(self.undoable + 1, STEPS, self.kernel_checkpoints - 1)
+
+    def _know_only_this(self) -> None:
+        """How many copies there are from before is not known: let there be the newest alone."""
+        assert self.kernel is not None
+        assert self.kernel.checkpoints is not None
+        while self.kernel_checkpoints > 1:
+            self.portal.call(self.kernel.checkpoints.drop_one, "memory was needed")
+        self.undoable = 0
 
     def _gone(self) -> None:
         self.history = [None]

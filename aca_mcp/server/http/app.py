@@ -19,6 +19,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -107,6 +108,8 @@ class HttpApp:
         """Serve one request. Whatever goes wrong in it ends nothing else."""
         try:
             await self._serve(scope, receive, send)
+        except ClientDisconnect:
+            pass  # the client left in the midst of its request
         except Exception as error:  # it was answered by _failed; what it says may be a client's own
             _logger.error("A request failed: %s", type(error).__name__)
 
