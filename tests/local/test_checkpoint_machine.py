@@ -123,7 +123,7 @@ class CheckpointMachine(RuleBasedStateMachine):
 
         self.portal.call(run)
         found = self._run("x").outputs[0].data["text/plain"]
-        assert found in map(str, values)
+        assert str(found) in map(str, values)
         self.history.append(int(str(found)))
         self._know_only_this()
 
