@@ -140,7 +140,7 @@ class _Shell(InteractiveShell):
 
     def should_run_async(self, raw_cell: str, **kwargs: object) -> bool:
         """Whether the code needs a running event loop, which every cell of a notebook has."""
-        if self.loops.are_wanted(raw_cell):
+        if self.loops.are_wanted(raw_cell) and not self.loops.is_running():
             return True
         # IPython compiles the code to see it.
         cell = str(kwargs.get("transformed_cell"))

@@ -7,6 +7,7 @@ and from then on. What it began there goes on between executions, and ``asyncio.
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Loops:
             self._wanted = True
             _allow_others()
         return self._wanted
+
+    def is_running(self) -> bool:
+        """Whether code runs in a loop now; a cell that it runs, as ``%%capture`` does, has none."""
+        asyncio = sys.modules.get("asyncio")
+        return asyncio is not None and asyncio._get_running_loop() is not None
 
     def have_tasks(self) -> bool:
         """Whether code has left something to go on with in the loop."""

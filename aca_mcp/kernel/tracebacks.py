@@ -30,6 +30,8 @@ _LIBRARY_FRAMES_KEPT = 3
 _FIRST_FRAMES = 10
 _LAST_FRAMES = 20
 _MAX_CHAIN = 5
+_MAX_COUNTED = 100_000
+"""Exceptions before an error that are counted."""
 _MAX_GROUP = 5
 _MAX_GROUP_DEPTH = 3
 _MAX_CHARACTERS = 32 * 1024
@@ -102,9 +104,9 @@ class _Description:
     def chain(self, error: BaseException) -> Iterator[str]:
         """The exceptions that led to this one, the first of them first, and what is between."""
         chain: list[tuple[BaseException, str]] = [(error, "")]
-        left_out = False
+        seen = {id(error)}
+        last = error
         while True:
-            last = chain[-1][0]
             if (cause := _CAUSE(last)) is not None:
                 earlier, between = cause, "The above exception was the direct cause of the "
                 between += "following exception:"
@@ -113,14 +115,14 @@ class _Description:
                 between = "During handling of the above exception, another exception occurred:"
             else:
                 break
-            if any(earlier is known for known, _ in chain):
+            if id(earlier) in seen or len(seen) > _MAX_COUNTED:
                 break
-            if len(chain) > _MAX_CHAIN:
-                left_out = True
-                break
-            chain.append((earlier, between))
-        if left_out:
-            yield "[... earlier exceptions are left out ...]\n"
+            seen.add(id(earlier))
+            last = earlier
+            if len(chain) <= _MAX_CHAIN:
+                chain.append((earlier, between))
+        if left_out := len(seen) - len(chain):
+            yield f"[... {left_out:,} earlier exceptions are left out ...]\n"
         for each, between in reversed(chain):
             yield from self.one(each, 0)
             if between:

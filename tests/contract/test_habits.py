@@ -195,6 +195,9 @@ async def test_a_task_that_is_not_awaited_goes_on(pool: SessionPool, identifier:
         "task = asyncio.create_task(job())"
     )
     await run(pool, identifier, begin)
+    # A cell that runs another one, though the loop is running by now.
+    await run(pool, identifier, "%%capture kept\nprint('hidden'); inner = 3")
+    assert await shown(pool, identifier, "(kept.stdout, inner)") == "('hidden\\n', 3)"
     assert await shown(pool, identifier, "await task") == "7"
 
 

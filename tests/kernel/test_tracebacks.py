@@ -184,3 +184,19 @@ def test_a_module_that_is_missing_is_named_as_code_names_it(
     outcome = run(interpreter, f"import sys\nsys.path.append({str(tmp_path)!r})\n{code}")
     assert outcome.error is not None
     assert outcome.error.missing_module == module
+
+
+def test_exceptions_before_the_last_few_are_counted() -> None:
+    error: BaseException = KeyError("first")
+    for number in range(150):
+        later = ValueError(number)
+        later.__context__ = error
+        error = later
+    text = format_exception(error)
+    assert text.startswith("[... 145 earlier exceptions are left out ...]\n")
+    assert text.count("ValueError: ") == 6
+    first = error
+    while first.__context__ is not None:
+        first = first.__context__
+    first.__context__ = error  # round and round
+    assert format_exception(error) == text

@@ -7,9 +7,12 @@ more characters than a model can read.
 from __future__ import annotations
 
 import re
-from itertools import groupby
+from typing import TYPE_CHECKING
 
 from aca_mcp.server.results.terminal import screen_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
@@ -24,6 +27,8 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 _MAX_EQUAL = 5
 """Lines one after the other that are shown as they are."""
+_MAX_PERIOD = 4
+"""Lines that are looked at together."""
 _TAIL_SHARE = 0.4
 """How much of the room the end of a text gets; the beginning has the rest."""
 
@@ -52,17 +57,35 @@ def _without_escapes(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The text with one line in the place of many equal ones, and how many there were."""
+    """The text with one line in the place of many equal ones, and how many there were.
+
+    The same for a few lines together that come again and again, as those of a warning do.
+    """
     lines = text.split("\n")
-    if len(lines) <= _MAX_EQUAL:
-        return text
     folded: list[str] = []
-    for line, equal in groupby(lines):
-        count = sum(1 for _ in equal)
-        folded += [line] * min(count, 1 if count > _MAX_EQUAL and line.strip() else count)
-        if count > _MAX_EQUAL and line.strip():
-            folded.append(f"[the line above {count:,} times in all]")
+    at = 0
+    while at < len(lines):
+        period, count = _repeated(lines, at)
+        folded += lines[at : at + period]
+        if count > 1:
+            what = "line" if period == 1 else f"{period} lines"
+            folded.append(f"[the {what} above {count:,} times in all]")
+        at += period * count
     return "\n".join(folded)
+
+
+def _repeated(lines: Sequence[str], at: int) -> tuple[int, int]:
+    """How many lines from a place on are repeated, and how often; one, once, if not often."""
+    for period in range(1, min(_MAX_PERIOD, len(lines) - at - 1) + 1):
+        if lines[at] != lines[at + period] or not any(map(str.strip, lines[at : at + period])):
+            continue  # blank lines are shown as they are
+        end = at + 1
+        while end + period < len(lines) and lines[end] == lines[end + period]:
+            end += 1
+        count = (end - at) // period + 1
+        if count > _MAX_EQUAL:
+            return period, count
+    return 1, 1
 
 
 def show_name(name: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.results.text import clean, cut, show_name
+from aca_mcp.server.results.text import clean, cut, fold, show_name
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,32 @@ def test_what_is_left_fits_and_the_count_is_true(text: str, room: int) -> None:
         assert len(shown.encode()) <= room + remark
         # A line that was cut off takes its newline with it, at the beginning and at the end.
         assert len(text.encode()) - missing + remark - len(shown.encode()) in (0, 1, 2)
+
+
+WARNING = "x.py:3: UserWarning: low\n  warn('low')"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n" * 300 + "b", "a\n[the line above 300 times in all]\nb"),
+        ("a\n" * 5 + "b", "a\n" * 5 + "b"),
+        ("\n" * 300 + "b", "\n" * 300 + "b"),
+        ("\n".join([WARNING] * 40), f"{WARNING}\n[the 2 lines above 40 times in all]"),
+        ("a\n\n" * 9 + "a", "a\n\n[the 2 lines above 9 times in all]\na"),
+        ("1\n2\n3\n" * 7 + "1\n2", "1\n2\n3\n[the 3 lines above 7 times in all]\n1\n2"),
+    ],
+)
+def test_what_comes_again_and_again_is_shown_once_and_counted(text: str, shown: str) -> None:
+    assert fold(text) == shown
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", " "]), max_size=60))
+def test_nothing_but_repetitions_is_left_out(lines: list[str]) -> None:
+    unfolded: list[str] = []
+    for line in fold("\n".join(lines)).split("\n"):
+        if told := re.fullmatch(r"\[the (?:line|(\d) lines) above (\d+) times in all\]", line):
+            unfolded += unfolded[-int(told[1] or 1) :] * (int(told[2]) - 1)
+        else:
+            unfolded.append(line)
+    assert unfolded == (lines or [""])
