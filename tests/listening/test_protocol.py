@@ -96,6 +96,14 @@ async def listening(
             server.should_exit = True
 
 
+async def test_no_part_of_an_answer_waits_for_the_one_before_to_be_acknowledged() -> None:
+    async with listening() as served, served.connection():
+        await served.connected(1)
+        (connection,) = served.server.server_state.connections
+        sock = connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def everything(stream: SocketStream) -> bytes:
     """What comes until the server ends the connection."""
     got = b""
