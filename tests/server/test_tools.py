@@ -156,7 +156,7 @@ async def test_files_go_up_and_come_down(connect: Connect) -> None:
             "data/a.csv\t4 bytes\t2026-01-02 03:04:05 UTC"
         )
         assert await call("delete_file", path="data/a.csv") == "Deleted data/a.csv."
-        assert "no file" in await call.refusal("download_file", path="data/a.csv")
+        assert "There is no" in await call.refusal("download_file", path="data/a.csv")
         assert "Only files below" in await call.refusal("download_file", path="/etc/passwd")
         assert "may not contain '..'" in await call.refusal("upload_file", path="../a", content="")
 

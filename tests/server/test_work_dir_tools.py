@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,72 @@ async def test_directories_and_patterns_are_copied_there_and_back(folder: Path) 
         near = await call.refusal("download_to_work_dir", paths=["out/A.PNG"])
         assert "Close to it: out/a.png" in near
         assert "no such file" in await call.refusal("download_to_work_dir", paths=["*.zip"])
+
+
+@pytest.mark.parametrize("is_composed", [True, False])
+async def test_letters_are_the_same_however_they_are_encoded(
+    tmp_path: Path, *, is_composed: bool
+) -> None:
+    """Systems and models differ in it, and nobody sees it."""
+    name = "Köln/Umsätze.csv"
+    forms = unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
+    stored, typed = forms if is_composed else forms[::-1]
+    (tmp_path / stored).parent.mkdir()
+    (tmp_path / stored).write_bytes(b"1234")
+    async with connected(ToyPool(), ServerOptions(work_dir=tmp_path)) as call:
+        assert stored in await call("list_work_dir", directory=typed.partition("/")[0])
+        # In the session it has the name that a model writes.
+        copied = await call("upload_from_work_dir", paths=[typed])
+        assert copied.endswith("copied, 4 bytes")
+        assert await call("execute_python", code="list(files)") == repr(
+            [unicodedata.normalize("NFC", name)]
+        )
+        await call("execute_python", code=f"files[{stored!r}] = files.popitem()[1]")
+        assert await call("download_file", path=typed) == "1234"
+        assert "copied" in await call("download_to_work_dir", paths=[typed], overwrite=True)
+        error = f"FileNotFoundError(2, 'No such file', {typed!r})"
+        assert "is in the user's work directory" in await call.refusal(
+            "execute_python", code=f"raise {error}"
+        )
+        assert "Deleted" in await call("delete_file", path=typed)
+
+
+async def test_paths_as_people_write_them_are_understood(folder: Path) -> None:
+    (folder / "data" / "more [1].csv").touch()
+    (folder / "My Sales.CSV").touch()
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
+        for path, copied in {
+            "data\\notes.txt": "data/notes.txt",
+            (folder / "data" / "notes.txt").as_uri(): "data/notes.txt",
+            "data/more [1].csv": "data/more [1].csv",
+            "MY*.csv": "My Sales.CSV",
+        }.items():
+            told = await call("upload_from_work_dir", paths=[path], overwrite=True)
+            assert told.startswith(f"{copied}: copied"), path
+        for whole in (".", str(folder), "/mnt/data"):
+            told = await call("upload_from_work_dir", paths=[whole], overwrite=True)
+            assert len(told.splitlines()) == 5
+        again = await call.refusal("upload_from_work_dir", paths=["sales.csv"])
+        assert again.endswith("Pass overwrite=true to replace it.")
+        for far in ("C:\\Users\\me\\notes.txt", "~/notes.txt", "../notes.txt"):
+            assert "Close to it: data/notes.txt" in await call.refusal(
+                "upload_from_work_dir", paths=[far]
+            )
+        assert "Close to it: data." in await call.refusal("list_work_dir", directory="DATA")
+        assert "no directory" in await call.refusal("list_work_dir", directory="sales.csv")
+
+
+async def test_a_file_of_the_session_that_is_not_there_is_answered_with_those_that_are_close(
+    folder: Path,
+) -> None:
+    async with connected(ToyPool(), ServerOptions(work_dir=folder)) as call:
+        await call("execute_python", code="files['out/Größe.txt'] = b'a'; files['[1].txt'] = b'b'")
+        for tool in ("download_file", "delete_file"):
+            said = await call.refusal(tool, path="groesse.txt")
+            assert said == "There is no groesse.txt in the session. Close to it: out/Größe.txt."
+        assert "[1].txt: copied" in await call("download_to_work_dir", paths=["[1].txt"])
+        said = await call.refusal("download_to_work_dir", paths=["Out/Grösse.txt"])
+        assert "Close to it: out/Größe.txt" in said
 
 
 async def test_an_absolute_path_of_the_users_is_understood(folder: Path) -> None:

@@ -9,7 +9,7 @@ import anyio.to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import AfterValidator, Field
 
-from aca_mcp.errors import FileTooLargeError, InvalidRequestError
+from aca_mcp.errors import FileMissingError, FileTooLargeError, InvalidRequestError
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import (
     MAX_DOWNLOAD_BYTES,
@@ -24,6 +24,7 @@ from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, shown_smaller, text_r
 from aca_mcp.server.results.images import examine
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import cut, show_name
+from aca_mcp.server.tools.nearest import existing
 from aca_mcp.server.types import Ctx, SessionHandle
 from aca_mcp.session import PythonSession
 
@@ -81,7 +82,11 @@ class FileTools:
         """
         target = await self._session(ctx, session)
         try:
-            content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
+            try:
+                content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
+            except FileMissingError:
+                path = await existing(target, path)
+                content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
             if (smaller := await _smaller_image(target, path, self._max_image_side)) is not None:
                 return smaller
@@ -111,14 +116,23 @@ class FileTools:
     ) -> CallToolResult:
         """List files of the session with their sizes and times of change."""
         target = await self._session(ctx, session)
-        listing = await target.list_files(directory, recursive=recursive)
+        try:
+            listing = await target.list_files(directory, recursive=recursive)
+        except FileMissingError:
+            directory = await existing(target, directory, "directory")
+            listing = await target.list_files(directory, recursive=recursive)
         return text_result(cut(show_listing(listing), self._max_text_bytes))
 
     async def delete_file(
         self, ctx: Ctx, path: SessionPath, session: SessionHandle = ""
     ) -> CallToolResult:
         """Delete a file, or an empty directory, of the session."""
-        await (await self._session(ctx, session)).delete_file(path)
+        target = await self._session(ctx, session)
+        try:
+            await target.delete_file(path)
+        except FileMissingError:
+            path = await existing(target, path)
+            await target.delete_file(path)
         return text_result(f"Deleted {show_name(path)}.")
 
     async def _session(self, ctx: Ctx, handle: str) -> PythonSession:

@@ -1,14 +1,19 @@
 """The tools over the host's work directory: what it has, and copies between it and a session."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated
 
 import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from aca_mcp.errors import AcaMcpError, FileMissingError, InvalidPathError
+from aca_mcp.errors import (
+    AcaMcpError,
+    FileExistsInSessionError,
+    FileMissingError,
+    InvalidPathError,
+)
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import show_listing
 from aca_mcp.server.results.fitting import text_result
@@ -16,10 +21,12 @@ from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.transfers.host_directory import MAX_LISTED, WorkDir
-from aca_mcp.server.transfers.host_names import host_parts, refuse
-from aca_mcp.server.transfers.matching import closest, is_pattern, matches
+from aca_mcp.server.transfers.host_names import directory_parts, refuse, relative_path
+from aca_mcp.server.transfers.matching import closest, composed, is_pattern, named
 from aca_mcp.server.types import Ctx, SessionHandle
 from aca_mcp.session import PythonSession
+
+_REPLACE = "Pass overwrite=true to replace it."
 
 Paths = Annotated[
     list[str],
@@ -58,7 +65,10 @@ class WorkDirTools:
 
         async def copy(path: str) -> int:
             async with aclosing(self._work_dir.read(path)) as content:
-                entry = await target.upload(path, content, overwrite=overwrite)
+                try:
+                    entry = await target.upload(composed(path), content, overwrite=overwrite)
+                except FileExistsInSessionError as error:
+                    raise FileExistsInSessionError(f"{error} {_REPLACE}") from None
             return entry.size_bytes
 
         return await _each(paths, self._work_dir.find, copy)
@@ -100,35 +110,24 @@ async def _notebook(session: OpenSession) -> AsyncIterator[bytes]:
 
 async def _find_in_session(session: PythonSession, path: str, root: str) -> tuple[str, ...]:
     """The files of a session that a path stands for: itself, a directory's, or a pattern's."""
-    if is_pattern(path):
-        wanted = path.removeprefix("/mnt/data/")
-        listing = await session.list_files(recursive=True)
-        found = [entry.path for entry in listing.entries if matches(entry.path, wanted)]
-    else:
-        relative = "/".join(host_parts(path, root))
-        try:
-            listing = await session.list_files(relative, recursive=True)
-        except (FileMissingError, InvalidPathError):
-            return (await _existing(session, relative),)
-        found = [entry.path for entry in listing.entries]
-    kinds = {entry.path: entry.kind for entry in listing.entries}
-    files = tuple(name for name in found if kinds[name] == "file")
-    if not files:
-        refuse(path, "the session has no such file")
-    if listing.truncated or len(files) > MAX_LISTED:
-        refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
-    return files
-
-
-async def _existing(session: PythonSession, path: str) -> str:
-    """The path, if a file can be there; else a refusal with the names that are close to it."""
+    wanted = relative_path(path, root)
     listing = await session.list_files(recursive=True)
-    files = [entry.path for entry in listing.entries if entry.kind == "file"]
-    if not (path in files or path == FILE_NAME or listing.truncated):
-        near = await anyio.to_thread.run_sync(closest, path, files)
+    if listing.truncated:
+        with suppress(FileMissingError, InvalidPathError):
+            listing = await session.list_files(wanted, recursive=True)
+    known = [entry.path for entry in listing.entries if entry.kind == "file"]
+    files = named(wanted, known)
+    if files and (listing.truncated or len(files) > MAX_LISTED) and files != [wanted]:
+        refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
+    if not files and wanted != FILE_NAME and not listing.truncated:
+        if not is_pattern(wanted):
+            directory_parts(path, root)  # says why none of that name would be written
+        if any(entry.path == wanted.strip("/") for entry in listing.entries):
+            refuse(path, "it is a directory without files")
+        near = await anyio.to_thread.run_sync(closest, wanted, known)
         hint = f". Close to it: {', '.join(map(show_name, near))}" if near else ""
         refuse(path, f"the session has no such file{hint}")
-    return path
+    return tuple(files) or (wanted,)
 
 
 async def _each(

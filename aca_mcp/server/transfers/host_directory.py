@@ -12,8 +12,8 @@ import os
 import secrets
 import stat
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -27,9 +27,11 @@ from aca_mcp.server.transfers.host_names import (
     directory_parts,
     host_parts,
     refuse,
+    relative_path,
     why_refused,
 )
-from aca_mcp.server.transfers.matching import closest, is_pattern, matches
+from aca_mcp.server.transfers.matching import closest, composed, is_pattern, matches, named
+from aca_mcp.server.transfers.write_budget import WriteBudget
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -49,35 +51,6 @@ MAX_LISTED = 500
 _MAX_LOOKED_AT = 20_000
 """Names that one search passes before it gives up: directories of people can be deep."""
 _MAX_DEPTH = 20
-_MAX_FILES_WRITTEN = 10_000
-
-
-@dataclass(slots=True)
-class _Budget:
-    """What may still be written there while this server runs."""
-
-    bytes_left: int
-    max_bytes: int
-    files_left: int = _MAX_FILES_WRITTEN
-
-    def take(self, path: str, amount: int) -> None:
-        self.bytes_left -= amount
-        if self.bytes_left < 0:
-            refuse(
-                path,
-                f"more than {self.max_bytes >> 20:,} MiB would have been copied into the work "
-                "directory since this server started. The user can raise "
-                "ACA_MCP_WORK_DIR_MAX_MIB, or restart the server",
-            )
-
-    def take_file(self, path: str) -> None:
-        self.files_left -= 1
-        if self.files_left < 0:
-            refuse(
-                path,
-                f"{_MAX_FILES_WRITTEN:,} files have been copied into the work directory since this "
-                "server started, which is the most. Pack many files into one archive",
-            )
 
 
 class WorkDir:
@@ -94,7 +67,7 @@ class WorkDir:
             OSError: it cannot be opened.
         """
         self.path = str(directory)
-        self._budget = _Budget(max_written_bytes, max_written_bytes)
+        self._budget = WriteBudget(max_written_bytes, max_written_bytes)
         self._root = _open_directory(directory)
 
     def close(self) -> None:
@@ -115,12 +88,16 @@ class WorkDir:
         Raises:
             HostPathRefusedError: there is no such directory, or it may not be read.
         """
-        parts = directory_parts(directory, self.path)
+        parts = directory_parts(relative_path(directory, self.path))
+        run = anyio.to_thread.run_sync
         with _explained(directory):
             try:
-                found, whole = await anyio.to_thread.run_sync(self._list, parts, pattern)
+                found, whole = await run(self._list, parts, pattern)
             except FileNotFoundError:
-                refuse(directory, f"there is no such directory. {await self._near(parts)}")
+                parts = await self._directory_like(directory, "/".join(parts))
+                found, whole = await run(self._list, parts, pattern)
+            except NotADirectoryError:
+                refuse(directory, "it is a file or a link, and no directory")
         entries = sorted(found, key=lambda entry: entry.path)
         return FileListing(tuple(entries[:MAX_LISTED]), not whole or len(entries) > MAX_LISTED)
 
@@ -130,16 +107,23 @@ class WorkDir:
         Raises:
             HostPathRefusedError: there are none, or more than are copied at once.
         """
-        if is_pattern(path):
-            return await self._of(path, "", self._relative(path))
-        parts = host_parts(path, self.path)
-        relative = "/".join(parts)
+        wanted = relative_path(path, self.path)
+        why = "there is no such file"
         with _explained(path):
             try:
-                mode = await anyio.to_thread.run_sync(self._mode, parts)
+                parts = directory_parts(wanted)
+                if stat.S_ISDIR(await anyio.to_thread.run_sync(self._mode, parts)):
+                    return await self._of(path, parts)
+                return ("/".join(parts),)
             except FileNotFoundError:
-                refuse(path, f"there is no such file. {await self._near(parts)}")
-        return await self._of(path, relative, "*") if stat.S_ISDIR(mode) else (relative,)
+                pass
+            except HostPathRefusedError as error:
+                if not is_pattern(wanted):
+                    near = _close_to(await self.near(wanted))
+                    raise HostPathRefusedError(f"{error} {near}".strip()) from None
+            if is_pattern(wanted):
+                why = "no file is there that may be copied"
+            return await self._of(path, (), wanted, why)
 
     async def suggest(self, path: str) -> str | None:
         """A file that somebody means who names it so, where there is exactly one; else None."""
@@ -148,9 +132,9 @@ class WorkDir:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 if stat.S_ISREG(await anyio.to_thread.run_sync(self._mode, parts)):
                     return "/".join(parts)
-        name = path.replace("\\", "/").rpartition("/")[2]
+        name = composed(relative_path(path).rpartition("/")[2])
         found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
-        same = [each.path for each in found if each.path.rpartition("/")[2] == name]
+        same = [each.path for each in found if composed(each.path.rpartition("/")[2]) == name]
         return same[0] if len(same) == 1 else None
 
     async def near(self, path: str) -> list[str]:
@@ -233,22 +217,36 @@ class WorkDir:
                     rest = rest[await anyio.to_thread.run_sync(file.write, rest) :]
         return size
 
-    def _relative(self, path: str) -> str:
-        for base in (self.path.rstrip("/"), "/mnt/data"):
-            if path.startswith(f"{base}/"):
-                return path[len(base) + 1 :]
-        return path
-
-    async def _of(self, path: str, directory: str, pattern: str) -> tuple[str, ...]:
-        parts = tuple(filter(None, directory.split("/")))
-        with _explained(path):
-            found, whole = await anyio.to_thread.run_sync(self._list, parts, pattern)
-        files = sorted(entry.path for entry in found if entry.kind == "file")
-        if len(files) > MAX_LISTED or not whole:
+    async def _of(
+        self,
+        path: str,
+        directory: tuple[str, ...],
+        wanted: str = "",
+        why: str = "no file is there that may be copied",
+    ) -> tuple[str, ...]:
+        """The files below a directory that a path stands for, or all."""
+        found, whole = await anyio.to_thread.run_sync(self._list, directory, "*")
+        files = sorted(named(wanted, (each.path for each in found)))
+        if files and (len(files) > MAX_LISTED or not whole):
             refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
         if not files:
-            refuse(path, f"no file is there that may be copied. {await self._near(parts)}")
+            refuse(path, f"{why}. {await self._near(directory or tuple(wanted.split('/')))}")
         return tuple(files)
+
+    async def _directory_like(self, path: str, wanted: str) -> tuple[str, ...]:
+        """The directory whose name is encoded otherwise; else a refusal with the closest names."""
+
+        def look() -> list[str]:
+            walk = islice(self._walk((), deep=True), _MAX_LOOKED_AT)
+            return [entry.path for entry in walk if entry.kind == "directory"]
+
+        known = await anyio.to_thread.run_sync(look)
+        same = [each for each in known if composed(each) == composed(wanted)]
+        if len(same) != 1:
+            near = _close_to(await anyio.to_thread.run_sync(closest, wanted, known))
+            hint = near.rstrip(".") or await self._near((wanted,))
+            refuse(path, f"there is no such directory. {hint}")
+        return tuple(same[0].split("/"))
 
     def _mode(self, parts: tuple[str, ...]) -> int:
         seen = open_beneath(self._root, parts, LOOK)
@@ -295,7 +293,7 @@ class WorkDir:
         paths = [entry.path for entry in found]
         near = await anyio.to_thread.run_sync(closest, "/".join(parts), paths)
         if near:
-            return f"Close to it: {', '.join(map(show_name, near))}"
+            return _close_to(near).rstrip(".")
         if not paths:
             return "The work directory has no files"
         return f"list_work_dir shows the {len(paths):,} files that there are"
@@ -316,6 +314,10 @@ class WorkDir:
             os.close(descriptor)
             raise
         return descriptor
+
+
+def _close_to(names: Sequence[str]) -> str:
+    return f"Close to it: {', '.join(map(show_name, names))}." if names else ""
 
 
 def _look(parts: tuple[str, ...], entry: os.DirEntry[str]) -> FileEntry | None:
@@ -373,7 +375,7 @@ def _explained(path: str) -> Generator[None]:
         if error.errno == errno.EEXIST:
             refuse(path, _EXISTS)
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            refuse(path, "a link or a file is on its way")
+            refuse(path, "a link or a file is on its way, and links are not followed")
         refuse(path, f"the system says: {os.strerror(error.errno or errno.EIO).lower()}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import unquote, urlsplit
 
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.server.results.text import show_name
@@ -87,19 +88,31 @@ def directory_parts(path: str, root: str = "") -> tuple[str, ...]:
     Raises:
         HostPathRefusedError: it may not be reached.
     """
-    relative = path
-    if path.startswith("/"):
-        for base in (root.rstrip("/"), "/mnt/data"):
-            if base and (path == base or path.startswith(f"{base}/")):
-                relative = path[len(base) + 1 :]
-                break
-        else:
-            refuse(path, "it is not below the work directory")
+    relative = _below(path, root)
+    if relative is None:
+        refuse(path, "it is not below the work directory")
     parts = tuple(part for part in relative.split("/") if part not in ("", "."))
     for part in parts:
         if (reason := why_refused(part)) is not None:
             refuse(path, reason)
     return parts
+
+
+def relative_path(path: str, root: str = "") -> str:
+    """A path as people write it, also of Windows or in a URL, relative to the work directory."""
+    if path.startswith("file://"):
+        path = unquote(urlsplit(path).path)
+    path = path.replace("\\", "/")  # which no name may have
+    relative = _below(path, root)
+    return path if relative is None else relative
+
+
+def _below(path: str, root: str) -> str | None:
+    """A path without what stands for the work directory; None if it is absolute elsewhere."""
+    for base in (root.rstrip("/"), "/mnt/data"):
+        if base and (path == base or path.startswith(f"{base}/")):
+            return path[len(base) + 1 :]
+    return None if path.startswith("/") else path
 
 
 def why_refused(name: str) -> str | None:

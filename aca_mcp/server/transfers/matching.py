@@ -24,9 +24,10 @@ def matches(path: str, pattern: str) -> bool:
     """Whether a relative path has a pattern's form.
 
     A pattern without ``/`` is about the name alone, wherever it is; ``**`` stands for any number
-    of directories. Letters with marks are the same however they are encoded.
+    of directories. Case does not count, and letters with marks are the same however they are
+    encoded.
     """
-    parts, wanted = _plain(path).split("/"), _plain(pattern).split("/")
+    parts, wanted = (composed(each).casefold().split("/") for each in (path, pattern))
     if len(wanted) == 1:
         return fnmatch.fnmatchcase(parts[-1], wanted[0])
     return _matches(parts, wanted)
@@ -58,6 +59,29 @@ def _past_stars(positions: set[int], wanted: Sequence[str]) -> set[int]:
     return found
 
 
+def named(path: str, files: Iterable[str]) -> list[str]:
+    """The files that a relative path stands for.
+
+    That is the one of this name, or those below the directory of this name; where there are none,
+    the same for letters that are encoded otherwise; and else those that have a pattern's form.
+    An empty path stands for all.
+    """
+    known = list(files)
+    path = "/".join(part for part in path.split("/") if part not in ("", "."))
+    for form in (str, composed):
+        wanted = form(path)
+        if found := [file for file in known if form(file) == wanted]:
+            return found
+        if found := [file for file in known if not wanted or form(file).startswith(f"{wanted}/")]:
+            return found
+    return [file for file in known if is_pattern(path) and matches(file, path)]
+
+
+def composed(text: str) -> str:
+    """Text with its letters encoded as most systems and all models do: ä is one character."""
+    return unicodedata.normalize("NFC", text)
+
+
 def closest(path: str, known: Iterable[str]) -> list[str]:
     """The paths that somebody may have meant, the likeliest first; none where nothing is close.
 
@@ -80,10 +104,6 @@ def _likeness(one: str, other: str) -> float:
     if matcher.real_quick_ratio() < _CUTOFF or matcher.quick_ratio() < _CUTOFF:
         return 0
     return matcher.ratio()
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _key(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.transfers.matching import closest, matches
+from aca_mcp.server.transfers.matching import closest, matches, named
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/*?["), min_size=1)
 
@@ -27,7 +27,8 @@ names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/*?
         ("x/y/z", "x/**", True),
         ("a.csv", "?.csv", True),
         ("b.csv", "[ab].csv", True),
-        ("A.csv", "a.csv", False),
+        ("DATA.CSV", "*.csv", True),
+        ("Umsätze.Csv", "UMSÄTZE.*", True),
         ("x/y", "x", False),
         ("x", "x/y", False),
     ],
@@ -40,6 +41,45 @@ def test_patterns_are_those_of_shells(path: str, pattern: str, expected: bool) -
 def test_a_path_matches_itself_however_its_letters_are_encoded(path: str) -> None:
     for form in ("NFC", "NFD"):
         assert matches(unicodedata.normalize(form, path), path)
+
+
+FILES = [
+    "a.csv",
+    "data [1].csv",
+    "sub/b.csv",
+    "sub/deep/c.txt",
+    unicodedata.normalize("NFD", "Köln/ä.csv"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.csv", FILES[:1]),
+        ("data [1].csv", FILES[1:2]),
+        ("sub", FILES[2:4]),
+        ("sub/", FILES[2:4]),
+        ("", FILES),
+        (".", FILES),
+        ("./sub//deep/", FILES[3:4]),
+        ("./*.csv", FILES[:3] + FILES[4:]),
+        ("Köln/ä.csv", FILES[4:]),
+        ("Köln", FILES[4:]),
+        ("K*n/?.csv", FILES[4:]),
+        ("[as]*.csv", FILES[:1]),
+        ("A.csv", []),
+        ("su", []),
+    ],
+)
+def test_a_path_stands_for_a_name_before_it_is_a_pattern(path: str, expected: list[str]) -> None:
+    assert named(path, FILES) == expected
+
+
+@given(st.lists(names, min_size=1, max_size=5).map("/".join))
+def test_every_name_stands_for_itself_however_it_is_encoded(path: str) -> None:
+    stored = unicodedata.normalize("NFD", path)
+    for form in ("NFC", "NFD"):
+        assert named(unicodedata.normalize(form, path), [stored]) == [stored]
 
 
 def test_no_pattern_takes_long() -> None:
