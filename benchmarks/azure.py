@@ -61,7 +61,7 @@ def bare_call(http: httpx.AsyncClient, endpoint: str) -> Callable[[str], Awaitab
         {
             "codeInputType": "Inline",
             "executionType": "Synchronous",
-            "code": wrap(CODE, bring_module=False),
+            "code": wrap(CODE, bring_module=False, max_side=1568),
             "timeoutInSeconds": 60,
             "outputStreamsMaxLength": 2**20,
         }
