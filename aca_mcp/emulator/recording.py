@@ -32,7 +32,12 @@ _OPEN_FIELDS = frozenset(
     | {"sizeInBytes", "size", "count"}
 )
 """Their values are the API's own words and numbers."""
-_OPEN_VALUE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_WORDS = frozenset(
+    {"succeeded", "failed", "running", "notstarted", "canceled", "success", "failure"}
+    | {"inline", "inlinebase64", "inlinetext", "synchronous", "asynchronous"}
+    | {"file", "directory", "image", "png", "jpeg", "svg+xml"}
+)
+_NUMBER = re.compile(r"-?\d{1,12}")
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z.+-]{1,40}")
 _OF_CODE = frozenset({"result", "executionResult"})
 """Fields with what code gave, in which any name may stand."""
@@ -61,9 +66,16 @@ def shape_of(value: object, name: str = "", depth: int = 0) -> object:
         items = cast("list[object]", value)
         shown = [shape_of(items[0], "", depth + 1)] if items and depth < _MAX_DEPTH else []
         return {"list of": len(items), "first": shown}
-    if name in _OPEN_FIELDS and _OPEN_VALUE.fullmatch(str(value)):
+    if name in _OPEN_FIELDS and _is_open(value):
         return value
     return value if value is None or isinstance(value, bool) else _kind_of(value)
+
+
+def _is_open(value: object) -> bool:
+    """Whether a value is one that the API defines, in whatever field a client puts it."""
+    if isinstance(value, str):
+        return value.lower() in _WORDS or (len(value) <= 3 and bool(_NUMBER.fullmatch(value)))
+    return isinstance(value, int) and bool(_NUMBER.fullmatch(str(value)))
 
 
 def _shape_of_result(value: object) -> object:
@@ -132,10 +144,13 @@ class Recorder:
         finally:
             headers: object = begun["headers"] if begun is not None else ()
             route = _route(scope)
-            is_file = route is not None and route.operation is Operation.READ_FILE
+            operation = route.operation if route is not None else None
+            # What is sent to anything else may be a file, also where it should not be.
+            sent = _body(scope["headers"], asked, is_file=operation is not Operation.EXECUTE)
+            given = _body(headers, answered, is_file=operation is Operation.READ_FILE)
             line = {
-                "request": _request_line(scope, route) | _body(scope["headers"], asked),
-                "response": _response_line(begun) | _body(headers, answered, is_file=is_file),
+                "request": _request_line(scope, route) | sent,
+                "response": _response_line(begun) | given,
             }
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()

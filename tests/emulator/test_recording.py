@@ -105,3 +105,29 @@ async def test_nothing_of_what_code_gave_or_of_a_file_is_recorded(
 
 def test_names_that_no_api_would_choose_are_not_recorded() -> None:
     assert shape_of({SECRET: 1, "pythonCode": "x"}) == {"pythonCode": "text of 1", "...": "1 more"}
+
+
+@given(
+    method=st.sampled_from(["POST", "PUT", "PATCH"]),
+    path=st.sampled_from(["/files", "/files/a.json", "/files/upload", "/elsewhere", "/session"]),
+    field=_NAMES,
+)
+async def test_a_file_that_is_sent_as_no_form_is_a_file_all_the_same(
+    method: str, path: str, field: str
+) -> None:
+    file = io.StringIO()
+    transport = httpx.ASGITransport(Recorder(JSONResponse({}), file))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        await http.request(method, path, json={"secretname": 1, field: "secretword"})
+    assert "secret" not in file.getvalue()
+
+
+@given(field=_NAMES | st.sampled_from(["codeInputType", "executionType", "timeoutInSeconds"]))
+async def test_a_secret_in_a_field_of_the_api_is_one_all_the_same(field: str) -> None:
+    file = io.StringIO()
+    transport = httpx.ASGITransport(Recorder(JSONResponse({}), file))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        for value in ("secretword", "123456", 4_111_111_111_111_111):
+            await http.post("/executions", json={field: value, "code": SECRET})
+    for secret in ("secret", "123456", "411111"):
+        assert secret not in file.getvalue()
