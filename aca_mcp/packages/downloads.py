@@ -28,6 +28,7 @@ T = TypeVar("T")
 MAX_CACHE_BYTES = 3 * 2**30
 _KEPT_BYTES = 2**30
 _WATCH_SECONDS = 0.5
+_TIDY_SECONDS = 60
 _SHARE_OF_TIME = 0.1
 """Of watching: looking at many files takes its time, and is then done less often."""
 
@@ -67,15 +68,15 @@ class Downloads:
             PackagesNotInstalledError: as the work does.
             OSError: as the work does, or there is no room for the directory.
         """
-        with self._store.stage() as staged:
-            self._running += 1
-            try:
-                return await self._watched(installer, staged, work)
-            finally:
-                self._running -= 1
-                if not self._running:
-                    with anyio.CancelScope(shield=True):
-                        await anyio.to_thread.run_sync(self._tidy, staged)
+        staged = await anyio.to_thread.run_sync(self._store.begin)
+        self._running += 1
+        try:
+            return await self._watched(installer, staged, work)
+        finally:
+            self._running -= 1
+            with anyio.move_on_after(_TIDY_SECONDS, shield=True):
+                is_idle = not self._running
+                await anyio.to_thread.run_sync(self._tidy, staged, is_idle, abandon_on_cancel=True)
 
     async def _watched(
         self, installer: Installer, staged: Path, work: Callable[[Installer, Path], Awaitable[T]]
@@ -115,7 +116,9 @@ class Downloads:
             size_of(staged) > self._max_bytes or size_of(self._store.cache) > self._max_cache_bytes
         )
 
-    def _tidy(self, staged: Path) -> None:
-        """Begin with an empty cache again, once it is large and nobody uses it."""
-        if size_of(self._store.cache) > min(_KEPT_BYTES, self._max_cache_bytes // 2):
+    def _tidy(self, staged: Path, is_idle: bool) -> None:
+        """Remove what is left, and begin with an empty cache once it is large and not in use."""
+        kept = min(_KEPT_BYTES, self._max_cache_bytes // 2)
+        if is_idle and size_of(self._store.cache) > kept:
             empty(self._store.cache, by_way_of=staged)
+        self._store.discard(staged)

@@ -22,7 +22,7 @@ import shutil
 import stat
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from aca_mcp.errors import PackagesNotInstalledError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from aca_mcp.installing.wheels import Pin
 
@@ -91,21 +91,25 @@ class PackageStore:
             os.utime(self._records / directory.name)
         return directory.is_dir()
 
-    @contextmanager
-    def stage(self) -> Generator[Path]:
-        """An empty directory to work in, on the disk of the sets; it is gone afterwards."""
+    def begin(self) -> Path:
+        """An empty directory to work in, on the disk of the sets.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         directory = self._staging / secrets.token_hex(8)
         directory.mkdir(mode=0o755)
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+        return directory
+
+    def discard(self, staged: Path) -> None:
+        """Remove such a directory, with what is left in it. Takes a while if that is much."""
+        shutil.rmtree(staged, ignore_errors=True)
 
     def publish(self, staged: Path, directory: Path, pins: Sequence[Pin]) -> None:
         """Let a set appear, whole. If another process was quicker, its set stays.
 
         Args:
-            staged: what was unpacked, below a directory of ``stage``.
+            staged: what was unpacked, below a directory that was begun.
             directory: where it is to be.
             pins: what is in it, for the record.
 
@@ -157,16 +161,16 @@ class PackageStore:
 
     def _remove(self, record: Path, unused_seconds: float) -> None:
         """Remove a set, unless it is used in this moment."""
-        directory = self.sets / record.name
-        with self.stage() as staged:
-            moved = staged / "set"
-            with suppress(FileNotFoundError):
-                directory.rename(moved)
-            if _age(record) > unused_seconds:
-                record.unlink(missing_ok=True)
-            elif moved.exists():
-                with suppress(OSError):  # who wants to use it has made it anew
-                    moved.rename(directory)
+        directory, staged = self.sets / record.name, self.begin()
+        moved = staged / "set"
+        with suppress(FileNotFoundError):
+            directory.rename(moved)
+        if _age(record) > unused_seconds:
+            record.unlink(missing_ok=True)
+        elif moved.exists():
+            with suppress(OSError):  # who wants to use it has made it anew
+                moved.rename(directory)
+        self.discard(staged)
 
 
 def empty(directory: Path, *, by_way_of: Path) -> None:
@@ -174,7 +178,7 @@ def empty(directory: Path, *, by_way_of: Path) -> None:
 
     Args:
         directory: is there, and empty, afterwards.
-        by_way_of: a directory of ``PackageStore.stage``.
+        by_way_of: a directory of ``PackageStore.begin``.
     """
     mode = stat.S_IMODE(directory.stat().st_mode)
     with suppress(OSError):  # another process did, or has a file of it open where that forbids it
