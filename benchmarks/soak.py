@@ -202,7 +202,12 @@ class SoakClient:
         params = {"name": tool, "arguments": arguments, "_meta": meta}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         headers = {"Mcp-Method": "tools/call", "Mcp-Name": tool}
-        text = text_of(await self.http.post("/mcp", json=message, headers=headers))
+        try:
+            text = text_of(await self.http.post("/mcp", json=message, headers=headers))
+        except httpx.TransportError as error:
+            self.tally.fault("a connection broke", repr(error))
+            self.model.unseen(adds=code_adds(arguments))
+            return "Retry-After"  # nothing is known of it
         if (found := _HANDLE.search(text)) and found[1] != self.handle:
             self.handle = found[1]
             self.model.begin_anew()
@@ -210,6 +215,11 @@ class SoakClient:
             self.handle = ""
         self.tally.busy += was_not_run(text)
         return text
+
+
+def code_adds(arguments: dict[str, object]) -> int:
+    """What an execution adds to ``n``."""
+    return int(arguments.get("code") == _ADD)
 
 
 def text_of(answer: httpx.Response) -> str:
@@ -239,6 +249,7 @@ async def soak(minutes: float, clients: int) -> Tally:
         max_sessions_per_principal=clients,
         session_idle_seconds=3600,
         max_calls_per_minute=100_000,
+        request_seconds=60,  # the clients are one process, which may have to wait for a processor
     )
     tally = Tally()
     with serving(command, port, **settings) as pid:

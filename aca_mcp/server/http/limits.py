@@ -73,7 +73,8 @@ class Limits:
     concurrent: int
     per_minute: int
     connections: int
-    """That one may hold at once: streams, and connections of the handshake era, each."""
+    """That one may hold at once: requests and streams together, and connections of the handshake
+    era."""
     clock: Callable[[], float] = time.monotonic
     _uses: dict[str, _Use] = field(default_factory=dict[str, _Use])
 
@@ -99,9 +100,12 @@ class Limits:
                 f"More than {self.per_minute} requests in a minute.",
                 max(1, round(ahead + step - _MINUTE)),
             )
-        if use.running >= self.concurrent:
+        is_too_much = use.running >= self.concurrent
+        if is_too_much or use.running + use.streams >= self.connections:
             if not use.arriving:
-                raise TooMuchError(f"More than {self.concurrent} requests at once.", 1)
+                if is_too_much:
+                    raise TooMuchError(f"More than {self.concurrent} requests at once.", 1)
+                self._see_share(self.connections)
             oldest = next(iter(use.arriving))
             del use.arriving[oldest]
             oldest.give_way()
@@ -125,7 +129,7 @@ class Limits:
             TooMuchError: it is one too many.
         """
         use = self._use(principal)
-        self._see_share(use.streams)
+        self._see_share(use.streams + use.running)
         use.streams += 1
         try:
             yield

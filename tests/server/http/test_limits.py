@@ -35,7 +35,7 @@ def ask(limits: Limits, principal: str = "ann") -> bool:
 
 def test_a_minute_has_its_allowance_and_no_more() -> None:
     clock = Clock()
-    limits = Limits(concurrent=5, per_minute=10, connections=1, clock=clock)
+    limits = Limits(concurrent=5, per_minute=10, connections=9, clock=clock)
     assert [ask(limits) for _ in range(11)] == [True] * 10 + [False]
     clock.now += 6
     assert [ask(limits) for _ in range(2)] == [True, False]
@@ -44,14 +44,14 @@ def test_a_minute_has_its_allowance_and_no_more() -> None:
 
 
 def test_principals_do_not_pay_for_each_other() -> None:
-    limits = Limits(concurrent=1, per_minute=1, connections=1, clock=Clock())
+    limits = Limits(concurrent=1, per_minute=1, connections=9, clock=Clock())
     assert ask(limits, "ann")
     assert not ask(limits, "ann")
     assert ask(limits, "bob")
 
 
 def test_at_once_there_are_so_many() -> None:
-    limits = Limits(concurrent=2, per_minute=1000, connections=1, clock=Clock())
+    limits = Limits(concurrent=2, per_minute=1000, connections=9, clock=Clock())
     with ExitStack() as running:
         for _ in range(2):
             running.enter_context(limits.one_more("ann"))
@@ -62,7 +62,7 @@ def test_at_once_there_are_so_many() -> None:
 
 
 def test_one_that_has_not_arrived_gives_way_to_one_that_comes() -> None:
-    limits = Limits(concurrent=3, per_minute=1000, connections=1, clock=Clock())
+    limits = Limits(concurrent=3, per_minute=1000, connections=9, clock=Clock())
     gone: list[str] = []
     with ExitStack() as running:
         first, second, third = (
@@ -84,7 +84,7 @@ def test_one_that_has_not_arrived_gives_way_to_one_that_comes() -> None:
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 20))
 def test_no_window_of_a_minute_has_twice_the_allowance(waits: list[float], per_minute: int) -> None:
     clock = Clock()
-    limits = Limits(concurrent=1, per_minute=per_minute, connections=1, clock=clock)
+    limits = Limits(concurrent=1, per_minute=per_minute, connections=9, clock=clock)
     let_in: list[float] = []
     for wait in waits:
         clock.now += wait
@@ -116,9 +116,23 @@ def test_streams_and_connections_are_held_to_the_share() -> None:
         pass
 
 
+def test_requests_and_streams_share_the_connections() -> None:
+    """Else one principal could hold all of them: half by each."""
+    limits = Limits(concurrent=9, per_minute=1000, connections=3, clock=Clock())
+    with ExitStack() as held:
+        held.enter_context(limits.one_more("ann"))
+        held.enter_context(limits.one_more("ann"))
+        held.enter_context(limits.one_stream("ann"))
+        for another in (limits.one_more("ann"), limits.one_stream("ann")):
+            with pytest.raises(TooMuchError, match="MAX_CONNECTIONS_PER_PRINCIPAL"), another:
+                pass
+        assert ask(limits, "bob")
+    assert ask(limits)
+
+
 def test_whoever_is_idle_is_forgotten() -> None:
     clock = Clock()
-    limits = Limits(concurrent=1, per_minute=60, connections=1, clock=clock)
+    limits = Limits(concurrent=1, per_minute=60, connections=9, clock=clock)
     for number in range(100):
         ask(limits, f"principal {number}")
         clock.now += 2
