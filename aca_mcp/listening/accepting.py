@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 -- uvicorn's protocols are asyncio's
 import errno
+import itertools
 import logging
 import socket
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +29,8 @@ _logger = logging.getLogger(__name__)
 
 _BACKLOG = 128
 """Connections that wait in the system until there is room for them."""
+_A_TURN = 32
+"""Connections that are taken before others have a turn."""
 _AGAIN_SECONDS = 0.1
 """Until the next attempt, when the system had nothing for a connection."""
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -87,8 +91,14 @@ class Acceptor:
             tasks: where connections are made.
         """
         loop = asyncio.get_running_loop()
-        while True:
-            await self._bounds.room.acquire()
+        for number in itertools.count(1):
+            # What waits is taken at once, for a turn of a busy loop may take long.
+            if number % _A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+            try:
+                self._bounds.room.acquire_nowait()
+            except anyio.WouldBlock:
+                await self._bounds.room.acquire()
             try:
                 connection, _ = await loop.sock_accept(listening)
             except OSError as error:
