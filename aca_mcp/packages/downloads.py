@@ -6,6 +6,7 @@ user's. Both are on the disk of the store, where a wheel that is in the cache is
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,7 @@ import anyio.to_thread
 
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.commands import InstallerError
-from aca_mcp.packages.store import PackageStore, empty, size_of
+from aca_mcp.packages.store import PackageStore, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,15 +69,19 @@ class Downloads:
             PackagesNotInstalledError: as the work does.
             OSError: as the work does, or there is no room for the directory.
         """
-        staged = await anyio.to_thread.run_sync(self._store.begin)
+        run = anyio.to_thread.run_sync
+        held = await run(self._store.hold_cache)
         self._running += 1
+        staged: Path | None = None
         try:
+            staged = await run(self._store.begin)
             return await self._watched(installer, staged, work)
         finally:
             self._running -= 1
-            with anyio.move_on_after(_TIDY_SECONDS, shield=True):
-                is_idle = not self._running
-                await anyio.to_thread.run_sync(self._tidy, staged, is_idle, abandon_on_cancel=True)
+            os.close(held)
+            if staged is not None:
+                with anyio.move_on_after(_TIDY_SECONDS, shield=True):
+                    await run(self._tidy, staged, not self._running, abandon_on_cancel=True)
 
     async def _watched(
         self, installer: Installer, staged: Path, work: Callable[[Installer, Path], Awaitable[T]]
@@ -120,5 +125,5 @@ class Downloads:
         """Remove what is left, and begin with an empty cache once it is large and not in use."""
         kept = min(_KEPT_BYTES, self._max_cache_bytes // 2)
         if is_idle and size_of(self._store.cache) > kept:
-            empty(self._store.cache, by_way_of=staged)
+            self._store.empty_cache(staged)
         self._store.discard(staged)

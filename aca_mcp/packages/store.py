@@ -3,7 +3,8 @@
     sets/NAME/            a set, whole; in every sandbox from its start, read-only
     records/NAME          what is in it: names, versions and hashes; touched when it is used
     staging/XXXX/         one that is being made or removed, with all that its making needs
-    cache/                what installers keep for the next one (``downloads``)
+    cache/                what installers keep for the next one (``downloads``); cache.lock is held
+                          by all that use it
     secret                what names are made with
 
 A set appears and goes by being renamed, so that it is whole or not there, whatever is interrupted.
@@ -63,6 +64,7 @@ class PackageStore:
         """What sandboxes show. Never listed, by nobody."""
         self.cache = root / "cache"
         """For what installers keep between requests."""
+        self._cache_lock = root / "cache.lock"
         self._max_bytes = max_bytes
         self._staging = root / "staging"
         self._records = root / "records"
@@ -90,6 +92,31 @@ class PackageStore:
         with suppress(FileNotFoundError):
             os.utime(self._records / directory.name)
         return directory.is_dir()
+
+    def hold_cache(self) -> int:
+        """Keep all processes from emptying the cache until the descriptor is closed.
+
+        Raises:
+            OSError: it cannot be held.
+        """
+        descriptor = os.open(self._cache_lock, os.O_CREAT | os.O_RDWR | _O_CLOEXEC, 0o600)
+        _lock(descriptor, exclusively=False)
+        return descriptor
+
+    def empty_cache(self, staged: Path) -> None:
+        """Remove what is in the cache, in one step, unless somebody holds it.
+
+        Args:
+            staged: a directory that was begun.
+        """
+        descriptor = os.open(self._cache_lock, os.O_CREAT | os.O_RDWR | _O_CLOEXEC, 0o600)
+        try:
+            if _lock(descriptor, exclusively=True):
+                with suppress(OSError):  # as where a file of it is open and forbids that
+                    self.cache.rename(staged / "emptied")
+                self.cache.mkdir(mode=0o700, exist_ok=True)
+        finally:
+            os.close(descriptor)
 
     def begin(self) -> Path:
         """An empty directory to work in, on the disk of the sets.
@@ -173,19 +200,6 @@ class PackageStore:
         self.discard(staged)
 
 
-def empty(directory: Path, *, by_way_of: Path) -> None:
-    """Remove what is in a directory, in one step for whoever looks into it.
-
-    Args:
-        directory: is there, and empty, afterwards.
-        by_way_of: a directory of ``PackageStore.begin``.
-    """
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    with suppress(OSError):  # another process did, or has a file of it open where that forbids it
-        directory.rename(by_way_of / "emptied")
-    directory.mkdir(mode=mode, exist_ok=True)
-
-
 def size_of(directory: Path) -> int:
     """What the files below a directory have together, in bytes; 0 if it is not there."""
     total, waiting = 0, [str(directory)]
@@ -198,6 +212,18 @@ def size_of(directory: Path) -> int:
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+def _lock(descriptor: int, *, exclusively: bool) -> bool:
+    """Lock a file; False if it is to be exclusively, and others have it. Windows has no such."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusively else fcntl.LOCK_SH)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _age(path: Path) -> float:

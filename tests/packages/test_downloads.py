@@ -129,6 +129,19 @@ async def test_an_installer_that_fills_the_cache_is_stopped_and_the_cache_emptie
     assert left_in(store) == []
 
 
+def test_a_cache_that_another_server_uses_is_not_emptied(store: PackageStore) -> None:
+    """Servers of one user share a store."""
+    (store.cache / "wheel").touch()
+    held = PackageStore(store.sets.parent).hold_cache()
+    staged = store.begin()
+    store.empty_cache(staged)
+    assert (store.cache / "wheel").exists()
+    os.close(held)
+    store.empty_cache(staged)
+    store.discard(staged)
+    assert list(store.cache.iterdir()) == left_in(store) == []
+
+
 async def test_the_user_s_own_cache_is_left_alone(broker: PackageBroker, tmp_path: Path) -> None:
     await provide(broker, "tea-time")
     assert not (tmp_path / "uv-cache").exists()
