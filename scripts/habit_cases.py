@@ -282,7 +282,11 @@ HABITS = [
         r"(?!)",
         told=r"No space left|disk|large|space",
     ),
-    Habit("... and room again", "!rm -f fill\nopen('small', 'w').write('x')", r"\b1\b"),
+    Habit(
+        "... and room again",
+        "import os\nif os.path.exists('fill'): os.remove('fill')\nopen('small', 'w').write('x')",
+        r"\b1\b",
+    ),
     Habit(
         "A segmentation fault", "import ctypes; ctypes.string_at(0)", r"(?!)", told=r"SIGSEGV|crash"
     ),

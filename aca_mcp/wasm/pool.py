@@ -65,9 +65,9 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         super().__init__(configuration, ready)
         self._installing = WasmPackages(broker, configuration)
         self._tasks = tasks
-        watcher = Watcher(self._sessions, configuration)
+        self._watcher = Watcher(self._sessions, configuration)
         tasks.start_soon(self._keep, ready)
-        for task in (watcher.watch_running, watcher.keep_house):
+        for task in (self._watcher.watch_running, self._watcher.keep_house):
             tasks.start_soon(task)
 
     async def _keep(self, ready: ReadySessions[WasmProcess]) -> None:
@@ -94,6 +94,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
     ) -> Execution:
         printed = Printed(self._configuration.max_output_bytes, on_output)
         began = anyio.current_time()
+        await self._watcher.code_begins(use.kernel)
         questions = Questions(
             self._tasks,
             lambda requirements: self._installing.bring(identifier, use.kernel, requirements),

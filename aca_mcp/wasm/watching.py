@@ -6,6 +6,7 @@ Their memory has a limit of its own, in the instance.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.to_thread
@@ -28,6 +29,12 @@ class Watcher:
     ) -> None:
         self._sessions = sessions
         self._disk_bytes = configuration.disk_bytes
+        self._used_before: WeakKeyDictionary[WasmProcess, int] = WeakKeyDictionary()
+
+    async def code_begins(self, process: WasmProcess) -> None:
+        """Note what a session uses: code that is to make room is not ended for what was there."""
+        used = await anyio.to_thread.run_sync(process.files.used_bytes)
+        self._used_before[process] = used
 
     async def watch_running(self) -> None:
         """Measure sessions in which code runs, until cancelled."""
@@ -36,7 +43,7 @@ class Watcher:
             for process in self._sessions.kernels():
                 if process.is_running and not process.has_ended:
                     used = await anyio.to_thread.run_sync(process.files.used_bytes)
-                    if used > self._disk_bytes:
+                    if used > max(self._disk_bytes, self._used_before.get(process, 0)):
                         limit = f"{self._disk_bytes // 2**20:,} MiB"
                         process.kill_soon(
                             f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"

@@ -228,6 +228,17 @@ async def test_files_past_the_limit_end_the_session_and_name_the_limit(
         assert "16 MiB of disk (ACA_MCP_LOCAL_DISK_MIB)" in full.session_lost
 
 
+async def test_code_that_makes_room_is_not_ended_for_what_was_there(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    fill = "for n in range(3): open(f'{n}.bin', 'wb').write(bytes(7 * 2**20))\nkept = 7"
+    full = await run(pool, identifier, fill)  # in less time than is between two looks
+    if full.session_lost is None:
+        clear = "import os, time\ntime.sleep(1)\nfor n in range(3): os.remove(f'{n}.bin')\nkept"
+        assert result_of(await run(pool, identifier, clear)) == "7"
+        assert (await pool.list_files(identifier)).entries == ()
+
+
 async def test_an_upload_past_the_limit_is_refused_and_leaves_nothing(
     pool: WasmSessionPool, identifier: str
 ) -> None:
