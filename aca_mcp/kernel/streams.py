@@ -15,7 +15,7 @@ import os
 import sys
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
 from _thread import get_ident
-from typing import cast
+from typing import Any, cast
 
 TOKEN_BYTES = 13
 MARK_BYTES = TOKEN_BYTES + 5
@@ -34,6 +34,9 @@ MAX_SWITCHES = 2000
 """Marks that say no more than that the stream changes, in one execution."""
 
 
+_write: Any = io.FileIO.write
+
+
 class _Stream(io.FileIO):
     """One of the two descriptors, which tells when another one was written to before."""
 
@@ -43,13 +46,14 @@ class _Stream(io.FileIO):
 
     def write(self, data: object, /) -> int:
         owner = self.owner
-        if owner is not None:
+        # With each line that is printed: what is the same as before costs as little as can be.
+        if owner is not None and (owner.old_threads or owner.last is not self.kind):
             kind = self.kind
             if owner.old_threads and get_ident() in owner.old_threads:
                 kind = self.late
             if owner.last != kind:
                 owner.turn_to(kind)
-        return super().write(data)  # pyright: ignore[reportArgumentType] -- what the buffer gives
+        return _write(self, data)
 
 
 class Streams:
