@@ -12,6 +12,11 @@ import pytest
 
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.execution_requests import (
+    read_fields,
+    read_python_request,
+    read_shell_request,
+)
 from aca_mcp.hosts import parse_hosts
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller
@@ -111,6 +116,16 @@ async def test_what_the_pool_refuses_is_said_in_each_dialect() -> None:
         assert await call.value("1") == 1
         assert await call.value("2", timeoutInSeconds=None) == 2
         assert (await call.run("3", LEGACY))["properties"]["executionResult"] == 3
+
+
+@pytest.mark.parametrize("fields", [{}, {"timeoutInSeconds": None}])
+def test_an_execution_that_names_no_timeout_has_the_services(fields: dict[str, object]) -> None:
+    python, shell = {"code": "1", **fields}, {"shellCommand": "true", **fields}
+    for read, given in ((read_python_request, python), (read_shell_request, shell)):
+        asked = read(read_fields(json.dumps(given).encode(), "flat"))
+        assert (asked.timeout_seconds, asked.names_timeout) == (220, False)
+    asked = read_python_request({"code": "1", "timeoutInSeconds": 60})
+    assert (asked.timeout_seconds, asked.names_timeout) == (60, True)
 
 
 async def test_a_body_that_is_no_json_is_a_problem_report(call: Caller) -> None:
