@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _MAX_TASKS = 8192
 _QUICK = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
@@ -97,6 +99,23 @@ def only_of(pid: int, inner_pids: list[int]) -> int:
         for process in _tree(pid)
         if _inner_pid(process) in inner_pids
     )
+
+
+def deleted_files(pid: int, directory: Path) -> int:
+    """Bytes in files of a directory's file system that a session has open, and have no name."""
+    try:
+        device = directory.stat().st_dev
+    except OSError:
+        return 0
+    found: dict[int, int] = {}
+    for process in _tree(pid):
+        for name in _descriptors(process):
+            with suppress(OSError):
+                status = os.stat(f"/proc/{process}/fd/{name}")  # noqa: PTH116 -- polled
+                is_nameless = stat.S_ISREG(status.st_mode) and not status.st_nlink
+                if is_nameless and status.st_dev == device:
+                    found[status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
 
 
 def add_all(add: Callable[[int], None], pid: int) -> None:

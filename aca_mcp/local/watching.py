@@ -23,6 +23,7 @@ from aca_mcp.local.excess import Limits, too_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aca_mcp.embedded.live_sessions import LiveSessions
     from aca_mcp.local.kernel_process import KernelProcess
@@ -131,7 +132,7 @@ class Watcher:
             if found.memory > self._limits.memory_bytes:
                 await self._decide_by_memory(kernel)
             if kernel.storage.is_absolute() and not kernel.has_ended:
-                used = await self._apart_in_thread(trees.size_of_tree, kernel.storage)
+                used = await self._apart_in_thread(_disk_of, kernel.pid, kernel.storage)
                 if used > self._limits.disk_bytes:
                     kernel.kill_soon(self._limits.disk(used))
             # So that a session that is slow to measure takes half a processor at most.
@@ -179,6 +180,10 @@ class Watcher:
         self, measure: Callable[[Unpack[Arguments]], T], *arguments: *Arguments
     ) -> T:
         return await anyio.to_thread.run_sync(measure, *arguments, limiter=self._threads)
+
+
+def _disk_of(pid: int, storage: Path) -> float:
+    return trees.size_of_tree(storage) + usage.deleted_files(pid, storage)
 
 
 def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:

@@ -70,6 +70,29 @@ async def test_a_fork_bomb_ends_itself_and_nothing_else(arena: Arena) -> None:
         assert why(execution, TOO_MANY_PROCESSES), execution
 
 
+async def test_a_fork_bomb_in_sessions_of_their_own_ends_itself_too(arena: Arena) -> None:
+    """Its processes have left the group that is signalled, where they may."""
+    async with arena.attacker() as attacker:
+        execution = await attacker.run(
+            "while True:\n    try:\n        if os.fork() == 0: os.setsid()\n"
+            "    except OSError: pass",
+            timeout_seconds=30,
+        )
+        assert why(execution, TOO_MANY_PROCESSES), execution
+
+
+async def test_a_process_that_always_is_another_one_ends_with_its_code(arena: Arena) -> None:
+    """Each lives for a moment, and has a child by then: who is listed is gone already."""
+    async with arena.attacker() as attacker:
+        execution = await attacker.run(
+            "import time\nif os.fork() == 0:\n"
+            "    end = time.monotonic() + 30\n"
+            "    while time.monotonic() < end:\n        if os.fork(): os._exit(0)\n"
+            "os._exit(9)"
+        )
+        assert ended_by(execution) == "its process ended itself (exit code 9)"
+
+
 async def test_a_fork_bomb_that_goes_on_is_stopped_with_its_children(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         execution = await attacker.run(
@@ -280,6 +303,22 @@ async def test_a_disk_is_full_before_the_host_notices(arena: Arena, directory: s
         await attacker.run(
             "import glob\nfor name in glob.glob(f'{directory}/fill*'): os.unlink(name)"
         )
+
+
+async def test_files_without_a_name_are_limited_too(arena: Arena) -> None:
+    """They are deleted while open, and gone with the last that has them open."""
+    async with arena.attacker() as attacker:
+        execution = await attacker.run(
+            "import time\nheld = []\nfor _ in range(40):\n"
+            "    held.append(open('big', 'w+b', buffering=0)); os.unlink('big')\n"
+            "    held[-1].write(bytes(4 << 20))\ntime.sleep(10)"
+        )
+        if arena.in_namespaces:
+            assert execution.error is not None
+            assert execution.error.message.startswith("[Errno 28] No space left on device")
+            await attacker.run("for each in held: each.close()")
+        else:
+            assert why(execution, OUT_OF_DISK)
 
 
 async def test_files_without_content_are_limited_too(arena: Arena) -> None:

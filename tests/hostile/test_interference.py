@@ -282,6 +282,21 @@ async def test_nobody_else_can_be_signalled_or_traced(arena: Arena) -> None:
         await attacker.run("import signal; refusal(os.kill, -1, signal.SIGKILL)")
 
 
+async def test_no_descriptor_signals_anybody_else(arena: Arena) -> None:
+    """The kernel signals whom a process names, when something comes by its descriptor."""
+    async with arena.attacker() as attacker:
+        answer = await attacker.ask(
+            "import fcntl, signal\nreader, writer = os.pipe()\n"
+            f"for pid in ({os.getpid()}, {os.getppid()}):\n"
+            "    refusal(fcntl.fcntl, reader, fcntl.F_SETOWN, pid)\n"
+            "    fcntl.fcntl(reader, 10, signal.SIGKILL)  # F_SETSIG\n"
+            "    fcntl.fcntl(reader, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)\n"
+            "    os.write(writer, b'x'); os.read(reader, 1)\n"
+            "say('sent')"
+        )
+        assert answer == "sent"  # and this process goes on, which is what is named there
+
+
 async def test_nobody_elses_limits_and_priorities_can_be_changed(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         answer = await attacker.ask(
