@@ -39,7 +39,7 @@ NOT_RUN = {
     r"(export )?ACA_MCP_POOL_MANAGEMENT_ENDPOINT=": "needs an Azure account",
     r"export (ACA_MCP_OTEL|OTEL_)": "tests/observing has a collector of its own",
     r"\./scripts/(check|coverage|conformance|smoke|clients|image|wasm)": "is a gate of CI",
-    r"\./scripts/(transcript|hostile|habits|mcpb)": "is a gate of CI",
+    r"\./scripts/(transcript|hostile|habits|mcpb|oldest_python)": "is a gate of CI",
     r"\./\.ci/run": "is all of CI",
     r"\./scripts/demo": "makes the environment that this runs in",
     r"python3 -m venv .*pip install \.": "installs; `./scripts/smoke` does the same with the wheel",
