@@ -279,7 +279,9 @@ async def test_nobody_else_can_be_signalled_or_traced(arena: Arena) -> None:
         assert answer == ["EPERM"]
         # Its own copies may end by it, and where there is no PID namespace its keeper and so all
         # of it; whom else it reached is seen when the arena is left.
-        await attacker.run("import signal; refusal(os.kill, -1, signal.SIGKILL)")
+        await attacker.run(
+            "import signal, time; refusal(os.kill, -1, signal.SIGKILL); time.sleep(2)"
+        )
 
 
 async def test_no_descriptor_signals_anybody_else(arena: Arena) -> None:
