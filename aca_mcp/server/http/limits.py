@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MINUTE = 60.0
+_LEAST = 2
+"""Connections for requests and streams together: a stream needs requests beside it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +103,7 @@ class Limits:
                 max(1, round(ahead + step - _MINUTE)),
             )
         is_too_much = use.running >= self.concurrent
-        if is_too_much or use.running + use.streams >= self.connections:
+        if is_too_much or use.running + use.streams >= max(self.connections, _LEAST):
             if not use.arriving:
                 if is_too_much:
                     raise TooMuchError(f"More than {self.concurrent} requests at once.", 1)
