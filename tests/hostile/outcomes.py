@@ -43,6 +43,7 @@ def note(directory: Path, item: pytest.Function, *, passed: bool) -> None:
     """Add one outcome to this process's file."""
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     outcome = {
+        "program": item.nodeid,
         "module": item.path.name,
         "test": item.originalname,
         # The others open pools of the strongest isolation that there is.
@@ -63,13 +64,16 @@ def _whose() -> str:
 
 def read(directory: Path) -> Outcomes:
     """All that was written into a directory."""
-    found: Outcomes = defaultdict(lambda: defaultdict(lambda: defaultdict(Count)))
+    last: dict[tuple[str, str], dict[str, Any]] = {}
     for file in sorted(directory.glob("*.jsonl")):
         for line in file.read_text(encoding="ascii").splitlines():
             each = json.loads(line)
-            count = found[each["module"]][each["test"]][Stage(each["tier"], each["by"])]
-            if each["passed"]:
-                count.held += 1
-            else:
-                count.broke += 1
+            last[each["program"], each["by"]] = each  # a program may have been tried once more
+    found: Outcomes = defaultdict(lambda: defaultdict(lambda: defaultdict(Count)))
+    for each in last.values():
+        count = found[each["module"]][each["test"]][Stage(each["tier"], each["by"])]
+        if each["passed"]:
+            count.held += 1
+        else:
+            count.broke += 1
     return found
