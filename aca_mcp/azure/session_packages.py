@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.interpreter import Interpreter
     from aca_mcp.azure.shell import Shell
     from aca_mcp.installing.wheels import Target
-    from aca_mcp.packages.broker import PackageBroker
+    from aca_mcp.packages.broker import PackageBroker, PackageSet
 
 _logger = logging.getLogger(__name__)
 
@@ -87,11 +87,7 @@ class SessionPackages:
             PackagesNotInstalledError: they are not permitted, or cannot be had.
         """
         began = time.monotonic()
-        broker = self._broker_for(identifier, requirements)
-        facts = _read_facts(await self._ask(identifier, "facts()"))
-        made = await broker.provide(
-            requirements, facts.target, installed=facts.installed, who=identifier
-        )
+        made = await self._fetch(identifier, requirements)
         archives = await self._upload(identifier, made.directory)
         if archives and await self._ask(identifier, f"bring({archives!a})") is not True:
             raise PackagesNotInstalledError(
@@ -141,9 +137,7 @@ class SessionPackages:
         if not isinstance(requirements, list):
             raise ValueError(str(wanted.get("error"))[:_MAX_ERROR_CHARACTERS])
         texts = [str(each) for each in cast("list[object]", requirements)]
-        broker = self._broker_for(identifier, texts)
-        facts = _read_facts(await self._ask(identifier, "facts()"))
-        made = await broker.provide(texts, facts.target, installed=facts.installed, who=identifier)
+        made = await self._fetch(identifier, texts)
         lines = [
             f"Requirement already satisfied: {pin.name} ({pin.version})" for pin in made.present
         ]
@@ -152,6 +146,14 @@ class SessionPackages:
             lines.append(f"Successfully installed {new}")
         text = "".join(f"{line}\n" for line in lines)
         return (text, 0), await self._upload(identifier, made.directory)
+
+    async def _fetch(self, identifier: str, requirements: Sequence[str]) -> PackageSet:
+        """What a session does not have of packages and of what they need, fetched to here."""
+        broker = self._broker_for(identifier, requirements)
+        facts = _read_facts(await self._ask(identifier, "facts()"))
+        return await broker.provide(
+            requirements, facts.target, installed=facts.installed, who=identifier
+        )
 
     def _broker_for(self, identifier: str, requirements: Sequence[str]) -> PackageBroker:
         """The broker, where there is one; else the request is refused, and that is recorded."""

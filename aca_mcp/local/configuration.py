@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
-from aca_mcp.pool import SessionLimits
 
 SCRATCH_BYTES = 256 * 2**20
 """Of ``/tmp``, and again of ``/dev/shm``, of one session."""
@@ -24,15 +23,3 @@ class LocalPoolConfiguration(EmbeddedPoolConfiguration):
     network: bool
     max_processes: int
     max_threads: int
-
-    @property
-    def limits(self) -> SessionLimits:
-        """Of one session, as the pool tells them."""
-        return SessionLimits(
-            memory_bytes=self.memory_bytes,
-            disk_bytes=self.disk_bytes,
-            output_bytes=self.max_output_bytes,
-            idle_seconds=self.cooldown_seconds,
-            processes=self.max_processes,
-            threads=self.max_threads,
-        )

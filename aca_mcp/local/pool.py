@@ -177,7 +177,11 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
             network=self._configuration.network,
             isolation=isolation.value,
             checkpoints=self._configuration.checkpoints,
-            limits=self._configuration.limits,
+            limits=replace(
+                self._configuration.limits,
+                processes=self._configuration.max_processes,
+                threads=self._configuration.max_threads,
+            ),
         )
 
     @contextmanager

@@ -22,7 +22,7 @@ from aca_mcp.packages.broker import PackageBroker
 from aca_mcp.packages.downloads import Downloads
 from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
-from tests.sandbox.programs import run
+from tests.sandbox.programs import OWN_MOUNTS, run
 from tests.support.package_index import make_wheel
 
 if TYPE_CHECKING:
@@ -225,14 +225,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(index: Index, tmp_path: Path) ->
         assert told["afterwards"] == ["tea-time"]
 
 
-ON_A_SMALL_DISK = """
-uid, gid = os.getuid(), os.getgid()
-syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
-Path("/proc/self/setgroups").write_text("deny")
-Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-syscalls.make_mounts_private()
-
+ON_A_SMALL_DISK = (
+    OWN_MOUNTS
+    + """
 import anyio
 from aca_mcp.errors import PackagesNotInstalledError
 from tests.packages.test_downloads import HERE, PIP, find_installer, left_in
@@ -258,6 +253,7 @@ async def ask(installer):
 
 print(json.dumps([anyio.run(ask, each) for each in (find_installer(), PIP)]))
 """
+)
 
 
 def records(store: PackageStore) -> list[Path]:

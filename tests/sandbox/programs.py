@@ -24,6 +24,16 @@ def error_of(action):
 arguments = json.loads(sys.argv[1])
 """
 
+OWN_MOUNTS = """
+uid, gid = os.getuid(), os.getgid()
+syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+Path("/proc/self/setgroups").write_text("deny")
+Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+syscalls.make_mounts_private()
+"""
+"""Has a program in namespaces of its own for users and mounts go on as the same user."""
+
 HERE = str(Path.cwd())
 """What a process must be able to write to when it ends, for its coverage to be measured."""
 

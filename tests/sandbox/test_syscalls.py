@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.sandbox import syscalls
-from tests.sandbox.programs import run
+from tests.sandbox.programs import OWN_MOUNTS, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENTER = """
-uid, gid = os.getuid(), os.getgid()
-syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
-Path("/proc/self/setgroups").write_text("deny")
-Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-syscalls.make_mounts_private()
+ENTER = f"""{OWN_MOUNTS}
 place = Path(arguments["place"])
 """
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aca_mcp.missing_modules import PackageOffer, about_absent_package
-from aca_mcp.missing_modules.known_packages import find_module, module_of
+from aca_mcp.missing_modules.known_packages import find_module, module_of, normal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ _POOL_CHOOSES = (
     "[This is what the Azure pool has, which is the environment of all its sessions: who made the "
     "pool chose it.]\n"
 )
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def show_packages(packages: Sequence[Package], query: str, offer: PackageOffer) -> str:
@@ -64,18 +63,18 @@ def show_installation(made: Installation) -> str:
 
 
 def _answer(packages: Sequence[Package], word: str, offer: PackageOffer) -> str:
-    wanted = _normal(word)
-    by_name = [package for package in packages if _normal(package.name) == wanted]
+    wanted = normal(word)
+    by_name = [package for package in packages if normal(package.name) == wanted]
     known = find_module(word)
     # Packages that share a namespace have its top-level name alike.
     top = "" if "." in known.name else known.name
     by_module = [package for package in packages if top in package.modules]
     if exact := by_name or by_module:
         return _lines(exact)
-    if found := [package for package in packages if _normal(package.name) == known.package]:
+    if found := [package for package in packages if normal(package.name) == known.package]:
         return "\n".join(f"{each.name} {each.version} (import {word})" for each in found)
     absent = f"{word}: not installed; {about_absent_package(word, offer).rstrip('.')}"
-    similar = [package for package in packages if wanted in _normal(package.name)]
+    similar = [package for package in packages if wanted in normal(package.name)]
     return f"{absent}. Similar names:\n{_lines(similar)}" if similar else absent
 
 
@@ -86,7 +85,3 @@ def _lines(packages: Sequence[Package]) -> str:
 def _line(package: Package) -> str:
     imported = f" (import {', '.join(package.modules)})" if package.modules else ""
     return f"{package.name} {package.version}{imported}"
-
-
-def _normal(name: str) -> str:
-    return _SEPARATORS.sub("-", name).lower()

@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from aca_mcp.errors import FileMissingError
 from aca_mcp.server.results.text import show_name
+from aca_mcp.server.transfers.host_names import below_work_directory
 from aca_mcp.server.transfers.matching import closest, composed
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ async def existing(
     """
     listing = await session.list_files(recursive=True)
     known = [entry.path for entry in listing.entries if entry.kind == kind]
-    wanted = composed(path.removeprefix("/mnt/data/").strip("/"))
+    relative = below_work_directory(path)
+    wanted = composed((path if relative is None else relative).strip("/"))
     for each in known:
         if composed(each) == wanted:
             return each

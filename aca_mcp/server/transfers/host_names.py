@@ -111,7 +111,7 @@ def directory_parts(path: str, root: str = "") -> tuple[str, ...]:
     Raises:
         HostPathRefusedError: it may not be reached.
     """
-    relative = _below(path, root)
+    relative = below_work_directory(path, root)
     if relative is None:
         refuse(path, "it is not below the work directory")
     parts = tuple(part for part in relative.split("/") if part not in ("", "."))
@@ -126,11 +126,11 @@ def relative_path(path: str, root: str = "") -> str:
     if path.startswith("file://"):
         path = unquote(urlsplit(path).path)
     path = path.replace("\\", "/")  # which no name may have
-    relative = _below(path, root)
+    relative = below_work_directory(path, root)
     return path if relative is None else relative
 
 
-def _below(path: str, root: str) -> str | None:
+def below_work_directory(path: str, root: str = "") -> str | None:
     """A path without what stands for the work directory; None if it is absolute elsewhere."""
     for base in (root.rstrip("/"), "/mnt/data"):
         if base and (path == base or path.startswith(f"{base}/")):
