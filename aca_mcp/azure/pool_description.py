@@ -27,16 +27,13 @@ class PoolDescription:
         self._api = api
         self._plane = plane
         self._told: MetadataResponse | None = None
+        self.kind_so_far = PoolKind.UNKNOWN
+        """What the pool's sessions run, as far as it has said so."""
 
     @property
     def is_shell(self) -> bool:
         """The pool has said that its sessions are shells."""
         return self.kind_so_far is PoolKind.SHELL
-
-    @property
-    def kind_so_far(self) -> PoolKind:
-        """What the pool's sessions run, as far as it has said so."""
-        return kind_of(self._told or MetadataResponse())
 
     async def kind(self) -> PoolKind:
         """What the pool's sessions run, as far as it can be found out now."""
@@ -48,6 +45,7 @@ class PoolDescription:
         """As ``SessionPool.metadata``."""
         if self._told is None:
             self._told = await self._ask()
+            self.kind_so_far = kind_of(self._told)
         runtime = "Python"
         if self._told.runtimes:
             found = self._told.runtimes[0]
