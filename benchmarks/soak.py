@@ -13,6 +13,7 @@ mount, descriptor or control group. Exits with 1 otherwise.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import re
 import sys
@@ -26,7 +27,7 @@ import anyio
 import httpx
 from measuring import control_groups, descendants
 from serving import TLS, compare, free_port, ours, row, serving, state_of
-from soak_model import Model, is_gone, was_ended, was_not_run
+from soak_model import TOLD, Model, is_gone, was_ended, was_not_run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 PRINCIPALS = 6
 ERA = "2026-07-28"
 _HANDLE = re.compile(r"(ses_[\w-]+)")
-_ADD = "n = n + 1 if 'n' in dir() else 1\nn"
+_REMEMBER = f"done = [*(done if 'done' in dir() else []), %d][-{TOLD}:]\n"
+"""Before all code: the session's own account of what has run."""
+_BROKE = "Retry-After"
+"""Nothing is known of it."""
 _CRASHES = (
     "import os; os.abort()",
     "import os; os._exit(3)",
@@ -74,6 +78,7 @@ class SoakClient:
         self.http = self._connect()
         self.handle = ""
         self.model = Model()
+        self.numbers = itertools.count(1)
 
     def _connect(self) -> httpx.AsyncClient:
         url = f"http://127.0.0.1:{self.port}"
@@ -82,7 +87,7 @@ class SoakClient:
     async def run(self) -> None:
         """Do one thing after the other until the time is up."""
         actions: list[tuple[int, Callable[[], Awaitable[None]]]] = [
-            (40, self.add_one),
+            (40, self.remember),
             (20, self.compute),
             (10, self.move_file),
             (6, self.flood),
@@ -101,13 +106,13 @@ class SoakClient:
             await anyio.sleep(self.random.random() * 0.5)
         await self.http.aclose()
 
-    async def add_one(self) -> None:
-        text = await self.execute(_ADD, adds=1)
+    async def remember(self) -> None:
+        text = await self.execute("print(*done)")
         if was_not_run(text) or not self.handle:
             return
-        found = re.search(r"^(\d+)$", text, re.MULTILINE)
+        found = re.search(r"^(\d+(?: \d+)*)$", text, re.MULTILINE)
         expected = self.model.expected
-        if found is None or not self.model.counted(int(found[1])):
+        if found is None or not self.model.told(tuple(map(int, found[1].split()))):
             self.tally.fault(f"wrong, or lost without a word ({expected} expected)", text)
 
     async def compute(self) -> None:
@@ -146,22 +151,21 @@ class SoakClient:
 
     async def cancel(self) -> None:
         """The request is given up while its code runs; the connection is closed with it."""
-        with anyio.move_on_after(0.3 + self.random.random() * 0.3):
-            await self.call("execute_python", code="import time; time.sleep(30)")
-        self.model.unseen(adds=0)
+        await self._give_up("import time; time.sleep(30)", 0.3 + self.random.random() * 0.3)
 
     async def drop(self) -> None:
         """The connection goes, the handle stays good."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._add_unseen)
-            await anyio.sleep(0.05)
-            tasks.cancel_scope.cancel()
+        if not self.handle:  # a session of which nobody was told would stay until it is idle
+            await self.remember()
+        await self._give_up("", 0.05)
         await self.http.aclose()
         self.http = self._connect()
-        self.model.unseen(adds=1)
 
-    async def _add_unseen(self) -> None:
-        await self.call("execute_python", code=_ADD)
+    async def _give_up(self, code: str, seconds: float) -> None:
+        number = next(self.numbers)
+        with anyio.move_on_after(seconds):
+            await self.call("execute_python", code=_REMEMBER % number + code)
+        self.model.unseen(number)
 
     async def hold_half_requests(self) -> None:
         streams = [await anyio.connect_tcp("127.0.0.1", self.port) for _ in range(5)]
@@ -189,9 +193,13 @@ class SoakClient:
         if wanted not in text and not was_not_run(text) and self.handle:
             self.tally.fault(f"wrong ({wanted[:20]} expected)", text)
 
-    async def execute(self, code: str, *, adds: int = 0, **more: object) -> str:
-        text = await self.call("execute_python", code=code, **more)
-        self.model.executed(text, adds=adds)
+    async def execute(self, code: str, **more: object) -> str:
+        number = next(self.numbers)
+        text = await self.call("execute_python", code=_REMEMBER % number + code, **more)
+        if text is _BROKE:
+            self.model.unseen(number)
+        else:
+            self.model.executed(text, number)
         return text
 
     async def call(self, tool: str, **arguments: object) -> str:
@@ -209,8 +217,7 @@ class SoakClient:
             text = text_of(await self.http.post("/mcp", json=message, headers=headers))
         except httpx.TransportError as error:
             self.tally.fault("a connection broke", repr(error))
-            self.model.unseen(adds=code_adds(arguments))
-            return "Retry-After"  # nothing is known of it
+            return _BROKE
         if (found := _HANDLE.search(text)) and found[1] != self.handle:
             self.handle = found[1]
             self.model.begin_anew()
@@ -218,11 +225,6 @@ class SoakClient:
             self.handle = ""
         self.tally.busy += was_not_run(text)
         return text
-
-
-def code_adds(arguments: dict[str, object]) -> int:
-    """What an execution adds to ``n``."""
-    return int(arguments.get("code") == _ADD)
 
 
 def text_of(answer: httpx.Response) -> str:

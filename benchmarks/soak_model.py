@@ -19,42 +19,40 @@ _GONE_NOW = "[The session ended: "
 _NO_SESSION = "The session of this handle has ended"
 _UNDONE = re.compile(r"ariables are as they were before (?:it|the last (\d+) executions);")
 _NOT_RUN = ("are in use", "as many as one may have", "Retry-After", "still runs")
-_REMEMBERED = 300
-"""Executions; a server remembers 256 to be undone."""
-
+TOLD = 50
+"""Executions whose numbers a session keeps."""
+_REMEMBERED = 1000
+"""Executions that are known here: crashes can undo many, and what then is left must still be as
+many as the session tells."""
 _LATE_SECONDS = 30
 """After which a call that was given up has run, or never will."""
+
+History = tuple[int, ...]
+"""The numbers of the last executions whose effects are there, in their order."""
 
 
 @dataclass(frozen=True)
 class World:
     """One state that a session may be in."""
 
-    history: tuple[int, ...] = ()
-    """What ``n`` was after each execution."""
-    pending: tuple[tuple[int, int], ...] = ()
-    """Executions that were given up and may run yet, each a number and what it adds to ``n``."""
+    history: History = ()
+    pending: frozenset[int] = frozenset()
+    """Executions that were given up and may run yet."""
 
-    @property
-    def n(self) -> int:
-        """What it is; 0 if it is not there."""
-        return self.history[-1] if self.history else 0
-
-    def after(self, adds: int) -> World:
+    def after(self, number: int) -> World:
         """After an execution."""
-        return replace(self, history=(*self.history, self.n + adds)[-_REMEMBERED:])
+        return World((*self.history, number)[-_REMEMBERED:], self.pending - {number})
 
     def futures(self) -> Iterator[World]:
         """This, and all in which some of what is pending has run."""
         yield self
-        for place, (_, adds) in enumerate(self.pending):
-            rest = (*self.pending[:place], *self.pending[place + 1 :])
-            yield from replace(self, pending=rest).after(adds).futures()
+        for number in self.pending:
+            yield from self.after(number).futures()
 
 
 @dataclass
 class Model:
-    """Of one session."""
+    """Of one session, whose code keeps the numbers of its executions, in their order."""
 
     worlds: set[World] = field(default_factory=lambda: {World()})
     files: dict[str, str] = field(default_factory=dict[str, str])
@@ -70,15 +68,12 @@ class Model:
         self.worlds = {World((), world.pending) for world in self.worlds}
         self.files.clear()
 
-    def unseen(self, *, adds: int) -> None:
+    def unseen(self, number: int) -> None:
         """An execution was asked for, and nobody knows whether and when it runs."""
-        number = len(self._given_up)
         self._given_up[number] = time.monotonic()
-        self.worlds = {
-            replace(world, pending=(*world.pending, (number, adds))) for world in self.worlds
-        }
+        self.worlds = {replace(each, pending=each.pending | {number}) for each in self.worlds}
 
-    def executed(self, text: str, *, adds: int = 0) -> bool:
+    def executed(self, text: str, number: int) -> bool:
         """Take what was told of an execution. False if it says that nothing ran."""
         self._let_pending_run()
         if _GONE_BEFORE in text or _NO_SESSION in text:
@@ -86,7 +81,7 @@ class Model:
             self.begin_anew()
         if _NO_SESSION in text or was_not_run(text):
             return False
-        self.worlds = {world.after(adds) for world in self.worlds}
+        self.worlds = {world.after(number) for world in self.worlds}
         if _GONE_NOW in text:
             self.lost += 1
             self.begin_anew()
@@ -98,28 +93,21 @@ class Model:
 
     def _let_pending_run(self) -> None:
         late = time.monotonic() - _LATE_SECONDS
-        for world in self.worlds.copy():
-            self.worlds.update(world.futures())
-        self.worlds = {
-            replace(
-                world, pending=tuple(one for one in world.pending if self._given_up[one[0]] > late)
-            )
-            for world in self.worlds
-        }
+        over = {number for number, since in self._given_up.items() if since < late}
+        self.worlds = {future for world in self.worlds for future in world.futures()}
+        self.worlds = {replace(each, pending=each.pending - over) for each in self.worlds}
 
-    def counted(self, told: int) -> bool:
-        """Keep the worlds in which ``n`` is that. False if there is none."""
-        kept = {world for world in self.worlds if world.n == told}
-        if not kept:
-            self.worlds = {World((told,))}  # so that the fault is counted once
-            return False
-        self.worlds = kept
-        return True
+    def told(self, history: History) -> bool:
+        """Keep the worlds with that history. False if there is none."""
+        kept = {world for world in self.worlds if world.history[-TOLD:] == history}
+        # If there is none, the fault is counted once.
+        self.worlds = kept or {World(history)}
+        return bool(kept)
 
     @property
-    def expected(self) -> list[int]:
-        """What ``n`` may be."""
-        return sorted({world.n for world in self.worlds})
+    def expected(self) -> list[History]:
+        """What the history may be: its end."""
+        return sorted({world.history[-5:] for world in self.worlds})
 
 
 def was_ended(text: str) -> bool:
