@@ -12,7 +12,7 @@ import pytest
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import load_settings
 from tests.hostile.arena import PRELUDE, settings_for
-from tests.local.pools import descendants
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.hostile.arena import ended_by, open_arena
 from tests.hostile.stage import ROOT
-from tests.local.pools import control_groups, descendants
+from tests.local.pools import control_groups
+from tests.support.processes import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Generator

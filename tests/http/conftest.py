@@ -38,7 +38,7 @@ class Running:
         self.sessions = sessions
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A real server with real sessions, over both transports."""
     with server_process([], "--transport", "http,sse") as (address, _):

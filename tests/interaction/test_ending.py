@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.processes import descendants, process_of
 from tests.support.server_process import Server, call, process
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from tests.support.processes import Process
 
 COMMAND = [sys.executable, "-m", "aca_mcp", "serve"]
 STRAY = "subprocess.Popen(['sleep', '600'], start_new_session=True)"
@@ -56,39 +58,22 @@ def assert_prints(server: Server) -> None:
         assert answer["params"]["message"] == "on"
 
 
-def descendants(pid: int) -> dict[int, str]:
-    """The processes below one, each with the time of its start, which tells it from a later one."""
-    children: dict[int, list[int]] = {}
-    started: dict[int, str] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
-        started[int(path.parent.name)] = fields[19]
-    found: dict[int, str] = {}
-    todo = [pid]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found |= {child: started[child] for child in below}
-        todo += below
-    return found
+def processes_below(pid: int) -> dict[int, Process]:
+    """Each with the time of its start, which tells it from a later one."""
+    found = {each: process_of(each) for each in descendants(pid)}
+    return {each: told for each, told in found.items() if told is not None}
 
 
-def alive(processes: dict[int, str]) -> list[int]:
-    found: list[int] = []
-    for pid, start in processes.items():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[19] == start and fields[0] != "Z":
-            found.append(pid)
-    return found
+def alive(processes: dict[int, Process]) -> list[int]:
+    now = {pid: process_of(pid) for pid in processes}
+    return [
+        pid
+        for pid, told in now.items()
+        if told is not None and told.started == processes[pid].started and told.state != "Z"
+    ]
 
 
-def all_gone(processes: dict[int, str], within_seconds: float = 2) -> bool:
+def all_gone(processes: dict[int, Process], within_seconds: float = 2) -> bool:
     end = time.monotonic() + within_seconds
     while alive(processes) and time.monotonic() < end:
         time.sleep(0.01)
@@ -102,7 +87,7 @@ def test_the_server_ends_at_once_and_leaves_nothing(
 ) -> None:
     server.send(call(1, PROGRAMS[program], progressToken="p"))
     assert_prints(server)
-    below = descendants(server.process.pid)
+    below = processes_below(server.process.pid)
     assert below
     ENDINGS[ending](server)
     server.ends_soon()
@@ -112,7 +97,7 @@ def test_the_server_ends_at_once_and_leaves_nothing(
 def test_a_server_that_is_killed_leaves_nothing(server: Server) -> None:
     server.send(call(1, PROGRAMS["stubborn"], progressToken="p"))
     assert_prints(server)
-    below = descendants(server.process.pid)
+    below = processes_below(server.process.pid)
     server.process.kill()
     assert all_gone(below)
 

@@ -105,23 +105,6 @@ async def download(pool: LocalSessionPool, identifier: str, path: str) -> bytes:
         return b"".join([chunk async for chunk in file.chunks])
 
 
-def descendants(pid: int | str = "self", *, without: AbstractSet[int] = frozenset()) -> set[int]:
-    """Every process that came from this one and is there, those that ended left out.
-
-    Args:
-        pid: this one, and not the process of the tests.
-        without: neither these nor what came from them. The pool that tests share is below the
-            process of the tests, too, and starts and ends processes whenever it likes: a test looks
-            at what was there before its own pool, and leaves that out.
-    """
-    found: set[int] = set()
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in set(map(int, _read(children).split())) - without:
-            if _read(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"]):
-                found |= {child, *descendants(child, without=without)}
-    return found
-
-
 def control_groups(pids: AbstractSet[int]) -> set[Path]:
     """The groups of ours that these processes are in, one directory for each hierarchy."""
     lines = [line for pid in pids for line in _read(Path(f"/proc/{pid}/cgroup")).splitlines()]

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, control_groups, descendants, new_identifier
+from tests.local.pools import configuration, control_groups, new_identifier
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -94,10 +95,12 @@ class CheckpointMachine(RuleBasedStateMachine):
         """At any moment: before it begins, while it runs, and while a copy takes its place."""
 
         async def run() -> None:
+            before = self._seen_from_outside
             with anyio.move_on_after(after):
                 code = f"x = {value}\n{crash}"
                 await self.pool.execute(self.identifier, code, timeout_seconds=50)
-            await self._settle()
+            if self._seen_from_outside != before:  # else it did not begin, and no copy comes of it
+                await self._settle()
 
         self.portal.call(run)
         execution = self._run("x if 'x' in dir() else None")
@@ -166,6 +169,11 @@ class CheckpointMachine(RuleBasedStateMachine):
     def kernel(self) -> KernelProcess | None:
         session = self.pool._sessions.get(self.identifier)  # pyright: ignore[reportPrivateUsage] -- nobody else has it
         return session and session.kernel
+
+    @property
+    def _seen_from_outside(self) -> tuple[KernelProcess | None, list[int]]:
+        checkpoints = self.kernel and self.kernel.checkpoints
+        return self.kernel, [*(checkpoints.executions if checkpoints else ())]
 
     @property
     def kernel_checkpoints(self) -> int:

@@ -13,7 +13,8 @@ import pytest
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
-from tests.local.pools import MEBIBYTE, STUBBORN, configuration, descendants, new_identifier
+from tests.local.pools import MEBIBYTE, STUBBORN, configuration, new_identifier
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pytest
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.identities import Block, Identities, possible_blocks, reserve_identities
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, descendants, run
+from tests.local.pools import configuration, run
+from tests.support.processes import descendants
 
 WHOLE = "         0          0 4294967295\n"
 CONTAINER = "         0     100000      65536\n"

@@ -14,12 +14,12 @@ from tests.local.pools import (
     MEBIBYTE,
     configuration,
     content,
-    descendants,
     download,
     result_of,
     run,
     scratch_directories,
 )
+from tests.support.processes import descendants
 from tests.support.reachable import reachable_python
 from tests.support.waiting import until
 

@@ -16,7 +16,6 @@ from tests.local.pools import (
     MEBIBYTE,
     configuration,
     content,
-    descendants,
     download,
     new_identifier,
     open_descriptors,
@@ -24,6 +23,7 @@ from tests.local.pools import (
     run,
     scratch_directories,
 )
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

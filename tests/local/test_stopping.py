@@ -19,12 +19,12 @@ from tests.local.pools import (
     STUBBORN,
     Started,
     configuration,
-    descendants,
     new_identifier,
     result_of,
     run,
 )
 from tests.support.pictures import png
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

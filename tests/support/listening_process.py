@@ -39,7 +39,7 @@ def listening_process(
             yield found[1], process.pid
             process.terminate()
             log.append(process.communicate(timeout=20)[1])
-            assert process.returncode == 0
+            assert process.returncode == 0, f"it ended with {process.returncode}: {log[-1]}"
         finally:
             process.kill()
 

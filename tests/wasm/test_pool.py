@@ -12,7 +12,8 @@ import pytest
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError, StorageFullError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.local.pools import MEBIBYTE, Started, content, descendants, new_identifier, result_of
+from tests.local.pools import MEBIBYTE, Started, content, new_identifier, result_of
+from tests.support.processes import descendants
 from tests.wasm.pools import wasm_configuration
 
 if TYPE_CHECKING:
