@@ -78,7 +78,20 @@ class LiveSessions(Generic[Kernel]):
         session = self._sessions.get(identifier)
         if session is not None and session.kernel is not None and session.kernel.has_ended:
             await self.end(identifier, await session.kernel.why_ended(), session)
-        started = False
+        session, started = await self._admitted(identifier)
+        while session.kernel is None:
+            if session.failure is not None:
+                raise session.failure
+            # Who was to start it gave up, and this one waited for it.
+            session, started = await self._admitted(identifier)
+        self.registry.enter(identifier)
+        try:
+            yield SessionInUse(session, session.kernel, started)
+        finally:
+            self.registry.leave(identifier, anyio.current_time())
+
+    async def _admitted(self, identifier: str) -> tuple[Session[Kernel], bool]:
+        """The session of an identifier once its start has ended; whether this is who started it."""
         match self.registry.admit(identifier, anyio.current_time()):
             case Admission.FULL:
                 raise PoolFullError(
@@ -87,20 +100,14 @@ class LiveSessions(Generic[Kernel]):
                     "ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS."
                 )
             case Admission.START:
-                started = True
                 session = self._sessions[identifier] = Session[Kernel](datetime.now(UTC))
                 await self._start(identifier, session)
+                return session, True
             case Admission.USE:
                 session = self._sessions[identifier]
                 if not session.started.is_set():  # waiting, even for nothing, lets others go first
                     await session.started.wait()
-        if session.kernel is None:
-            raise session.failure or PoolUnavailableError("The session did not start. Try again.")
-        self.registry.enter(identifier)
-        try:
-            yield SessionInUse(session, session.kernel, started)
-        finally:
-            self.registry.leave(identifier, anyio.current_time())
+                return session, False
 
     @asynccontextmanager
     async def take_turn(

@@ -25,12 +25,12 @@ from tests.local.pools import (
     SLEEPING,
     configuration,
     content,
-    descendants,
     download,
     new_identifier,
     result_of,
     run,
 )
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -118,6 +118,21 @@ async def test_a_ready_session_that_died_is_not_handed_out() -> None:
         assert execution.lost_before is None
 
 
+async def test_who_waits_for_a_session_that_another_gave_up_starts_it(
+    pool: LocalSessionPool,
+) -> None:
+    async def wait_for_it(identifier: str) -> None:
+        assert result_of(await run(pool, identifier, "40 + 2")) == "42"
+
+    for milliseconds in (0, 1, 3, 10):
+        identifier = new_identifier()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait_for_it, identifier)
+                with anyio.move_on_after(milliseconds / 1000):
+                    await run(pool, identifier, "1")
+
+
 async def kill_all(processes: set[int]) -> None:
     for process in processes:
         with suppress(ProcessLookupError):  # the end of one is the end of others
@@ -147,11 +162,9 @@ async def test_code_that_runs_when_the_template_ends_is_told_why_it_ended() -> N
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
-        (template,) = (
-            descendants("self")
-            - strangers
-            - {child for outer in descendants(without=strangers) for child in descendants(outer)}
-        )
+        (template,) = descendants(without=strangers) - {
+            child for outer in descendants(without=strangers) for child in descendants(outer)
+        }
 
         def end_it(chunk: OutputChunk) -> None:
             os.kill(template, signal.SIGKILL)
