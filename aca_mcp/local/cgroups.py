@@ -29,6 +29,8 @@ class _Controller:
     """A directory in which groups can be made, and the file names of one cgroup version."""
 
     parent: Path
+    entrance: str
+    """Of a group: what a process writes to that goes into it."""
     limits: dict[str, str]
     """File name to what it limits: ``memory``, ``processes`` or ``share``."""
 
@@ -59,20 +61,14 @@ class SessionGroup:
 
     def __init__(
         self,
-        directories: tuple[Path, ...],
+        entrances: tuple[Path, ...],
         on_removed: Callable[[SessionGroup], None] = lambda _: None,
     ) -> None:
-        self._directories = directories
+        self.entrances = entrances
+        """A file of each of its directories. A process that writes ``0`` to each is in the group,
+        with all that it starts later. Whether it may is asked of who opened the file."""
+        self._directories = tuple(entrance.parent for entrance in entrances)
         self._on_removed = on_removed
-
-    def add(self, pid: int) -> None:
-        """Put a process into it; what it starts later is in it too.
-
-        Raises:
-            OSError: the process is gone, or the kernel refused.
-        """
-        for directory in self._directories:
-            _write(directory / "cgroup.procs", str(pid))
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has ended processes in it because they used more than they may."""
@@ -124,7 +120,7 @@ class Groups:
             for controller in self._controllers:
                 directory = controller.parent / name
                 directory.mkdir()
-                made.append(directory)
+                made.append(directory / controller.entrance)
                 group = SessionGroup(tuple(made), self._made.discard)
                 for file, what in controller.limits.items():
                     values = {"memory": limits.memory, "processes": limits.processes}
@@ -187,7 +183,7 @@ def _delegated(mount: Path, paths: Mapping[str, str]) -> tuple[_Controller, ...]
                 if "cpu" in available:
                     _write(parent / "cgroup.subtree_control", "+cpu")
                     limits["cpu.weight"] = "share"
-            return (_Controller(parent, limits),)
+            return (_Controller(parent, "cgroup.procs", limits),)
     return ()
 
 
@@ -201,7 +197,8 @@ def _version_1(mount: Path, paths: Mapping[str, str]) -> tuple[_Controller, ...]
         own = paths.get(kind)
         directory = mount / kind / str(own or "").lstrip("/")
         if own is not None and directory.is_dir() and os.access(directory, os.W_OK):
-            found.append(_Controller(directory, {file: what}))
+            # A single thread changes its group without waiting for others, as a process must.
+            found.append(_Controller(directory, "tasks", {file: what}))
     return tuple(found)
 
 

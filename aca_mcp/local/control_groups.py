@@ -1,7 +1,9 @@
 """The control groups of a pool's sessions, where the host allows some.
 
-* They are looked for beside the start of the pool; no code runs before that has ended.
-* A session's group is made and joined beside its start; no code runs before that has ended.
+* They are looked for beside the start of the pool; no session starts before that has ended.
+* A session's group is made first of all, and its first process enters it before it does anything
+  else: whatever it starts is in it. To be put into it by another takes the kernel some 15 ms a
+  process, for which it waits for all processes of the machine.
 * A session that is freed removes its own. What is left, because its removal failed or its processes
   outlived a wait, is removed at the end of the pool, once the template and with it all of them are
   gone.
@@ -21,8 +23,7 @@ from aca_mcp.local.cgroups import find_groups
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aca_mcp.local.cgroups import GroupLimits, Groups
-    from aca_mcp.local.kernel_process import KernelProcess
+    from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup
 
 
 class ControlGroups:
@@ -49,27 +50,33 @@ class ControlGroups:
         finally:
             self._looked.set()
 
-    async def looked(self) -> None:
-        """Wait until ``look`` has ended."""
-        await self._looked.wait()
+    @asynccontextmanager
+    async def for_session(self) -> AsyncGenerator[SessionGroup | None]:
+        """Make one for a session that is started within; None where there are none.
 
-    async def hold(self, kernel: KernelProcess, held: anyio.Event) -> None:
-        """Put a session into one of its own, or end it; then set the event."""
+        If it does not start, the group is removed: later, where its process is only just ending.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        await self._looked.wait()
+        if self._groups is None:
+            yield None
+            return
+        # Shielded, else nobody would know of it, who could remove it.
+        group: SessionGroup | None = None
         try:
-            if not await guarded(self._join, kernel):
-                kernel.kill_soon("its limits could not be set up")
-        finally:
-            held.set()
+            with anyio.CancelScope(shield=True):
+                group = await anyio.to_thread.run_sync(self._groups.create, self._limits)
+            yield group
+        except BaseException:
+            if group is not None:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(group.remove, 0)
+            raise
 
     async def _find(self) -> None:
         self._groups = await anyio.to_thread.run_sync(find_groups)
-
-    async def _join(self, kernel: KernelProcess) -> None:
-        if self._groups is not None:
-            # Between the two nobody knows of the group, who could remove it.
-            with anyio.CancelScope(shield=True):
-                group = await anyio.to_thread.run_sync(self._groups.create, self._limits)
-                await kernel.join(group)
 
     async def remove_all(self) -> None:
         """Remove those that are left."""

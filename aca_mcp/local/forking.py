@@ -41,8 +41,10 @@ _CONTROL = 3
 _CHANNEL = 4
 _LAST_ORPHAN_SECONDS = 0.2
 """For which a session's end may keep the template; those that take longer are seen to later."""
-_MOST_DESCRIPTORS = 4
-"""Of a request for a fork: control connection, stdout, stderr, and a keeper's channel."""
+_FEWEST_DESCRIPTORS = 3
+"""Of a request for a fork: control connection, stdout, stderr."""
+_MOST_DESCRIPTORS = 16
+"""With a keeper's channel, and an entrance of each control group."""
 _PATIENCE_SECONDS = 10
 """For which something is sent again that the kernel had no room for."""
 
@@ -118,7 +120,7 @@ class ForkServer:
     def _answer_fork(self, number: object, request: SessionRequest, descriptors: list[int]) -> None:
         pid = 0
         try:
-            if len(descriptors) != _MOST_DESCRIPTORS - (not request.checkpoints):
+            if len(descriptors) != _FEWEST_DESCRIPTORS + request.checkpoints + request.groups:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = self._fork(request, descriptors)
             process = os.pidfd_open(pid)
@@ -187,7 +189,10 @@ def _become_session(
 ) -> NoReturn:
     control = socket.socket(fileno=descriptors[0])
     try:
-        control, channel = _take_descriptors(descriptors)
+        others = len(descriptors) - request.groups
+        for entrance in descriptors[others:]:
+            os.write(entrance, b"0")  # this process
+        control, channel = _take_descriptors(descriptors[:others])
         contain_session(policy, request.storage, request.identity, one_share=request.one_share)
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.

@@ -18,7 +18,7 @@ import anyio.to_thread
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
-from aca_mcp.local import trees, usage
+from aca_mcp.local import trees
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
@@ -58,6 +58,7 @@ class KernelProcess:
         stderr: int,
         out_of_memory: str,
         checkpoints: Checkpoints | None = None,
+        group: SessionGroup | None = None,
     ) -> None:
         """Take over the descriptors of a process that was just forked.
 
@@ -75,7 +76,7 @@ class KernelProcess:
         self._template_pid = pid
         self.process = process
         """A pidfd."""
-        self._group: SessionGroup | None = None
+        self._group = group
         self._ran_out_of_memory = False
         self.checkpoints = checkpoints
         self.work_directory = ""
@@ -137,22 +138,6 @@ class KernelProcess:
         said = await receive_readiness(control)
         self.base_directory, self.work_directory = said.base_directory, said.work_directory
         self._token = said.token
-
-    async def join(self, group: SessionGroup) -> None:
-        """Put the session under a control group, which is removed with it.
-
-        Takes the kernel some 10 ms, so it is done beside the start; code runs only after both.
-        """
-        if self.processes.is_gone:
-            with anyio.CancelScope(shield=True):  # nobody else knows of the group
-                await anyio.to_thread.run_sync(group.remove)
-            return
-        self._group = group
-        try:
-            await anyio.to_thread.run_sync(usage.add_all, group.add, self.pid)
-        except OSError:
-            if not self.has_ended:
-                self.kill_soon("it could not be put under its limits")
 
     async def request(
         self,

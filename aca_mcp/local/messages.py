@@ -52,6 +52,8 @@ class SessionRequest:
     """It must not have more shares of processor time than one, by having terminal sessions."""
     checkpoints: bool = False
     """It makes them, and has a keeper; a fourth descriptor comes with the request."""
+    groups: int = 0
+    """Descriptors that come last: entrances of its control group, to be taken first of all."""
 
     def to_message(self) -> dict[str, object]:
         """As the request to the template."""
@@ -67,4 +69,5 @@ class SessionRequest:
             ahead=message["ahead"] is True,
             one_share=message["one_share"] is True,
             checkpoints=message["checkpoints"] is True,
+            groups=int(str(message["groups"])),
         )

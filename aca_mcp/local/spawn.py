@@ -24,6 +24,7 @@ from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
+    from aca_mcp.local.cgroups import SessionGroup
     from aca_mcp.local.control_groups import ControlGroups
     from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
@@ -41,7 +42,7 @@ class Spawner:
         identities: users for the sessions, where the server is root.
         groups: for the sessions.
         limits: of one session.
-        tasks: groups are found and joined in here.
+        tasks: groups are found in here.
     """
 
     def __init__(
@@ -54,7 +55,6 @@ class Spawner:
     ) -> None:
         self._templates = templates
         self._identities = identities
-        self._tasks = tasks
         self._groups = groups
         self._limits = limits
         self._numbers = itertools.count()
@@ -77,9 +77,8 @@ class Spawner:
 
     async def _spawn_from(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
         try:
-            kernel = await self._fork(template, ahead=ahead)
-            grouped = anyio.Event()
-            self._tasks.start_soon(self._groups.hold, kernel, grouped)
+            async with self._groups.for_session() as group:
+                kernel = await self._fork(template, group, ahead=ahead)
         except OSError as error:
             raise PoolUnavailableError(
                 f"A local session could not be started: {words_of(error)}. Stop sessions that are "
@@ -87,7 +86,6 @@ class Spawner:
             ) from error
         try:
             await kernel.start()
-            await grouped.wait()
         except (PoolUnavailableError, OSError) as error:
             await kernel.kill("it could not be started")
             kind = TemplateEndedError if template.has_ended else PoolUnavailableError
@@ -97,9 +95,15 @@ class Spawner:
             raise
         return kernel
 
-    async def _fork(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
-        await self._groups.looked()
+    async def _fork(
+        self, template: TemplateProcess, group: SessionGroup | None, *, ahead: bool
+    ) -> KernelProcess:
         with ExitStack() as ours, ExitStack() as theirs:
+            entrances: list[int] = []
+            if group is not None:
+                for entrance in group.entrances:
+                    entrances.append(os.open(entrance, os.O_WRONLY | os.O_CLOEXEC))
+                    theirs.callback(os.close, entrances[-1])
             identity = None
             if self._identities and template.isolation is not Isolation.UNSAFE_NONE:
                 identity = self._identities.take()
@@ -124,14 +128,18 @@ class Spawner:
             elif identity:
                 becomes = SESSION_ID + identity.number
             pid, process = await template.fork(
-                SessionRequest(str(storage), becomes, ahead, self._one_share, bool(channel)),
-                (control_theirs.fileno(), stdout_theirs, stderr_theirs, *channel),
+                SessionRequest(
+                    *(str(storage), becomes, ahead, self._one_share, bool(channel)),
+                    groups=len(entrances),
+                ),
+                (control_theirs.fileno(), stdout_theirs, stderr_theirs, *channel, *entrances),
             )
             ours.callback(os.close, process)
             kernel = KernelProcess(
                 *(template, storage, pid, process, control, stdout, stderr),
                 self._limits.memory(),
                 checkpoints,
+                group,
             )
             ours.pop_all()
         if self._identities and identity:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 _MAX_TASKS = 8192
@@ -116,21 +116,6 @@ def deleted_files(pid: int, directory: Path) -> int:
                 if is_nameless and status.st_dev == device:
                     found[status.st_ino] = status.st_blocks * 512
     return sum(found.values())
-
-
-def add_all(add: Callable[[int], None], pid: int) -> None:
-    """Call ``add`` for a process and all below it, and for those that come meanwhile.
-
-    Raises:
-        OSError: ``add`` raises it for the process itself.
-    """
-    add(pid)
-    added = {pid}
-    while found := set(_tree(pid)) - added:
-        for process in found:
-            with suppress(OSError):  # it may have ended
-                add(process)
-        added |= found
 
 
 def _inner_pid(pid: int) -> int:

@@ -6,18 +6,26 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
-from aca_mcp.local.control_groups import open_control_groups
+from aca_mcp.local.control_groups import ControlGroups
 from aca_mcp.local.excess import limits_of
+from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.templates import open_templates
-from tests.local.pools import configuration
+from tests.local.pools import configuration, control_groups, run
+from tests.support.processes import descendants
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
 
 LIMITS = GroupLimits(memory=12_345_678, processes=17)
 LIMITS_OF_A_SESSION = GroupLimits(memory=2**30, processes=64)
@@ -54,14 +62,14 @@ def test_a_delegated_group_is_divided(host: Host) -> None:
     # A directory like the kernel's shows what was written last.
     assert (host.delegated / "cgroup.subtree_control").read_text() == "+cpu"
     before = set(host.delegated.iterdir())
-    groups.create(LIMITS).add(4711)
+    group = groups.create(LIMITS)
     (made,) = set(host.delegated.iterdir()) - before
     assert made.name.startswith(f"aca-mcp-{os.getpid()}-")
     assert (made / "memory.max").read_text() == "12345678"
     assert (made / "pids.max").read_text() == "17"
     assert (made / "cpu.weight").read_text() == "50"
     assert groups.divide_time
-    assert (made / "cgroup.procs").read_text() == "4711"
+    assert group.entrances == (made / "cgroup.procs",)
 
 
 def test_a_group_with_processes_or_without_controllers_is_not(host: Host) -> None:
@@ -80,7 +88,12 @@ def test_the_first_version_has_a_hierarchy_for_each_limit(
     paths = {"": "/", "memory": "/ours", "pids": "/", "cpu": "/ours"}
     groups = find_groups(tmp_path, paths)
     assert groups is not None
-    groups.create(LIMITS)
+    group = groups.create(LIMITS)
+    assert {(each.parents[1], each.name) for each in group.entrances} == {
+        (tmp_path / "memory/ours", "tasks"),
+        (tmp_path / "pids", "tasks"),
+        (tmp_path / "cpu/ours", "tasks"),
+    }
     limits = {path.read_text() for path in tmp_path.glob("*/**/*.limit_in_bytes")}
     assert "12345678" in limits
     assert "17" in {path.read_text() for path in tmp_path.glob("pids/*/pids.max")}
@@ -108,7 +121,7 @@ def test_a_group_tells_whether_memory_ran_out_in_it(
     tmp_path: Path, file: str, text: str, ran_out: bool
 ) -> None:
     (tmp_path / file).write_text(text)
-    assert SessionGroup((tmp_path,)).ran_out_of_memory() is ran_out
+    assert SessionGroup((tmp_path / "tasks",)).ran_out_of_memory() is ran_out
 
 
 def test_without_groups_there_are_none(tmp_path: Path) -> None:
@@ -131,65 +144,99 @@ def test_groups_of_servers_that_were_killed_are_removed(host: Host) -> None:
     assert [(host.delegated / name).exists() for name in names] == [False, True, True, True]
 
 
-def test_where_the_kernel_lets_a_group_holds_its_processes() -> None:
-    groups = find_groups()
-    if groups is None:
-        return  # as on most machines; what is done without is tested with the pool
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    group = groups.create(GroupLimits(memory=2**30, processes=5))
-    try:
-        group.add(process.pid)
-        assert f"aca-mcp-{os.getpid()}-" in Path(f"/proc/{process.pid}/cgroup").read_text()
-    finally:
-        process.communicate(b"\n")
-        group.remove()
-    with pytest.raises(OSError, match=r"."):
-        group.add(process.pid)
+def enter(group: SessionGroup, pid: int = 0) -> None:
+    for entrance in group.entrances:
+        entrance.write_text(str(pid))
 
 
-def test_a_group_is_removed_although_its_processes_are_only_just_ending() -> None:
+@pytest.fixture
+def group() -> Iterator[SessionGroup | None]:
+    """One of the machine's; None on most, where nobody may make one: see tests of the pool."""
     groups = find_groups()
-    if groups is None:
-        return  # likewise
+    made = groups and groups.create(LIMITS_OF_A_SESSION)
+    yield made
+    if groups is not None:
+        groups.remove_all()
+    if made is not None:
+        assert not any(entrance.parent.exists() for entrance in made.entrances)
+
+
+@pytest.fixture
+def waiting() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits until it is killed."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        group = groups.create(LIMITS_OF_A_SESSION)
-        group.add(process.pid)
-        ending = threading.Timer(0.1, process.kill)
+        yield process
+        process.kill()
+
+
+def test_where_the_kernel_lets_a_group_holds_its_processes(
+    group: SessionGroup | None, waiting: subprocess.Popen[bytes]
+) -> None:
+    if group is not None:
+        enter(group, waiting.pid)
+        assert f"aca-mcp-{os.getpid()}-" in Path(f"/proc/{waiting.pid}/cgroup").read_text()
+        waiting.kill()
+        waiting.wait()
+        group.remove()
+        with pytest.raises(FileNotFoundError):
+            enter(group)
+
+
+def test_a_group_is_removed_although_its_processes_are_only_just_ending(
+    group: SessionGroup | None, waiting: subprocess.Popen[bytes]
+) -> None:
+    if group is not None:
+        enter(group, waiting.pid)
+        ending = threading.Timer(0.1, waiting.kill)
         ending.start()
         group.remove()
         ending.join()
-    with pytest.raises(FileNotFoundError):
-        group.add(os.getpid())
+        with pytest.raises(FileNotFoundError):
+            enter(group)
 
 
-def test_a_group_that_could_not_be_removed_goes_at_the_end_of_its_pool() -> None:
-    groups = find_groups()
-    if groups is None:
-        return  # likewise
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        group = groups.create(LIMITS_OF_A_SESSION)
-        group.add(process.pid)
+def test_a_group_that_could_not_be_removed_goes_at_the_end_of_its_pool(
+    group: SessionGroup | None, waiting: subprocess.Popen[bytes]
+) -> None:
+    if group is not None:
+        enter(group, waiting.pid)
         group.remove(end=0)
-        group.add(process.pid)  # there is one still
-        process.kill()
-    groups.remove_all()
-    with pytest.raises(FileNotFoundError):
-        group.add(os.getpid())
+        enter(group, waiting.pid)  # there is one still
+        waiting.kill()
 
 
-async def test_a_group_made_for_a_session_that_ended_meanwhile_is_removed(tmp_path: Path) -> None:
-    """Also while the pool closes, when every wait is cancelled: nobody else knows of the group."""
-    late = tmp_path / "late"
-    late.mkdir()
+async def test_a_session_and_all_that_it_starts_are_in_its_group_from_the_first_moment(
+    group: SessionGroup | None,
+) -> None:
+    strangers = descendants()
+    many = "import subprocess\nchild = subprocess.Popen(['sleep', '60'])\nprint(child.pid > 0)"
+    async with open_local_pool(configuration(checkpoints=1)) as pool:
+        await pool.metadata()
+        beside = descendants(without=strangers)
+        await run(pool, "first", many)
+        inside = descendants(without=strangers) - beside
+        of_each = [control_groups({pid}) for pid in inside]
+    assert len(inside) >= 3  # a keeper, what runs code, and what that has started
+    assert of_each == [of_each[0]] * len(inside)
+    assert bool(of_each[0]) == (group is not None)
+
+
+async def test_a_session_that_cannot_enter_its_group_is_not_started(tmp_path: Path) -> None:
+    """Nor is its group left behind, where it can be removed."""
+    entrance = tmp_path / "group" / "tasks"
+    entrance.parent.mkdir()
+    entrance.symlink_to("/dev/full")  # whoever writes there is told that there is no room
+
+    class Full(ControlGroups):
+        @asynccontextmanager
+        async def for_session(self) -> AsyncGenerator[SessionGroup]:
+            yield SessionGroup((entrance,))
+
     async with (
-        open_control_groups(LIMITS_OF_A_SESSION) as groups,
         open_templates(configuration(), None) as found,
         anyio.create_task_group() as tasks,
     ):
+        groups = Full(LIMITS_OF_A_SESSION)
         spawner = Spawner(found, None, groups, limits_of(configuration()), tasks)
-        kernel = await spawner.spawn(ahead=False)
-        await kernel.kill(None)
-        with anyio.CancelScope() as closing:
-            closing.cancel()
-            await kernel.join(SessionGroup((late,)))
-    assert not late.exists()
+        with pytest.raises(PoolUnavailableError, match="No space left on device"):
+            await spawner.spawn(ahead=False)

@@ -25,7 +25,6 @@ from aca_mcp.local.template_process import TemplateProcess
 from tests.local.pools import (
     configuration,
     control_groups,
-    descendants,
     open_descriptors,
     result_of,
     run,
@@ -38,6 +37,7 @@ from tests.support.foreign_errors import (
     foreign_errors,
     told,
 )
+from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -101,7 +101,6 @@ IN_THE_BACKGROUND = {
     "idle sessions are ended": (LiveSessions, "kernels"),
     "ready sessions are started": (spawn, "_pipe"),
     "a control group is made": (cgroups.Groups, "create"),
-    "a session joins its group": (KernelProcess, "join"),
 }
 
 
