@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import EnvironmentSummary, SessionPool
     from aca_mcp.settings import Settings
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
-    from aca_mcp.wasm.preparing import Preparation
+    from aca_mcp.wasm.first_start import Preparation
 
 
 _log = logging.getLogger(__name__)
@@ -227,7 +227,7 @@ async def open_wasm_preparation(settings: Settings) -> AsyncGenerator[Preparatio
         PoolUnavailableError: this version does not have the pool.
     """
     try:
-        from aca_mcp.wasm.preparing import open_preparation
+        from aca_mcp.wasm.first_start import open_preparation
 
         configuration = wasm_configuration(settings)
     except ImportError as error:

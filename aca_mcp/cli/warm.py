@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from aca_mcp.settings import Settings
-    from aca_mcp.wasm.preparing import Preparation
+    from aca_mcp.wasm.first_start import Preparation
 
 _LOOK_SECONDS = 0.5
 _LONGEST_SECONDS = 3600.0

@@ -23,8 +23,8 @@ from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
+from aca_mcp.local.first_message import receive_readiness
 from aca_mcp.local.process_group import ProcessGroup
-from aca_mcp.local.readiness import receive_readiness
 
 if TYPE_CHECKING:
     import socket

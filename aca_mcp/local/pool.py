@@ -25,10 +25,10 @@ from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.patience import Patience
-from aca_mcp.local.ready import LocalReadySessions
+from aca_mcp.local.ready_sessions import LocalReadySessions
 from aca_mcp.local.session_packages import LocalPackages, send_answer
 from aca_mcp.local.spawn import Spawner
-from aca_mcp.local.templates import Templates, open_templates
+from aca_mcp.local.template_replacement import Templates, open_templates
 from aca_mcp.local.watching import Watcher
 from aca_mcp.pool import (
     WORK_DIRECTORY,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.installing.wheels import Target
     from aca_mcp.local.configuration import LocalPoolConfiguration
-    from aca_mcp.local.templates import Templates
+    from aca_mcp.local.template_replacement import Templates
     from aca_mcp.packages.broker import PackageBroker
 
 _SEND_SECONDS = 10

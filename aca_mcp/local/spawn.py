@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
     from aca_mcp.local.template_process import TemplateProcess
-    from aca_mcp.local.templates import Templates
+    from aca_mcp.local.template_replacement import Templates
 
 _AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 

@@ -55,7 +55,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}; sessions need 3.11 or newer")
 sys.path.insert(0, %r)
-from aca_mcp.local.template import main
+from aca_mcp.local.template_program import main
 sys.path.pop(0)
 main(%d)
 """

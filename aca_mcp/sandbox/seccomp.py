@@ -18,8 +18,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_mcp.sandbox.syscalls import MACHINE, PR_SET_SECCOMP, prctl
-from aca_mcp.sandbox.system_calls import (
+from aca_mcp.sandbox.filtered_calls import (
     ABSENT,
     BY_ARGUMENT,
     DONE,
@@ -29,9 +28,10 @@ from aca_mcp.sandbox.system_calls import (
     PROCESS_FIRST,
     REFUSED,
 )
+from aca_mcp.sandbox.syscalls import MACHINE, PR_SET_SECCOMP, prctl
 
 if TYPE_CHECKING:
-    from aca_mcp.sandbox.system_calls import Numbers
+    from aca_mcp.sandbox.filtered_calls import Numbers
 
 _SECCOMP_MODE_FILTER = 2
 _RET_KILL_PROCESS = 0x80000000

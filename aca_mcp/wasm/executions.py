@@ -13,8 +13,8 @@ from aca_mcp.reports.building import ExecutionContext, build_execution
 
 if TYPE_CHECKING:
     from aca_mcp.pool import Execution, ExecutionError
-    from aca_mcp.wasm.printed import Printed
     from aca_mcp.wasm.process import Outcome
+    from aca_mcp.wasm.request_output import Printed
 
 _BEYOND_ADDRESSES = "Maximum allowed dimension exceeded"
 """What numpy says of arrays with more bytes than 32 bits can count."""

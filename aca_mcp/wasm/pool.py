@@ -27,9 +27,9 @@ from aca_mcp.pool import (
 )
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
 from aca_mcp.wasm.executions import execution_of
-from aca_mcp.wasm.preparing import Preparation, open_preparation
-from aca_mcp.wasm.printed import Printed
+from aca_mcp.wasm.first_start import Preparation, open_preparation
 from aca_mcp.wasm.process import Outcome, WasmProcess, start_process
+from aca_mcp.wasm.request_output import Printed
 from aca_mcp.wasm.session_packages import WasmPackages
 from aca_mcp.wasm.watching import Watcher
 

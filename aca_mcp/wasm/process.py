@@ -19,7 +19,7 @@ from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.wasm.files import WasmFiles
 from aca_mcp.wasm.job_object import labelling_command
-from aca_mcp.wasm.printed import Printed
+from aca_mcp.wasm.request_output import Printed
 from aca_mcp.wasm.second_ring import command_of, environment
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from aca_mcp.embedded.session_packages import SessionPackages
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
 from aca_mcp.wasm.cache import INSTALLED
-from aca_mcp.wasm.printed import Printed
 from aca_mcp.wasm.process import WasmProcess
+from aca_mcp.wasm.request_output import Printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

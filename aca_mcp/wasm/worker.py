@@ -29,9 +29,9 @@ from aca_mcp.kernel.frames import (
 from aca_mcp.wasm.cache import Prepared
 from aca_mcp.wasm.checkpoints import Checkpoints
 from aca_mcp.wasm.instance import Exited, Instance, Trapped, load_module, make_engine
+from aca_mcp.wasm.instance_output import Printing
 from aca_mcp.wasm.interrupting import note_signal
 from aca_mcp.wasm.memory import Image
-from aca_mcp.wasm.printing import Printing
 from aca_mcp.wasm.second_ring import hold_process
 
 if TYPE_CHECKING:

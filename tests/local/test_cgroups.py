@@ -20,7 +20,7 @@ from aca_mcp.local.control_groups import ControlGroups
 from aca_mcp.local.excess import limits_of
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.spawn import Spawner
-from aca_mcp.local.templates import open_templates
+from aca_mcp.local.template_replacement import open_templates
 from tests.local.pools import configuration, control_groups, run
 from tests.support.processes import descendants
 

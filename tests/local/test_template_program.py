@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
-from aca_mcp.local import forking, template
+from aca_mcp.local import forking, template_program
 from aca_mcp.local.forking import ForkServer
 from aca_mcp.local.messages import SessionRequest, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
@@ -170,7 +170,7 @@ def test_a_template_imports_draws_and_ends_with_its_connection(tmp_path: Path) -
         supervisor.start()
         os._exit = _end
         with suppress(_Ended):
-            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+            template_program.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
         supervisor.join(20)
         ready, packages = heard
         assert ready["isolation"] == "unsafe-none"
@@ -191,7 +191,7 @@ def test_a_template_whose_interpreter_lacks_ipython_says_how_to_install_it(tmp_p
         os._exit = _end
         sys.modules["aca_mcp.kernel.interpreter"] = cast("ModuleType", None)
         with suppress(_Ended):
-            template.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
+            template_program.run_inner(theirs, _configuration(tmp_path), str(tmp_path))
         assert "-m pip install ipython" in str(_message(ours)["refused"])
 
     assert in_child(be_inner) is None
@@ -209,7 +209,7 @@ def test_a_template_that_cannot_be_set_up_refuses_in_a_sentence(tmp_path: Path) 
         os._exit, os.fork = _end, refuse
         ours.send(_configuration(tmp_path).to_packet())
         with suppress(_Ended):
-            template.main(theirs.detach())
+            template_program.main(theirs.detach())
         assert "could not be set up" in str(_message(ours)["refused"])
 
     assert in_child(be_template) is None
@@ -244,7 +244,7 @@ def test_the_outer_process_ends_what_came_from_it_when_its_supervisor_is_gone(
         os._exit = _end
         children = Path(f"/proc/self/task/{os.getpid()}/children")
         with children.open(encoding="ascii") as listing, suppress(_Ended):
-            template.wait_outside(theirs, child, listing, str(scratch))
+            template_program.wait_outside(theirs, child, listing, str(scratch))
         assert children.read_text(encoding="ascii") == ""
 
     assert in_child(be_outer) is None
@@ -257,19 +257,19 @@ def test_root_without_namespaces_needs_an_interpreter_that_every_user_can_reach(
     """Its sessions are not root."""
     closed = tmp_path / "closed"
     (closed / "python").mkdir(parents=True)
-    template.check_reachable(("/usr",))
+    template_program.check_reachable(("/usr",))
 
     closed.chmod(0o700)
 
     with pytest.raises(ValueError, match="only root may enter"):
-        template.check_reachable((str(closed / "python"),))
+        template_program.check_reachable((str(closed / "python"),))
 
 
 def test_a_host_without_isolation_is_told_what_to_do() -> None:
     """With the kernel's own reason for each kind."""
     report = IsolationReport(None, {Isolation.NAMESPACES: "not permitted"})
 
-    sentence = template.no_isolation_sentence(report)
+    sentence = template_program.no_isolation_sentence(report)
 
     assert "namespaces: not permitted" in sentence
     assert "Allow user namespaces" in sentence

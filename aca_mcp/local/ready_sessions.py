@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import anyio.abc
 
     from aca_mcp.local.spawn import Spawner
-    from aca_mcp.local.templates import Templates
+    from aca_mcp.local.template_replacement import Templates
 
 
 class LocalReadySessions(ReadySessions[KernelProcess]):
