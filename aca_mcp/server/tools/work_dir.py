@@ -20,7 +20,7 @@ from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
-from aca_mcp.server.transfers.host_directory import MAX_LISTED, WorkDir
+from aca_mcp.server.transfers.host_directory import MAX_LISTED, FoundFiles, WorkDir
 from aca_mcp.server.transfers.host_names import directory_parts, refuse, relative_path
 from aca_mcp.server.transfers.matching import closest, composed, is_pattern, named
 from aca_mcp.server.types import Ctx, SessionHandle
@@ -55,7 +55,8 @@ class WorkDirTools:
     ) -> CallToolResult:
         """List the user's work directory; with a pattern (*.csv), all that matches below it."""
         del ctx  # every caller has the same directory
-        return text_result(show_listing(await self._work_dir.list(directory, pattern)))
+        listing, left_out = await self._work_dir.list(directory, pattern)
+        return text_result("\n".join(filter(None, (show_listing(listing), left_out))))
 
     async def upload_from_work_dir(
         self, ctx: Ctx, paths: Paths, overwrite: bool = False, session: SessionHandle = ""
@@ -63,13 +64,14 @@ class WorkDirTools:
         """Copy files from the user's work directory into the session, to the same paths."""
         target = (await self._callers.of(ctx.request_context).session(session)).python
 
-        async def copy(path: str) -> int:
+        async def copy(path: str) -> tuple[str, int]:
+            name = composed(path)
             async with aclosing(self._work_dir.read(path)) as content:
                 try:
-                    entry = await target.upload(composed(path), content, overwrite=overwrite)
+                    entry = await target.upload(name, content, overwrite=overwrite)
                 except FileExistsInSessionError as error:
                     raise FileExistsInSessionError(f"{error} {_REPLACE}") from None
-            return entry.size_bytes
+            return name, entry.size_bytes
 
         return await _each(paths, self._work_dir.find, copy)
 
@@ -89,16 +91,16 @@ class WorkDirTools:
                 path, chunks, overwrite=overwrite, trusted_names=trusted_names
             )
 
-        async def copy(path: str) -> int:
+        async def copy(path: str) -> tuple[str, int]:
             try:
                 async with opened.python.open_file(path) as file:
-                    return await write(path, file.chunks)
+                    return path, await write(path, file.chunks)
             except FileMissingError:
                 if path != FILE_NAME:
                     raise
-            return await write(path, _notebook(opened))
+            return path, await write(path, _notebook(opened))
 
-        async def find(path: str) -> tuple[str, ...]:
+        async def find(path: str) -> FoundFiles:
             return await _find_in_session(opened.python, path, self._work_dir.path)
 
         return await _each(paths, find, copy)
@@ -108,7 +110,7 @@ async def _notebook(session: OpenSession) -> AsyncIterator[bytes]:
     yield await notebook_of(session.executions)
 
 
-async def _find_in_session(session: PythonSession, path: str, root: str) -> tuple[str, ...]:
+async def _find_in_session(session: PythonSession, path: str, root: str) -> FoundFiles:
     """The files of a session that a path stands for: itself, a directory's, or a pattern's."""
     wanted = relative_path(path, root)
     listing = await session.list_files(recursive=True)
@@ -127,15 +129,21 @@ async def _find_in_session(session: PythonSession, path: str, root: str) -> tupl
         near = await anyio.to_thread.run_sync(closest, wanted, known)
         hint = f". Close to it: {', '.join(map(show_name, near))}" if near else ""
         refuse(path, f"the session has no such file{hint}")
-    return tuple(files) or (wanted,)
+    return FoundFiles(tuple(files) or (wanted,))
 
 
 async def _each(
     paths: list[str],
-    find: Callable[[str], Awaitable[tuple[str, ...]]],
-    copy: Callable[[str], Awaitable[int]],
+    find: Callable[[str], Awaitable[FoundFiles]],
+    copy: Callable[[str], Awaitable[tuple[str, int]]],
 ) -> CallToolResult:
-    """Copy one after the other; one that fails does not keep the others from being copied."""
+    """Copy one after the other; one that fails does not keep the others from being copied.
+
+    Args:
+        paths: what was asked for.
+        find: the files that one of these stands for.
+        copy: copies one of them; gives the name that it has now, and its bytes.
+    """
     lines: list[str] = []
     failed = False
     for path in paths:
@@ -145,10 +153,13 @@ async def _each(
             failed = True
             lines.append(f"not copied: {error}")
             continue
-        for file in files:
+        for file in files.paths:
             try:
-                lines.append(f"{show_name(file)}: copied, {await copy(file):,} bytes")
+                name, size = await copy(file)
+                lines.append(f"{show_name(name)}: copied, {size:,} bytes")
             except AcaMcpError as error:
                 failed = True
                 lines.append(f"not copied: {error}")
+        if files.left_out:
+            lines.append(files.left_out)
     return text_result("\n".join(lines), is_error=failed)

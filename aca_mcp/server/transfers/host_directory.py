@@ -12,25 +12,25 @@ import os
 import secrets
 import stat
 import sys
-from datetime import UTC, datetime
-from itertools import islice
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.beneath import LOOK, O_DIRECTORY, O_NONBLOCK, make_directories_beneath, open_beneath
+from aca_mcp.beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.errors import HostPathRefusedError
-from aca_mcp.pool import FileEntry, FileListing
+from aca_mcp.pool import FileListing
 from aca_mcp.server.results.text import show_name
+from aca_mcp.server.transfers.host_entries import Entries, directories_below, entries_below
 from aca_mcp.server.transfers.host_names import (
     check_untrusted,
     directory_parts,
     host_parts,
     refuse,
     relative_path,
-    why_refused,
+    why_unreadable,
 )
-from aca_mcp.server.transfers.matching import closest, composed, is_pattern, matches, named
+from aca_mcp.server.transfers.matching import closest, composed, is_pattern, named
 from aca_mcp.server.transfers.write_budget import WriteBudget
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         AsyncIterator,
         Collection,
         Generator,
-        Iterator,
         Sequence,
     )
     from pathlib import Path
@@ -48,9 +47,15 @@ _CHUNK_BYTES = 1 << 20
 _EXISTS = "it is there already. Pass overwrite=true to replace it"
 MAX_LISTED = 500
 """Entries of one listing, and files of one directory or pattern that are copied at once."""
-_MAX_LOOKED_AT = 20_000
-"""Names that one search passes before it gives up: directories of people can be deep."""
-_MAX_DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """The files that a path stands for."""
+
+    paths: tuple[str, ...]
+    left_out: str = ""
+    """A line about what is there and is none of them, because it cannot be copied."""
 
 
 class WorkDir:
@@ -76,10 +81,11 @@ class WorkDir:
 
     async def list_paths(self) -> Sequence[str]:
         """The paths of all files below the directory, as far as they are listed."""
-        return [file.path for file in (await self.list(pattern="*")).entries]
+        listing, _ = await self.list(pattern="*")
+        return [file.path for file in listing.entries]
 
-    async def list(self, directory: str = "", pattern: str = "") -> FileListing:
-        """What is there that may be copied, sorted by path.
+    async def list(self, directory: str = "", pattern: str = "") -> tuple[FileListing, str]:
+        """What is there that may be copied, sorted by path, and a line about what may not.
 
         Args:
             directory: a subdirectory; empty for all.
@@ -88,20 +94,21 @@ class WorkDir:
         Raises:
             HostPathRefusedError: there is no such directory, or it may not be read.
         """
-        parts = directory_parts(relative_path(directory, self.path))
+        parts = directory_parts(relative_path(directory, self.path), why=why_unreadable)
         run = anyio.to_thread.run_sync
         with _explained(directory):
             try:
-                found, whole = await run(self._list, parts, pattern)
+                entries = await run(self._entries, parts, pattern)
             except FileNotFoundError:
                 parts = await self._directory_like(directory, "/".join(parts))
-                found, whole = await run(self._list, parts, pattern)
+                entries = await run(self._entries, parts, pattern)
             except NotADirectoryError:
                 refuse(directory, "it is a file or a link, and no directory")
-        entries = sorted(found, key=lambda entry: entry.path)
-        return FileListing(tuple(entries[:MAX_LISTED]), not whole or len(entries) > MAX_LISTED)
+        found = sorted(entries.found, key=lambda entry: entry.path)
+        is_cut = not entries.is_whole or len(found) > MAX_LISTED
+        return FileListing(tuple(found[:MAX_LISTED]), is_cut), entries.note_left_out()
 
-    async def find(self, path: str) -> tuple[str, ...]:
+    async def find(self, path: str) -> FoundFiles:
         """The files that a path stands for: itself, those of a directory, or those of a pattern.
 
         Raises:
@@ -111,10 +118,10 @@ class WorkDir:
         why = "there is no such file"
         with _explained(path):
             try:
-                parts = directory_parts(wanted)
+                parts = directory_parts(wanted, why=why_unreadable)
                 if stat.S_ISDIR(await anyio.to_thread.run_sync(self._mode, parts)):
                     return await self._of(path, parts)
-                return ("/".join(parts),)
+                return FoundFiles(("/".join(parts),))
             except FileNotFoundError:
                 pass
             except HostPathRefusedError as error:
@@ -128,20 +135,22 @@ class WorkDir:
     async def suggest(self, path: str) -> str | None:
         """A file that somebody means who names it so, where there is exactly one; else None."""
         with contextlib.suppress(HostPathRefusedError, OSError):
-            parts = host_parts(path, self.path)
+            parts = host_parts(path, self.path, why_unreadable)
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 if stat.S_ISREG(await anyio.to_thread.run_sync(self._mode, parts)):
                     return "/".join(parts)
         name = composed(relative_path(path).rpartition("/")[2])
-        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
-        same = [each.path for each in found if composed(each.path.rpartition("/")[2]) == name]
+        paths = await self._all_paths()
+        same = [each for each in paths if composed(each.rpartition("/")[2]) == name]
         return same[0] if len(same) == 1 else None
 
     async def near(self, path: str) -> list[str]:
         """The files whose names are close to one that is not there, the closest first."""
-        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
-        paths = [entry.path for entry in found]
-        return await anyio.to_thread.run_sync(closest, path, paths)
+        return await anyio.to_thread.run_sync(closest, path, await self._all_paths())
+
+    async def _all_paths(self) -> list[str]:
+        entries = await anyio.to_thread.run_sync(self._entries, (), "*")
+        return [entry.path for entry in entries.found]
 
     async def read(self, path: str) -> AsyncGenerator[bytes]:
         """The content of a file, in chunks.
@@ -149,7 +158,7 @@ class WorkDir:
         Raises:
             HostPathRefusedError: the path may not be read, or there is no such file.
         """
-        parts = host_parts(path, self.path)
+        parts = host_parts(path, self.path, why_unreadable)
         with _explained(path):
             try:
                 descriptor = await anyio.to_thread.run_sync(self._open_to_read, path, parts)
@@ -223,24 +232,21 @@ class WorkDir:
         directory: tuple[str, ...],
         wanted: str = "",
         why: str = "no file is there that may be copied",
-    ) -> tuple[str, ...]:
+    ) -> FoundFiles:
         """The files below a directory that a path stands for, or all."""
-        found, whole = await anyio.to_thread.run_sync(self._list, directory, "*")
-        files = sorted(named(wanted, (each.path for each in found)))
-        if files and (len(files) > MAX_LISTED or not whole):
+        entries = await anyio.to_thread.run_sync(self._entries, directory, "*")
+        files = sorted(named(wanted, (each.path for each in entries.found)))
+        if files and (len(files) > MAX_LISTED or not entries.is_whole):
             refuse(path, f"it stands for more than {MAX_LISTED} files, the most that are copied")
+        left_out = entries.note_left_out(wanted)
         if not files:
-            refuse(path, f"{why}. {await self._near(directory or tuple(wanted.split('/')))}")
-        return tuple(files)
+            near = await self._near(directory or tuple(wanted.split("/")))
+            refuse(path, f"{why}. {near}{f'. {left_out}' if left_out else ''}")
+        return FoundFiles(tuple(files), left_out)
 
     async def _directory_like(self, path: str, wanted: str) -> tuple[str, ...]:
         """The directory whose name is encoded otherwise; else a refusal with the closest names."""
-
-        def look() -> list[str]:
-            walk = islice(self._walk((), deep=True), _MAX_LOOKED_AT)
-            return [entry.path for entry in walk if entry.kind == "directory"]
-
-        known = await anyio.to_thread.run_sync(look)
+        known = await anyio.to_thread.run_sync(directories_below, self._root)
         same = [each for each in known if composed(each) == composed(wanted)]
         if len(same) != 1:
             near = _close_to(await anyio.to_thread.run_sync(closest, wanted, known))
@@ -255,42 +261,12 @@ class WorkDir:
         finally:
             os.close(seen)
 
-    def _list(self, parts: tuple[str, ...], pattern: str) -> tuple[list[FileEntry], bool]:
-        """Entries, and whether those are all."""
-        found: list[FileEntry] = []
-        for looked_at, entry in enumerate(self._walk(parts, deep=bool(pattern))):
-            if looked_at == _MAX_LOOKED_AT:
-                return found, False
-            below = entry.path[len("/".join(parts)) :].lstrip("/")
-            if not pattern or (entry.kind == "file" and matches(below, pattern)):
-                found.append(entry)
-        return found, True
-
-    def _walk(self, start: tuple[str, ...], *, deep: bool) -> Iterator[FileEntry]:
-        """What may be named, nearest first; a directory that cannot be read has nothing."""
-        waiting = [start]
-        while waiting:
-            parts = waiting.pop(0)
-            try:
-                here = open_beneath(self._root, parts, os.O_RDONLY | O_DIRECTORY)
-            except OSError:
-                if parts == start:
-                    raise
-                continue
-            try:
-                with os.scandir(here) as entries:
-                    for entry in entries:
-                        if why_refused(entry.name) is None and (found := _look(parts, entry)):
-                            yield found
-                            if deep and found.kind == "directory" and len(parts) < _MAX_DEPTH:
-                                waiting.append((*parts, entry.name))
-            finally:
-                os.close(here)
+    def _entries(self, parts: tuple[str, ...], pattern: str) -> Entries:
+        return entries_below(self._root, parts, pattern)
 
     async def _near(self, parts: tuple[str, ...]) -> str:
         """What there is instead of something that is not: the closest names first."""
-        found, _ = await anyio.to_thread.run_sync(self._list, (), "*")
-        paths = [entry.path for entry in found]
+        paths = await self._all_paths()
         near = await anyio.to_thread.run_sync(closest, "/".join(parts), paths)
         if near:
             return _close_to(near).rstrip(".")
@@ -318,21 +294,6 @@ class WorkDir:
 
 def _close_to(names: Sequence[str]) -> str:
     return f"Close to it: {', '.join(map(show_name, names))}." if names else ""
-
-
-def _look(parts: tuple[str, ...], entry: os.DirEntry[str]) -> FileEntry | None:
-    try:
-        seen = entry.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    if stat.S_ISDIR(seen.st_mode):
-        kind = "directory"
-    elif stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1:
-        kind = "file"
-    else:
-        return None
-    modified_at = datetime.fromtimestamp(seen.st_mtime, UTC)
-    return FileEntry("/".join((*parts, entry.name)), kind, seen.st_size, modified_at)
 
 
 def _put_in_place(path: str, parent: int, unfinished: str, name: str, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -14,11 +15,12 @@ from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.server.results.text import show_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 _SHORT_NAME = re.compile(r"~\d")
 """How Windows abbreviates names: ``GIT~1`` is ``.git`` on its file systems."""
 _MAX_NAME_BYTES = 200
+_RENAME = "Let code give it another one"
 _TRUSTED = frozenset(
     name.casefold()
     for name in (
@@ -88,35 +90,41 @@ _TRUSTED = frozenset(
 )
 
 
-def host_parts(path: str, root: str = "") -> tuple[str, ...]:
+def host_parts(
+    path: str, root: str = "", why: Callable[[str], str | None] | None = None
+) -> tuple[str, ...]:
     """The names that a path consists of, if it may be one of the work directory.
 
     Args:
         path: relative to the work directory, or absolute below it, or below a session's own
             ``/mnt/data``, which has the same files by the same names.
         root: the work directory's own path; empty where absolute ones are refused.
+        why: why a name is refused: ``why_unreadable``, or else ``why_unwritable``.
 
     Raises:
         HostPathRefusedError: it may not, or names the directory itself.
     """
-    parts = directory_parts(path, root)
+    parts = directory_parts(path, root, why)
     if not parts:
         refuse(path, "it names no file")
     return parts
 
 
-def directory_parts(path: str, root: str = "") -> tuple[str, ...]:
+def directory_parts(
+    path: str, root: str = "", why: Callable[[str], str | None] | None = None
+) -> tuple[str, ...]:
     """The same for a directory, which may be the work directory itself: no parts.
 
     Raises:
         HostPathRefusedError: it may not be reached.
     """
+    why = why or why_unwritable
     relative = below_work_directory(path, root)
     if relative is None:
         refuse(path, "it is not below the work directory")
     parts = tuple(part for part in relative.split("/") if part not in ("", "."))
     for part in parts:
-        if (reason := why_refused(part)) is not None:
+        if (reason := why(part)) is not None:
             refuse(path, reason)
     return parts
 
@@ -138,16 +146,35 @@ def below_work_directory(path: str, root: str = "") -> str | None:
     return None if path.startswith("/") else path
 
 
-def why_refused(name: str) -> str | None:
-    """Why a name may be neither read nor written, or None if it may."""
+def is_hidden(name: str) -> bool:
+    """Whether a name may be that of what tools on the host keep for themselves."""
+    return name.startswith(".") or _SHORT_NAME.search(name) is not None
+
+
+def why_unreadable(name: str) -> str | None:
+    """Why what has this name may not be read, or None if it may."""
     if name == "..":
         return "it may not leave the work directory"
-    if name.startswith(".") or _SHORT_NAME.search(name):
+    if is_hidden(name):
         return "names that begin with a dot may hold what tools on the host trust"
-    if not name.isprintable() or name != name.strip() or set(name) & set('\\:*?"<>|'):
-        return "it has characters that not every system allows in names"
+    if "\\" in name or not all(map(_is_written, name)):
+        return "it has characters that cannot be written in a call. The user can rename it"
+    return None
+
+
+def _is_written(character: str) -> bool:
+    # Spaces of every width are in names that systems make; what has no width or shape is not.
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def why_unwritable(name: str) -> str | None:
+    """Why nothing may be written under this name, or None if it may."""
+    if (reason := why_unreadable(name)) is not None:
+        return reason
+    if not name.isprintable() or name != name.strip() or set(name) & set(':*?"<>|'):
+        return f"it has characters that not every system allows in names. {_RENAME}"
     if name.endswith(".") or len(os.fsencode(name)) > _MAX_NAME_BYTES:
-        return "it has a name that not every system allows"
+        return f"it has a name that not every system allows. {_RENAME}"
     return None
 
 

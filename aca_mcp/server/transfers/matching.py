@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _SIGNS = frozenset("*?[")
 _CLOSEST = 5
 _CUTOFF = 0.6
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+"""Of every width but the usual one."""
 
 
 def is_pattern(path: str) -> bool:
@@ -78,8 +81,11 @@ def named(path: str, files: Iterable[str]) -> list[str]:
 
 
 def composed(text: str) -> str:
-    """Text with its letters encoded as most systems and all models do: ä is one character."""
-    return unicodedata.normalize("NFC", text)
+    """Text as most systems and all models write it: ä is one character, and a space a space.
+
+    Some systems make names with spaces of other widths, which look the same.
+    """
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", text))
 
 
 def closest(path: str, known: Iterable[str]) -> list[str]:

@@ -86,21 +86,82 @@ def _exchange_for_a_link(host: Path) -> None:
         "data/.vscode/tasks.json",
         "GIT~1/config",
         "data\\..\\..\\secret",
-        "C:secret",
-        "file.txt:stream",
         "a\nb",
         "a\0b",
         "zero\u200cwidth",
         "safe\u202etxt",
-        "trailing ",
-        " leading",
-        "trailing.",
         "x" * 256,
     ],
 )
 async def test_such_paths_are_refused_both_ways(work_dir: WorkDir, path: str) -> None:
     assert await refusal_to_read(work_dir, path)
     assert await refusal_to_write(work_dir, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "What? 2024.csv",
+        "Report: Q3 <final>.csv",
+        '"quoted" | *starred*.csv',
+        "C:drive",
+        "file.txt:stream",
+        " leading",
+        "trailing ",
+        "trailing.",
+        "Screenshot 3.04\u202fPM.png",
+        "x" * 201,
+    ],
+)
+async def test_what_a_user_has_is_read_whatever_its_name_and_written_only_by_names_for_all_systems(
+    work_dir: WorkDir, host: Path, name: str
+) -> None:
+    (host / "data" / name).write_text(name)
+    assert f"data/{name}" in await paths(work_dir, "data")
+    assert f"data/{name}" in (await work_dir.find("data")).paths
+    assert (await work_dir.find(f"data/{name}")).paths == (f"data/{name}",)
+    assert await read(work_dir, f"data/{name}") == name.encode()
+    assert "Let code give it another one" in await refusal_to_write(work_dir, f"data/new/{name}")
+
+
+async def test_spaces_of_every_width_are_spaces(work_dir: WorkDir, host: Path) -> None:
+    (host / "Screenshot 3.04\u202fPM.png").touch()
+    found = await work_dir.find("Screenshot 3.04 PM.png")
+    assert found.paths == ("Screenshot 3.04\u202fPM.png",)
+    assert await work_dir.suggest("Screenshot 3.04 PM.png") == found.paths[0]
+
+
+async def test_what_a_listing_leaves_out_is_said_with_the_reason(
+    work_dir: WorkDir, host: Path
+) -> None:
+    for name in (".env", "odd\nname.csv", "data/back\\slash.csv", os.fsdecode(b"data/\xe4.csv")):
+        (host / name).touch()
+    for number in range(5):
+        (host / "data" / f"link{number}.csv").symlink_to("a.csv")
+    (host / "data" / "hard.txt").hardlink_to(host.parent / "secret")
+    os.mkfifo(host / "data" / "fifo")
+    _, said = await work_dir.list()
+    assert said == (
+        "[left out: names that begin with a dot, 1; names that cannot be written in a call, 1 "
+        "('odd\\nname.csv'). The user can copy or rename what is needed of them]"
+    )
+    # Of a search, what it would have found, and of a copy, what would have been copied.
+    for said in (
+        (await work_dir.list(pattern="*.csv"))[1],
+        (await work_dir.find("data/*.csv")).left_out,
+    ):
+        assert "links, 5 (data/link0.csv, data/link1.csv, data/link2.csv, ...)" in said
+        assert r"data/back\slash.csv, 'data/\udce4.csv'" in said
+        assert "hard" not in said
+        assert "dot" not in said
+    assert "odd" not in said
+    (host / "only").mkdir()
+    (host / "only" / "link").symlink_to("../data/a.csv")
+    with pytest.raises(HostPathRefusedError, match=r"left out: links, 1 \(only/link\)"):
+        await work_dir.find("only/*")
+    assert "hard.txt" in (await work_dir.find("data")).left_out
+    assert "what is no file, 1 (data/fifo)" in (await work_dir.find("data")).left_out
+    assert (await work_dir.find("data/a.csv")).left_out == ""
 
 
 @pytest.mark.parametrize("path", ["a.csv", "data/a b.csv", "./a//b.txt", "größe/数据.csv"])
@@ -251,7 +312,8 @@ async def test_the_directory_stays_the_one_that_was_opened(work_dir: WorkDir, ho
 
 
 async def paths(work_dir: WorkDir, directory: str = "", pattern: str = "") -> list[str]:
-    return [entry.path for entry in (await work_dir.list(directory, pattern)).entries]
+    listing, _ = await work_dir.list(directory, pattern)
+    return [entry.path for entry in listing.entries]
 
 
 async def test_a_listing_has_what_may_be_copied_and_nothing_else(
@@ -277,7 +339,7 @@ async def test_a_listing_has_what_may_be_copied_and_nothing_else(
 async def test_a_long_listing_is_cut_and_says_so(work_dir: WorkDir, host: Path) -> None:
     for number in range(600):
         (host / f"{number:03}").touch()
-    listing = await work_dir.list()
+    listing, _ = await work_dir.list()
     assert (len(listing.entries), listing.truncated) == (500, True)
     with pytest.raises(HostPathRefusedError, match="more than 500 files"):
         await work_dir.find("*")
@@ -290,13 +352,14 @@ async def test_a_path_stands_for_a_file_a_directory_or_a_pattern(
     (host / "data" / "deep" / "b.csv").touch()
     (host / "data" / "deep" / "c.txt").touch()
     everything = ("data/a.csv", "data/deep/b.csv", "data/deep/c.txt")
-    assert await work_dir.find("data/a.csv") == ("data/a.csv",)
-    assert await work_dir.find(f"{host}/data/a.csv") == ("data/a.csv",)
-    assert await work_dir.find("/mnt/data/data/a.csv") == ("data/a.csv",)
-    assert await work_dir.find("data") == await work_dir.find("data/") == everything
-    assert await work_dir.find("data/**") == everything
-    assert await work_dir.find("data/**/*.csv") == everything[:2]
-    assert await work_dir.find(f"{host}/data/*.csv") == everything[:1]
+    assert (await work_dir.find("data/a.csv")).paths == ("data/a.csv",)
+    assert (await work_dir.find(f"{host}/data/a.csv")).paths == ("data/a.csv",)
+    assert (await work_dir.find("/mnt/data/data/a.csv")).paths == ("data/a.csv",)
+    for whole in ("data", "data/"):
+        assert (await work_dir.find(whole)).paths == everything
+    assert (await work_dir.find("data/**")).paths == everything
+    assert (await work_dir.find("data/**/*.csv")).paths == everything[:2]
+    assert (await work_dir.find(f"{host}/data/*.csv")).paths == everything[:1]
     with pytest.raises(HostPathRefusedError, match="no file is there that may be copied"):
         await work_dir.find("*.xlsx")
 
