@@ -85,6 +85,10 @@ class _DisplayHook(DisplayHook):
     def write_output_prompt(self) -> None:
         """Print nothing: the value is collected."""
 
+    def finish_displayhook(self) -> None:
+        """Print nothing here either: code may have closed what it would be printed to."""
+        self._is_active = False
+
     def quiet(self) -> bool:
         """Whether a semicolon ends the code; IPython reads all of it for that."""
         return ";" in self.code and bool(super().quiet())

@@ -308,7 +308,8 @@ def test_the_code_may_break_its_own_streams(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)
-    run(interpreter, "import sys, io; sys.stdout = io.StringIO(); sys.stdout.close()")
+    closed = run(interpreter, "import sys, io; sys.stdout = io.StringIO(); sys.stdout.close(); 2")
+    assert (closed.texts, closed.error_name) == (["2"], None)  # nothing of it is printed
     monkeypatch.undo()
     assert run(interpreter, "1").texts == ["1"]
 
