@@ -20,6 +20,8 @@ from tests.image.conftest import IMAGE, RUN, TIME_LIMIT_SECONDS, in_container
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-image-tests"
+SERVER = "/opt/aca-mcp/lib/python3.11/site-packages"
+SESSIONS = "/opt/aca-mcp-data/environments/minimal/bin/python"
 UNPRIVILEGED = """
 import os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
@@ -107,18 +109,19 @@ def test_its_labels_are_those_of_the_registry() -> None:
 
 @pytest.mark.timeout(300)
 def test_hostile_programs_stay_in_their_sessions(tmp_path: Path) -> None:
-    """The project's own, with the container's interpreter and its aca-mcp."""
+    """The project's own, with the interpreter that sessions have there, and its aca-mcp."""
     packages = tmp_path / "packages"
     install = ["-m", "pip", "install", "--quiet", "--target", str(packages)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     pins = [pin for pin in project["dependency-groups"]["dev"] if pin.startswith("pytest")]
     subprocess.run([sys.executable, *install, *pins], check=True, timeout=120)
-    options = ["--volume", f"{packages}:/packages:ro", "--env=PYTHONPATH=/packages"]
+    options = ["--volume", f"{packages}:/packages:ro", f"--env=PYTHONPATH=/packages:{SERVER}"]
     for name in ("tests", "pyproject.toml"):
         options += ["--volume", f"{ROOT / name}:/checkout/{name}:ro"]
     options += ["--workdir=/checkout", "--env=PYTHONDONTWRITEBYTECODE=1", "--entrypoint=sh"]
+    options += ["--env=CI=true"]  # what cannot be tested fails, and is not left out
     # The shell is the first process there, so that the tests have a parent as they do outside.
-    run = "python -m pytest -q -p no:cacheprovider tests/hostile -k 'not namespaces'; exit $?"
+    run = f"{SESSIONS} -m pytest -q -p no:cacheprovider tests/hostile -k 'not namespaces'; exit $?"
     done = in_container("-c", run, options=tuple(options), time_limit_seconds=240)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
