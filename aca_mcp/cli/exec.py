@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from aca_mcp.cli.interrupts import INTERRUPTED, Interrupts, open_interrupts
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.cli.screen import Screen
-from aca_mcp.cli.transfers import download, host_file, upload
+from aca_mcp.cli.transfers import download, host_file, upload, written_whole
 from aca_mcp.errors import SettingsError
 from aca_mcp.packages.offer import package_offer
 from aca_mcp.pool import ExecutionStatus
@@ -168,7 +169,7 @@ class Run:
         if code == 0:
             for path in request.downloads:
                 self._screen.note(f"saved {await download(session, path)}")
-        return code
+        return code or (_FAILED if self._screen.is_incomplete else 0)
 
     async def execute(self, session: PythonSession, code: str) -> Execution:
         """Run code and show it; Ctrl-C interrupts it and nothing else."""
@@ -185,8 +186,13 @@ class Run:
 
 
 def _write_notebook(path: Path, records: list[Record]) -> None:
-    with host_file(path):
-        path.write_text(notebook(records), encoding="utf-8")
+    text = notebook(records)
+    if path.exists() and not path.is_file():  # a pipe or a device
+        with host_file(path):
+            path.write_text(text, encoding="utf-8")
+        return
+    with written_whole(Path(os.path.realpath(path))) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _exit_code(execution: Execution) -> int:

@@ -117,11 +117,12 @@ def _write_new(content: bytes, suffix: str) -> Path:
     number = 1
     while os.path.lexists(path := Path(f"figure-{number}{suffix}")):
         number += 1
-    # "x": not even a link that was made in this moment is followed.
-    with host_file(path), path.open("xb") as file:
+    with host_file(path):
+        # "x": not even a link that was made in this moment is followed.
+        file = path.open("xb")
         try:
-            file.write(content)
-            file.flush()
+            with file:
+                file.write(content)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
 from aca_mcp.cli.markdown import show_markdown
+from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
 from aca_mcp.server.results.report import text_of
@@ -64,6 +65,8 @@ class Screen:
         self._figures = Figures()
         self._shown: set[str] = set()
         self._within_line: set[str] = set()
+        self.is_incomplete = False
+        """A figure could not be saved."""
 
     def begin(self) -> None:
         """An execution begins."""
@@ -111,7 +114,13 @@ class Screen:
         self._write_line(f"aca-mcp: {text}\n")
 
     def _show_output(self, output: Output) -> None:
-        if (saved := self._figures.save(output.data)) is not None:
+        try:
+            saved = self._figures.save(output.data)
+        except HostPathRefusedError as error:
+            # What comes after it is to be seen all the same.
+            self.is_incomplete = True
+            saved = str(error), None
+        if saved is not None:
             told, image = saved
             self.note(told)
             if image is not None and self._show_figure is not None:

@@ -36,6 +36,22 @@ def host_file(path: Path) -> Generator[None]:
         raise HostPathRefusedError(f"{path} cannot be used: {reason}.") from error
 
 
+@contextlib.contextmanager
+def written_whole(path: Path) -> Generator[Path]:
+    """A file to write in the place of another one, which it replaces in the end or not at all.
+
+    Raises:
+        HostPathRefusedError: it cannot be written; then nothing of it is left.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with host_file(path):
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 async def upload(session: PythonSession, path: Path) -> None:
     """Copy a file of this machine to the work directory, under its own name.
 
@@ -59,22 +75,15 @@ async def download(session: PythonSession, path: str) -> Path:
         HostPathRefusedError: it cannot be written.
     """
     target = Path(PurePosixPath(path).name)
-    partial = anyio.Path(f".{target}.{secrets.token_hex(4)}.part")
     async with session.open_file(path) as file:
         with (
-            host_file(target),
+            written_whole(target) as partial,
             _progress(f"Downloading {target}", file.entry.size_bytes) as advance,
         ):
-            try:
-                async with await anyio.open_file(partial, "xb") as written:
-                    async for chunk in file.chunks:
-                        await written.write(chunk)
-                        advance(len(chunk))
-                await partial.replace(target)
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await partial.unlink(missing_ok=True)
-                raise
+            async with await anyio.open_file(partial, "xb") as written:
+                async for chunk in file.chunks:
+                    await written.write(chunk)
+                    advance(len(chunk))
     return target
 
 

@@ -88,6 +88,45 @@ def test_figures_are_saved_without_writing_over_earlier_ones(tmp_path: Path) -> 
     assert (tmp_path / "figure-2.png").read_bytes().startswith(b"\x89PNG")
 
 
+LITTLE_DISK = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+runpy.run_module("aca_mcp", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("with_notebook", [False, True])
+def test_what_does_not_fit_on_the_disk_leaves_no_half_file_and_the_rest_is_shown(
+    tmp_path: Path, *, with_notebook: bool
+) -> None:
+    (tmp_path / "out.ipynb").write_text("as it was", encoding="utf-8")
+    code = """
+import matplotlib.pyplot as plt, numpy as np
+plt.imsave("noise.png", np.random.default_rng(0).random((300, 300, 3)))
+for image in (plt.imread("noise.png"), np.zeros((2, 2))):
+    _ = plt.figure(figsize=(4, 4)), plt.imshow(image)
+    plt.show()
+6 * 7
+"""
+    more = ["--notebook", "out.ipynb"] if with_notebook else []
+    done = subprocess.run(
+        [sys.executable, "-c", LITTLE_DISK, "exec", code, *more],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=45,
+    )
+    figure, rest, *notebook = done.stderr.splitlines()
+    assert figure == "aca-mcp: figure-1.png cannot be used: File too large."
+    assert rest == "aca-mcp: saved figure-1.png"
+    assert [line.endswith("out.ipynb cannot be used: File too large.") for line in notebook] == (
+        [True] * with_notebook
+    )
+    assert (done.stdout, done.returncode) == ("42\n", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"figure-1.png", "out.ipynb"}
+    assert (tmp_path / "out.ipynb").read_text(encoding="utf-8") == "as it was"
+
+
 def test_code_can_come_from_stdin(tmp_path: Path) -> None:
     assert run("-", cwd=tmp_path, stdin="print(input)").returncode == 0
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.cli.screen import Screen
-from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.pool import (
     Execution,
     ExecutionError,
@@ -138,13 +137,17 @@ def test_a_figure_that_does_not_fit_leaves_no_half_file(
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        output = Output("display", {"image/png": PNG * 1000})
-        with pytest.raises(HostPathRefusedError, match="cannot be used"):
-            Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, output))
+        outputs = Output("display", {"image/png": PNG * 1000}), Output("result", {}, text="42")
+        screen = Screen(*streams)
+        screen.show_rest(execution(ExecutionStatus.SUCCEEDED, *outputs))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert list(tmp_path.iterdir()) == []
+    assert screen.is_incomplete
+    out, err = (stream.getvalue() for stream in streams)
+    assert out == "42\n"  # what comes after it is shown
+    assert err == "aca-mcp: figure-1.png cannot be used: File too large.\n"
 
 
 def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(
