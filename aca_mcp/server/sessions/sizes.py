@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import sys
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
 from aca_mcp.execution import Span
 from aca_mcp.pool import Execution, Output, StreamText
 
-_LEAVES = (str, bytes, Span)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 _TEXT_SHARE = 4
 """A stream of a result that is too large keeps the bound's fourth part."""
 
@@ -75,19 +78,23 @@ def _shortened(stream: StreamText, max_bytes: int) -> StreamText:
 
 
 def _size(value: object) -> int:
-    own = sys.getsizeof(value)
-    # Thousands of values may be in one result, and others wait for the sum.
-    if isinstance(value, _LEAVES):
-        return own
-    if isinstance(value, dict):
-        return own + sum(map(_size, cast("dict[str, object]", value).values()))
-    if isinstance(value, tuple):
-        return own + sum(map(_size, cast("tuple[object, ...]", value)))
-    return own + sum(_size(getattr(value, name)) for name in _fields(type(value)))
+    # Without a call for each: thousands of values may be in one result, and others wait for it.
+    size, pending = 0, [value]
+    while pending:
+        held = pending.pop()
+        size += sys.getsizeof(held)
+        if (parts := _parts_of(type(held))) is not None:
+            pending.extend(parts(held))
+    return size
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[str, ...]:
-    if not dataclasses.is_dataclass(kind):
-        return ()
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _parts_of(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
+    """What gives the values that one of this type holds; None where it holds none."""
+    if issubclass(kind, dict):
+        return operator.methodcaller("values")
+    if issubclass(kind, tuple):
+        return iter
+    if dataclasses.is_dataclass(kind) and kind is not Span:
+        return operator.attrgetter(*(field.name for field in dataclasses.fields(kind)))
+    return None

@@ -23,9 +23,12 @@ _SHOW_LINKS = frozenset(
 
 def takes_links(ctx: Ctx, setting: ResultLinks) -> bool:
     """Whether the client that makes a call is to be sent links."""
-    if setting == "never" or ctx.request_context.protocol_version < _FIRST_WITH_LINKS:
+    if setting == "never":
+        return False
+    request = ctx.request_context
+    if request.protocol_version < _FIRST_WITH_LINKS:
         return False
     if setting == "always":
         return True
-    params = ctx.request_context.session.client_params
+    params = request.session.client_params
     return params is not None and params.client_info.name in _SHOW_LINKS
