@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _BEYOND_ADDRESSES = "Maximum allowed dimension exceeded"
 """What numpy says of arrays with more bytes than 32 bits can count."""
+_FILE_TOO_LARGE = "File too large"
+_DISK_IS_FULL = "No space left on device"
+# In words, since numbers of errors are other ones in WebAssembly.
 
 
 def execution_of(
@@ -29,6 +32,7 @@ def execution_of(
     lost_before: str | None,
     timeout_seconds: float,
     memory_bytes: int,
+    disk_bytes: int,
 ) -> Execution:
     """Put together what a run of code came to.
 
@@ -40,6 +44,7 @@ def execution_of(
         lost_before: why the one before is gone, if its user has not been told.
         timeout_seconds: what the caller gave it.
         memory_bytes: what a session may have.
+        disk_bytes: the same for its files.
     """
     died = outcome.rollback.reason if outcome.rollback is not None else outcome.died
     if outcome.reply is not None:
@@ -61,18 +66,32 @@ def execution_of(
     streams = streams_of(printed.stdout, printed.stderr)
     execution = build_execution(printed.report, streams, context)
     if outcome.rollback is None:
-        return replace(execution, error=_with_hint(execution.error, memory_bytes))
+        return replace(execution, error=_with_hint(execution.error, memory_bytes, disk_bytes))
     return replace(execution, session_lost=None, rollback=outcome.rollback)
 
 
-def _with_hint(error: ExecutionError | None, memory_bytes: int) -> ExecutionError | None:
-    """An error that may come of the limit of memory, with the figure and the setting."""
+def _with_hint(
+    error: ExecutionError | None, memory_bytes: int, disk_bytes: int
+) -> ExecutionError | None:
+    """An error that may come of a limit, with the figure and the setting."""
     if error is None or error.hint:
         return error
-    if error.name != "MemoryError" and not error.message.startswith(_BEYOND_ADDRESSES):
+    if error.name == "MemoryError" or error.message.startswith(_BEYOND_ADDRESSES):
+        hint = (
+            f"A session in WebAssembly has at most {memory_bytes // 2**20:,} MiB of memory "
+            "(ACA_MCP_LOCAL_MEMORY_MIB; never more than 4 GiB). Work on parts, or on smaller types."
+        )
+    elif _FILE_TOO_LARGE in error.message:
+        hint = (
+            f"The session's files may have {disk_bytes // 2**20:,} MiB together "
+            "(ACA_MCP_LOCAL_DISK_MIB), and one of them no more than that. Delete what is not "
+            "needed, or write less."
+        )
+    elif _DISK_IS_FULL in error.message:
+        hint = (
+            "The disk of the machine is full, though the session's files may have "
+            f"{disk_bytes // 2**20:,} MiB (ACA_MCP_LOCAL_DISK_MIB). Delete what is not needed."
+        )
+    else:
         return error
-    hint = (
-        f"A session in WebAssembly has at most {memory_bytes // 2**20:,} MiB of memory "
-        "(ACA_MCP_LOCAL_MEMORY_MIB; never more than 4 GiB). Work on parts, or on smaller types."
-    )
     return replace(error, hint=hint)

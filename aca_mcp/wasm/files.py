@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,15 +46,50 @@ class WasmFiles(SessionFiles):
     def __init__(self, storage: Path, max_file_bytes: int, max_bytes: int) -> None:
         super().__init__(max_file_bytes, max_bytes)
         self._storage = storage
+        self._counting = threading.Lock()
+        self._changes = 0
+        self._used: int | None = None
         self._files = WasiFiles(storage / "data", storage / "incoming")
 
     def close(self) -> None:
         """Close all that is open."""
         self._files.close()
 
+    @property
+    def known_bytes(self) -> int | None:
+        """What the session's files take, if nothing has changed since that was looked at."""
+        return self._used
+
+    def note_change(self) -> None:
+        """What was counted need not hold any more: code runs, or has run."""
+        with self._counting:
+            self._changes += 1
+            self._used = None
+
     def used_bytes(self) -> int:
         """What the session's files take; each entry counts as 4 KiB at least."""
-        return size_of(self._storage)
+        changes = self._changes
+        used = size_of(self._storage)
+        with self._counting:
+            if changes == self._changes:
+                self._used = used
+        return used
+
+    def take_room(self, path: str, count: int) -> None:
+        """Count bytes that are about to be written.
+
+        Raises:
+            StorageFullError: there is no room for so many.
+        """
+        known = self._used
+        measured = self.used_bytes() if known is None else known
+        with self._counting:
+            used = measured if self._used is None else self._used
+            if used + count <= self.max_bytes:
+                self._changes += 1
+                self._used = used + count
+                return
+        raise self.full(path)
 
     def _scan(self, directory: Parts) -> Iterator[tuple[str, FileEntry]]:
         for name in self._files.names(_DATA, "/".join(directory)):
@@ -74,6 +110,7 @@ class WasmFiles(SessionFiles):
             is_directory = self._files.status(_DATA, target).kind == "directory"
             check_target(path, is_directory=is_directory, overwrite=overwrite)
         name = secrets.token_hex(8)
+        self.note_change()
         return _Upload(
             path=path,
             most_bytes=self.max_file_bytes,
@@ -111,6 +148,7 @@ class WasmFiles(SessionFiles):
             self._files.remove_directory(_DATA, where)
         else:
             self._files.remove(_DATA, where)
+        self.note_change()
 
     def _refuse_links(self, parts: Parts, path: str) -> None:
         for end in range(1, len(parts) + 1):
@@ -131,8 +169,7 @@ class _Upload(Upload):
     descriptor: int
 
     def _append(self, data: bytes) -> None:
-        if self.session.used_bytes() + len(data) > self.session.max_bytes:
-            raise self.session.full(self.path)
+        self.session.take_room(self.path, len(data))
         with self.session.reaching(self.path):
             self.files.write(self.descriptor, data)
 
@@ -141,6 +178,7 @@ class _Upload(Upload):
         with self.session.reaching(self.path):
             status = self.files.file_status(self.descriptor)
             put((_INCOMING, self.name), (_DATA, self.target))
+        self.session.note_change()
         return _entry(self.target, status)
 
     def close(self) -> None:
@@ -148,6 +186,7 @@ class _Upload(Upload):
             self.files.close_file(self.descriptor)
         with suppress(OSError):
             self.files.remove(_INCOMING, self.name)
+        self.session.note_change()
 
 
 def size_of(directory: Path) -> int:

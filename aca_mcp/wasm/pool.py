@@ -122,6 +122,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
             lost_before=self._registry.told(identifier),
             timeout_seconds=timeout_seconds,
             memory_bytes=self._configuration.memory_bytes,
+            disk_bytes=self._configuration.disk_bytes,
         )
 
     async def _interrupt(self, kernel: WasmProcess) -> bool:

@@ -140,6 +140,7 @@ class WasmProcess:
         self._stop = None
         self._on_question = on_question
         self._request_over = anyio.Event()
+        self.files.note_change()
         try:
             with anyio.CancelScope(deadline=deadline):
                 await self._write(data)
@@ -234,6 +235,7 @@ class WasmProcess:
         if self._request_over is not None:
             self._request_over.set()
             self._request_over = None
+            self.files.note_change()
 
     async def _stop_code(self, printed: Printed, why: Stop, grace_seconds: float) -> Outcome:
         self._stop = self._stop or why

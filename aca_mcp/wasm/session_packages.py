@@ -55,6 +55,8 @@ class WasmPackages(SessionPackages[WasmProcess]):
             raise PackagesNotInstalledError(
                 "The packages could not be copied into the session. Nothing was installed."
             ) from error
+        finally:
+            kernel.files.note_change()
         return f"{INSTALLED}/{name}"
 
     async def _add(self, kernel: WasmProcess, directories: list[str], deadline: float) -> None:

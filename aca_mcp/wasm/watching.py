@@ -33,17 +33,23 @@ class Watcher:
 
     async def code_begins(self, process: WasmProcess) -> None:
         """Note what a session uses: code that is to make room is not ended for what was there."""
-        used = await anyio.to_thread.run_sync(process.files.used_bytes)
+        used = process.files.known_bytes
+        if used is None:
+            used = await anyio.to_thread.run_sync(process.files.used_bytes)
         self._used_before[process] = used
 
     async def watch_running(self) -> None:
-        """Measure sessions in which code runs, until cancelled."""
+        """Measure sessions in which code runs, and once those in which it has, until cancelled."""
         while True:
             await anyio.sleep(_WATCH_SECONDS)
             for process in self._sessions.kernels():
-                if process.is_running and not process.has_ended:
+                if process.has_ended:
+                    continue
+                if process.is_running or process.files.known_bytes is None:
                     used = await anyio.to_thread.run_sync(process.files.used_bytes)
-                    if used > max(self._disk_bytes, self._used_before.get(process, 0)):
+                    if process.is_running and used > max(
+                        self._disk_bytes, self._used_before.get(process, 0)
+                    ):
                         limit = f"{self._disk_bytes // 2**20:,} MiB"
                         process.kill_soon(
                             f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"

@@ -229,6 +229,45 @@ async def test_files_past_the_limit_end_the_session_and_name_the_limit(
         assert "16 MiB of disk (ACA_MCP_LOCAL_DISK_MIB)" in full.session_lost
 
 
+async def test_a_file_past_the_limit_names_the_limit(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    full = await run(pool, identifier, "open('big.bin', 'wb').truncate(17 * 2**20)")
+    assert full.error is not None
+    assert "16 MiB together (ACA_MCP_LOCAL_DISK_MIB)" in full.error.hint
+
+
+async def test_what_files_take_is_known_whoever_wrote_or_deleted_them(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    async def upload(name: str, mebibytes: int) -> None:
+        pieces = [bytes(MEBIBYTE)] * mebibytes
+        await pool.upload_file(identifier, name, content(*pieces), overwrite=True)
+
+    await upload("a.bin", 8)
+    with pytest.raises(StorageFullError):
+        await upload("b.bin", 9)
+    await run(pool, identifier, "open('c.bin', 'wb').write(bytes(6 * 2**20))")
+    with pytest.raises(StorageFullError):
+        await upload("b.bin", 3)
+    await pool.delete_file(identifier, "a.bin")
+    await upload("b.bin", 7)
+    await run(pool, identifier, "import os; os.remove('c.bin')")
+    await upload("d.bin", 7)
+    refused: list[StorageFullError] = []
+    async with anyio.create_task_group() as uploads:  # both at once do not fit
+
+        async def one_of_two(name: str) -> None:
+            try:
+                await upload(name, 1)
+            except StorageFullError as error:
+                refused.append(error)
+
+        uploads.start_soon(one_of_two, "e.bin")
+        uploads.start_soon(one_of_two, "f.bin")
+    assert len(refused) == 1
+
+
 async def test_code_that_makes_room_is_not_ended_for_what_was_there(
     pool: WasmSessionPool, identifier: str
 ) -> None:
