@@ -22,7 +22,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).parent))
 from model_client import COMMAND, Answer, ask, model_client
-from transcript_calls import CALLS, furnish
+from transcript_calls import CALLS, CRASH, furnish
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -49,6 +49,9 @@ where an answer differs. Times, rates and sizes that vary are `…`.
 """
 
 _TRIES = 30
+_THINKING_SECONDS = 5
+"""Before what ends the session's process: a copy to go back to is made while nobody calls, and a
+machine that has much else to do takes its time for it."""
 _COUNT_THREADS = "import os, numpy, pandas, matplotlib.pyplot\nlen(os.listdir('/proc/self/task'))"
 _VARYING = (
     (re.compile(r"\d+(?:\.\d+)? (?:s|seconds|ms|μs)\b"), "… s"),
@@ -119,6 +122,8 @@ async def live(folder: Path) -> str:
         async with model_client(folder, "--local-environment", ENVIRONMENT) as client:
             await begin(client)
             for why, tool, arguments in CALLS:
+                if why == CRASH:
+                    await anyio.sleep(_THINKING_SECONDS)
                 answer = await ask(client, tool, arguments)
                 parts += [f"## {why}", asked(tool, arguments), answered(answer)]
     return "\n\n".join(parts) + "\n"

@@ -20,6 +20,9 @@ orders["city"] = orders["city"].str.strip().str.title()
 orders["month"] = orders["date"].dt.month"""
 
 
+CRASH = "A crash"
+
+
 def _run(why: str, code: str, **arguments: Any) -> tuple[str, str, dict[str, Any]]:
     return why, "execute_python", {**arguments, "code": code.strip("\n")}
 
@@ -113,7 +116,7 @@ fig
         timeout_seconds=2,
     ),
     _run("What is left of it", "kept"),
-    _run("A crash", 'import ctypes\nprint("before")\nctypes.string_at(0)'),
+    _run(CRASH, 'import ctypes\nprint("before")\nctypes.string_at(0)'),
     _run("After it", f"{LOAD}\nlen(orders)"),
     _run(
         "Results as files",
