@@ -51,6 +51,8 @@ class StreamText:
     """How many of them, between head and tail, were not kept."""
     cut: bool = False
     """The pool dropped what came after ``head``, and does not tell how much that was."""
+    limit: str = ""
+    """Why not all of it was kept, as a clause; empty where the pool does not say."""
 
     @property
     def text(self) -> str:
@@ -68,7 +70,10 @@ class StreamText:
     def _note(self) -> str:
         if self.cut:
             return "\n[... the session pool did not keep the rest ...]"
-        return f"\n[... {self.omitted_bytes:,} bytes not kept ...]\n" if self.omitted_bytes else ""
+        if not self.omitted_bytes:
+            return ""
+        why = f": {self.limit}" if self.limit else ""
+        return f"\n[... {self.omitted_bytes:,} bytes not kept{why} ...]\n"
 
 
 @dataclass(frozen=True, slots=True)

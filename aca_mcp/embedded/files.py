@@ -85,7 +85,7 @@ class Upload(ABC):
         if self.size_bytes > self.most_bytes:
             raise FileTooLargeError(
                 f"{self.path} is larger than the {self.most_bytes:,} bytes that one file may "
-                "have. Nothing was uploaded; split it or compress it."
+                "have (ACA_MCP_LOCAL_MAX_FILE_MIB). Nothing was uploaded; split it or compress it."
             )
         self._append(data)
 
@@ -188,8 +188,8 @@ class SessionFiles(ABC):
         if (size := file.entry.size_bytes) > self.max_file_bytes:
             file.close()
             raise FileTooLargeError(
-                f"{path} has {size:,} bytes; at most {self.max_file_bytes:,} can be downloaded. "
-                "Let code compress it or split it."
+                f"{path} has {size:,} bytes; at most {self.max_file_bytes:,} can be downloaded "
+                "(ACA_MCP_LOCAL_MAX_FILE_MIB). Let code compress it or split it."
             )
         return file
 

@@ -114,7 +114,8 @@ class BoundedOutput:
             pieces.append(Piece(number, self._stream, len(before) + len(after), late))
         if not omitted:
             return StreamText("".join(heads) + "".join(tails), total_bytes=self.total), pieces
-        text = StreamText("".join(heads), "".join(tails), self.total, omitted)
+        limit = f"at most {2 * self._half:,} are, of each stream (ACA_MCP_LOCAL_MAX_OUTPUT_KIB)"
+        text = StreamText("".join(heads), "".join(tails), self.total, omitted, limit=limit)
         return text, pieces
 
     def _intervals(self) -> Iterator[tuple[int, bytes, int, int]]:

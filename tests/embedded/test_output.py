@@ -79,7 +79,8 @@ def test_nothing_is_nothing() -> None:
 
 def test_between_head_and_tail_stands_how_much_is_missing() -> None:
     found = kept(b"a" * 32, b"b" * 5000, b"c" * 32).text()
-    assert found.text == f"{'a' * 32}\n[... 5,000 bytes not kept ...]\n{'c' * 32}"
+    why = "at most 64 are, of each stream (ACA_MCP_LOCAL_MAX_OUTPUT_KIB)"
+    assert found.text == f"{'a' * 32}\n[... 5,000 bytes not kept: {why} ...]\n{'c' * 32}"
 
 
 def test_a_flood_costs_no_memory_past_the_bound() -> None:
