@@ -37,6 +37,8 @@ from aca_mcp.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from mcp import Client
+
     from aca_mcp.pool import SessionPool
 
 POOL = load_settings().pool_kind
@@ -241,6 +243,16 @@ async def crowd() -> list[Row]:
     return rows
 
 
+async def until_imported(client: Client) -> None:
+    """Wait until sessions have the libraries: what imports them would count as what has grown."""
+    for _ in range(100):
+        await call(client, "restart_session")
+        told = await call(client, "execute_python", code="'pandas' in __import__('sys').modules")
+        if told.startswith("True"):
+            return
+        await anyio.sleep(0.1)
+
+
 async def updates() -> list[Row]:
     """(h) A display that is updated 10,000 times, and as many that are cleared."""
     rows = []
@@ -254,6 +266,7 @@ async def updates() -> list[Row]:
         "10,000 displays": "for n in range(10_000): display(n)",
     }
     async with connect(OURS) as client:
+        await until_imported(client)
         for what, code in codes.items():
             begin = "large = 'x' * 100_000\nshown = display('', display_id=True)"
             await call(client, "restart_session")
