@@ -40,6 +40,9 @@ BUNDLE_SETTINGS = {
     "execution_timeout_seconds": ("number", "Time for one execution, in seconds"),
 }
 
+NOT_ON_WINDOWS = {"work_dir": "", "local_network": "none"}
+"""What the bundle passes there whatever is chosen: the server does not start with a directory."""
+
 BUNDLE_NEEDS = (
     "Linux: sessions are sandboxed processes on this machine; Python 3.11 or newer is all that is "
     "needed. macOS and Windows: sessions run in WebAssembly on this machine, with fewer packages, "
@@ -47,7 +50,7 @@ BUNDLE_NEEDS = (
 )
 BUNDLE_HELP = {
     "work_dir": "Linux and macOS: the folder whose files the model may see, and copy to and from "
-    "its session. Windows: leave it empty, for the server does not start with one there.",
+    "its session. Windows: not used; files go through the conversation.",
     "pool_management_endpoint": "Any system: the https URL of an Azure session pool, for which "
     "`az login` was done here. Empty: sessions run on this machine.",
     "azure_credential": "Only with an Azure session pool. `default` takes what `az login` gives.",
@@ -140,9 +143,8 @@ def manifest() -> Document:
             "mcp_config": {
                 "command": "uv",
                 "args": [*run, "--extra", "local", "aca-mcp", "serve"],
-                "env": {
-                    variable_name(field): f"${{user_config.{field}}}" for field in BUNDLE_SETTINGS
-                },
+                "env": _bundle_environment({}),
+                "platform_overrides": {"win32": {"env": _bundle_environment(NOT_ON_WINDOWS)}},
             },
         },
         "tools_generated": True,
@@ -160,6 +162,13 @@ def manifest() -> Document:
             }
             for field, (kind, title) in BUNDLE_SETTINGS.items()
         },
+    }
+
+
+def _bundle_environment(fixed: dict[str, str]) -> dict[str, str]:
+    return {
+        variable_name(field): fixed.get(field, f"${{user_config.{field}}}")
+        for field in BUNDLE_SETTINGS
     }
 
 

@@ -131,6 +131,11 @@ def test_the_bundle_passes_settings_that_exist() -> None:
     assert passed.keys() <= {variable_name(field) for field in Settings.model_fields}
     asked = {f"${{user_config.{name}}}" for name in manifest["user_config"]}
     assert set(passed.values()) == asked
+    # On Windows the server would not start with a directory.
+    on_windows = manifest["server"]["mcp_config"]["platform_overrides"]["win32"]["env"]
+    assert on_windows.keys() == passed.keys()
+    assert on_windows["ACA_MCP_WORK_DIR"] == ""
+    assert "Windows: not used" in manifest["user_config"]["work_dir"]["description"]
 
 
 def test_the_dockerfile_is_clean() -> None:
