@@ -15,6 +15,13 @@ from tests.support.toy_pool import ToyPool
 os.environ.setdefault("ACA_MCP_LOCAL_PYTHON", sys.executable)
 
 
+def pytest_sessionfinish() -> None:
+    """Save what was measured while a worker is waited for: it has seconds to end after that."""
+    coverage = sys.modules.get("coverage")  # not there where nothing is measured
+    if coverage is not None and (measured := coverage.Coverage.current()) is not None:
+        measured.save()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def programs_can_be_interrupted() -> None:
     """Tests that a shell starts in the background ignore SIGINT, and so does what they start."""
