@@ -2,7 +2,8 @@
 
 A fork of a process with one thread is a copy of everything in it, and shares its memory until one
 of the two writes. So after an execution the process forks a copy that stops at once; if the process
-is lost later, the copy is told to go on, with the variables as they were.
+is lost later, the copy is told to go on, with the variables as they were. Before the first
+execution there is nothing to copy: a session begins anew in a process that has run no code.
 
 A copy is made only where it would be a true one: not beside threads, programs that code has
 started, connections, or what the process would give up and the copy still hold (pipes, locks).
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 0.2
 """Without a request, before a copy is made: whoever calls again at once does not wait for it."""
 STALE_SECONDS = 5.0
-"""In a session that is never idle, the most time between two copies."""
+"""In a session that is never idle, the time after which there is a copy all the same."""
 
 _FIRST_TO_GO = "1000"
 """The highest ``oom_score_adj``: where memory runs out, copies end before anything else."""
-_RESUMED = encode(Frame({"resumed": True}))
+RESUMED = encode(Frame({"resumed": True}))
+"""What a process says on its control connection when it has taken another one's place."""
 
 
 class Checkpoints:
@@ -53,9 +55,9 @@ class Checkpoints:
         self._channel = channel
         self._own = _open_descriptors()
         self._copies: set[int] = set()
-        self._made_at = 0.0
+        self._is_due = False
+        self._due_since = 0.0
         self._patience = 1.0
-        self._is_due = True
         self._number: object = 0
 
     def executed(self, number: object, patience: float) -> None:
@@ -65,7 +67,9 @@ class Checkpoints:
             number: of the request by which.
             patience: how many times longer than usual to wait before there is a copy.
         """
-        self._is_due, self._number, self._patience = True, number, patience
+        if not self._is_due:
+            self._is_due, self._due_since = True, time.monotonic()
+        self._number, self._patience = number, patience
 
     def settle(self, *, busy: str = "") -> bool:
         """Make a copy if one is due and nobody calls. True in the copy, once it goes on.
@@ -75,13 +79,12 @@ class Checkpoints:
         """
         if not self._is_due:
             return False
-        age = time.monotonic() - self._made_at
-        if age < STALE_SECONDS * self._patience and _is_readable(
+        waited = time.monotonic() - self._due_since
+        if waited < STALE_SECONDS * self._patience and _is_readable(
             self._control, IDLE_SECONDS * self._patience
         ):
             return False
         self._is_due = False
-        self._made_at = time.monotonic()
         obstacle = busy or self._obstacle()
         if obstacle:
             self._tell({"none": obstacle, "after": self._number})
@@ -142,8 +145,8 @@ class Checkpoints:
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
             pass
-        self._control.sendall(_RESUMED)
-        self._is_due, self._made_at = True, 0.0  # at once: what has happened may happen again
+        self._control.sendall(RESUMED)
+        self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
 
     def _obstacle(self) -> str:
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 -- after each execution

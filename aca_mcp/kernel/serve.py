@@ -114,11 +114,12 @@ def serve(
 
     ``{"op": "execute", "id": n, "code": text}`` is answered with events (``timeline``), each with
     the ``id``, the last of which is ``done``; ``{"op": "packages", "id": n}`` with what can be
-    imported, ``{"op": "add", "id": n, "paths": [...]}`` when directories can be imported from.
-    While code runs, ``{"ask": "install", "number": n, ...}`` may go out; the answer has its number.
+    imported. With ``"paths": [...]`` directories can be imported from before anything else is
+    done; ``{"op": "add", "id": n, "paths": [...]}`` is nothing but that. While code runs,
+    ``{"ask": "install", "number": n, ...}`` may go out; the answer has its number.
 
-    A session that was started ahead writes to its memory once it has its first checkpoint: what it
-    shares with that is copied then, rather than when somebody waits.
+    A session that was started ahead writes to its memory first: what it shares with the template is
+    copied then, rather than when somebody waits.
     """
     connection = Connection(control)
     decoder = FrameDecoder()
@@ -132,7 +133,6 @@ def serve(
             decoder = FrameDecoder()  # for another connection
             interpreter.go_on_here()
             streams.go_on_here()
-            started_ahead = False  # it may have variables
         if started_ahead:
             started_ahead = False
             prefault(interpreter, streams)
@@ -156,11 +156,12 @@ def _obey(
     connection: Connection,
     work_directory: str,
 ) -> dict[str, Any]:
+    if "paths" in request:
+        add(*map(str, cast("list[object]", request["paths"])))
     match request["op"]:
         case "packages":
             return {"packages": installed_packages()}
         case "add":
-            add(*map(str, cast("list[object]", request["paths"])))
             return {}
         case _:
             sink = FrameSink(connection, streams, request["id"])

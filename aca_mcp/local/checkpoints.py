@@ -64,13 +64,23 @@ def processes_beside(steps: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A copy of a session's process that waits."""
+    """A copy of a session's process that waits, or the session's keeper, which can begin anew."""
 
     pid: int
     """As the session counts; good for nothing but to be told to the session's own keeper."""
     after: int
     """The number of the last request that it knows."""
-    connection: socket.socket
+    connection: socket.socket | None
+    """None for the keeper."""
+
+    def let_go(self) -> None:
+        """End it; a keeper stays, for the session's sake."""
+        if self.connection is not None:
+            self.connection.close()
+
+
+_KEEPER = Checkpoint(pid=0, after=0, connection=None)
+"""From before the first execution; it takes no memory of its own, and may be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class Checkpoints:
         channel.setblocking(False)
         self._channel = channel
         self._most = most
-        self._kept: deque[Checkpoint] = deque()
+        self._kept = deque([_KEEPER])
         self._leaving_until = 0.0
         self._end: _End | None = None
         """That what runs is to end."""
@@ -126,7 +136,7 @@ class Checkpoints:
     @property
     def processes(self) -> int:
         """How many there are of the session that are not its code's: the keeper, and copies."""
-        return 1 + len(self._kept)
+        return 1 + len(self.pids)
 
     def fileno(self) -> int:
         """Of the channel, to wait for."""
@@ -137,8 +147,8 @@ class Checkpoints:
 
     @property
     def pids(self) -> list[int]:
-        """Of those there are, as the session counts."""
-        return [each.pid for each in self._kept]
+        """Of the copies, as the session counts."""
+        return [each.pid for each in self._kept if each is not _KEEPER]
 
     def newest(self) -> Checkpoint | None:
         """The last one that was made, if there is one."""
@@ -168,7 +178,7 @@ class Checkpoints:
                 connections[0].setblocking(False)
                 self._kept.append(Checkpoint(pid, after, connections[0]))
                 while len(self._kept) > self._most:
-                    self._kept.popleft().connection.close()
+                    self._kept.popleft().let_go()
                 return True
             case {"none": str(reason), "after": int()}:
                 # An older one is further back than anybody would expect.
@@ -195,7 +205,7 @@ class Checkpoints:
             self.why_none = "nothing has run in it"
             return False
         while self._kept and self._kept[-1].after >= self.executions[-1]:
-            self._kept.pop().connection.close()
+            self._kept.pop().let_go()
             self.why_none = "the one from before that execution is not there any more"
         return bool(self._kept)
 
@@ -208,20 +218,22 @@ class Checkpoints:
         return undone
 
     def drop_one(self, why: str) -> None:
-        """Let the oldest go."""
-        if self._kept:
+        """Let the oldest copy go, and what is older still: it would be further back."""
+        if self.pids:
             self._leaving_until = anyio.current_time() + _LEAVE_SECONDS
             self.why_none = why
-            self._kept.popleft().connection.close()
+            if self._kept[0] is _KEEPER:
+                self._kept.popleft()
+            self._kept.popleft().let_go()
 
     def drop(self, why: str) -> None:
         """Let all of them go."""
         self.why_none = why
         while self._kept:
-            self._kept.pop().connection.close()
+            self._kept.pop().let_go()
 
     def clear(self) -> None:
-        """Have all in the session ended but the checkpoints; ``take_notices`` hears of it."""
+        """Have all in the session ended but the copies; ``take_notices`` hears of it."""
         self._clears += 1
         self._send({"clear": self._clears, "spare": self.pids})
 
@@ -263,7 +275,8 @@ class Checkpoints:
         if checkpoint is None:
             return None
         self.clear()
-        self._kept.pop()
+        if checkpoint is not _KEEPER:
+            self._kept.pop()
         older = list(self._kept)
         with anyio.move_on_after(_CLEAR_SECONDS):
             while self._cleared != self._clears:
@@ -271,19 +284,35 @@ class Checkpoints:
                 self.take_notices()
         for late in self._kept:
             if late not in older:  # made by what was just ended, which has ended it, too
-                late.connection.close()
+                late.let_go()
         self._kept = deque(each for each in self._kept if each in older)
         if self._cleared != self._clears:
-            checkpoint.connection.close()
+            checkpoint.let_go()
             self.drop("it could not be cleared up for the one there was")
             return None
         self.status = self._end = None
-        self._send({"kernel": checkpoint.pid})
-        if await _goes_on(checkpoint.connection):
-            self.why_none = NONE_YET
-            return checkpoint.connection
-        checkpoint.connection.close()
+        connection = self._begin(checkpoint)
+        if connection is not None:
+            if await _goes_on(connection):
+                self.why_none = NONE_YET
+                return connection
+            connection.close()
         self.drop("the one there was did not go on")
+        return None
+
+    def _begin(self, checkpoint: Checkpoint) -> socket.socket | None:
+        """Have one take the place of what ran; its control connection."""
+        with suppress(OSError):  # who does not hear it does not answer it
+            if checkpoint.connection is not None:
+                self._send({"kernel": checkpoint.pid})
+                checkpoint.connection.send(b"\0", socket.MSG_DONTWAIT)
+                return checkpoint.connection
+            connection, theirs = socket.socketpair()
+            connection.setblocking(False)
+            with theirs:
+                self._send({"anew": True}, theirs.fileno())
+            return connection
+        checkpoint.let_go()
         return None
 
     def close(self) -> None:
@@ -291,15 +320,14 @@ class Checkpoints:
         self.drop("it has ended")
         self._channel.close()
 
-    def _send(self, message: dict[str, object]) -> None:
+    def _send(self, message: dict[str, object], *descriptors: int) -> None:
         with suppress(OSError):  # who does not hear it does not answer it
-            self._channel.send(json.dumps(message).encode())
+            socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
 
 
 async def _goes_on(connection: socket.socket) -> bool:
     decoder = FrameDecoder(_MAX_PACKET_BYTES)
     try:
-        connection.send(b"\0", socket.MSG_DONTWAIT)
         with anyio.move_on_after(_RESUME_SECONDS):
             while True:
                 await anyio.wait_readable(connection)

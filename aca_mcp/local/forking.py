@@ -21,7 +21,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from aca_mcp.kernel.checkpoint import Checkpoints
+from aca_mcp.kernel.checkpoint import RESUMED, Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
@@ -192,25 +192,26 @@ def _become_session(
         others = len(descriptors) - request.groups
         for entrance in descriptors[others:]:
             os.write(entrance, b"0")  # this process
-        control, channel = _take_descriptors(descriptors[:others])
+        _arrange(descriptors[:others])
+        control = socket.socket(fileno=_CONTROL)
+        channel = socket.socket(fileno=_CHANNEL) if request.checkpoints else None
         contain_session(policy, request.storage, request.identity, one_share=request.one_share)
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if channel is not None:
-            _leave_first_place(
-                channel, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
-            )
+        token = new_token()
+        begins_anew = channel is not None and _leave_first_place(
+            channel, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
+        )
         work_directory = prepare_storage(policy, request.storage)
         reseed(policy, work_directory)
         gc.enable()
         interpreter.begin_session()
-        token = new_token()
         streams = Streams(token)
-        base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
-        send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
-        os.close(base)
+        if begins_anew:
+            control.sendall(RESUMED)
+        else:
+            _tell_readiness(control, work_directory, token)
         # Now that it has sent its own, which the limit would count together with everybody's.
         limits.restrict_descriptors()
     except BaseException as error:
@@ -225,25 +226,39 @@ def _become_session(
             streams,
             copies,
             asks_for_packages=not policy.network,
-            started_ahead=request.ahead,
+            started_ahead=request.ahead and not begins_anew,
         )
     finally:
         os._exit(0)
 
 
-def _leave_first_place(channel: socket.socket, *, reaches_session_only: bool) -> None:
-    """Go on as a child of this process, which becomes the session's keeper."""
+def _tell_readiness(control: socket.socket, work_directory: str, token: bytes) -> None:
+    base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
+    send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
+    os.close(base)
+
+
+def _leave_first_place(channel: socket.socket, *, reaches_session_only: bool) -> bool:
+    """Go on as a child of this process, which becomes the session's keeper.
+
+    Returns:
+        In that child False, and True in each that the keeper forks later, to begin anew from here:
+        the one is as the other, for in neither has code run.
+    """
     kernel = os.fork()
     if kernel:
-        null = os.open(os.devnull, os.O_RDWR)
+        null, stdout, stderr = os.open(os.devnull, os.O_RDWR), os.dup(1), os.dup(2)
         for number in (0, 1, 2, _CONTROL):
             os.dup2(null, number)
-        keep(channel, kernel, reaches_session_only=reaches_session_only)
+        control = keep(channel, kernel, reaches_session_only=reaches_session_only)
+        _arrange([control, stdout, stderr, _CHANNEL])
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    return bool(kernel)
 
 
-def _take_descriptors(descriptors: list[int]) -> tuple[socket.socket, socket.socket | None]:
-    """Arrange 0 to 2 and the connections, close everything else, return the connections."""
+def _arrange(descriptors: list[int]) -> None:
+    """Make them what they are in a session, 0 to 2 and the connections; close all others."""
     # Copies above all targets first, so that no dup2 overwrites one that is still needed.
     copies = [os.dup(number) for number in (os.open(os.devnull, os.O_RDONLY), *descriptors)]
     null, control, out, err, *channel = copies
@@ -256,10 +271,6 @@ def _take_descriptors(descriptors: list[int]) -> tuple[socket.socket, socket.soc
     for last, copy in enumerate((control, *channel), _CONTROL):
         os.dup2(copy, last, inheritable=False)
     os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
-    return (
-        socket.socket(fileno=_CONTROL),
-        socket.socket(fileno=_CHANNEL) if channel else None,
-    )
 
 
 def reseed(policy: SandboxPolicy, work_directory: str) -> None:

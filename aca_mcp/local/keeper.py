@@ -2,14 +2,21 @@
 
 It tells the supervisor how that one ended, and on request ends everything in the session but the
 checkpoint that goes on. In a PID namespace it is the first process there: code cannot signal it,
-and with it everything ends. It has nothing of what code uses.
+and with it everything ends. It has nothing of what code uses but its streams, and is itself the
+session's first checkpoint: forked before any code ran, it can begin anew.
 
-It speaks JSON, a message a packet, over a connection that the code's process and its checkpoints
-have as well, to tell of checkpoints. What comes from it, a supervisor must not believe.
+It speaks JSON, a message a packet, over a connection whose end the code's process and its
+checkpoints have as well, to tell of checkpoints. So what comes from it, a supervisor must not
+believe. Nobody can say anything *to* it over that end: what is sent there comes out at the
+supervisor's. Code can take what is meant for it: then nothing is done, and the session ends for
+want of an answer. With what begins anew it would take a control connection, as it had one before:
+it would go on as this session's code, held as ever, and be believed no more than that.
 
 * ``{"clear": n, "spare": [pid, ...]}`` ends all processes but those, answered with
   ``{"cleared": n}`` if it could;
 * ``{"kernel": pid}`` says which process runs the code from now on;
+* ``{"anew": true}``, with a control connection, has it fork a process to run code, where there is
+  none any more;
 * ``{"ended": status}`` is told when that process has ended.
 """
 
@@ -21,9 +28,10 @@ import select
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aca_mcp.kernel.process import can_run
+from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
     import socket
@@ -33,8 +41,11 @@ _CLEAR_SECONDS = 10.0
 _STOP_SECONDS = 3.0
 
 
-def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> NoReturn:
+def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> int:
     """Be the first process of a session until the supervisor lets it go, which ends the session.
+
+    Returns:
+        In a process forked to run code anew alone: the descriptor of its control connection.
 
     Args:
         channel: to the supervisor.
@@ -42,10 +53,13 @@ def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> 
         reaches_session_only: a signal of this process to all that it may signal is for nobody but
             the session: there is a PID namespace, or Landlock's scope of signals.
     """
+    control = None
     try:
-        Keeper(channel, kernel, reaches_session_only=reaches_session_only).run()
+        control = Keeper(channel, kernel, reaches_session_only=reaches_session_only).run()
     finally:
-        os._exit(0)
+        if control is None:
+            os._exit(0)
+    return control
 
 
 class Keeper:
@@ -56,14 +70,19 @@ class Keeper:
         self._channel = channel
         self._kernel = kernel
         self._waking, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._handlers: dict[int, Any] = {}
+        """Of signals, as they were."""
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             with suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_IGN)
+                self._handlers[number] = signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, _wake)
         signal.set_wakeup_fd(writer)
 
-    def run(self) -> None:
-        """Return when the supervisor has closed its end."""
+    def run(self) -> int | None:
+        """Return None when the supervisor has closed its end.
+
+        In a process forked to run code anew, return the descriptor of its control connection.
+        """
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._waking, select.POLLIN)
@@ -75,10 +94,32 @@ class Keeper:
                         os.read(self._waking, 4096)
                     self._reap()
                     continue
-                packet = self._channel.recv(_MAX_PACKET_BYTES)
+                packet, connections = receive(self._channel, _MAX_PACKET_BYTES, 1)
                 if not packet:
-                    return
-                self._obey(json.loads(packet))
+                    return None
+                message = json.loads(packet)
+                if "anew" in message and self._begins_anew():
+                    return connections[0]
+                for connection in connections:
+                    os.close(connection)
+                self._obey(message)
+
+    def _begins_anew(self) -> bool:
+        """Fork a process to run code, unless there is one. True in that, as if nothing had been."""
+        if self._kernel:
+            return False
+        try:
+            self._kernel = os.fork()
+        except OSError:
+            return False  # its connection is closed, which tells
+        if self._kernel:
+            return False
+        signal.set_wakeup_fd(-1)
+        # What interrupts code is for the one before it until there is an interpreter again.
+        for number in self._handlers.keys() - {signal.SIGINT}:
+            if self._handlers[number] is not None:  # it can be set again
+                signal.signal(number, self._handlers[number])
+        return True
 
     def _obey(self, message: dict[str, object]) -> None:
         match message:

@@ -92,6 +92,8 @@ class KernelProcess:
         """What marks in its streams begin with."""
         self.added_packages: dict[str, tuple[str, str]] = {}
         """What the broker brought: normalized name to version and directory."""
+        self._packages_told = True
+        """Whether what runs can have heard of all of it."""
         self._requests = 0
         self._stop: Literal["timeout", "interrupt"] | None = None
         self._request_over: anyio.Event | None = None
@@ -160,6 +162,10 @@ class KernelProcess:
         said = self.checkpoints is not None and bool(self._events.poll(0))
         if said and self.checkpoints is not None and self.checkpoints.take_notices():
             await self._roll_back("")  # it ended while nobody used it: nothing is lost by that
+        if not self._packages_told:
+            self._packages_told = True
+            paths = dict.fromkeys(path for _, path in self.added_packages.values())
+            header = {"paths": list(paths), **header}
         exchange = Exchange(
             events=self._events,
             control=self._control,
@@ -270,6 +276,7 @@ class KernelProcess:
         self._control.close()
         self._control = connection
         self._events.register(connection, select.EPOLLIN)
+        self._packages_told = not self.added_packages
         return Rollback(why, checkpoints.forget_since(checkpoint))
 
     async def _how_code_ended(self) -> str:

@@ -163,17 +163,18 @@ class Watcher:
         if not copies:
             kernel.end_code(why, memory)
             return
+        pids = copies.pids
         held = 0
         # Of several copies each may be what another shares: the next look tells.
-        if len(copies) == 1:
-            held = await self._apart_in_thread(usage.only_of, kernel.pid, copies.pids)
+        if len(pids) == 1:
+            held = await self._apart_in_thread(usage.only_of, kernel.pid, pids)
         if kernel.has_ended:
             return
-        if len(copies) == 1 and memory - held > self._limits.memory_bytes:
+        if len(pids) <= 1 and memory - held > self._limits.memory_bytes:
             if not copies.are_leaving:  # what they had is free in a moment: the next look tells
                 kernel.end_code(why, memory)
         # So little is not the code's, and not worth the copy: the code may be about to fail.
-        elif not copies.is_ending and (len(copies) > 1 or held > _SPARED_BYTES):
+        elif not copies.is_ending and (len(pids) > 1 or held > _SPARED_BYTES):
             copies.drop_one(FOR_MEMORY)
 
     async def _apart_in_thread(

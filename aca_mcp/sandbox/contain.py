@@ -61,10 +61,13 @@ def contain_session(
 
 
 def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
-    """Make the directories of a session and return its work directory."""
+    """Make the directories of a session that are not there, and return its work directory.
+
+    Where it begins anew they are, or are what its code has made of them.
+    """
     base = "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
     for name in ("data", "incoming", "packages"):
-        Path(base, name).mkdir(mode=0o700)
+        Path(base, name).mkdir(mode=0o700, exist_ok=True)
     if policy.isolation is not Isolation.NAMESPACES:
-        Path(base, "tmp").mkdir(mode=0o700)
+        Path(base, "tmp").mkdir(mode=0o700, exist_ok=True)
     return f"{base}/data"

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.pools import open_session_pool
-from aca_mcp.settings import load_settings
-from tests.hostile.arena import PRELUDE, settings_for
+from aca_mcp.local.pool import LocalSessionPool, open_local_pool
+from tests.hostile.arena import MAX_PROCESSES, MEMORY_MIB, PRELUDE
+from tests.hostile.conftest import TIERS
+from tests.local.pools import MEBIBYTE, configuration, copied
 from tests.support.processes import descendants
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from aca_mcp.pool import SessionPool
 
 TELL = """
 import array, socket
@@ -69,6 +68,19 @@ if os.fork():
     os._exit(1)
 while True: channel.recv(4096)
 """,
+    "begins anew in the keeper's place": """
+channel = socket.socket(fileno=os.dup(4))
+if os.fork():
+    os._exit(1)
+for number in range(1000): tell({'cleared': number})
+while True:
+    message, others, *_ = channel.recvmsg(4096, 1024)
+    tell({'cleared': 1}); tell({'ended': 0})
+    for _, _, numbers in others:
+        control = socket.socket(fileno=array.array('i', numbers)[0])
+        text = b'{"resumed":true,"blobs":[]}'
+        control.sendall(len(text).to_bytes(4, 'big') + bytes(4) + text + b'9' * 100)
+""",
     "kills whatever it can": """
 for pid in [int(name) for name in os.listdir('/proc') if name.isdigit()]:
     if pid != os.getpid():
@@ -103,22 +115,27 @@ os.register_at_fork(after_in_child=stay)
 }
 
 
-@pytest.fixture(scope="module")
-async def pool(anyio_backend: str) -> AsyncGenerator[SessionPool]:
-    """With checkpoints, of the strongest tier there is."""
+@pytest.fixture(scope="module", params=TIERS)
+async def pool(
+    request: pytest.FixtureRequest, anyio_backend: str
+) -> AsyncGenerator[LocalSessionPool]:
+    """With checkpoints."""
     del anyio_backend
-    chosen = {**settings_for("auto"), "local_checkpoints": "1", "local_ready_sessions": "0"}
-    async with open_session_pool(load_settings(chosen)) as pool:
+    chosen = configuration(
+        isolation=request.param,
+        checkpoints=1,
+        memory_bytes=MEMORY_MIB * MEBIBYTE,
+        max_processes=MAX_PROCESSES,
+    )
+    async with open_local_pool(chosen) as pool:
         await pool.execute("neighbour", "treasure = 41", timeout_seconds=30)
-        with anyio.fail_after(20):
-            while (info := await pool.get_session("neighbour")) and info.checkpoints != 2:  # noqa: ASYNC110 -- no event
-                await anyio.sleep(0.01)
         yield pool
 
 
 @pytest.mark.parametrize("what", PROGRAMS)
-async def test_going_for_checkpoints_harms_nobody_else(pool: SessionPool, what: str) -> None:
-    before = len(descendants())
+async def test_going_for_checkpoints_harms_nobody_else(pool: LocalSessionPool, what: str) -> None:
+    await copied(pool, "neighbour")
+    before = descendants()
     attacker = f"attacker-{what.replace(' ', '-').replace(chr(39), '')}"
     code = f"{PRELUDE}\nimport contextlib, json, os, time\n{TELL}\n{PROGRAMS[what]}"
     with anyio.fail_after(50):
@@ -132,4 +149,6 @@ async def test_going_for_checkpoints_harms_nobody_else(pool: SessionPool, what: 
         neighbour = await pool.execute("neighbour", "treasure + 1", timeout_seconds=20)
         assert neighbour.outputs[0].data["text/plain"] == "42"
         await pool.stop_session(attacker)
-        await until(lambda: len(descendants()) <= before, 20)
+        await copied(pool, "neighbour")
+        # The neighbour's new copy is all there is.
+        await until(lambda: len(descendants(without=before)) <= 1, 20)

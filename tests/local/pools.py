@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.local.configuration import LocalPoolConfiguration
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from collections.abc import Set as AbstractSet
 
+    from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.pool import Execution, OutputCallback, OutputChunk
 
@@ -93,6 +95,22 @@ def result_of(execution: Execution) -> str:
     text = output.data["text/plain"]
     assert isinstance(text, str)
     return text
+
+
+async def copied(pool: LocalSessionPool, identifier: str) -> Checkpoints:
+    """Wait until a session has a copy of what its variables are now."""
+
+    def are_fresh() -> bool:
+        checkpoints.take_notices()
+        return checkpoints.are_fresh
+
+    session = pool._sessions.get(identifier)  # pyright: ignore[reportPrivateUsage] -- nobody else asks which one is there
+    assert session is not None
+    assert session.kernel is not None
+    assert session.kernel.checkpoints is not None
+    checkpoints = session.kernel.checkpoints
+    await until(are_fresh, 30)
+    return checkpoints
 
 
 async def content(*pieces: bytes) -> AsyncIterator[bytes]:

@@ -10,9 +10,8 @@ import pytest
 
 from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from aca_mcp.server.results.report import report
-from tests.local.pools import MEBIBYTE, configuration, new_identifier, result_of, run
+from tests.local.pools import MEBIBYTE, configuration, copied, new_identifier, result_of, run
 from tests.support.reachable import reachable_python
-from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,7 +89,7 @@ async def test_an_accident_costs_what_the_table_says(pool: LocalSessionPool, acc
     told, kept = rows()[accident]
     session = new_identifier()
     await run(pool, session, "x = ['before']; open('file', 'w').write('a')")
-    await _copied(pool, session)
+    await copied(pool, session)
     code = f"x.append('after'); open('file', 'w').write('b')\n{ACCIDENTS[accident]}"
     execution = await run(pool, session, code, timeout=2 if "endless" in accident else 40)
     shown = report(execution).text
@@ -106,18 +105,3 @@ async def test_an_accident_costs_what_the_table_says(pool: LocalSessionPool, acc
     assert told in shown or (execution.error and execution.error.name == "RecursionError")
     assert result_of(await run(pool, session, "open('file').read()")) == "'b'"
     await pool.stop_session(session)
-
-
-async def _copied(pool: LocalSessionPool, session: str) -> None:
-    """Wait until there is a copy of what the variables are now."""
-    used = pool._sessions.get(session)  # pyright: ignore[reportPrivateUsage] -- nobody else asks
-    assert used is not None
-    assert used.kernel is not None
-    checkpoints = used.kernel.checkpoints
-    assert checkpoints is not None
-
-    def are_fresh() -> bool:
-        checkpoints.take_notices()
-        return checkpoints.are_fresh
-
-    await until(are_fresh, 30)

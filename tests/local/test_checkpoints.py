@@ -13,7 +13,7 @@ import pytest
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
-from tests.local.pools import MEBIBYTE, STUBBORN, configuration, new_identifier
+from tests.local.pools import MEBIBYTE, STUBBORN, configuration, copied, new_identifier
 from tests.support.processes import descendants
 from tests.support.waiting import until
 
@@ -54,17 +54,7 @@ class Used:
 
     async def settled(self) -> None:
         """Wait until there is a copy of what the variables are now."""
-
-        def is_settled() -> bool:
-            session = self.pool._sessions.get(self.identifier)  # pyright: ignore[reportPrivateUsage] -- nobody else asks which one is there
-            assert session is not None
-            assert session.kernel is not None
-            checkpoints = session.kernel.checkpoints
-            assert checkpoints is not None
-            checkpoints.take_notices()
-            return checkpoints.are_fresh
-
-        await until(is_settled)
+        await copied(self.pool, self.identifier)
 
     async def kept(self, number: int) -> None:
         """Wait until so many copies are there."""
@@ -102,19 +92,6 @@ async def test_a_crash_costs_one_execution(kind: str) -> None:
         again = await used.run("import os; os._exit(1)")
         assert again.rollback is not None
         assert await used.value("x") == "['before']"
-
-
-async def test_the_first_execution_may_crash_too() -> None:
-    async with session() as used:
-        await used.pool.upload_file(used.identifier, "file", _content())
-        await used.settled()
-        crashed = await used.run("import os; os._exit(1)")
-        assert crashed.rollback is not None
-        assert await used.value("open('file').read()") == "'abc'"
-
-
-async def _content() -> AsyncGenerator[bytes]:
-    yield b"abc"
 
 
 async def test_code_that_will_not_stop_is_undone_at_its_deadline_and_when_it_is_cancelled() -> None:
@@ -336,6 +313,7 @@ async def test_nothing_is_left_of_checkpoints_when_sessions_end() -> None:
     strangers = descendants()
     async with session(checkpoints=2) as used:
         await used.run("import os; x = 1")
+        await used.settled()
         await used.run("os._exit(1)")
         await used.run("x = 2")
         await used.settled()

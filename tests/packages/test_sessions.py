@@ -172,14 +172,15 @@ async def test_nothing_stays_of_answering_when_the_code_has_ended(pool: SessionP
     assert await printed(pool, count) == before
 
 
-async def test_what_was_installed_is_there_after_a_crash(pool: SessionPool) -> None:
+@pytest.mark.parametrize("before", ["", "kept = 1"])
+async def test_what_was_installed_is_there_after_a_crash(pool: SessionPool, before: str) -> None:
     """Variables go back to a checkpoint, which may be older than the packages."""
-    await printed(pool, "kept = 1")
-    await printed(pool, "!pip install needs-tea")
-    execution = await run(pool, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    assert execution.session_lost is None or execution.rollback is None
-    text = await printed(pool, "!pip install needs-tea\nimport tea_time; print(tea_time.version)")
-    assert text.endswith("\n1.0\n")
+    await printed(pool, before)
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    for code in (f"%pip install needs-tea\n{crash}", crash):
+        execution = await run(pool, code)
+        assert execution.rollback is not None
+        assert await printed(pool, "import tea_time; print(tea_time.version)") == "1.0\n"
 
 
 async def test_a_wheel_that_is_a_file_is_installed_with_what_it_needs(
