@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 import pytest
 
+from tests.support.session_settings import SESSION_SETTINGS
 from tests.support.toy_pool import ToyPool
 
-# Sessions of all tests have what the development environment has, also where a server of its own
-# process is started; the tests of environments name others.
-os.environ.setdefault("ACA_MCP_LOCAL_PYTHON", sys.executable)
+# The tests of environments, and those of figures and tables, name others.
+for name, text in SESSION_SETTINGS.items():
+    os.environ.setdefault(name, text)
 
 
 def pytest_sessionfinish() -> None:

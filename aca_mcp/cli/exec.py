@@ -125,10 +125,11 @@ async def _execute(settings: Settings, request: ExecRequest) -> int:
         try:
             code = await Run(settings, request, screen, interrupts).run(pool, session)
         finally:
-            with anyio.CancelScope(shield=True):
-                await session.close(
-                    within_seconds=_HURRIED_SECONDS if interrupts.ended else STOP_SECONDS
-                )
+            if settings.pool_kind == "azure":  # one of this machine ends its sessions with itself
+                with anyio.CancelScope(shield=True):
+                    await session.close(
+                        within_seconds=_HURRIED_SECONDS if interrupts.ended else STOP_SECONDS
+                    )
     return INTERRUPTED if interrupts.ended else code
 
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.background import background_tasks
+from aca_mcp.embedded.background import background_tasks, guarded
 from aca_mcp.embedded.output import streams_of
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.embedded.questions import Questions
@@ -223,8 +223,10 @@ async def open_local_pool(
         templates = await stack.enter_async_context(open_templates(configuration, users))
         async with background_tasks() as tasks:
             pool = LocalSessionPool(configuration, templates, identities, groups, tasks, broker)
-            # After the tasks have ended: one of them may be about to add a session.
+            # After the tasks have ended: one of them may be about to add a session. The template
+            # goes first, and sessions with it: while it imports, it lets go of none of them soon.
             stack.push_async_callback(pool.close)
+            stack.push_async_callback(guarded, templates.close)
             yield pool
 
 

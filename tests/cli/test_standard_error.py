@@ -12,8 +12,8 @@ from contextlib import suppress
 import pytest
 
 from aca_mcp.cli.standard_error import UnblockedStream
-from tests.support.listening_process import plain_environment
 from tests.support.server_process import ROOT
+from tests.support.session_settings import plain_environment
 
 SENTENCE = "what a server says, " * 5
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.support.listening_process import plain_environment
+from tests.support.session_settings import plain_environment
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "conformance"

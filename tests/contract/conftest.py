@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,21 +46,22 @@ say so is tested by ``test_what_the_pool_excludes_is_said_in_a_sentence``."""
 
 
 @asynccontextmanager
-async def pool_by(way: str) -> AsyncGenerator[SessionPool]:
-    """Reach a pool in one of the ways."""
+async def pool_by(way: str, preimport: tuple[str, ...] = ()) -> AsyncGenerator[SessionPool]:
+    """Reach a pool in one of the ways. In WebAssembly it has imported what that has by default."""
+    configuration = replace(AS_BY_DEFAULT, preimport=preimport)
     if way == "local":
-        async with open_local_pool(AS_BY_DEFAULT) as local:
+        async with open_local_pool(configuration) as local:
             yield local
     elif way == "wasm":
         async with open_wasm_pool(wasm_configuration()) as wasm:
             yield wasm
     elif way == "azure-in-process":
-        async with open_local_pool(AS_BY_DEFAULT) as local, open_emulator(local) as app:
+        async with open_local_pool(configuration) as local, open_emulator(local) as app:
             endpoint = f"http://127.0.0.1{POOL_PATH}"
             async with azure_pool_at(endpoint, transport=InProcess(app)) as azure:
                 yield azure
     elif way == "azure-over-http":
-        with emulator_process() as address:
+        with emulator_process(ACA_MCP_LOCAL_PREIMPORT=",".join(preimport) or "json") as address:
             async with azure_pool_at(f"{address}{POOL_PATH}") as azure:
                 yield azure
     else:
@@ -69,9 +71,12 @@ async def pool_by(way: str) -> AsyncGenerator[SessionPool]:
 
 @pytest.fixture(scope="module", params=["wasm"] if WASM else WAYS)
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[SessionPool]:
-    """A pool, reached in each way. Live Azure where its endpoint is in the environment."""
+    """A pool, reached in each way. Live Azure where its endpoint is in the environment.
+
+    A module whose tests draw names in ``PREIMPORT`` what not every session is to import itself.
+    """
     way: str = request.param
-    async with pool_by(way) as opened:
+    async with pool_by(way, getattr(request.module, "PREIMPORT", ())) as opened:
         yield opened
 
 

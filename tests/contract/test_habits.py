@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import SessionPool
 
+PREIMPORT = ("numpy", "pandas", "matplotlib.pyplot")
+
 
 CHOICES = (
     "%matplotlib inline",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.listening_process import plain_environment
 from tests.support.server_process import ROOT
+from tests.support.session_settings import plain_environment
 
 if TYPE_CHECKING:
     from collections.abc import Generator

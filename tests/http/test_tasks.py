@@ -229,7 +229,7 @@ async def test_who_does_not_declare_it_has_no_tasks(serve: Serve, method: str) -
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 async def test_a_task_is_its_principals_alone(serve: Serve, method: str) -> None:
-    async with serve(authentication=WHO) as server:
+    async with serve(SOON, authentication=WHO) as server:
         alice = Host(Endpoint(server.http, Authorization=f"Bearer {ALICE}"))
         bob = Host(Endpoint(server.http, Authorization=f"Bearer {BOB}"))
         task = await alice.execute(FOREVER)

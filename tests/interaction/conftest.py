@@ -48,8 +48,8 @@ def serve(era: Era) -> Serve:
 
 @pytest.fixture(scope="module")
 async def server(serve: Serve) -> AsyncGenerator[Caller]:
-    """One server for all the tests of a module, since each costs a second."""
-    async with serve() as caller:
+    """One server for all the tests of a module, since each costs a second, and more to draw."""
+    async with serve(ACA_MCP_LOCAL_PREIMPORT="numpy,pandas,matplotlib.pyplot") as caller:
         yield caller
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tests.support.session_settings import plain_environment
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,12 +43,3 @@ def listening_process(
             assert process.returncode == 0, f"it ended with {process.returncode}: {log[-1]}"
         finally:
             process.kill()
-
-
-def plain_environment() -> dict[str, str]:
-    """This process's, without settings of ours but what sessions of tests have.
-
-    Else it would be what the machine has: an environment that somebody made there once.
-    """
-    plain = {name: text for name, text in os.environ.items() if not name.startswith("ACA_MCP_")}
-    return {**plain, "ACA_MCP_LOCAL_PYTHON": sys.executable}
