@@ -27,8 +27,8 @@ from aca_mcp.azure.api import MAX_FILE_BYTES
 from aca_mcp.azure.sent_modules import SentModule, sent_module
 from aca_mcp.azure.wrapping import PREFIX
 from aca_mcp.errors import PackagesNotInstalledError, PoolUnavailableError, SessionPoolError
+from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.pool import Installation, Package
-from aca_mcp.requester import recording_packages
 from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class SessionPackages:
         self._broker = broker
         self._files = files
         self._interpreter = interpreter
+        self._requests = PackageRequests()
 
     async def install(self, identifier: str, requirements: Sequence[str]) -> Installation:
         """Let a session import further packages.
@@ -87,7 +88,7 @@ class SessionPackages:
             PackagesNotInstalledError: they are not permitted, or cannot be had.
         """
         began = time.monotonic()
-        made = await self._fetch(identifier, requirements)
+        made = await self._fetch(identifier, requirements, {})
         archives = await self._upload(identifier, made.directory)
         if archives and await self._ask(identifier, f"bring({archives!a})") is not True:
             raise PackagesNotInstalledError(
@@ -111,60 +112,52 @@ class SessionPackages:
         try:
             otherwise = f"ERROR: {_LATE if self._broker is not None else _no_packages()}\n"
             asked = _read_commands(await self._ask(identifier, f"look({code!a}, {otherwise!a})"))
+            known: dict[str, _Facts] = {}
             for arguments, wanted in asked:
-                await self._settle(identifier, arguments, wanted)
+                await self._settle(identifier, arguments, wanted, known)
         except SessionPoolError as error:
             # What ails the session or the pool, the code itself will meet, and say.
             _logger.info("A cell's packages were not looked for: %s", type(error).__name__)
 
     async def _settle(
-        self, identifier: str, arguments: list[str], wanted: Mapping[str, object]
+        self,
+        identifier: str,
+        arguments: list[str],
+        wanted: Mapping[str, object],
+        known: dict[str, _Facts],
     ) -> None:
+        made: PackageSet | None = None
         archives: list[str] = []
         answer: tuple[str, int] | None = None  # of the session's own pip, which sees its files
         if wanted.get("has_wheels") is not True:
             try:
-                answer, archives = await self._answer(identifier, wanted)
+                made = await self._fetch(identifier, _requirements_of(wanted), known)
+                archives = await self._upload(identifier, made.directory)
+                answer = _told_of(made), 0
             except (PackagesNotInstalledError, ValueError) as error:
                 answer = f"ERROR: {error}\n", 1
-        await self._ask(identifier, f"settle({archives!a}, {arguments!a}, {answer!a})")
+        unpacked = await self._ask(identifier, f"settle({archives!a}, {arguments!a}, {answer!a})")
+        if made is not None and unpacked is True:
+            known[identifier].installed.update((pin.name, pin.version) for pin in made.installed)
 
-    async def _answer(
-        self, identifier: str, wanted: Mapping[str, object]
-    ) -> tuple[tuple[str, int], list[str]]:
-        """What a command prints, with its exit code, and the archives that are to be unpacked."""
-        requirements = wanted.get("requirements")
-        if not isinstance(requirements, list):
-            raise ValueError(str(wanted.get("error"))[:_MAX_ERROR_CHARACTERS])
-        texts = [str(each) for each in cast("list[object]", requirements)]
-        made = await self._fetch(identifier, texts)
-        lines = [
-            f"Requirement already satisfied: {pin.name} ({pin.version})" for pin in made.present
-        ]
-        if made.installed:
-            new = " ".join(f"{pin.name}-{pin.version}" for pin in made.installed)
-            lines.append(f"Successfully installed {new}")
-        text = "".join(f"{line}\n" for line in lines)
-        return (text, 0), await self._upload(identifier, made.directory)
+    async def _fetch(
+        self, identifier: str, requirements: Sequence[str], known: dict[str, _Facts]
+    ) -> PackageSet:
+        """What a session does not have of packages and of what they need, fetched to here.
 
-    async def _fetch(self, identifier: str, requirements: Sequence[str]) -> PackageSet:
-        """What a session does not have of packages and of what they need, fetched to here."""
-        broker = self._broker_for(identifier, requirements)
-        facts = _read_facts(await self._ask(identifier, "facts()"))
-        return await broker.provide(
+        Args:
+            identifier: the session's.
+            requirements: what is asked for.
+            known: what the session has told since it has its turn; it is asked once.
+        """
+        if self._broker is None:
+            self._requests.refuse(identifier, requirements)
+        if identifier not in known:
+            known[identifier] = _read_facts(await self._ask(identifier, "facts()"))
+        facts = known[identifier]
+        return await self._broker().provide(
             requirements, facts.target, installed=facts.installed, who=identifier
         )
-
-    def _broker_for(self, identifier: str, requirements: Sequence[str]) -> PackageBroker:
-        """The broker, where there is one; else the request is refused, and that is recorded."""
-        if self._broker is not None:
-            return self._broker()
-        # Only here: nobody who installs nothing should wait for this import.
-        from aca_mcp.packages.requirements import Policy, check_requirements
-
-        with recording_packages(identifier, requirements):
-            check_requirements(requirements, Policy())
-            raise PackagesNotInstalledError(_no_packages())
 
     async def _upload(self, identifier: str, directory: Path | None) -> list[str]:
         """Bring a directory's files to a session, as archives in its work directory."""
@@ -237,6 +230,27 @@ def _read_commands(told: object) -> list[tuple[list[str], dict[str, object]]]:
     return found
 
 
+def _requirements_of(wanted: Mapping[str, object]) -> list[str]:
+    """What a command asks for.
+
+    Raises:
+        ValueError: it cannot be read. The message says why, in the session's words.
+    """
+    requirements = wanted.get("requirements")
+    if not isinstance(requirements, list):
+        raise ValueError(str(wanted.get("error"))[:_MAX_ERROR_CHARACTERS])
+    return [str(each) for each in cast("list[object]", requirements)]
+
+
+def _told_of(made: PackageSet) -> str:
+    """What a command prints that went well."""
+    lines = [f"Requirement already satisfied: {pin.name} ({pin.version})" for pin in made.present]
+    if made.installed:
+        new = " ".join(f"{pin.name}-{pin.version}" for pin in made.installed)
+        lines.append(f"Successfully installed {new}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
     target: Target
@@ -245,14 +259,18 @@ class _Facts:
 
 def _read_facts(told: object) -> _Facts:
     """The session's interpreter, and what it has. It is hostile, and can but spoil its own."""
-    from aca_mcp.installing.wheels import Target, normalized
+    from packaging.utils import canonicalize_name
+
+    from aca_mcp.installing.wheels import Target
 
     try:
         version, machine, packages = cast("tuple[list[int], str, list[list[str]]]", told)
         major, minor = (int(part) for part in version)
         if re.fullmatch(r"x86_64|aarch64", str(machine)) is None:
             raise ValueError("no machine of which wheels are known")
-        installed = {normalized(str(name)): str(found) for name, found in packages}
+        installed: dict[str, str] = {
+            canonicalize_name(str(name)): str(found) for name, found in packages
+        }
     except (ValueError, TypeError) as error:
         raise PackagesNotInstalledError(
             "The session did not tell its interpreter. Nothing was installed."

@@ -6,13 +6,14 @@ Where that lies for a session, and how its interpreter is told of it, is each po
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, NoReturn
+from typing import TYPE_CHECKING, Generic
 
 import anyio
 
 from aca_mcp.embedded.live_sessions import Kernel
 from aca_mcp.embedded.questions import installation_of
 from aca_mcp.errors import PackagesNotInstalledError
+from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.installing.wheels import Target
     from aca_mcp.packages.broker import PackageBroker, PackageSet
-    from aca_mcp.packages.requests import PackageRequests
     from aca_mcp.pool import Installation
 
 
@@ -39,7 +39,7 @@ class SessionPackages(ABC, Generic[Kernel]):
         self, broker: Callable[[], PackageBroker] | None, configuration: EmbeddedPoolConfiguration
     ) -> None:
         self._broker = broker
-        self._requests: PackageRequests | None = None
+        self._requests = PackageRequests()
         self._disk_bytes = configuration.disk_bytes
         self._max_timeout_seconds = configuration.max_timeout_seconds
 
@@ -67,7 +67,7 @@ class SessionPackages(ABC, Generic[Kernel]):
             PackagesNotInstalledError: it was not permitted or not possible.
         """
         if self._broker is None:
-            self._refuse(identifier, requirements)
+            self._requests.refuse(identifier, requirements)
         target, from_its_start = await self._interpreter()
         added = {name: version for name, (version, _) in kernel.added_packages.items()}
         made = await self._broker().provide(
@@ -78,17 +78,6 @@ class SessionPackages(ABC, Generic[Kernel]):
             kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
         found = (directory for _, directory in kernel.added_packages.values())
         return made, list(dict.fromkeys(found))
-
-    def _refuse(self, identifier: str, requirements: list[str]) -> NoReturn:
-        """Refuse what is permitted nowhere. That is counted and recorded as if it were."""
-        # Only here: nobody who installs nothing should wait for this import.
-        from aca_mcp.packages.requests import PackageRequests
-        from aca_mcp.packages.requirements import Policy, check_requirements
-
-        self._requests = self._requests or PackageRequests()
-        with self._requests.request(identifier, requirements):
-            check_requirements(requirements, Policy())
-            raise PackagesNotInstalledError("Packages cannot be installed here.")
 
     async def install(
         self, identifier: str, use: SessionInUse[Kernel], requirements: list[str]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import tomllib
 import zipfile
@@ -15,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from packaging.utils import canonicalize_name
+
 from aca_mcp.installing.commands import Installer, InstallerError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_SEPARATORS = re.compile(r"[-_.]+")
 _OLDER_GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 """Of manylinux platforms that pip must be told one by one, newest first."""
 
@@ -57,11 +57,6 @@ class Pin:
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
-
-
-def normalized(name: str) -> str:
-    """A distribution's name as indexes compare names (PEP 503)."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 async def resolve(
@@ -291,7 +286,7 @@ def _pin_of_package(package: dict[str, Any]) -> Pin:
     wheels: list[dict[str, Any]] = package["wheels"]
     hashes = sorted(f"sha256:{wheel['hashes']['sha256']}" for wheel in wheels)
     size = max(int(wheel.get("size", 0)) for wheel in wheels)
-    return Pin(normalized(package["name"]), str(package["version"]), tuple(hashes), size)
+    return Pin(canonicalize_name(package["name"]), str(package["version"]), tuple(hashes), size)
 
 
 def _pins_of_report(report: Path) -> tuple[Pin, ...]:
@@ -308,4 +303,6 @@ def _pins_of_report(report: Path) -> tuple[Pin, ...]:
 def _pin_of_entry(entry: dict[str, dict[str, object]]) -> Pin:
     metadata, archive = entry["metadata"], entry["download_info"]["archive_info"]
     digest = cast("dict[str, dict[str, str]]", archive)["hashes"]["sha256"]
-    return Pin(normalized(str(metadata["name"])), str(metadata["version"]), (f"sha256:{digest}",))
+    return Pin(
+        canonicalize_name(str(metadata["name"])), str(metadata["version"]), (f"sha256:{digest}",)
+    )

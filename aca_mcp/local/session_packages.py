@@ -51,12 +51,14 @@ class LocalPackages(SessionPackages[KernelProcess]):
         self._of_environment: dict[str, str] | None = None
 
     async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
+        from packaging.utils import canonicalize_name
+
         from aca_mcp.installing.interpreters import interpreter_behind
-        from aca_mcp.installing.wheels import Target, normalized
+        from aca_mcp.installing.wheels import Target
 
         if self._of_environment is None:
             found = await (await self._templates.ready()).packages()
-            self._of_environment = {normalized(each.name): each.version for each in found}
+            self._of_environment = {canonicalize_name(each.name): each.version for each in found}
         python = await anyio.to_thread.run_sync(interpreter_behind, self._configuration.python)
         return Target(python=python), self._of_environment
 

@@ -225,5 +225,8 @@ def module_of(package: str) -> str:
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes compare names (PEP 503)."""
+    """A package's name as indexes compare names (PEP 503).
+
+    Elsewhere ``packaging`` does it, which takes too long to import for the start of a server.
+    """
     return re.sub(r"[-_.]+", "-", name).lower()

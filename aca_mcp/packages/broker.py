@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+from packaging.utils import canonicalize_name
 
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.installing.wheels import Pin, Target, normalized
+from aca_mcp.installing.wheels import Pin, Target
 from aca_mcp.packages.fetching import MAX_SET_BYTES, Fetcher
 from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.packages.requirements import Policy, check_requirements
@@ -118,7 +119,7 @@ class PackageBroker:
             return PackageSet(None, (), present, 0, time.monotonic() - started)
         fetched = await self._fetcher.fetch(missing, target, installed, self.policy.limits)
         if fetched.directory is None:  # extras that the session has already
-            names = (normalized(each.name) for each in missing)
+            names = (canonicalize_name(each.name) for each in missing)
             present = (*present, *(Pin(name, installed[name]) for name in names))
             return PackageSet(None, (), present, 0, time.monotonic() - started)
         size = await anyio.to_thread.run_sync(size_of, fetched.directory)
@@ -139,11 +140,11 @@ def _divide(
     present: list[Pin] = []
     missing: list[Requirement] = []
     for requirement in requirements:
-        version = installed.get(normalized(requirement.name))
+        version = installed.get(canonicalize_name(requirement.name))
         if version is None or requirement.extras:
             missing.append(requirement)
         elif requirement.specifier.contains(version, prereleases=True):
-            present.append(Pin(normalized(requirement.name), version))
+            present.append(Pin(canonicalize_name(requirement.name), version))
         else:
             raise PackagesNotInstalledError(
                 f"The session has {requirement.name} {version}, which stays as it is, and "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.bounded import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
@@ -47,6 +47,19 @@ class PackageRequests:
             if refusal:
                 raise PackagesNotInstalledError(refusal)
             yield
+
+    def refuse(self, session: str, texts: Sequence[str]) -> NoReturn:
+        """Refuse a request where none is permitted. It is counted and recorded as the others are.
+
+        Raises:
+            PackagesNotInstalledError: always.
+        """
+        # Only here: nobody who installs nothing should wait for this import.
+        from aca_mcp.packages.requirements import NO_PACKAGES, Policy, check_requirements
+
+        with self.request(session, texts):
+            check_requirements(texts, Policy())
+            raise PackagesNotInstalledError(NO_PACKAGES)
 
     def _refusal(self, session: str) -> str:
         """Why a request is one too many; empty if it is not, and counted."""

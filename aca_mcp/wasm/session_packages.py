@@ -38,13 +38,15 @@ class WasmPackages(SessionPackages[WasmProcess]):
         self._grace_seconds = configuration.interrupt_grace_seconds
 
     async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
-        from aca_mcp.installing.wheels import ANY_MACHINE, Target, normalized
+        from packaging.utils import canonicalize_name
+
+        from aca_mcp.installing.wheels import ANY_MACHINE, Target
 
         artifacts = find_artifacts()
         ahead = await anyio.to_thread.run_sync(packages_ahead, artifacts)
         version = ".".join(python_version(artifacts).split(".")[:2])
         target = Target(python_version=version, machine=ANY_MACHINE)
-        return target, {normalized(each.name): each.version for each in ahead}
+        return target, {canonicalize_name(each.name): each.version for each in ahead}
 
     async def _give(self, kernel: WasmProcess, directory: Path, size_bytes: int) -> str:
         self._check_room(await anyio.to_thread.run_sync(kernel.files.used_bytes), size_bytes)

@@ -38,6 +38,9 @@ AS_BY_DEFAULT = configuration(
     disk_bytes=512 * MEBIBYTE,
     max_file_bytes=128 * MEBIBYTE,
 )
+LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot")
+DRAWING = {"test_executing", "test_habits"}
+"""Whose tests use the libraries; sessions of the others have imported none ahead."""
 
 
 collect_ignore = ["test_processes.py"] if WASM else []
@@ -71,12 +74,10 @@ async def pool_by(way: str, preimport: tuple[str, ...] = ()) -> AsyncGenerator[S
 
 @pytest.fixture(scope="module", params=["wasm"] if WASM else WAYS)
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[SessionPool]:
-    """A pool, reached in each way. Live Azure where its endpoint is in the environment.
-
-    A module whose tests draw names in ``PREIMPORT`` what not every session is to import itself.
-    """
+    """A pool, reached in each way. Live Azure where its endpoint is in the environment."""
     way: str = request.param
-    async with pool_by(way, getattr(request.module, "PREIMPORT", ())) as opened:
+    preimport = LIBRARIES if request.path.stem in DRAWING else ()
+    async with pool_by(way, preimport) as opened:
         yield opened
 
 

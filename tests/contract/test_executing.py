@@ -13,8 +13,6 @@ from aca_mcp.pool import ExecutionStatus
 if TYPE_CHECKING:
     from aca_mcp.pool import Execution, SessionPool
 
-PREIMPORT = ("numpy", "pandas", "matplotlib.pyplot")
-
 EXCLUDED = {"wasm": {"processes", "threads"}}
 """What code cannot have in the sessions of a pool, by the pool's kind."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import SessionPool
 
-PREIMPORT = ("numpy", "pandas", "matplotlib.pyplot")
-
 
 CHOICES = (
     "%matplotlib inline",

@@ -8,6 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING, Literal
 
 import anyio
+import httpx
 import pytest
 
 from aca_mcp.azure.session_packages import pack
@@ -151,6 +152,39 @@ async def test_what_is_not_permitted_is_refused_and_recorded(
         (["tea-time"], "PackagesNotInstalledError"),
     ]
     assert index.asked == []
+
+
+async def test_who_asks_too_often_for_what_is_not_permitted_is_told_so(emulator: str) -> None:
+    async with azure_pool_at(emulator + POOL_PATH) as pool:
+        for _ in range(10):
+            with pytest.raises(PackagesNotInstalledError, match="ACA_MCP_PACKAGES=index"):
+                await pool.install_packages("asks-often", ["tea-time"])
+        with pytest.raises(PackagesNotInstalledError, match="10 times in a minute"):
+            await pool.install_packages("asks-often", ["tea-time"])
+
+
+async def test_a_session_is_asked_once_for_what_a_cell_installs(
+    emulator: str, index: Index, tmp_path: Path
+) -> None:
+    broker = PackageBroker(PackageStore(tmp_path / "store"), Policy("index"), index=index.url)
+    asked: list[bytes] = []
+
+    class Listening(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            asked.append(await request.aread())
+            return await super().handle_async_request(request)
+
+    pool_path = emulator + POOL_PATH
+    async with azure_pool_at(pool_path, transport=Listening(), broker=lambda: broker) as pool:
+        text = await printed(
+            pool,
+            "asks-once",
+            "%pip install tea-time==1.0\n%pip install nothing-like-it\n%pip install needs-tea",
+        )
+    assert "Successfully installed tea-time-1.0\n" in text
+    assert "Requirement already satisfied: tea-time" not in text
+    assert "Successfully installed needs-tea-2.0\n" in text
+    assert sum(b"facts()" in content for content in asked) == 1
 
 
 async def test_packages_are_listed_by_either_name(pool: SessionPool) -> None:
