@@ -182,6 +182,21 @@ async def test_a_semicolon_silences_the_value_and_nothing_else(
     assert values(await run(pool, identifier, "40 + 2")) == ["42"]
 
 
+async def test_code_may_close_its_streams(pool: SessionPool, identifier: str) -> None:
+    shown = await run(pool, identifier, "import sys\nsys.stdout.close()\n6 * 7")
+    assert (shown.status, values(shown)) == (ExecutionStatus.SUCCEEDED, ["42"])
+    assert shown.stderr.text == ""
+    again = await run(pool, identifier, "print('there')\nsys.stderr.close()")
+    assert (again.error, again.stdout.text) == (None, "there\n")
+    failed = await run(pool, identifier, "sys.stdout.close()\nprint('lost')")
+    assert failed.error is not None
+    assert failed.error.traceback.splitlines()[2:] == [
+        "    print('lost')",  # and no frame of what takes what is printed
+        "ValueError: I/O operation on closed file.",
+    ]
+    assert failed.stderr.text == ""
+
+
 async def test_output_past_the_old_bound_is_whole(pool: SessionPool, identifier: str) -> None:
     execution = await run(pool, identifier, "print('x' * 100_000)")
     assert execution.stdout.text == "x" * 100_000 + "\n"

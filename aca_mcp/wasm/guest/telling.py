@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.timeline import encoded
@@ -28,9 +28,11 @@ class Telling:
         self._own = (sys.stdout, sys.stderr)
 
     def begin(self, old_threads: frozenset[int]) -> None:
-        """Prepare for an execution: streams that code replaced by nothing are there again."""
+        """Prepare for an execution: streams that code closed or lost are there again."""
         if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
-            sys.stdout, sys.stderr = self._own
+            if any(stream.closed for stream in self._own):
+                self._own = (_opened(1), _opened(2))
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._own  # pyright: ignore[reportAttributeAccessIssue, reportConstantRedefinition] -- ours from here on
 
     def flush(self) -> None:
         """Send what is still in Python's buffers."""
@@ -59,5 +61,11 @@ class Telling:
         return int(self._exchange(encode(Frame({"mark": kind}))) or b"0")
 
 
+def _opened(descriptor: int) -> TextIO:
+    return open(
+        descriptor, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False
+    )
+
+
 def _current() -> tuple[object, object]:
-    return sys.stdout, sys.stderr
+    return getattr(sys, "stdout", None), getattr(sys, "stderr", None)  # code may delete them
