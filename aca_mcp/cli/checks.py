@@ -19,7 +19,7 @@ from aca_mcp.sandbox.policy import Isolation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aca_mcp.pool import Execution, PoolMetadata
+    from aca_mcp.pool import Execution, PoolMetadata, SessionLimits
     from aca_mcp.sandbox.probe import IsolationReport
     from aca_mcp.settings import Settings
 
@@ -233,28 +233,34 @@ def check_environments(settings: Settings, names: Sequence[str]) -> Check:
     return Check("Environments", State.OK, shown)
 
 
-def check_limits(settings: Settings, *, memory_mib: int, machine_bytes: int) -> Check:
-    """What one local session may use: the figures, and what they are of.
+def check_limits(settings: Settings, limits: SessionLimits, *, machine_bytes: int) -> Check:
+    """What one embedded session may use: the figures, and what they are of.
 
     Args:
-        settings: the limits.
-        memory_mib: of one session, which may follow from the machine's.
-        machine_bytes: the machine's memory.
+        settings: the limits of an execution, and of the pool.
+        limits: of a session, as the pool tells them.
+        machine_bytes: the machine's memory; 0 where the system does not tell.
     """
+    of = f" of this machine's {machine_bytes >> 20:,} MiB" if machine_bytes else " of"
+    parts = [
+        f"{limits.memory_bytes >> 20:,} MiB{of} memory",
+        f"{limits.disk_bytes >> 20:,} MiB of disk",
+    ]
+    if limits.processes is not None:
+        parts.append(f"{limits.processes} processes")
     return Check(
         "Limits",
         State.OK,
-        f"{memory_mib:,} MiB of this machine's {machine_bytes >> 20:,} MiB memory, "
-        f"{settings.local_disk_mib:,} MiB of disk and {settings.local_max_processes} processes a "
-        f"session; {settings.execution_timeout_seconds:g} s an execution, at most "
+        f"{', '.join(parts[:-1])} and {parts[-1]} a session; "
+        f"{settings.execution_timeout_seconds:g} s an execution, at most "
         f"{settings.local_max_timeout_seconds:g} s; "
         f"{settings.local_max_concurrent_sessions} sessions at once",
     )
 
 
 def check_network(settings: Settings) -> Check:
-    """Whether code in a local session reaches a network."""
-    if settings.local_network == "none":
+    """Whether code in an embedded session reaches a network."""
+    if settings.local_network == "none" or settings.pool_kind == "wasm":
         return Check("Network", State.OK, "code reaches none")
     return Check("Network", State.NOTE, "code reaches all that this machine reaches")
 

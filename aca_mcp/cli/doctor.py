@@ -25,6 +25,7 @@ from aca_mcp.cli.config_documents import DocumentError, servers_in
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.patience import say_if_it_takes_long
+from aca_mcp.embedded.machine import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.pools import (
     environment_summaries,
@@ -126,13 +127,10 @@ async def _try_local(settings: Settings) -> list[Check]:
     found = [checks.check_session(metadata, execution, seconds)]
     interpreter = str(settings.local_python or "")
     found.append(checks.check_packages(metadata, interpreter))
-    if settings.pool_kind == "local" and sys.platform == "linux":
-        from aca_mcp.embedded.machine import default_memory_mib
-
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        memory = settings.local_memory_mib or default_memory_mib()
-        found.append(checks.check_limits(settings, memory_mib=memory, machine_bytes=machine))
-        found.append(checks.check_network(settings))
+    if metadata.limits is not None:
+        machine = machine_bytes()
+        found.append(checks.check_limits(settings, metadata.limits, machine_bytes=machine))
+    found.append(checks.check_network(settings))
     found.append(checks.check_checkpoints(metadata))
     return found
 

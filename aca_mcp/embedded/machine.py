@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +28,18 @@ def default_memory_mib() -> int:
     try:
         meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:
-        return _ELSEWHERE_MIB
+        if not (total := machine_bytes()):
+            return _ELSEWHERE_MIB
+        meminfo = f"MemTotal: {total // 1024} kB\n"
     return share_of(meminfo, limits)
+
+
+def machine_bytes() -> int:
+    """The machine's memory; 0 where the system does not tell, as Windows by this way."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def share_of(meminfo: str, group_limits: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from aca_mcp.pool import (
     Output,
     Package,
     PoolMetadata,
+    SessionLimits,
     StreamText,
 )
 from aca_mcp.sandbox.policy import Isolation
@@ -154,10 +156,14 @@ def test_packages_that_are_there_are_named_with_versions() -> None:
 
 
 def test_limits_are_told_with_what_they_are_of() -> None:
-    settings = load_settings({"local_disk_mib": "100"})
-    finding = checks.check_limits(settings, memory_mib=4096, machine_bytes=16 << 30).finding
-    assert "4,096 MiB of this machine's 16,384 MiB memory, 100 MiB of disk" in finding
-    assert "60 s an execution, at most 600 s" in finding
+    limits = SessionLimits(4 << 30, 100 << 20, output_bytes=1 << 20, idle_seconds=60, processes=128)
+    check = checks.check_limits(load_settings(), limits, machine_bytes=16 << 30)
+    assert check.finding.startswith(
+        "4,096 MiB of this machine's 16,384 MiB memory, 100 MiB of disk and 128 processes a session"
+    )
+    assert "60 s an execution, at most 600 s" in check.finding
+    without = checks.check_limits(load_settings(), replace(limits, processes=None), machine_bytes=0)
+    assert without.finding.startswith("4,096 MiB of memory and 100 MiB of disk a session; ")
 
 
 def test_environments_are_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +181,8 @@ def test_environments_are_told_by_name(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_network_is_worth_a_note() -> None:
     assert checks.check_network(load_settings()).state is State.OK
     assert checks.check_network(load_settings({"local_network": "host"})).state is State.NOTE
+    in_wasm = load_settings({"local_network": "host", "pool": "wasm"})
+    assert checks.check_network(in_wasm).finding == "code reaches none"
 
 
 def test_clients_that_start_the_server_are_named() -> None:

@@ -62,9 +62,7 @@ class Telling:
 
 
 def _opened(descriptor: int) -> TextIO:
-    return open(
-        descriptor, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False
-    )
+    return open(descriptor, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _current() -> tuple[object, object]:
