@@ -279,7 +279,10 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
     if policy.isolation is not Isolation.NAMESPACES:
         scratch = str(Path(work_directory).parent / "tmp")
     for name in tuple(os.environ):
-        if name.endswith("_NUM_THREADS") or name == "GLIBC_TUNABLES":
+        # NumPy's own threads stay one, as where the template has imported it: a session that had
+        # to import it itself would have threads from then on, and so no copy to go back to.
+        is_for_imports = name.endswith("_NUM_THREADS") and name != "OPENBLAS_NUM_THREADS"
+        if is_for_imports or name == "GLIBC_TUNABLES":
             del os.environ[name]
     # Beside the work directory: what pip installs is nothing that listings should show.
     packages = str(Path(work_directory).parent / "packages")

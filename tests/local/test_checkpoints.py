@@ -243,7 +243,6 @@ async def test_what_the_system_keeps_for_a_process_is_not_as_before() -> None:
     async with session() as used:
         await used.run(
             "import mmap, os, signal\n"
-            "os.environ['OPENBLAS_NUM_THREADS'] = '1'\n"  # as where it is imported ahead
             "import numpy\n"
             "shared = mmap.mmap(-1, 10); shared[0] = 1; number = os.getpid()\n"
             "numpy.random.seed(7); generator = numpy.random.default_rng(7)\n"
@@ -260,6 +259,16 @@ async def test_what_the_system_keeps_for_a_process_is_not_as_before() -> None:
         assert (
             await used.value("generator.random() == numpy.random.default_rng(7).random()") == "True"
         )
+
+
+async def test_a_session_that_imports_numpy_itself_can_go_back() -> None:
+    """As one of a server's first moment does, before its template has imported that."""
+    async with session() as used:
+        await used.run("import numpy; a = numpy.ones((500, 500)); b = a @ a")
+        await used.settled()
+        crashed = await used.run("b = 1; import os; os.abort()")
+        assert crashed.rollback is not None
+        assert await used.value("b[0, 0]") == "np.float64(500.0)"
 
 
 async def test_a_crash_soon_after_other_calls_says_how_far_it_goes_back() -> None:
