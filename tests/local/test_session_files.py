@@ -98,7 +98,8 @@ def test_an_upload_too_large_leaves_nothing_and_changes_nothing(
     with pytest.raises(FileTooLargeError) as refused:
         upload(files, "a", bytes(MAX_FILE_BYTES), b"1")
     assert refused.value.message == (
-        "a is larger than the 1,000 bytes that one file may have. Nothing was uploaded; split it "
+        "a is larger than the 1,000 bytes that one file may have (ACA_MCP_LOCAL_MAX_FILE_MIB). "
+        "Nothing was uploaded; split it "
         "or compress it."
     )
     assert download(files, "a") == b"old"
@@ -164,7 +165,8 @@ def test_a_file_too_large_is_not_downloaded(files: LocalFiles, data: Path) -> No
     with pytest.raises(FileTooLargeError) as refused:
         files.open_download("big")
     assert refused.value.message == (
-        "big has 1,001 bytes; at most 1,000 can be downloaded. Let code compress it or split it."
+        "big has 1,001 bytes; at most 1,000 can be downloaded (ACA_MCP_LOCAL_MAX_FILE_MIB). "
+        "Let code compress it or split it."
     )
 
 
