@@ -46,8 +46,8 @@ def note(directory: Path, item: pytest.Function, *, passed: bool) -> None:
         "program": item.nodeid,
         "module": item.path.name,
         "test": item.originalname,
-        # The others open pools of the strongest isolation that there is.
-        "tier": parameters.get("arena", "namespaces"),
+        # Those without a pool of each isolation open one of the strongest that there is.
+        "tier": parameters.get("arena", parameters.get("pool", "namespaces")),
         "by": _whose(),
         "passed": passed,
     }
