@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,10 +36,12 @@ def default_memory_mib() -> int:
 
 
 def machine_bytes() -> int:
-    """The machine's memory; 0 where the system does not tell, as Windows by this way."""
+    """The machine's memory; 0 where the system does not tell."""
+    if sys.platform == "win32":  # it has another call for that
+        return 0
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
+    except (OSError, ValueError):
         return 0
 
 
