@@ -69,6 +69,8 @@ class SessionGroup:
         with all that it starts later. Whether it may is asked of who opened the file."""
         self._directories = tuple(entrance.parent for entrance in entrances)
         self._on_removed = on_removed
+        self.is_left = False
+        """Its removal was tried, and it was not empty yet."""
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has ended processes in it because they used more than they may."""
@@ -93,6 +95,7 @@ class SessionGroup:
         busy = list(self._directories)
         while busy := [each for each in busy if _is_busy(each)]:
             if time.monotonic() > end:
+                self.is_left = True
                 return
             time.sleep(_PAUSE_SECONDS)
         self._on_removed(self)
@@ -130,6 +133,12 @@ class Groups:
             raise
         self._made.add(group)
         return group
+
+    def remove_left(self) -> None:
+        """Try once more to remove those that were not empty when their session was freed."""
+        for group in tuple(self._made):
+            if group.is_left:
+                group.remove(0)
 
     def remove_all(self) -> None:
         """Remove what is left of them, at the end of their pool."""

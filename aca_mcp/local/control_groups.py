@@ -4,9 +4,9 @@
 * A session's group is made first of all, and its first process enters it before it does anything
   else: whatever it starts is in it. To be put into it by another takes the kernel some 15 ms a
   process, for which it waits for all processes of the machine.
-* A session that is freed removes its own. What is left, because its removal failed or its processes
-  outlived a wait, is removed at the end of the pool, once the template and with it all of them are
-  gone.
+* A session that is freed removes its own. What is left, because its processes outlived a wait, is
+  tried again every few seconds, and at the end of the pool, once the template and with it all of
+  them are gone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup
 
 
+_AGAIN_SECONDS = 3
+"""Between two attempts to remove what is left."""
+
+
 class ControlGroups:
     """Made by ``open_control_groups``.
 
@@ -43,12 +47,19 @@ class ControlGroups:
         """Whether they give each session one share of processor time."""
         return self._groups is not None and self._groups.divide_time
 
-    async def look(self) -> None:
-        """Find where they can be made. Where that fails, the watcher holds sessions alone."""
+    async def keep(self) -> None:
+        """Find where they can be made, and see to those that are left, until cancelled.
+
+        Where there are none, the watcher holds sessions alone.
+        """
         try:
             await guarded(self._find)
         finally:
             self._looked.set()
+        if (groups := self._groups) is not None:
+            while True:
+                await anyio.sleep(_AGAIN_SECONDS)
+                await guarded(anyio.to_thread.run_sync, groups.remove_left)
 
     @asynccontextmanager
     async def for_session(self) -> AsyncGenerator[SessionGroup | None]:

@@ -58,7 +58,7 @@ class Spawner:
         self._groups = groups
         self._limits = limits
         self._numbers = itertools.count()
-        tasks.start_soon(groups.look)
+        tasks.start_soon(groups.keep)
 
     async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.

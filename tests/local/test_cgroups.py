@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import pytest
 
+from aca_mcp.embedded.background import background_tasks
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
-from aca_mcp.local.control_groups import ControlGroups
+from aca_mcp.local.control_groups import ControlGroups, open_control_groups
 from aca_mcp.local.excess import limits_of
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_replacement import open_templates
 from tests.local.pools import configuration, control_groups, run
 from tests.support.processes import descendants
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -205,6 +208,20 @@ def test_a_group_that_could_not_be_removed_goes_at_the_end_of_its_pool(
         waiting.kill()
 
 
+async def test_a_group_that_could_not_be_removed_is_removed_later(
+    waiting: subprocess.Popen[bytes],
+) -> None:
+    async with open_control_groups(LIMITS_OF_A_SESSION) as groups, background_tasks() as tasks:
+        tasks.start_soon(groups.keep)
+        async with groups.for_session() as group:
+            if group is not None:
+                await anyio.to_thread.run_sync(enter, group, waiting.pid)
+                await anyio.to_thread.run_sync(group.remove, 0)
+                waiting.kill()
+                assert group.is_left
+                await until(lambda: not group.entrances[0].parent.exists())
+
+
 async def test_a_session_and_all_that_it_starts_are_in_its_group_from_the_first_moment(
     group: SessionGroup | None,
 ) -> None:
@@ -234,7 +251,7 @@ async def test_a_session_that_cannot_enter_its_group_is_not_started(tmp_path: Pa
 
     async with (
         open_templates(configuration(), None) as found,
-        anyio.create_task_group() as tasks,
+        background_tasks() as tasks,
     ):
         groups = Full(LIMITS_OF_A_SESSION)
         spawner = Spawner(found, None, groups, limits_of(configuration()), tasks)
