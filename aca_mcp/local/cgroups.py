@@ -134,14 +134,19 @@ class Groups:
         self._made.add(group)
         return group
 
+    @property
+    def are_left(self) -> bool:
+        """Whether some were not empty when their session was freed."""
+        return any(group.is_left for group in tuple(self._made))
+
     def remove_left(self) -> None:
-        """Try once more to remove those that were not empty when their session was freed."""
+        """Try once more to remove those."""
         for group in tuple(self._made):
             if group.is_left:
                 group.remove(0)
 
     def remove_all(self) -> None:
-        """Remove what is left of them, at the end of their pool."""
+        """Remove all that there are, at the end of their pool."""
         end = time.monotonic() + _REMOVE_SECONDS
         for group in tuple(self._made):
             group.remove(end)

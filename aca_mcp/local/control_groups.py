@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from aca_mcp.embedded.background import guarded
+from aca_mcp.embedded.background import guarded, repeated
 from aca_mcp.local.cgroups import find_groups
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ class ControlGroups:
             await guarded(self._find)
         finally:
             self._looked.set()
-        if (groups := self._groups) is not None:
-            while True:
-                await anyio.sleep(_AGAIN_SECONDS)
-                await guarded(anyio.to_thread.run_sync, groups.remove_left)
+        if self._groups is not None:
+            await repeated(self._remove_left)
 
     @asynccontextmanager
     async def for_session(self) -> AsyncGenerator[SessionGroup | None]:
@@ -88,6 +86,11 @@ class ControlGroups:
 
     async def _find(self) -> None:
         self._groups = await anyio.to_thread.run_sync(find_groups)
+
+    async def _remove_left(self) -> None:
+        await anyio.sleep(_AGAIN_SECONDS)
+        if self._groups is not None and self._groups.are_left:
+            await anyio.to_thread.run_sync(self._groups.remove_left)
 
     async def remove_all(self) -> None:
         """Remove those that are left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.local.configuration import LocalPoolConfiguration
+from aca_mcp.local.pool import open_local_pool
+from tests.support.reachable import reachable_python
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from collections.abc import Set as AbstractSet
 
     from aca_mcp.local.checkpoints import Checkpoints
@@ -68,6 +71,24 @@ class Started:
 
 def configuration(**changes: object) -> LocalPoolConfiguration:
     return replace(QUICK, **changes)  # pyright: ignore[reportArgumentType] -- named as the fields
+
+
+@asynccontextmanager
+async def pool_with_checkpoints(isolation: str) -> AsyncGenerator[LocalSessionPool]:
+    """One whose sessions have little memory, and little time after an interrupt."""
+    with ExitStack() as stack:
+        python = {}
+        if isolation == "landlock":  # root's sessions are other users there
+            python = {"python": stack.enter_context(reachable_python())}
+        chosen = configuration(
+            isolation=isolation,
+            checkpoints=1,
+            memory_bytes=256 * MEBIBYTE,
+            interrupt_grace_seconds=0.3,
+            **python,
+        )
+        async with open_local_pool(chosen) as pool:
+            yield pool
 
 
 def new_identifier() -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from aca_mcp.server.results.report import report
-from tests.local.pools import MEBIBYTE, configuration, copied, new_identifier, result_of, run
-from tests.support.reachable import reachable_python
+from tests.local.pools import (
+    copied,
+    new_identifier,
+    pool_with_checkpoints,
+    result_of,
+    run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from aca_mcp.local.pool import LocalSessionPool
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sessions.md"
 TOO_MUCH_BY_CHILDREN = """
@@ -65,19 +70,8 @@ def rows() -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module", params=["namespaces", "landlock"])
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[LocalSessionPool]:
-    with ExitStack() as stack:
-        python = {}
-        if request.param == "landlock":  # root's sessions are other users there
-            python = {"python": stack.enter_context(reachable_python())}
-        chosen = configuration(
-            isolation=request.param,
-            checkpoints=1,
-            memory_bytes=256 * MEBIBYTE,
-            interrupt_grace_seconds=0.3,
-            **python,
-        )
-        async with open_local_pool(chosen) as opened:
-            yield opened
+    async with pool_with_checkpoints(request.param) as opened:
+        yield opened
 
 
 def test_the_table_has_every_accident() -> None:

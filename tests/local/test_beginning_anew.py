@@ -4,7 +4,6 @@ the files, the packages and the identifier that it had.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,17 +13,16 @@ from aca_mcp.local.checkpoints import FOR_MEMORY
 from aca_mcp.local.pool import LocalSessionPool, open_local_pool
 from aca_mcp.pool import ExecutionStatus
 from tests.local.pools import (
-    MEBIBYTE,
     STUBBORN,
     configuration,
     content,
     copied,
     new_identifier,
+    pool_with_checkpoints,
     result_of,
     run,
 )
 from tests.support.processes import descendants
-from tests.support.reachable import reachable_python
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -47,19 +45,8 @@ ENDS = {
 
 @pytest.fixture(scope="module", params=["namespaces", "landlock"])
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[LocalSessionPool]:
-    with ExitStack() as stack:
-        python = {}
-        if request.param == "landlock":  # root's sessions are other users there
-            python = {"python": stack.enter_context(reachable_python())}
-        chosen = configuration(
-            isolation=request.param,
-            checkpoints=1,
-            memory_bytes=256 * MEBIBYTE,
-            interrupt_grace_seconds=0.3,
-            **python,
-        )
-        async with open_local_pool(chosen) as opened:
-            yield opened
+    async with pool_with_checkpoints(request.param) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("how", ENDS)
