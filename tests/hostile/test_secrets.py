@@ -51,6 +51,8 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
             "LC_CTYPE",
             "MPLBACKEND",
             "MPLCONFIGDIR",
+            # Threads of the libraries, of which a checkpoint could not be a copy.
+            "OPENBLAS_NUM_THREADS",
             "PATH",
             "PIP_DISABLE_PIP_VERSION_CHECK",
             "PIP_RETRIES",
