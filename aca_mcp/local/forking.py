@@ -110,8 +110,10 @@ class ForkServer:
         match request:
             case {"op": "fork", "id": number}:
                 self._answer_fork(number, SessionRequest.from_message(request), descriptors)
-            case {"op": "reap", "id": number, "pid": int(pid)}:
-                self.send({"id": number, "status": self._reap(pid)})
+            case {"op": "reap", "pid": int(pid)}:
+                status = self._reap(pid)
+                if "id" in request:
+                    self.send({"id": request["id"], "status": status})
             case {"op": "packages", "id": number}:
                 self.send({"id": number, "packages": installed_packages()})
             case _:

@@ -335,6 +335,8 @@ class KernelProcess:
         * A request is under way: whoever waits for it sees the end, and reads what was printed,
           before the descriptors are closed.
         * Two end it at once: the second waits for the first, and gets the same status.
+        * There is a reason for it: no status is asked for, which a template that is importing
+          would tell only later.
         * The process does not end within seconds, or the template is gone: no status is known.
         * The caller is cancelled: it is done all the same.
 
@@ -345,7 +347,6 @@ class KernelProcess:
         with anyio.CancelScope(shield=True):
             if not self.processes.is_gone:
                 self.processes.send(signal.SIGKILL)
-                self._template.answer_now()
             if self._request_over is not None:
                 # Whoever waits for a reply sees the end, and reads what was printed before it.
                 with anyio.move_on_after(_DEATH_SECONDS):
@@ -367,7 +368,10 @@ class KernelProcess:
     async def _wait_and_reap(self) -> None:
         with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
             await wait_ended(self.process)
-            self._status = await self._template.reap(self._template_pid)
+            if self.kill_reason is not None:
+                await self._template.let_go(self._template_pid)
+            else:
+                self._status = await self._template.reap(self._template_pid)
 
     async def _free(self) -> None:
         self._events.close()

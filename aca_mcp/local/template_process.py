@@ -45,8 +45,6 @@ _SHORTAGE_SECONDS = 5
 _MAX_STDERR_BYTES = 4096
 _READY = 0
 """The number of the first answer, which nobody asks for."""
-_NOBODY = -1
-"""The number of requests whose answers nobody waits for."""
 
 _NOTHING_SAID = (anyio.EndOfStream, anyio.ClosedResourceError, OSError)
 
@@ -146,8 +144,17 @@ class TemplateProcess:
         Raises:
             PoolUnavailableError: the template is gone.
         """
+        self.answer_now()
         answer, _ = await self._ask({"op": "reap", "pid": pid})
         return cast("int", answer["status"])
+
+    async def let_go(self, pid: int) -> None:
+        """The same where nobody asks how it ended: the template does it when it comes to that.
+
+        Raises:
+            PoolUnavailableError: the template is gone.
+        """
+        await self._send({"op": "reap", "pid": pid}, ())
 
     async def packages(self) -> tuple[Package, ...]:
         """What sessions can import.
@@ -247,7 +254,7 @@ class TemplateProcess:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             os.close(descriptor)
         if descriptors and "pid" in answer:
-            await self._send({"op": "reap", "pid": answer["pid"], "id": _NOBODY}, ())
+            await self.let_go(cast("int", answer["pid"]))
 
     async def _ended(self) -> TemplateEndedError:
         if self._end is None:

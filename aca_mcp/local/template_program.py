@@ -14,7 +14,8 @@ packet:
 * ``{"op": "packages"}``, answered with ``{"packages": [[name, version], ...]}``;
 * ``{"op": "answer_now"}``, not answered: somebody waits, so answer before all imports are done.
 
-Each request but the last kind has a number, ``"id"``, which its answer repeats.
+Each that is answered has a number, ``"id"``, which the answer repeats. So has a ``reap``, unless
+nobody asks for the status.
 
 Two processes: the outer one waits, and ends everything when the supervisor is gone. The inner one
 is the first of a PID namespace, so that its end, whatever the reason, ends every session.

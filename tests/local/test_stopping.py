@@ -174,6 +174,26 @@ async def test_a_stopped_session_is_gone_and_nobody_is_told_of_a_loss(
     assert (result_of(after), after.lost_before) == ("False", None)
 
 
+async def test_stopping_a_session_does_not_wait_for_a_template_that_is_busy() -> None:
+    """It imports for seconds at first, and tells nobody how a session ended until that is done."""
+    strangers = descendants()
+    async with open_local_pool(configuration()) as pool:
+        await pool.metadata()
+        template = descendants(without=strangers)
+        await run(pool, "first", "x = 1")
+        for process in template:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            with anyio.move_on_after(8) as scope:  # it would be waited for for ten
+                assert await pool.stop_session("first")
+            assert not scope.cancel_called
+            assert descendants(without=strangers) == template
+        finally:
+            for process in template:
+                os.kill(process, signal.SIGCONT)
+        assert result_of(await run(pool, "first", "'x' in dir()")) == "False"
+
+
 async def test_memory_of_all_processes_together_is_limited() -> None:
     async with open_local_pool(configuration(memory_bytes=200 * MEBIBYTE)) as small:
         code = (
