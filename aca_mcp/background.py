@@ -1,7 +1,8 @@
-"""Steps that the pool takes when nobody waits: no error of one ends anything else.
+"""What goes on beside something else: an error there ends nothing else, and one here is no group.
 
-An error that leaves a task ends all tasks beside it, and so every session of the pool. Here it is
-logged by its kind alone, for its text may carry what is a session's own.
+An error that leaves a task ends all tasks beside it, and so every session of a pool. Of a step that
+a pool takes when nobody waits it is logged by its kind alone, for its text may carry what is a
+session's own.
 """
 
 from __future__ import annotations

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from aca_mcp.errors import InvalidPathError
 
 _MAX_PART_BYTES = 255
 _MAX_PATH_BYTES = 3000
+
+
+def without_scheme(path: str) -> str:
+    """The path in a name that other hosts taught a model: ``sandbox:/mnt/data/x``, ``file:///...``.
+
+    The URIs of our own resources are understood, too.
+    """
+    if path.startswith("aca://"):
+        return unquote(path.partition("/files/")[2]) or path
+    for scheme in ("sandbox:", "file://", "session:///"):
+        if path.startswith(scheme):
+            return unquote(path.removeprefix(scheme).removeprefix("localhost"))
+    return path
+
+
+def below(path: str, *directories: str) -> str | None:
+    """A path without what stands for the work directory; None if it is absolute elsewhere.
+
+    Args:
+        path: what somebody asked for.
+        directories: the names that the work directory has; an empty one counts for nothing.
+    """
+    for directory in directories:
+        base = directory.rstrip("/")
+        if base and (path == base or path.startswith(f"{base}/")):
+            return path[len(base) + 1 :]
+    return None if path.startswith("/") else path
 
 
 def parse_path(path: str, *work_directories: str) -> tuple[str, ...]:
@@ -18,17 +47,10 @@ def parse_path(path: str, *work_directories: str) -> tuple[str, ...]:
     Raises:
         InvalidPathError: it leaves the directory, or no file could have that name.
     """
-    text = path
-    if path.startswith("/"):
-        for directory in work_directories:
-            if path == directory or path.startswith(f"{directory}/"):
-                text = path.removeprefix(directory)
-                break
-        else:
-            raise InvalidPathError(
-                f"Only files below {work_directories[0]} can be reached. Give a path relative to "
-                "it."
-            )
+    if (text := below(path, *work_directories)) is None:
+        raise InvalidPathError(
+            f"Only files below {work_directories[0]} can be reached. Give a path relative to it."
+        )
     parts = tuple(part for part in text.split("/") if part not in ("", "."))
     if ".." in parts:
         raise InvalidPathError("A path may not contain '..': give it from the work directory.")

@@ -26,6 +26,8 @@ from aca_mcp.execution import Variables as Variables
 from aca_mcp.execution import not_begun as not_begun
 from aca_mcp.execution import was_not_begun as was_not_begun
 from aca_mcp.execution import what_is_kept as what_is_kept
+from aca_mcp.installation import Installation as Installation  # noqa: TC001 -- as above
+from aca_mcp.installation import Package as Package  # noqa: TC001 -- as above
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -110,29 +112,6 @@ class FileDownload:
 
     entry: FileEntry
     chunks: AsyncIterator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """An installed distribution."""
-
-    name: str
-    version: str
-    modules: tuple[str, ...] = ()
-    """What it is imported by, as far as that is known and is not its own name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What installing packages gave."""
-
-    installed: tuple[Package, ...]
-    """What is new."""
-    present: tuple[Package, ...]
-    """What was asked for, and was there already."""
-    size_bytes: int
-    """Of what is new, unpacked."""
-    duration_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

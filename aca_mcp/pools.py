@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.azure.configuration import AzurePoolConfiguration
-    from aca_mcp.embedded.configuration import EmbeddedPoolOptions
+    from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
@@ -70,7 +70,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 
 @asynccontextmanager
 async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
-    from aca_mcp.embedded.background import background_tasks
+    from aca_mcp.background import background_tasks
     from aca_mcp.environments.definitions import FIRST, PREFERRED, summary_of
     from aca_mcp.environments.store import EnvironmentStore
     from aca_mcp.local.environment_pools import EnvironmentPools
@@ -333,7 +333,7 @@ def local_configuration(settings: Settings, python: str) -> LocalPoolConfigurati
         network=settings.local_network == "host",
         max_processes=settings.local_max_processes,
         max_threads=settings.local_max_threads,
-        **_of_this_machine(settings),
+        **dataclasses.asdict(_of_this_machine(settings)),
     )
 
 
@@ -347,7 +347,7 @@ def wasm_configuration(settings: Settings) -> WasmPoolConfiguration:
     made = WasmPoolConfiguration(
         cache_directory=cache,
         second_ring=has_second_ring(settings),
-        **_of_this_machine(settings),
+        **dataclasses.asdict(_of_this_machine(settings)),
     )
     made = dataclasses.replace(made, memory_bytes=min(made.memory_bytes, MAX_MEMORY_BYTES))
     if "local_preimport" in settings.model_fields_set:
@@ -361,24 +361,25 @@ def has_second_ring(settings: Settings) -> bool:
     return settings.wasm_second_ring == "on" or sys.platform == "linux"
 
 
-def _of_this_machine(settings: Settings) -> EmbeddedPoolOptions:
+def _of_this_machine(settings: Settings) -> EmbeddedPoolConfiguration:
+    from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.embedded.machine import default_memory_mib
 
     mebibyte = 2**20
-    return {
-        "preimport": tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
-        "ready_sessions": settings.local_ready_sessions,
-        "max_concurrent_sessions": settings.local_max_concurrent_sessions,
-        "cooldown_seconds": settings.local_cooldown_seconds,
-        "max_timeout_seconds": settings.local_max_timeout_seconds,
-        "interrupt_grace_seconds": settings.local_interrupt_grace_seconds,
-        "memory_bytes": (settings.local_memory_mib or default_memory_mib()) * mebibyte,
-        "disk_bytes": settings.local_disk_mib * mebibyte,
-        "checkpoints": settings.local_checkpoints,
-        "max_output_bytes": settings.local_max_output_kib * 1024,
-        "max_file_bytes": settings.local_max_file_mib * mebibyte,
-        "max_image_side": settings.max_image_side_pixels,
-    }
+    return EmbeddedPoolConfiguration(
+        preimport=tuple(filter(None, settings.local_preimport.replace(" ", "").split(","))),
+        ready_sessions=settings.local_ready_sessions,
+        max_concurrent_sessions=settings.local_max_concurrent_sessions,
+        cooldown_seconds=settings.local_cooldown_seconds,
+        max_timeout_seconds=settings.local_max_timeout_seconds,
+        interrupt_grace_seconds=settings.local_interrupt_grace_seconds,
+        memory_bytes=(settings.local_memory_mib or default_memory_mib()) * mebibyte,
+        disk_bytes=settings.local_disk_mib * mebibyte,
+        checkpoints=settings.local_checkpoints,
+        max_output_bytes=settings.local_max_output_kib * 1024,
+        max_file_bytes=settings.local_max_file_mib * mebibyte,
+        max_image_side=settings.max_image_side_pixels,
+    )
 
 
 def _warn_of_openings(settings: Settings) -> None:

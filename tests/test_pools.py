@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aca_mcp.errors import PoolUnavailableError, SettingsError
-from aca_mcp.kernel.images import MAX_SIDE
+from aca_mcp.kernel.image_scaling import MAX_SIDE
 from aca_mcp.pools import (
     azure_configuration,
     local_configuration,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, MAX_TIMEOUT_SECONDS, Feature
-from aca_mcp.azure.probes import PYTHON, SHELL, Probe, fields_of, outcome, run, words
+from aca_mcp.azure.asking import fields_of
+from aca_mcp.azure.probes import PYTHON, SHELL, Probe, outcome, run, words
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.probes import Asker, Seen
+    from aca_mcp.azure.asking import Asker, Seen
 
 TIMED_OUT = "Request timed out waiting for code execution to complete"
 HEAD_START_SECONDS = 1.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from aca_mcp.azure.probes import Probe, fields_of, words
+from aca_mcp.azure.asking import fields_of
+from aca_mcp.azure.probes import Probe, words
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.probes import Asker, Seen
+    from aca_mcp.azure.asking import Asker, Seen
 
 _PARENT = "probe-directory"
 

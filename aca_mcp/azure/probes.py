@@ -7,83 +7,18 @@ person is in either.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from aca_mcp.azure.api import Feature
+    from aca_mcp.azure.asking import Asker, Runs, Seen
 
-Runs = Literal["python", "shell"]
 BOTH: frozenset[Runs] = frozenset({"python", "shell"})
 PYTHON: frozenset[Runs] = frozenset({"python"})
 SHELL: frozenset[Runs] = frozenset({"shell"})
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An answer, as a probe looks at it."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def body(self) -> object:
-        """The JSON of the body, or None if it is none."""
-        try:
-            found: object = json.loads(self.text)
-        except (ValueError, RecursionError):
-            return None
-        return found
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """The body's, if it is an object."""
-        return fields_of(self.body)
-
-    @property
-    def code(self) -> str:
-        """Status and error code, such as ``400 FileNameInvalid``."""
-        code = (fields_of(self.fields.get("error")) or self.fields).get("code")
-        return f"{self.status} {code}" if isinstance(code, str) else str(self.status)
-
-    @property
-    def execution(self) -> str:
-        """Status, and what the execution came to."""
-        return f"{self.code} {self.fields.get('status')}"
-
-    def result(self, name: str) -> object:
-        """A field of the execution's result, or None."""
-        return fields_of(self.fields.get("result")).get(name)
-
-
-class Asker(Protocol):
-    """Sends requests to the pool, about one session unless told otherwise."""
-
-    @property
-    def runs(self) -> Runs:
-        """What the pool's sessions run."""
-        ...
-
-    def has(self, feature: Feature) -> bool:
-        """Whether the pool has a feature, by its kind and the API's version."""
-        ...
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: object = None,
-        query: Mapping[str, str | None] | None = None,
-        file: tuple[str, bytes] | None = None,
-        with_token: bool = True,
-    ) -> Seen:
-        """Send one; in ``query``, None leaves a parameter out."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +53,6 @@ def outcome(ask: Asker, seen: Seen) -> str:
     if ask.runs == "shell" and seen.fields.get("status") == "0":
         return f"{seen.code} Succeeded"
     return seen.execution
-
-
-def fields_of(value: object) -> dict[str, object]:
-    """The fields of an object; none of anything else."""
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def words(text: object) -> str:

@@ -16,7 +16,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +28,6 @@ from aca_mcp.azure.sent_modules import SentModule, sent_module
 from aca_mcp.azure.wrapping import PREFIX
 from aca_mcp.errors import PackagesNotInstalledError, PoolUnavailableError, SessionPoolError
 from aca_mcp.packages.requests import PackageRequests
-from aca_mcp.pool import Installation, Package
 from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from aca_mcp.azure.shell import Shell
     from aca_mcp.installing.wheels import Target
     from aca_mcp.packages.broker import PackageBroker, PackageSet
+    from aca_mcp.pool import Installation
 
 _logger = logging.getLogger(__name__)
 
@@ -95,12 +95,7 @@ class SessionPackages:
                 "The packages were uploaded, and the session could not unpack them: its disk may "
                 "be full. Nothing was installed."
             )
-        return Installation(
-            installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
-            present=tuple(Package(pin.name, pin.version) for pin in made.present),
-            size_bytes=made.size_bytes,
-            duration_seconds=time.monotonic() - began,
-        )
+        return replace(made, duration_seconds=time.monotonic() - began)
 
     async def prepare(self, identifier: str, code: str) -> None:
         """Have what a cell's commands want ready before it runs, and what they are to print.
@@ -138,7 +133,7 @@ class SessionPackages:
                 answer = f"ERROR: {error}\n", 1
         unpacked = await self._ask(identifier, f"settle({archives!a}, {arguments!a}, {answer!a})")
         if made is not None and unpacked is True:
-            known[identifier].installed.update((pin.name, pin.version) for pin in made.installed)
+            known[identifier].installed.update((each.name, each.version) for each in made.installed)
 
     async def _fetch(
         self, identifier: str, requirements: Sequence[str], known: dict[str, _Facts]
@@ -244,9 +239,11 @@ def _requirements_of(wanted: Mapping[str, object]) -> list[str]:
 
 def _told_of(made: PackageSet) -> str:
     """What a command prints that went well."""
-    lines = [f"Requirement already satisfied: {pin.name} ({pin.version})" for pin in made.present]
+    lines = [
+        f"Requirement already satisfied: {each.name} ({each.version})" for each in made.present
+    ]
     if made.installed:
-        new = " ".join(f"{pin.name}-{pin.version}" for pin in made.installed)
+        new = " ".join(f"{each.name}-{each.version}" for each in made.installed)
         lines.append(f"Successfully installed {new}")
     return "".join(f"{line}\n" for line in lines)
 

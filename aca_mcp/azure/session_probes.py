@@ -9,7 +9,7 @@ from aca_mcp.azure.api import Feature
 from aca_mcp.azure.probes import Probe
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.probes import Asker, Seen
+    from aca_mcp.azure.asking import Asker, Seen
 
 
 def _fresh() -> dict[str, str]:

@@ -35,7 +35,7 @@ _MODULES = (
     "hints",
     "cutting",
     "tracebacks",
-    "images",
+    "image_scaling",
     "html_text",
     "originals",
     "renderers",

@@ -10,15 +10,15 @@ import difflib
 import os
 import stat
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aca_mcp.cli.transfers import written_whole
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 _PRIVATE = 0o600
 """A new file's mode: clients keep secrets in theirs."""
@@ -102,9 +102,11 @@ def replace(path: Path, text: str, *, private: bool) -> Path | None:
         mode = _PRIVATE
         if path.exists():
             backup = path.with_name(path.name + _BACKUP_SUFFIX)
-            _write(backup, path.read_bytes(), _PRIVATE)
+            with written_whole(backup, _PRIVATE) as partial:
+                partial.write_bytes(path.read_bytes())
             mode = _PRIVATE if private else path.stat().st_mode & 0o777
-        _write(path, text.encode(), mode)
+        with written_whole(path, mode) as partial:
+            partial.write_bytes(text.encode())
     return backup
 
 
@@ -126,18 +128,3 @@ def explained(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise SettingsError(f"{path} was not changed: {error.strerror}.") from None
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    # Renamed into place, so that nothing behind a link of that name is touched either.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

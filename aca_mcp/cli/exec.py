@@ -188,12 +188,12 @@ class Run:
 
 def _write_notebook(path: Path, records: list[Record]) -> None:
     text = notebook(records)
-    if path.exists() and not path.is_file():  # a pipe or a device
-        with host_file(path):
+    with host_file(path):
+        if path.exists() and not path.is_file():  # a pipe or a device
             path.write_text(text, encoding="utf-8")
-        return
-    with written_whole(Path(os.path.realpath(path))) as partial:
-        partial.write_text(text, encoding="utf-8")
+            return
+        with written_whole(Path(os.path.realpath(path))) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def _exit_code(execution: Execution) -> int:

@@ -1,8 +1,9 @@
-"""Files between this machine and a session for ``aca-mcp exec``, with a bar when it takes long."""
+"""Files of this machine: written whole, and copied to and from a session, with a bar if need be."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sys
 from pathlib import Path, PurePosixPath
@@ -37,19 +38,29 @@ def host_file(path: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Generator[Path]:
-    """A file to write in the place of another one, which it replaces in the end or not at all.
+def written_whole(path: Path, mode: int | None = None) -> Generator[Path]:
+    """An empty file to write in the place of another, which it replaces in the end or not at all.
+
+    Nothing behind a link of that name is touched.
+
+    Args:
+        path: the other.
+        mode: who may read and write it, from the beginning; as for any new file if None.
 
     Raises:
-        HostPathRefusedError: it cannot be written; then nothing of it is left.
+        OSError: it cannot be written; then nothing of it is left.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with host_file(path):
-        try:
-            yield partial
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    try:
+        partial.touch(0o666 if mode is None else mode, exist_ok=False)
+        yield partial
+        with partial.open("r+b") as written:
+            os.fsync(written.fileno())
+        if mode is not None:
+            partial.chmod(mode)  # also what the umask took from it
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 async def upload(session: PythonSession, path: Path) -> None:
@@ -77,10 +88,11 @@ async def download(session: PythonSession, path: str) -> Path:
     target = Path(PurePosixPath(path).name)
     async with session.open_file(path) as file:
         with (
+            host_file(target),
             written_whole(target) as partial,
             _progress(f"Downloading {target}", file.entry.size_bytes) as advance,
         ):
-            async with await anyio.open_file(partial, "xb") as written:
+            async with await anyio.open_file(partial, "wb") as written:
                 async for chunk in file.chunks:
                     await written.write(chunk)
                     advance(len(chunk))

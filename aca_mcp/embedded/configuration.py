@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
 
 from aca_mcp.execution import MAX_IMAGE_SIDE
 from aca_mcp.pool import SessionLimits
@@ -39,20 +38,3 @@ class EmbeddedPoolConfiguration:
             output_bytes=self.max_output_bytes,
             idle_seconds=self.cooldown_seconds,
         )
-
-
-class EmbeddedPoolOptions(TypedDict):
-    """The same by name: what is the same in the configuration of each kind of pool."""
-
-    preimport: tuple[str, ...]
-    ready_sessions: int
-    max_concurrent_sessions: int
-    cooldown_seconds: float
-    max_timeout_seconds: float
-    interrupt_grace_seconds: float
-    memory_bytes: int
-    disk_bytes: int
-    checkpoints: int
-    max_output_bytes: int
-    max_file_bytes: int
-    max_image_side: int

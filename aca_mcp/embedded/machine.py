@@ -26,17 +26,16 @@ def default_memory_mib() -> int:
     for path in _GROUP_LIMITS:
         with suppress(OSError):
             limits.append(Path(path).read_text(encoding="ascii"))
-    try:
-        meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        if not (total := machine_bytes()):
-            return _ELSEWHERE_MIB
-        meminfo = f"MemTotal: {total // 1024} kB\n"
-    return share_of(meminfo, limits)
+    total = machine_bytes()
+    return share_of(total, limits) if total else _ELSEWHERE_MIB
 
 
 def machine_bytes() -> int:
     """The machine's memory; 0 where the system does not tell."""
+    with suppress(OSError):  # in some containers this tells of them, where the call does not
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) * 1024
     if sys.platform == "win32":  # it has another call for that
         return 0
     try:
@@ -45,14 +44,8 @@ def machine_bytes() -> int:
         return 0
 
 
-def share_of(meminfo: str, group_limits: list[str]) -> int:
-    """MiB for one session, from ``/proc/meminfo`` and what limits a container. Pure."""
-    total = next(
-        int(line.split()[1]) // 1024
-        for line in meminfo.splitlines()
-        if line.startswith("MemTotal:")
-    )
-    for text in group_limits:
-        if text.strip().isdecimal():
-            total = min(total, int(text) // _MEBIBYTE)
-    return max(_LEAST_MIB, min(total // _SHARE, _MOST_MIB))
+def share_of(total_bytes: int, group_limits: list[str]) -> int:
+    """MiB for one session, from the machine's memory and what limits a container. Pure."""
+    limits = (int(text) for text in group_limits if text.strip().isdecimal())
+    share = min([total_bytes, *limits]) // _SHARE
+    return max(_LEAST_MIB, min(share // _MEBIBYTE, _MOST_MIB))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol
 import anyio
 import anyio.to_thread
 
-from aca_mcp.embedded.background import guarded
+from aca_mcp.background import guarded
 from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages

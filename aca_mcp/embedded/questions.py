@@ -8,7 +8,6 @@ import anyio
 import anyio.abc
 
 from aca_mcp.errors import PackagesNotInstalledError, SessionPoolError
-from aca_mcp.pool import Installation, Package
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,22 +56,12 @@ class Questions:
                 made, directories = await self._bring(_requirements_in(question))
                 reply = {
                     "paths": directories,
-                    "installed": [f"{pin.name}-{pin.version}" for pin in made.installed],
-                    "present": [f"{pin.name} ({pin.version})" for pin in made.present],
+                    "installed": [f"{each.name}-{each.version}" for each in made.installed],
+                    "present": [f"{each.name} ({each.version})" for each in made.present],
                 }
             except SessionPoolError as error:
                 reply = {"error": error.message}
             await self._send({"number": number if isinstance(number, int) else 0, **reply})
-
-
-def installation_of(made: PackageSet) -> Installation:
-    """What was brought, as callers of a pool see it."""
-    return Installation(
-        installed=tuple(Package(pin.name, pin.version) for pin in made.installed),
-        present=tuple(Package(pin.name, pin.version) for pin in made.present),
-        size_bytes=made.size_bytes,
-        duration_seconds=made.seconds,
-    )
 
 
 def _requirements_in(question: dict[str, object]) -> list[str]:

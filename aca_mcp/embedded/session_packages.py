@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Generic
 import anyio
 
 from aca_mcp.embedded.live_sessions import Kernel
-from aca_mcp.embedded.questions import installation_of
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.turn import Waited
@@ -75,7 +74,9 @@ class SessionPackages(ABC, Generic[Kernel]):
         )
         if made.directory is not None:
             directory = await self._give(kernel, made.directory, made.size_bytes)
-            kernel.added_packages |= {pin.name: (pin.version, directory) for pin in made.installed}
+            kernel.added_packages |= {
+                each.name: (each.version, directory) for each in made.installed
+            }
         found = (directory for _, directory in kernel.added_packages.values())
         return made, list(dict.fromkeys(found))
 
@@ -96,7 +97,7 @@ class SessionPackages(ABC, Generic[Kernel]):
                     why = "Earlier code of this session still runs" if late else "The session ended"
                     raise PackagesNotInstalledError(f"{why}. Nothing was installed.")
                 await self._add(use.kernel, directories, deadline)
-        return installation_of(made)
+        return made
 
     def _check_room(self, used_bytes: float, size_bytes: int) -> None:
         if used_bytes + size_bytes > self._disk_bytes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .cutting import cut
 from .html_text import html_to_text
-from .images import Drawn, Picture, fit
+from .image_scaling import Drawn, Picture, fit
 from .renderers import render_svg
 
 if TYPE_CHECKING:

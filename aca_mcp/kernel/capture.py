@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from .bundles import Bundles, Shown
 from .figures import Figures, enable_matplotlib, show_open_figures
 from .hints import NO_DEBUGGER
-from .images import MAX_SIDE
+from .image_scaling import MAX_SIDE
 from .originals import Originals
 from .tracebacks import describe
 

@@ -17,7 +17,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from .images import Drawn
+from .image_scaling import Drawn
 
 if TYPE_CHECKING:
     from types import ModuleType

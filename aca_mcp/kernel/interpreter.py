@@ -32,7 +32,7 @@ from traitlets.config import Config
 from .capture import Capture, no_debugger
 from .defaults import set_defaults
 from .hints import NO_INPUT
-from .images import MAX_SIDE
+from .image_scaling import MAX_SIDE
 from .loops import Loops
 from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from .changes import changed, snapshot
 from .distributions import installed_packages
 from .frames import Frame, FrameDecoder, encode
-from .images import MAX_SIDE
+from .image_scaling import MAX_SIDE
 from .packages import FOREVER, PackageClient, add
 from .process import flush_native, other_threads
 from .timeline import Recorder, done, encoded

@@ -12,20 +12,20 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.background import background_tasks, guarded
+from aca_mcp.background import background_tasks, guarded
 from aca_mcp.embedded.output import streams_of
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.embedded.questions import Questions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
-from aca_mcp.local.control_groups import ControlGroups, open_control_groups
 from aca_mcp.local.excess import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.patience import Patience
 from aca_mcp.local.ready_sessions import LocalReadySessions
+from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
 from aca_mcp.local.session_packages import LocalPackages, send_answer
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_replacement import Templates, open_templates

@@ -25,9 +25,9 @@ from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
     from aca_mcp.local.cgroups import SessionGroup
-    from aca_mcp.local.control_groups import ControlGroups
     from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
+    from aca_mcp.local.session_cgroups import ControlGroups
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.local.template_replacement import Templates
 

@@ -16,7 +16,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.background import guarded, repeated
+from aca_mcp.background import guarded, repeated
 from aca_mcp.local import trees, usage
 from aca_mcp.local.checkpoints import FOR_MEMORY
 from aca_mcp.local.excess import Limits, too_many

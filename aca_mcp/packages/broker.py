@@ -15,7 +15,7 @@ import anyio.to_thread
 from packaging.utils import canonicalize_name
 
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.installing.wheels import Pin, Target
+from aca_mcp.installation import Installation, Package
 from aca_mcp.packages.fetching import MAX_SET_BYTES, Fetcher
 from aca_mcp.packages.requests import PackageRequests
 from aca_mcp.packages.requirements import Policy, check_requirements
@@ -28,25 +28,17 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from aca_mcp.installing.commands import Installer
+    from aca_mcp.installing.wheels import Target
 
 _AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class PackageSet:
-    """What a request gave."""
+class PackageSet(Installation):
+    """What a request gave, and where it is."""
 
-    directory: Path | None
+    directory: Path | None = None
     """Where the new packages are; None if there is nothing new."""
-    installed: tuple[Pin, ...]
-    """What is new."""
-    present: tuple[Pin, ...]
-    """What was asked for, and the session has already."""
-    size_bytes: int
-    """Of what is new, unpacked."""
-    seconds: float
-    was_stored: bool = False
-    """Another request had brought it before."""
 
 
 class PackageBroker:
@@ -116,35 +108,29 @@ class PackageBroker:
             await anyio.to_thread.run_sync(self.store.prune)
         present, missing = _divide(requirements, installed)
         if not missing:
-            return PackageSet(None, (), present, 0, time.monotonic() - started)
+            return PackageSet((), present, 0, time.monotonic() - started)
         fetched = await self._fetcher.fetch(missing, target, installed, self.policy.limits)
         if fetched.directory is None:  # extras that the session has already
             names = (canonicalize_name(each.name) for each in missing)
-            present = (*present, *(Pin(name, installed[name]) for name in names))
-            return PackageSet(None, (), present, 0, time.monotonic() - started)
+            present = (*present, *(Package(name, installed[name]) for name in names))
+            return PackageSet((), present, 0, time.monotonic() - started)
         size = await anyio.to_thread.run_sync(size_of, fetched.directory)
-        return PackageSet(
-            fetched.directory,
-            fetched.pins,
-            present,
-            size,
-            time.monotonic() - started,
-            fetched.was_stored,
-        )
+        new = tuple(Package(pin.name, pin.version) for pin in fetched.pins)
+        return PackageSet(new, present, size, time.monotonic() - started, fetched.directory)
 
 
 def _divide(
     requirements: Sequence[Requirement], installed: Mapping[str, str]
-) -> tuple[tuple[Pin, ...], list[Requirement]]:
+) -> tuple[tuple[Package, ...], list[Requirement]]:
     """What is there already, and what is not; a version that does not fit is a conflict."""
-    present: list[Pin] = []
+    present: list[Package] = []
     missing: list[Requirement] = []
     for requirement in requirements:
         version = installed.get(canonicalize_name(requirement.name))
         if version is None or requirement.extras:
             missing.append(requirement)
         elif requirement.specifier.contains(version, prereleases=True):
-            present.append(Pin(canonicalize_name(requirement.name), version))
+            present.append(Package(canonicalize_name(requirement.name), version))
         else:
             raise PackagesNotInstalledError(
                 f"The session has {requirement.name} {version}, which stays as it is, and "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
-from aca_mcp.errors import PackagesNotInstalledError
+from aca_mcp.background import background_tasks
 from aca_mcp.installing.commands import InstallerError
 from aca_mcp.packages.store import PackageStore, size_of
 
@@ -91,20 +91,10 @@ class Downloads:
         cache = str(self._store.cache)
         places = dict.fromkeys(("UV_CACHE_DIR", "PIP_CACHE_DIR"), cache)
         places |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-        done: list[T] = []
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             tasks.start_soon(self._watch, staged, tasks.cancel_scope)
-            try:
-                done.append(await work(replace(installer, places=places), staged))
-            except (InstallerError, PackagesNotInstalledError, OSError) as error:
-                failure = error  # as it is, not in a group
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        if not done:  # nothing else than the watch cancels it
-            raise InstallerError("File too large")
-        return done[0]
+            return await work(replace(installer, places=places), staged)
+        raise InstallerError("File too large")  # nothing else than the watch cancels it
 
     async def _watch(self, staged: Path, working: anyio.CancelScope) -> None:
         """Stop it when it grows too large."""

@@ -6,6 +6,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,8 +79,8 @@ def about_availability(
         requirements: what was asked for, which may be other packages that need this one.
         names: known names of packages, to find the nearest of one that does not exist.
     """
-    asked = {_normal(each) for each in requirements}
-    needed = "" if _normal(name) in asked else f", which {_shown(requirements)} needs,"
+    asked = {canonicalize_name(Requirement(each).name) for each in requirements}
+    needed = "" if canonicalize_name(name) in asked else f", which {_shown(requirements)} needs,"
     if not available.is_in_index:
         return f"The index has no package {name!r}{needed}.{_near(name, names)} {_NOTHING}"
     if not available.versions:
@@ -136,12 +139,6 @@ def sentence_for(said: str, requirements: Sequence[str], *, most_bytes: int) -> 
 
 def _shown(requirements: Sequence[str]) -> str:
     return " ".join(requirements)
-
-
-def _normal(requirement: str) -> str:
-    """The name in a requirement, as indexes compare names."""
-    match = re.match(r"[\w.-]+", requirement)
-    return re.sub(r"[-_.]+", "-", match.group()).lower() if match is not None else ""
 
 
 def _near(name: str, names: tuple[str, ...]) -> str:

@@ -44,8 +44,6 @@ class Fetched:
     """Of the set in the store; None if nothing was missing."""
     pins: tuple[Pin, ...] = ()
     """What is in it."""
-    was_stored: bool = False
-    """Another request had brought it before."""
 
 
 class Fetcher:
@@ -128,12 +126,11 @@ class Fetcher:
         directory = self._store.directory_of(pins, target.python or repr(target))
         try:
             async with self._making.setdefault(directory, anyio.Lock()):
-                stored = await anyio.to_thread.run_sync(self._store.has, directory)
-                if not stored:
+                if not await anyio.to_thread.run_sync(self._store.has, directory):
                     await self._make(installer, pins, target, staged, directory)
         finally:
             self._making.pop(directory, None)
-        return Fetched(directory, pins, stored)
+        return Fetched(directory, pins)
 
     async def _make(
         self,

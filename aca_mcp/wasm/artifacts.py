@@ -108,10 +108,13 @@ def package_files() -> Iterator[tuple[str, Path]]:
 
 def _ipython_distributions() -> list[str]:
     """IPython's distribution and those it requires, directly or not, where they are installed."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     found: dict[str, None] = {}
     pending = ["ipython"]
     while pending:
-        name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
+        name = canonicalize_name(pending.pop())
         if name in found or name in _PURE_LEFT_OUT:
             continue
         try:
@@ -119,9 +122,7 @@ def _ipython_distributions() -> list[str]:
         except metadata.PackageNotFoundError:
             continue  # of another platform, or of an extra
         found[name] = None
-        for requirement in needed:
-            if "extra ==" not in requirement:
-                pending += re.findall(r"^[\w.-]+", requirement)
+        pending += [Requirement(each).name for each in needed if "extra ==" not in each]
     return sorted(found)
 
 

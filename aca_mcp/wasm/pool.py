@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.embedded.background import background_tasks
+from aca_mcp.background import background_tasks
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.embedded.questions import Questions
 from aca_mcp.embedded.ready_sessions import ReadySessions

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_bare
-from aca_mcp.kernel.images import MAX_BYTES
+from aca_mcp.kernel.image_scaling import MAX_BYTES
 from aca_mcp.kernel.originals import Originals
 
 if TYPE_CHECKING:

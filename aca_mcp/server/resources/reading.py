@@ -12,7 +12,7 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 from aca_mcp.errors import FileMissingError, NotSupportedError
 from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
-from aca_mcp.server.results.images import examine
+from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.notebook import MIME_TYPE, notebook_of
 from aca_mcp.server.results.report import report
 

@@ -6,12 +6,12 @@ import base64
 import codecs
 import mimetypes
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, TextContent
 
 from aca_mcp.errors import FileTooLargeError
-from aca_mcp.server.results.images import examine
+from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.text import clean, show_name
 
 if TYPE_CHECKING:
@@ -34,19 +34,6 @@ _LOOKED_AT = 50_000
 """Bytes from which an encoding is guessed."""
 MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
-
-
-def without_scheme(path: str) -> str:
-    """The path in a name that other hosts taught a model: ``sandbox:/mnt/data/x``, ``file:///...``.
-
-    The URIs of our own resources are understood, too.
-    """
-    if path.startswith("aca://"):
-        return unquote(path.partition("/files/")[2]) or path
-    for scheme in ("sandbox:", "file://", "session:///"):
-        if path.startswith(scheme):
-            return unquote(path.removeprefix(scheme).removeprefix("localhost"))
-    return path
 
 
 async def read_at_most(session: PythonSession, path: str, max_bytes: int) -> bytes:

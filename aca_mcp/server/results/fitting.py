@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import MAX_IMAGE_SIDE, ExecutionStatus
 from aca_mcp.server.results.files import read_at_most
-from aca_mcp.server.results.images import examine
+from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.report import Figure, Report, join
 from aca_mcp.server.results.text import cut
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from aca_mcp.background import background_tasks
 from aca_mcp.server.results.text import clean
 
 if TYPE_CHECKING:
@@ -75,15 +76,6 @@ async def run_with_progress(
                 return
             await anyio.sleep(MIN_INTERVAL_SECONDS)
 
-    outcome: list[Result] = []
-    failure: list[Exception] = []
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         tasks.start_soon(notify)
-        try:
-            outcome.append(await run(recent.add))
-        except Exception as error:  # raised below, outside the group that would wrap it
-            failure.append(error)
-        tasks.cancel_scope.cancel()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+        return await run(recent.add)

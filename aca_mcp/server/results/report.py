@@ -18,7 +18,7 @@ from aca_mcp.pool import (
     StreamPart,
     what_is_kept,
 )
-from aca_mcp.server.results.images import examine
+from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.text import clean, fold, show_name
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import AfterValidator, Field
 
 from aca_mcp.errors import FileMissingError, FileTooLargeError, InvalidRequestError
+from aca_mcp.paths import without_scheme
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.files import (
     MAX_DOWNLOAD_BYTES,
@@ -18,10 +19,9 @@ from aca_mcp.server.results.files import (
     content_block,
     read_at_most,
     show_listing,
-    without_scheme,
 )
 from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, shown_smaller, text_result
-from aca_mcp.server.results.images import examine
+from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import cut, show_name
 from aca_mcp.server.tools.nearest import existing

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import anyio.to_thread
 
 from aca_mcp.errors import FileMissingError
+from aca_mcp.paths import below
+from aca_mcp.pool import WORK_DIRECTORY
 from aca_mcp.server.results.text import show_name
-from aca_mcp.server.transfers.host_names import below_work_directory
 from aca_mcp.server.transfers.matching import closest, composed
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def existing(
     """
     listing = await session.list_files(recursive=True)
     known = [entry.path for entry in listing.entries if entry.kind == kind]
-    relative = below_work_directory(path)
+    relative = below(path, WORK_DIRECTORY)
     wanted = composed((path if relative is None else relative).strip("/"))
     for each in known:
         if composed(each) == wanted:

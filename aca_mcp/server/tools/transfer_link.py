@@ -9,9 +9,9 @@ from mcp_types import CallToolResult
 from pydantic import AfterValidator, Field
 
 from aca_mcp.errors import FileMissingError
+from aca_mcp.paths import without_scheme
 from aca_mcp.server.callers import Caller, Callers
 from aca_mcp.server.instructions import duration
-from aca_mcp.server.results.files import without_scheme
 from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.report import join

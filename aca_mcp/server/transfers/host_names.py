@@ -9,9 +9,10 @@ import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import unquote, urlsplit
 
 from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.paths import below, without_scheme
+from aca_mcp.pool import WORK_DIRECTORY
 from aca_mcp.server.results.text import show_name
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def directory_parts(
         HostPathRefusedError: it may not be reached.
     """
     why = why or why_unwritable
-    relative = below_work_directory(path, root)
+    relative = below(path, root, WORK_DIRECTORY)
     if relative is None:
         refuse(path, "it is not below the work directory")
     parts = tuple(part for part in relative.split("/") if part not in ("", "."))
@@ -131,19 +132,9 @@ def directory_parts(
 
 def relative_path(path: str, root: str = "") -> str:
     """A path as people write it, also of Windows or in a URL, relative to the work directory."""
-    if path.startswith("file://"):
-        path = unquote(urlsplit(path).path)
-    path = path.replace("\\", "/")  # which no name may have
-    relative = below_work_directory(path, root)
+    path = without_scheme(path).replace("\\", "/")  # which no name may have
+    relative = below(path, root, WORK_DIRECTORY)
     return path if relative is None else relative
-
-
-def below_work_directory(path: str, root: str = "") -> str | None:
-    """A path without what stands for the work directory; None if it is absolute elsewhere."""
-    for base in (root.rstrip("/"), "/mnt/data"):
-        if base and (path == base or path.startswith(f"{base}/")):
-            return path[len(base) + 1 :]
-    return None if path.startswith("/") else path
 
 
 def is_hidden(name: str) -> bool:

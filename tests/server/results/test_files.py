@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.errors import FileTooLargeError
-from aca_mcp.paths import parse_path
+from aca_mcp.paths import parse_path, without_scheme
 from aca_mcp.pool import FileDownload, FileEntry, FileListing
-from aca_mcp.server.results.files import as_text, read_at_most, show_listing, without_scheme
+from aca_mcp.server.results.files import as_text, read_at_most, show_listing
 from aca_mcp.session import PythonSession
 from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool

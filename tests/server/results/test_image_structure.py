@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from aca_mcp.server.results.images import ImageFacts, examine
+from aca_mcp.server.results.image_structure import ImageFacts, examine
 
 
 def made(form: str, size: tuple[int, int] = (40, 30), **options: object) -> bytes:
