@@ -86,7 +86,7 @@ async def memory(counts: list[int]) -> None:
                 shown.append((pss / count / 1024, private / count / 1024))
         (pss, private), (pss_with, private_with) = shown
         row(f"what each of {count} idle sessions adds", pss, pss_with, "MiB")
-        row("of that in one process alone", private, private_with, "MiB")
+        row("of that in its processes alone", private, private_with, "MiB")
 
 
 async def large_state() -> None:

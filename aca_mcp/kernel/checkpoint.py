@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -24,6 +23,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .bare_fork import bare_fork, tell_python_of_fork
 from .frames import Frame, encode
 from .process import can_run
 
@@ -102,15 +102,13 @@ class Checkpoints:
         except OSError:
             self._tell({"none": "room", "after": self._number})
             return False
-        generator = random.getstate()  # a fork seeds it anew
         try:
-            between = os.fork()
+            between = bare_fork()
         except OSError:
             between = -1
         if between == 0:
             ours.close()
             self._become_copy(theirs)
-            random.setstate(generator)
             return True
         theirs.close()
         with ours:
@@ -141,6 +139,7 @@ class Checkpoints:
             told = b""
         if not told:
             os._exit(0)
+        tell_python_of_fork()
         _write_adjustment(adjustment)
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
@@ -164,7 +163,7 @@ class Checkpoints:
 
 def _fork_or_exit() -> int:
     try:
-        return os.fork()
+        return bare_fork()
     except OSError:
         os._exit(1)
 

@@ -207,6 +207,31 @@ async def test_a_checkpoint_is_no_child_of_the_code_and_does_not_disturb_it() ->
         assert await used.value("len(os.listdir('/proc/self/task'))") == "1"
 
 
+async def test_what_code_registered_for_forks_is_run_in_a_copy_that_goes_on_and_in_no_other() -> (
+    None
+):
+    async with session() as used:
+        await used.run(
+            "import os, random\n"
+            "seen = []\n"
+            "os.register_at_fork(\n"
+            "    before=lambda: seen.append('before'),\n"
+            "    after_in_parent=lambda: seen.append('parent'),\n"
+            "    after_in_child=lambda: seen.append('child'),\n"
+            ")\n"
+            "random.seed(7)"
+        )
+        await used.settled()
+        expected = await used.value("random.Random(7).random()")
+        await used.settled()
+        assert await used.value("seen") == "[]"
+        await used.settled()
+        await used.run("os._exit(1)")
+        assert await used.value("seen, random.random()") == f"(['before', 'child'], {expected})"
+        pid = "pid = os.fork()\nif pid == 0: os._exit(0)\nos.waitpid(pid, 0)[1], seen"
+        assert await used.value(pid) == "(0, ['before', 'child', 'before', 'parent'])"
+
+
 async def test_what_survives_going_back() -> None:
     """As docs/sessions.md says it."""
     async with session() as used:
