@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _DISK_IS_FULL = ("[Errno 28]", "[Errno 122]")
 MAX_CHANNELS = 1024
 """Sockets and pipes. What lies in them is memory that no process is said to have."""
+MAX_MAPPINGS = 2**19
+"""What each takes of the kernel's memory is said to be no process's either."""
 MAX_EVENT_QUEUES = 128
 """What they watch is counted per user, and may be the server's user."""
 
@@ -51,6 +53,13 @@ class Limits:
             f"it used {figure}, more than its limit of {self.disk_bytes // _MEBIBYTE:,} MiB of "
             "disk (ACA_MCP_LOCAL_DISK_MIB)"
         )
+
+
+def too_many_mappings(found: int) -> str | None:
+    """A clause for a session whose memory is in too many pieces; else None."""
+    if found <= MAX_MAPPINGS:
+        return None
+    return f"its memory was in more than {MAX_MAPPINGS:,} mappings, which is the limit"
 
 
 def limits_of(configuration: LocalPoolConfiguration) -> Limits:

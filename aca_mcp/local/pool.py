@@ -69,7 +69,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         spawner = Spawner(templates, identities, groups, self._limits, tasks)
         ready = LocalReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         super().__init__(configuration, ready)
-        self._watcher = Watcher(self._sessions, self._limits, tasks)
+        self._watcher = Watcher(self._sessions, self._limits, tasks, network=configuration.network)
         self._patience = Patience(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
         self._installing = LocalPackages(broker, templates, configuration)

@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aca_mcp.sandbox.syscalls import share_memory
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -28,6 +30,8 @@ _ALONE = (b"Private_Dirty:", b"SwapPss:")
 _EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 _QUICK_FIELDS = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+)", re.MULTILINE)
 _THREADS_FIELD = re.compile(rb"^Threads:\s*(\d+)", re.MULTILINE)
+
+_SOCKETS_FIELD = re.compile(rb"^sockets: used (\d+)", re.MULTILINE)
 
 _FEW_DESCRIPTORS = 256
 """Of all processes together; so few are not looked at one by one."""
@@ -48,12 +52,14 @@ class Usage:
     """``epoll`` instances."""
 
 
-def measure(pid: int, *, descriptors: bool = False) -> Usage:
+def measure(pid: int, *, descriptors: bool = False, own_network: bool = False) -> Usage:
     """Measure a process and all that came from it, quickly.
 
     Args:
         pid: of the session's first process.
         descriptors: look at what its processes have open, too.
+        own_network: it has one, whose sockets are all its own, also those that nobody has open:
+            connections that wait to be accepted, or that were closed before all was read.
     """
     processes: list[int] = []
     kilobytes = threads = 0
@@ -64,11 +70,18 @@ def measure(pid: int, *, descriptors: bool = False) -> Usage:
             kilobytes += sum(map(int, found))
             threads += sum(map(int, _THREADS_FIELD.findall(text)))
     channels, queues = _open_in(processes) if descriptors else (0, 0)
+    if own_network and (
+        found := _SOCKETS_FIELD.findall(_read_if_there(f"/proc/{pid}/net/sockstat"))
+    ):
+        channels = max(channels, int(found[0]))
     return Usage(kilobytes * 1024, len(processes), threads, channels, queues)
 
 
 def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
     """Memory of a process and all that came from it in bytes, shared pages counted once.
+
+    So are whole address spaces that are shared: a process that starts another one is for a moment
+    two with the same memory.
 
     Args:
         pid: of the session's first process.
@@ -81,7 +94,11 @@ def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
     end = time.monotonic() + seconds
     total = 0
     is_exact = True
+    counted: list[int] = []
     for process in _tree(pid):
+        if any(share_memory(process, other) for other in counted):
+            continue
+        counted.append(process)
         is_exact &= time.monotonic() < end
         exact = _fields(process, "smaps_rollup", _EXACT) if is_exact else None
         if exact is None:
@@ -99,6 +116,19 @@ def only_of(pid: int, inner_pids: list[int]) -> int:
         for process in _tree(pid)
         if _inner_pid(process) in inner_pids
     )
+
+
+def mappings(pid: int, most: int) -> int:
+    """How many mappings a process and all that came from it have, or somewhat more than ``most``.
+
+    Each takes some 250 bytes of the kernel's memory, which no process is said to have.
+    """
+    total = 0
+    for process in _tree(pid):
+        with suppress(OSError), open(f"/proc/{process}/maps", "rb") as lines:  # noqa: PTH123 -- polled
+            while total <= most and (part := lines.read(65_536)):
+                total += part.count(b"\n")
+    return total
 
 
 def deleted_files(pid: int, directory: Path) -> int:

@@ -19,7 +19,7 @@ import anyio.to_thread
 from aca_mcp.background import guarded, repeated
 from aca_mcp.local import trees, usage
 from aca_mcp.local.checkpoints import FOR_MEMORY
-from aca_mcp.local.excess import Limits, too_many
+from aca_mcp.local.excess import MAX_MAPPINGS, Limits, too_many, too_many_mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,8 @@ _EXACT_SECONDS = 0.5
 """For an exact measurement of a session that goes on meanwhile."""
 _STANDING_SECONDS = 5.0
 """For one of a session that stands still: sixty forks take long to tell what they share."""
+_FEW_PROCESSES = 8
+"""Of a session: what the mappings of so few take is little, however many those are."""
 _MEASURED_APART = 8
 """At most so many sessions are measured exactly at the same time."""
 
@@ -55,6 +57,7 @@ class Watcher:
         sessions: of the pool.
         limits: of each of them.
         tasks: slow measurements are made in here.
+        network: whether sessions have the host's.
     """
 
     def __init__(
@@ -62,8 +65,11 @@ class Watcher:
         sessions: LiveSessions[KernelProcess],
         limits: Limits,
         tasks: anyio.abc.TaskGroup,
+        *,
+        network: bool,
     ) -> None:
         self._sessions = sessions
+        self._network = network
         self._limits = limits
         self._tasks = tasks
         self._busy: set[KernelProcess] = set()
@@ -71,6 +77,8 @@ class Watcher:
         self._measured: set[KernelProcess] = set()
         """Busy ones, since house was kept last."""
         self._apart: set[KernelProcess] = set()
+        self._crowded: set[KernelProcess] = set()
+        """Those with many processes, and no control group that counts the kernel's memory."""
         self._threads = anyio.CapacityLimiter(_MEASURED_APART)
 
     def code_begins(self, kernel: KernelProcess) -> None:
@@ -104,11 +112,19 @@ class Watcher:
         for start in starts:
             await anyio.sleep(_HOUSEKEEPING_SECONDS / len(starts))
             await self._measure(kernels[start : start + _MEASURED_AT_ONCE])
+        for kernel in tuple(self._crowded):
+            found = await self._apart_in_thread(usage.mappings, kernel.pid, MAX_MAPPINGS)
+            if (why := too_many_mappings(found)) is not None and not kernel.has_ended:
+                kernel.end_code(why)
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
         there = [kernel for kernel in kernels if not kernel.has_ended]
         self._busy -= {kernel for kernel in self._busy if kernel.has_ended}
-        for kernel, found in await anyio.to_thread.run_sync(_measure_quickly, there):
+        self._crowded -= {kernel for kernel in self._crowded if kernel.has_ended}
+        for kernel, found in await anyio.to_thread.run_sync(self._measure_quickly, there):
+            self._crowded.discard(kernel)
+            if found.processes > _FEW_PROCESSES and not kernel.is_grouped:
+                self._crowded.add(kernel)
             # Read before it is decided: code may have begun while it was measured.
             if kernel.is_running or found.processes > 1 or found.threads > 1:
                 self._busy.add(kernel)
@@ -120,6 +136,18 @@ class Watcher:
                 kernel.end_code(why)
             elif found.memory > self._limits.memory_bytes or kernel.storage.is_absolute():
                 self._measure_apart(kernel, found)
+
+    def _measure_quickly(self, kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
+        measured: list[tuple[KernelProcess, Usage]] = []
+        for kernel in kernels:
+            found = usage.measure(
+                kernel.pid,
+                descriptors=not kernel.is_grouped,
+                # Whoever has a file system of its own has the other namespaces, too.
+                own_network=not (self._network or kernel.storage.is_absolute()),
+            )
+            measured.append((kernel, _of_code(kernel, found)))
+        return measured
 
     def _measure_apart(self, kernel: KernelProcess, found: Usage) -> None:
         if kernel not in self._apart:
@@ -185,13 +213,6 @@ class Watcher:
 
 def _disk_of(pid: int, storage: Path) -> float:
     return trees.size_of_tree(storage) + usage.deleted_files(pid, storage)
-
-
-def _measure_quickly(kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
-    return [
-        (kernel, _of_code(kernel, usage.measure(kernel.pid, descriptors=not kernel.is_grouped)))
-        for kernel in kernels
-    ]
 
 
 def _of_code(kernel: KernelProcess, found: Usage) -> Usage:

@@ -75,6 +75,8 @@ ABSENT: Numbers = {
     # gets round a limit, it is what reaches others: System V and POSIX queues, semaphores and
     # segments are found by number or name wherever the IPC namespace is the host's, watches of
     # files tell what programs run, and queues of asynchronous requests are few for a whole machine.
+    # So is room for compiled filters, without which no other session could be held; and Landlock's
+    # rules are memory of the kernel's that no process is said to have.
     "clone3": (435, 435),
     "inotify_add_watch": (254, 27),
     "inotify_init": (253, -1),
@@ -89,6 +91,9 @@ ABSENT: Numbers = {
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
+    "landlock_add_rule": (445, 445),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_restrict_self": (446, 446),
     "listmount": (458, 458),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
@@ -102,6 +107,7 @@ ABSENT: Numbers = {
     "msgget": (68, 186),
     "msgrcv": (70, 188),
     "msgsnd": (69, 189),
+    "seccomp": (317, 277),
     "semctl": (66, 191),
     "semget": (64, 190),
     "semop": (65, 193),
@@ -124,6 +130,7 @@ BY_ARGUMENT: Numbers = {
     # What becomes of them depends on their arguments.
     "clone": (56, 220),
     "fcntl": (72, 25),
+    "ioctl": (16, 29),
     "ioprio_set": (251, 30),
     "mknod": (133, -1),
     "mknodat": (259, 33),

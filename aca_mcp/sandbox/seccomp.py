@@ -56,6 +56,9 @@ _SOL_SOCKET = 1
 _BUFFER_OPTIONS = (7, 8, 32, 33)
 """``SO_SNDBUF``, ``SO_RCVBUF`` and their ``FORCE`` kin: what lies in a socket is memory that no
 limit of a process counts. They are hints, which the kernel cuts anyway, so nothing happens."""
+_FILTER_OPTIONS = (26, 50, 51, 52)
+"""``SO_ATTACH_FILTER``, ``SO_ATTACH_BPF`` and their ``REUSEPORT`` kin: there is room for so much
+compiled code on a machine (``bpf_jit_limit``)."""
 
 _FILE_COMMANDS = (1024, 1026, 1031)
 """``F_SETLEASE`` makes whoever opens a file wait, ``F_NOTIFY`` tells what happens in a directory,
@@ -72,8 +75,14 @@ _NAMESPACE_FLAGS = 0x7E020080
 
 _CLONE_PARENT = 0x00008000
 _PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
 _PR_SET_CHILD_SUBREAPER = 36
 _SETPRIORITY_WHO = 1
+
+_IOCTL_GROUP = 0xFF00
+_FILE_IOCTLS = (0x5800, 0x6600, 0x7600, 0x9400)
+"""Groups of requests that change a file's attributes (immutable, verity, encryption, project …), or
+make subvolumes, for whoever owns it and may only read it: ``chattr(1)``, ``linux/fs.h``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +162,8 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
     program += _refuse_if(number["mknodat"], 2, _JUMP_ANY_BIT, device_bit)
     for command in _FILE_COMMANDS:
         program += _refuse_if(number["fcntl"], 1, _JUMP_EQUAL, command, decides=False)
+    program += _refuse_if(number["prctl"], 0, _JUMP_EQUAL, _PR_SET_SECCOMP, decides=False)
+    program += _answer_options(number["setsockopt"], _FILTER_OPTIONS, errno.EPERM)
     if rules.one_share:
         program += _answer(number["setsid"], 0)
     if rules.among_strangers:
@@ -160,6 +171,7 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
     if rules.shares_identity:
         program += _answer_all(OWNER_CHANGES, column, 0)
         program += _answer_all(OWNER_ATTRIBUTES, column, errno.EPERM)
+        program += _of(number["ioctl"], _rules_of_requests())
     if rules.sockets is not Sockets.ALL:
         program += _rules_of_sockets(number, loopback=rules.sockets is Sockets.LOOPBACK)
     program.append(_statement(_RETURN, _RET_ALLOW))
@@ -201,16 +213,35 @@ def _rules_of_sockets(number: dict[str, int], *, loopback: bool) -> list[bytes]:
     ]
     program = _of(number["socket"], made if loopback else [_fail(errno.ENETUNREACH)])
     program += _of(number["socketpair"], pair)
-    for option in _BUFFER_OPTIONS:
+    program += _answer_options(number["setsockopt"], _BUFFER_OPTIONS, 0)
+    return program
+
+
+def _rules_of_requests() -> list[bytes]:
+    """Answer, of ``ioctl``, what changes attributes of files as a file system that has none."""
+    program = [
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8),
+        _statement(_AND, _IOCTL_GROUP),
+    ]
+    for group in _FILE_IOCTLS:
+        program += _answer(group, errno.ENOTTY)
+    program.append(_statement(_LOAD_WORD, _OFFSET_NUMBER))
+    return program
+
+
+def _answer_options(number: int, options: tuple[int, ...], error: int) -> list[bytes]:
+    """Answer ``setsockopt`` for some options of every socket."""
+    program: list[bytes] = []
+    for option in options:
         body = [
             _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8),
             _jump(_JUMP_EQUAL, _SOL_SOCKET, 0, 3),
             _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 16),
             _jump(_JUMP_EQUAL, option, 0, 1),
-            _fail(0),
+            _fail(error),
             _statement(_LOAD_WORD, _OFFSET_NUMBER),
         ]
-        program += _of(number["setsockopt"], body)
+        program += _of(number, body)
     return program
 
 

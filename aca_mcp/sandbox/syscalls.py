@@ -54,6 +54,8 @@ LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_ADD_RULE = 445
 LANDLOCK_RESTRICT_SELF = 446
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_KCMP = {"x86_64": 312, "aarch64": 272}
+_KCMP_VM = 1
 
 MACHINE = platform.machine()
 
@@ -168,6 +170,17 @@ def restrict_mount(path: str, attributes: int) -> None:
 def _mount_setattr(descriptor: int, path: bytes, flags: int, attributes: int) -> None:
     wanted = struct.pack("=QQQQ", attributes, 0, 0, 0)
     syscall(_MOUNT_SETATTR, descriptor, path, flags, wanted, len(wanted), what="mount_setattr")
+
+
+def share_memory(pid: int, other: int) -> bool:
+    """Whether two processes have one address space; False where this host does not tell.
+
+    So it is with a process and one that it starts, until that executes its program (vfork(2)).
+    """
+    try:
+        return syscall(_KCMP[MACHINE], pid, other, _KCMP_VM, 0, 0, what="kcmp") == 0
+    except (OSError, KeyError):
+        return False
 
 
 def drop_all_capabilities() -> None:

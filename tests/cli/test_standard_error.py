@@ -7,15 +7,28 @@ import re
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from aca_mcp.cli.standard_error import UnblockedStream
-from tests.support.server_process import ROOT
+from tests.support.server_process import ROOT, Server, call
 from tests.support.session_settings import plain_environment
 
 SENTENCE = "what a server says, " * 5
+TALKATIVE = """
+import sys, threading
+from aca_mcp.cli import main
+from aca_mcp.cli.standard_error import UnblockedStream
+
+def talk():
+    while not isinstance(sys.stderr, UnblockedStream): pass
+    for number in range(3000): sys.stderr.write(f"{number} {'x' * 1000}\\n")
+
+threading.Thread(target=talk).start()
+sys.exit(main(["serve"]))
+"""
+"""A server beside something that says three megabytes as soon as it serves."""
 
 
 @pytest.mark.parametrize(
@@ -55,6 +68,37 @@ def test_a_server_whose_log_nobody_reads_goes_on_and_ends(
         process.kill()
         os.close(reader)
         os.close(writer)
+
+
+def test_a_client_over_stdio_that_never_reads_what_is_said_is_served() -> None:
+    """What waits to be read is what the pipe holds and 256 KiB; that more was said is told."""
+    reader, writer = os.pipe()
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", TALKATIVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            cwd=ROOT,
+            env={**plain_environment(), "ACA_MCP_LOCAL_PREIMPORT": ""},
+        ) as process,
+        ExitStack() as ours,
+    ):
+        ours.callback(os.close, reader)
+        ours.callback(process.kill)
+        os.close(writer)
+        server = Server(process)
+        server.shake_hands()
+        for number in range(1, 4):
+            server.stdin.write(b"what is no message, and said to be none\n")
+            server.send(call(number, f"{number} * 7"))
+            assert server.text() == str(number * 7)
+        said = b""
+        while b"left out here" not in said:
+            said += os.read(reader, 1 << 16)
+        assert 200_000 < len(said) < 64 * 1024 + 256 * 1024 + 4096
+        server.stdin.close()
+        server.ends_soon()
 
 
 def fill(pipe: int) -> None:

@@ -227,31 +227,6 @@ async def test_a_session_that_is_slow_to_measure_is_measured_all_the_same(arena:
         assert why(execution, OUT_OF_MEMORY)
 
 
-async def test_sockets_and_pipes_cannot_be_filled_without_end(arena: Arena) -> None:
-    """What lies in them is memory of the system's, which no process is said to have."""
-    async with arena.attacker() as attacker:
-        execution = await attacker.run(
-            "import socket, time\nfor _ in range(20):\n"
-            "    if os.fork() == 0:\n"
-            "        kept = []\n"
-            "        try:\n"
-            "            while True:\n"
-            "                pair = socket.socketpair()\n"
-            "                for end in pair:\n"
-            "                    end.setblocking(False)\n"
-            "                    try:\n"
-            "                        while True: end.send(bytes(65536))\n"
-            "                    except BlockingIOError: pass\n"
-            "                kept.append(pair)\n"
-            "        except OSError: pass\n"
-            "        time.sleep(30)\n"
-            "time.sleep(20)"
-        )
-        assert "sockets and pipes open at once, more than the limit" in ended_by(execution) or why(
-            execution, OUT_OF_MEMORY
-        )
-
-
 @pytest.mark.parametrize(
     ("before", "then", "meanwhile"),
     [

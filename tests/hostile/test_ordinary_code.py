@@ -50,6 +50,18 @@ ORDINARY = {
         ),
         3200,
     ),
+    "a program that is slow to start beside much memory": (
+        # Until it has opened what it is given, it has the memory of who starts it (vfork).
+        (
+            "import time\nos.mkfifo('fifo')\n"
+            "if os.fork() == 0: time.sleep(1); open('fifo', 'w').close(); os._exit(0)\n"
+            "used = bytearray(os.urandom(1)) * (230 << 20)\n"
+            "opened = [(os.POSIX_SPAWN_OPEN, 9, 'fifo', os.O_RDONLY, 0)]\n"
+            "os.posix_spawn('/bin/true', ['true'], {}, file_actions=opened)\n"
+            "os.wait(); os.wait()\nsay(len(used) >> 20)"
+        ),
+        230,
+    ),
     "a hundred threads": (
         (
             "import threading\ndone = []\n"

@@ -72,6 +72,8 @@ CALLS = {
     "inotify_init1": (294, 26, "ENOSYS"),
     "inotify_add_watch": (254, 27, "ENOSYS"),
     "io_setup": (206, 0, "ENOSYS"),
+    "landlock_create_ruleset": (444, 444, "ENOSYS"),
+    "seccomp": (317, 277, "ENOSYS"),
     "statmount": (457, 457, "ENOSYS"),
     "listmount": (458, 458, "ENOSYS"),
     "sync": (162, 81, "allowed"),

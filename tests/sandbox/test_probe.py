@@ -34,9 +34,11 @@ def test_trying_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_where_namespaces_are_forbidden_landlock_takes_their_place() -> None:
-    """As in a container, whose filter refuses ``unshare``."""
+    """As in a container, whose filter refuses ``unshare``, and neither Landlock nor filters."""
     program = """
     from aca_mcp.sandbox.probe import probe_isolation
+    seccomp.ABSENT.clear()
+    seccomp._PR_SET_SECCOMP = -1 & 0xFFFFFFFF
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.install(seccomp.rules_for(namespaces=True, network=True))
     report = probe_isolation()

@@ -21,6 +21,7 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 IN_NAMESPACES = rules_for(namespaces=True, network=False)
 ALONE = rules_for(namespaces=False, network=False)
+AS_THE_USER = rules_for(namespaces=False, network=False, shares_identity=True)
 WITH_NETWORK = rules_for(namespaces=True, network=True)
 EVERY_RULES = [IN_NAMESPACES, ALONE, WITH_NETWORK]
 
@@ -36,7 +37,6 @@ ORDINARY = {
     "openat": (257, 56),
     "pidfd_open": (434, 434),
     "openat2": (437, 437),
-    "landlock_restrict_self": (446, 446),
     "futex_wait": (455, 455),
 }
 REFUSED = {
@@ -73,6 +73,7 @@ ABSENT = {
         *("shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop"),
         *("msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "mq_timedsend"),
         *("inotify_init", "inotify_init1", "inotify_add_watch", "io_setup", "io_submit"),
+        *("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"),
     )
 }
 CLONE = {"x86_64": 56, "aarch64": 220}
@@ -80,6 +81,8 @@ SOCKET = {"x86_64": 41, "aarch64": 198}
 SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
 FCNTL = {"x86_64": 72, "aarch64": 25}
+IOCTL = {"x86_64": 16, "aarch64": 29}
+PRCTL = {"x86_64": 157, "aarch64": 167}
 SYNC = {"x86_64": (162, 306), "aarch64": (81, 267)}
 SETSID = {"x86_64": 112, "aarch64": 157}
 SETPGID = {"x86_64": 109, "aarch64": 154}
@@ -268,6 +271,40 @@ def test_buffers_of_sockets_stay_as_they_are_without_a_word(machine: str) -> Non
             assert answer(rules, machine, number, 3, 1, option) == 0
             assert answer(rules, machine, number, 3, 6, option) == ALLOW
         assert answer(rules, machine, number, 3, 1, 2) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_code_that_the_kernel_compiles_is_refused(machine: str) -> None:
+    for rules in (*EVERY_RULES, AS_THE_USER):
+        for option in (26, 50, 51, 52):  # SO_ATTACH_FILTER, _BPF and of SO_REUSEPORT
+            assert answer(rules, machine, SETSOCKOPT[machine], 3, 1, option) == errno.EPERM
+            assert answer(rules, machine, SETSOCKOPT[machine], 3, 6, option) == ALLOW
+        assert answer(rules, machine, PRCTL[machine], 22, 2) == errno.EPERM
+        for option in (1, 15, 38, 53):  # PDEATHSIG, NAME, NO_NEW_PRIVS, SPECULATION_CTRL
+            assert answer(rules, machine, PRCTL[machine], option, 0) == ALLOW
+
+
+ATTRIBUTES = {
+    "FS_IOC_SETFLAGS": 0x40086602,
+    "FS_IOC32_SETFLAGS": 0x40046602,
+    "FS_IOC_FSSETXATTR": 0x401C5820,
+    "FS_IOC_ENABLE_VERITY": 0x40806685,
+    "FS_IOC_SET_ENCRYPTION_POLICY": 0x800C6613,
+    "FS_IOC_SETVERSION": 0x40087602,
+    "BTRFS_IOC_SUBVOL_CREATE": 0x5000940E,
+    "FICLONE": 0x40049409,
+}
+USUAL_REQUESTS = {"TCGETS": 0x5401, "TIOCGWINSZ": 0x5413, "FIONREAD": 0x541B, "FIONBIO": 0x5421}
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_no_descriptor_that_may_be_read_changes_the_file_of_its_owner(machine: str) -> None:
+    for request in ATTRIBUTES.values():
+        assert answer(AS_THE_USER, machine, IOCTL[machine], 3, request) == errno.ENOTTY
+        for rules in EVERY_RULES:
+            assert answer(rules, machine, IOCTL[machine], 3, request) == ALLOW
+    for request in USUAL_REQUESTS.values():
+        assert answer(AS_THE_USER, machine, IOCTL[machine], 3, request) == ALLOW
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
