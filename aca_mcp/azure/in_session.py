@@ -27,6 +27,7 @@ from IPython.core.getipython import get_ipython
 from aca_mcp.kernel.capture import Capture
 from aca_mcp.kernel.changes import changed, snapshot
 from aca_mcp.kernel.defaults import set_defaults
+from aca_mcp.kernel.own_frames import hide_own_frames
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
 from aca_mcp.kernel.timeline import Recorder, done, encoded
 from aca_mcp.kernel.tracebacks import is_normal_exit
@@ -138,6 +139,7 @@ def begin(shell: InteractiveShell) -> Capture:
     state.capture = capture = Capture(shell)
     load_native()
     set_defaults()
+    hide_own_frames()
     hook = shell.displayhook
     remember = hook.update_user_ns
 

@@ -34,6 +34,7 @@ _MODULES = (
     "timeline",
     "hints",
     "cutting",
+    "own_frames",
     "tracebacks",
     "image_scaling",
     "html_text",

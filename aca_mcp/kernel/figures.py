@@ -56,8 +56,8 @@ class Figures:
 
     def draw(self, figure: Any) -> Drawn | None:
         """A figure as PNG; None if there is nothing in it, or it was shown like this already."""
-        if len(figure.get_children()) <= 1 and not figure.axes:
-            return None  # the one is its background
+        if _is_empty(figure):
+            return None
         data = self._draw(figure)
         digest = hashlib.blake2b(data, digest_size=16).digest()
         if self._shown.get(figure) == digest:
@@ -92,6 +92,13 @@ class Figures:
                 "matplotlib.font_manager.fontManager.addfont().",
                 file=sys.stderr,
             )
+
+
+def _is_empty(figure: Any) -> bool:
+    """Whether it has no more than its background, and parts of which the same is true."""
+    parts = figure.subfigs
+    drawn = len(figure.get_children()) - len(parts)
+    return drawn <= 1 and not figure.axes and all(map(_is_empty, parts))
 
 
 def open_figures() -> list[Any]:

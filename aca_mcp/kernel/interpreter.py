@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bdb
 import builtins
+import code
 import getpass
 import os
 import pdb
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+import IPython
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
@@ -34,6 +36,7 @@ from .defaults import set_defaults
 from .hints import NO_INPUT
 from .image_scaling import MAX_SIDE
 from .loops import Loops
+from .own_frames import hide_own_frames
 from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name
 
@@ -197,14 +200,15 @@ class Interpreter:
         shell.run_line_magic("load_ext", "storemagic")  # as IPython's own programs do
         self._installing: PackageClient | None = None
         set_defaults()
+        hide_own_frames()
         _leave_out_what_needs_a_person()
 
     def warm_up(self) -> None:
         """Run what every session will, in the template, so that no session has to load it."""
         handler = signal.getsignal(signal.SIGINT)
         # Until Python has made what runs often fast: each session would, in memory of its own.
-        for code in ("1", "1/0") * _WARM_UPS:
-            self.run(code, Recorder())
+        for piece in ("1", "1/0") * _WARM_UPS:
+            self.run(piece, Recorder())
         self.forget()
         signal.signal(signal.SIGINT, handler)
 
@@ -305,9 +309,10 @@ def _leave_out_what_needs_a_person() -> None:
     warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
     builtins.input = _no_input
     getpass.getpass = _no_password
-    sys.breakpointhook = no_debugger
-    pdb.Pdb.set_trace = bdb.Bdb.set_trace = no_debugger
+    pdb.Pdb.set_trace = bdb.Bdb.set_trace = pdb.Pdb.interaction = no_debugger
     pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
+    code.interact = code.InteractiveConsole.interact = no_debugger
+    IPython.embed = no_debugger  # pyright: ignore[reportAttributeAccessIssue] -- made when asked for
 
 
 def _no_input(*args: object, **kwargs: object) -> NoReturn:

@@ -145,11 +145,14 @@ class Recorder:
         if event["event"] == "clear":
             return  # done by ``clear``
         if event["event"] == "update":
+            found = False
             for at, (earlier, _) in enumerate(self.events):
                 if earlier.get("display_id") == event["display_id"]:
                     kept = {key: earlier[key] for key in ("event", "place", "display_id")}
                     self.events[at] = ({**event, **kept}, blobs)
-                    return
+                    found = True
+            if found:
+                return
             event = {**event, "event": "display", "place": None}
         self.events.append((dict(event), blobs))
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .cutting import cut
 from .hints import hint_for, is_network_hint, missing_module
+from .own_frames import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType, TracebackType
 
-_OWN_DIRECTORY = os.path.dirname(__file__).removesuffix("kernel")  # noqa: PTH120 -- a name, where it is sent to
 _SHELL = f"{os.sep}IPython{os.sep}"
 _KERNEL = f"{os.sep}ipykernel{os.sep}"
 _CELLS = ("<cell ", "<ipython-input", "/tmp/ipykernel_")  # noqa: S108 -- names to compare
@@ -235,7 +235,7 @@ def _has_cell(tb: TracebackType | None) -> bool:
 
 
 def _is_own(filename: str) -> bool:
-    return filename.startswith(_OWN_DIRECTORY) or _SHELL in filename or _KERNEL in filename
+    return is_own(filename) or _SHELL in filename or _KERNEL in filename
 
 
 def _interrupt_handler() -> str:

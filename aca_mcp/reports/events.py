@@ -8,7 +8,7 @@ many representations each has, how long they are.
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.execution import ExecutionError, Output
@@ -110,14 +110,18 @@ class Report:
 
     def _update(self, header: Mapping[str, object], blobs: Sequence[bytes]) -> None:
         name = _short(header.get("display_id", ""))
-        for each in self.shown:
-            if name and each.display_id == name:
-                output, size = _read_output(each.output.kind, header, blobs)
-                self._held += size - each.size
-                each.output, each.size = output, size
-                return
-        # Displayed by earlier code, whose result is out: its new state is news of this one.
-        self._display("display", {**header, "place": None}, blobs)
+        same = [each for each in self.shown if name and each.display_id == name]
+        if not same:
+            # Displayed by earlier code, whose result is out: its new state is news of this one.
+            self._display("display", {**header, "place": None}, blobs)
+            return
+        output, size = _read_output("display", header, blobs)
+        for each in same:
+            if self._held + size - each.size > self.max_output_bytes:
+                self._left_out += 1
+                continue
+            self._held += size - each.size
+            each.output, each.size = replace(output, kind=each.output.kind), size
 
     def _clear(self, place: int) -> None:
         self.shown = [each for each in self.shown if (each.place or 0) > place]

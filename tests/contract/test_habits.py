@@ -70,6 +70,8 @@ async def test_the_users_own_modules_are_found(pool: SessionPool, identifier: st
 async def test_updates_and_clears_leave_the_last_state(pool: SessionPool, identifier: str) -> None:
     code = "h = display(0, display_id=True)\nfor n in range(50): h.update(n)"
     assert await shown(pool, identifier, code) == "49"
+    code = "h = display(1, display_id='a'); display(2, display_id='a'); h.update(3)"
+    assert await shown(pool, identifier, code) == "3\n3"
     code = (
         "from IPython.display import clear_output\n"
         "for n in range(30):\n    clear_output(wait=True); print(n)"
@@ -148,13 +150,25 @@ async def test_a_deep_recursion_is_told_in_a_few_lines_and_state_kept(
     assert await shown(pool, identifier, "x") == "5"
 
 
-@pytest.mark.parametrize("code", ["breakpoint()", "import pdb; pdb.set_trace()", "input()"])
+ASKING = (
+    "breakpoint()",
+    "import pdb; pdb.set_trace()",
+    "pdb.run('1')",
+    "pdb.Pdb().runcall(lambda: 1)",
+    "import code; code.interact()",
+    "from IPython import embed; embed()",
+    "input()",
+    "import getpass; getpass.getpass()",
+)
+
+
 async def test_who_asks_a_person_hears_that_there_is_none(
-    pool: SessionPool, identifier: str, code: str
+    pool: SessionPool, identifier: str
 ) -> None:
-    execution = await run(pool, identifier, code)
-    assert execution.error is not None
-    assert "nobody can type into this session" in execution.error.message
+    for code in ASKING:
+        execution = await run(pool, identifier, code)
+        assert execution.error is not None, code
+        assert "nobody can type into this session" in execution.error.message, code
 
 
 async def test_a_module_that_is_missing_is_named(pool: SessionPool, identifier: str) -> None:
@@ -176,6 +190,8 @@ async def test_a_figure_is_shown_where_something_was_drawn(
     for drawn, count in (
         ("fig.text(0.5, 0.5, 'x')", 1),
         ("fig.figimage([[0, 1], [1, 0]])", 1),
+        ("fig.subfigures(1, 2)[1].text(0.5, 0.5, 'x')", 1),
+        ("fig.subfigures(1, 2)", 0),
         ("None", 0),
     ):
         code = f"import matplotlib.pyplot as plt\nfig = plt.figure()\n{drawn};"

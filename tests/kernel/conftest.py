@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import bdb
 import builtins
+import code
 import getpass
+import inspect
 import pdb
 import signal
 import sys
+import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import IPython
 import pytest
 
 from aca_mcp.kernel.interpreter import Interpreter
@@ -35,11 +39,26 @@ def made(tmp_path_factory: pytest.TempPathFactory, finders: list[Any]) -> Iterat
         undo.setitem(sys.modules, "__main__", sys.modules["__main__"])
         undo.setattr(builtins, "input", builtins.input)
         undo.setattr(getpass, "getpass", getpass.getpass)
-        undo.setattr(sys, "breakpointhook", sys.breakpointhook)
-        for owner, names in ((bdb.Bdb, ["set_trace"]), (pdb, ["set_trace", "post_mortem", "pm"])):
+        for owner, names in (
+            (bdb.Bdb, ["set_trace"]),
+            (pdb, ["set_trace", "post_mortem", "pm"]),
+            (pdb.Pdb, ["interaction"]),
+            (code, ["interact"]),
+            (code.InteractiveConsole, ["interact"]),
+            (IPython, ["embed"]),
+        ):
             for name in names:
                 undo.setattr(owner, name, getattr(owner, name))
         undo.setattr(pdb.Pdb, "set_trace", pdb.Pdb.set_trace, raising=False)
+        for owner, name in (
+            (traceback, "walk_stack"),
+            (inspect, "getouterframes"),
+            (inspect, "getinnerframes"),
+            (warnings, "warn"),
+        ):
+            undo.setattr(owner, name, getattr(owner, name))
+        for name in ("_extract_from_extended_frame_gen", "extract"):
+            undo.setattr(traceback.StackSummary, name, getattr(traceback.StackSummary, name))
         before = list(sys.meta_path)
         interpreter = Interpreter()
         finders += [each for each in sys.meta_path if each not in before]

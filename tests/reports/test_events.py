@@ -154,3 +154,16 @@ def test_large_outputs_are_bounded_together() -> None:
     report = told(*[display("x" * 4000)] * 5, report=Report(max_output_bytes=10_000))
     assert len(report.outputs) == 3
     assert report.outputs[-1].remarks == ("3 displayed values are left out",)
+
+
+def test_an_update_is_of_every_display_of_its_name_within_the_bound() -> None:
+    report = Report()
+    blob = b"x" * 10**6
+    for _ in range(100):
+        report.take(Frame({"event": "display", "display_id": "a", "data": {}}))
+    report.take(
+        Frame({"event": "update", "display_id": "a", "data": {"image/png": {"blob": 0}}}, (blob,))
+    )
+    held = sum(len(each.data.get("image/png", "")) for each in report.outputs)
+    assert 0 < held <= report.max_output_bytes
+    assert report.outputs[-1].remarks[0].endswith("displayed values are left out")

@@ -19,7 +19,7 @@ from aca_mcp.pool import (
     what_is_kept,
 )
 from aca_mcp.server.results.image_structure import examine
-from aca_mcp.server.results.text import clean, fold, show_name
+from aca_mcp.server.results.text import clean, fold, fold_all, show_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -88,7 +88,7 @@ def report(
         pieces.append("[done, no output]")
     return Report(
         opening=join(remark, _opening(execution)),
-        body=join(*pieces),
+        body=join(*fold_all(pieces)),
         closing=closing,
         figures=tuple(figures),
         is_error=execution.status is not ExecutionStatus.SUCCEEDED,

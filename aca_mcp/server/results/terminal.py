@@ -10,6 +10,8 @@ import re
 
 _ROWS = 50
 """Of the screen: what has scrolled out of it stays as it is."""
+_ALTERNATE = frozenset({"?47", "?1047", "?1049"})
+"""Modes in which programs draw on a second screen, of which nothing is left afterwards."""
 _COLUMNS = 2000
 """To which the cursor can be moved; text that is simply long has no bound."""
 _STEP = re.compile(
@@ -30,6 +32,8 @@ def screen_text(text: str) -> str:
             screen.control(step[1], step[2])
         elif len(piece) == 1 and piece < " ":
             screen.move(piece)
+        elif len(piece) == 2 and piece[0] == "\x1b":
+            screen.escape(piece[1])
         elif piece[0] >= " " and not "\x7f" <= piece[0] <= "\x9f":
             screen.write(piece)
     return screen.text()
@@ -41,6 +45,10 @@ class _Screen:
         self._rows = [""]
         self._row = 0
         self._column = 0
+        self._saved = 0, 0
+        """Where the cursor was when it was to be kept."""
+        self._first: tuple[list[str], int, int] | None = None
+        """The screen itself, and its cursor, while the second one is drawn on."""
 
     def text(self) -> str:
         while len(self._rows) > 1 and not self._rows[-1] and self._row < len(self._rows) - 1:
@@ -72,8 +80,34 @@ class _Screen:
                 self._column = 0
             case "\b":
                 self._column = max(0, self._column - 1)
+            case "\v" | "\f":
+                column = self._column
+                self.move("\n")
+                self._column = column
             case "\t":
                 self.write("\t")
+            case _:
+                pass
+
+    def escape(self, final: str) -> None:
+        match final:
+            case "7":
+                self._saved = self._row, self._column
+            case "8":
+                self._restore()
+            case "D":
+                self.move("\v")
+            case "E":
+                self.move("\n")
+            case "M":
+                if self._row == 0:
+                    column = self._column
+                    self._change_rows("L", 1)
+                    self._column = column
+                else:
+                    self._row -= 1
+            case "c":
+                self._rows, self._row, self._column = [""], 0, 0
             case _:
                 pass
 
@@ -81,28 +115,80 @@ class _Screen:
         numbers = [int(each[:4] or 0) for each in parameters.split(";")[:4] if _is_number(each)]
         first = numbers[0] if numbers else 0
         match final:
-            case "A" | "F":
-                self._row = max(0, self._row - max(1, first))
-            case "B" | "E":
-                self._down(max(1, first))
-            case "C":
-                self._column = min(self._column + max(1, first), _COLUMNS)
-            case "D":
-                self._column = max(0, self._column - max(1, first))
-            case "G":
-                self._column = min(max(0, first - 1), _COLUMNS)
-            case "H" | "f":
+            case "H" | "f" | "d":
                 self._row = 0
                 self._down(min(max(0, first - 1), _ROWS - 1))
-                self._column = min(max(0, numbers[1] - 1), _COLUMNS) if len(numbers) > 1 else 0
+                if final != "d":
+                    column = numbers[1] - 1 if len(numbers) > 1 else 0
+                    self._column = min(max(0, column), _COLUMNS)
             case "J":
                 self._erase_screen(first)
             case "K":
                 self._erase_line(first)
+            case "@" | "P" | "X":
+                self._change_line(final, min(max(1, first), _COLUMNS))
+            case "L" | "M":
+                self._change_rows(final, min(max(1, first), _ROWS))
+            case "s" | "u" if not parameters:
+                self.escape("7" if final == "s" else "8")
+            case "h" | "l" if not _ALTERNATE.isdisjoint(parameters.split(";")):
+                self._turn_to_other(second=final == "h")
+            case _:
+                self._step(final, max(1, first))
+
+    def _step(self, final: str, count: int) -> None:
+        """Move the cursor by so many rows or columns, or to a column."""
+        match final:
+            case "A" | "F":
+                self._row = max(0, self._row - count)
+            case "B" | "E" | "e":
+                self._down(count)
+            case "C" | "a":
+                self._column = min(self._column + count, _COLUMNS)
+            case "D":
+                self._column = max(0, self._column - count)
+            case "G" | "`":
+                self._column = min(count - 1, _COLUMNS)
             case _:
                 return
         if final in "EF":
             self._column = 0
+
+    def _restore(self) -> None:
+        row, column = self._saved
+        self._row = 0
+        self._down(row)
+        self._column = column
+
+    def _turn_to_other(self, *, second: bool) -> None:
+        if second and self._first is None:
+            self._first = self._rows, self._row, self._column
+            self._rows, self._row, self._column = [""], 0, 0
+        elif not second and self._first is not None:
+            (self._rows, self._row, self._column), self._first = self._first, None
+
+    def _change_line(self, how: str, count: int) -> None:
+        """Insert, delete or erase characters at the cursor."""
+        line = self._rows[self._row]
+        before, behind = line[: self._column], line[self._column :]
+        match how:
+            case "@":
+                behind = " " * count + behind if behind else behind
+            case "P":
+                behind = behind[count:]
+            case _:
+                behind = " " * min(count, len(behind)) + behind[count:]
+        self._rows[self._row] = before + behind
+
+    def _change_rows(self, how: str, count: int) -> None:
+        """Insert or delete lines at the cursor."""
+        if how == "L":
+            self._rows[self._row : self._row] = [""] * count
+            del self._rows[_ROWS:]
+        else:
+            del self._rows[self._row : self._row + count]
+            self._down(0)
+        self._column = 0
 
     def _wrap(self) -> None:
         """Of a line that is too long for any screen, only the last of it can be written over."""
@@ -125,7 +211,8 @@ class _Screen:
         if how == 0:
             self._rows[self._row] = line[: self._column]
         elif how == 1:
-            self._rows[self._row] = " " * min(self._column, len(line)) + line[self._column :]
+            end = self._column + 1  # with what stands at the cursor
+            self._rows[self._row] = " " * min(end, len(line)) + line[end:]
         else:
             self._rows[self._row] = ""
 

@@ -19,15 +19,15 @@ _ESCAPES = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links
     r"|\x1b[ -/]*[0-~]?"  # the rest
 )
+_MOVES = re.compile(r"[\r\b\v\f]|\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|[78DEMc])")
+"""What moves the cursor, or erases: all that is for a screen and no colour."""
 # Controls but for tab and newline, and what changes the direction of text; unpaired surrogates
 # cannot be encoded.
-_MOVES = re.compile(r"[\r\b]|\x1b\[[0-?]*[ -/]*[A-HJKf]")
-"""What moves the cursor, or erases."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 _MAX_EQUAL = 5
 """Lines one after the other that are shown as they are."""
-_MAX_PERIOD = 4
+_MAX_PERIOD = 12
 """Lines that are looked at together."""
 _TAIL_SHARE = 0.4
 """How much of the room the end of a text gets; the beginning has the rest."""
@@ -61,17 +61,23 @@ def fold(text: str) -> str:
 
     The same for a few lines together that come again and again, as those of a warning do.
     """
-    lines = text.split("\n")
+    return "\n".join(fold_all(text.split("\n")))
+
+
+def fold_all(pieces: Sequence[str]) -> list[str]:
+    """The same for texts that will stand one below the other."""
     folded: list[str] = []
     at = 0
-    while at < len(lines):
-        period, count = _repeated(lines, at)
-        folded += lines[at : at + period]
+    while at < len(pieces):
+        period, count = _repeated(pieces, at)
+        shown = pieces[at : at + period]
+        folded += shown
         if count > 1:
-            what = "line" if period == 1 else f"{period} lines"
+            number = sum(piece.count("\n") + 1 for piece in shown)
+            what = "line" if number == 1 else f"{number:,} lines"
             folded.append(f"[the {what} above {count:,} times in all]")
         at += period * count
-    return "\n".join(folded)
+    return folded
 
 
 def _repeated(lines: Sequence[str], at: int) -> tuple[int, int]:

@@ -171,6 +171,15 @@ def test_what_was_shown_stands_where_it_was_made() -> None:
     )
 
 
+def test_what_comes_again_from_both_streams_is_shown_once_and_counted() -> None:
+    order = (Span("stdout", 2), Span("stderr", 2)) * 50
+    assert both(*order, stdout="a\n" * 50, stderr="e\n" * 50, outputs=()) == (
+        "a\n[stderr]\ne\n[stdout]\n[the 4 lines above 49 times in all]\na\n[stderr]\ne"
+    )
+    again = Output("display", {"text/plain": "same\nvalue"})
+    assert shown(*[again] * 30) == "same\nvalue\n[the 2 lines above 30 times in all]"
+
+
 def test_what_earlier_code_wrote_is_told_apart() -> None:
     order = (Span("stdout", 5, late=True), Span("stdout", 4))
     assert both(*order, stdout="late\nnow\n") == (

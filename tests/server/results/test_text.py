@@ -25,6 +25,17 @@ from aca_mcp.server.results.text import clean, cut, fold, show_name
         ("10%\r50%\r100%\n", "100%\n"),
         ("kept\r\nkept too\r\n", "kept\nkept too\n"),
         ("done\r", "done"),
+        ("a\vb\fc", "a\n b\n  c"),
+        ("\x1b7old\x1b8new\n\x1b[sold\x1b[uhe", "new\nhed"),
+        (
+            "abcdef\x1b[3D\x1b[P|\nabcdef\x1b[4D\x1b[2@|\nabcdef\x1b[4D\x1b[2X|",
+            "abc|f\nab| cdef\nab| ef",
+        ),
+        ("one\ntwo\nthree\x1b[2A\x1b[Lnew\ngone\x1b[M", "new\ntwo\nthree"),
+        ("kept\x1b[?1049ha whole page\x1b[5;5Hmore\x1b[?1049l too", "kept too"),
+        ("low\n\x1b[1dhigh\n\x1bMHIGH", "HIGH"),
+        ("\x1bMabove\rA", "Above"),
+        ("all of it\x1bcnew", "new"),
         ("safe\u202eexe.txt", "safe\\u202eexe.txt"),
         ("half \ud800 pair", "half \\ud800 pair"),
         ("שלום, naïve 🎉", "שלום, naïve 🎉"),
@@ -97,6 +108,7 @@ WARNING = "x.py:3: UserWarning: low\n  warn('low')"
         ("\n" * 300 + "b", "\n" * 300 + "b"),
         ("\n".join([WARNING] * 40), f"{WARNING}\n[the 2 lines above 40 times in all]"),
         ("a\n\n" * 9 + "a", "a\n\n[the 2 lines above 9 times in all]\na"),
+        ("\n".join("abcdefgh" * 30), "a\nb\nc\nd\ne\nf\ng\nh\n[the 8 lines above 30 times in all]"),
         ("1\n2\n3\n" * 7 + "1\n2", "1\n2\n3\n[the 3 lines above 7 times in all]\n1\n2"),
     ],
 )
@@ -108,7 +120,7 @@ def test_what_comes_again_and_again_is_shown_once_and_counted(text: str, shown: 
 def test_nothing_but_repetitions_is_left_out(lines: list[str]) -> None:
     unfolded: list[str] = []
     for line in fold("\n".join(lines)).split("\n"):
-        if told := re.fullmatch(r"\[the (?:line|(\d) lines) above (\d+) times in all\]", line):
+        if told := re.fullmatch(r"\[the (?:line|(\d+) lines) above (\d+) times in all\]", line):
             unfolded += unfolded[-int(told[1] or 1) :] * (int(told[2]) - 1)
         else:
             unfolded.append(line)
