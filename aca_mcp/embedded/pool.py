@@ -6,16 +6,21 @@ their files are reached, is each pool's own business.
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Generic
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.background import guarded
 from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
+from aca_mcp.embedded.questions import Questions
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages
 from aca_mcp.embedded.session_process import Kernel
@@ -27,48 +32,52 @@ from aca_mcp.errors import (
 )
 from aca_mcp.kernel.frames import FrameError
 from aca_mcp.pool import FileDownload, PoolMetadata, SessionInfo, not_begun
+from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
     from contextlib import AbstractContextManager
 
     from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.embedded.files import SessionFiles
     from aca_mcp.embedded.ready_sessions import ReadySessions
-    from aca_mcp.kernel.frames import Frame
-    from aca_mcp.pool import Execution, FileEntry, FileListing, OutputCallback, Package, Rollback
+    from aca_mcp.embedded.session_packages import SessionPackages
+    from aca_mcp.execution import ExecutionError
+    from aca_mcp.pool import (
+        Execution,
+        FileEntry,
+        FileListing,
+        Installation,
+        OutputCallback,
+        Package,
+        Rollback,
+    )
 
 _PACKAGES_SECONDS = 60
 _CLOSE_SECONDS = 5
 
 
-class Outcome(Protocol):
-    """How a request to a session's process ended."""
-
-    @property
-    def reply(self) -> Frame | None:
-        """None if there is none."""
-        ...
-
-    @property
-    def died(self) -> str | None:
-        """Why the process, or what ran in it, is gone, if it is: a clause."""
-        ...
-
-    @property
-    def rollback(self) -> Rollback | None:
-        """That the session goes on with the state that it had before, if it does."""
-        ...
-
-
 class EmbeddedSessionPool(ABC, Generic[Kernel]):
-    """Implements ``SessionPool`` but for what is in its sessions."""
+    """Implements ``SessionPool`` but for what is in its sessions.
+
+    Args:
+        configuration: of the pool.
+        ready: where sessions come from.
+        packages: what they may install.
+        tasks: where what their code asks for is answered.
+    """
 
     def __init__(
-        self, configuration: EmbeddedPoolConfiguration, ready: ReadySessions[Kernel]
+        self,
+        configuration: EmbeddedPoolConfiguration,
+        ready: ReadySessions[Kernel],
+        packages: SessionPackages[Kernel],
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
-        self._max_timeout_seconds = configuration.max_timeout_seconds
+        self._common = configuration
+        self._installing = packages
+        self._tasks = tasks
         self._registry = Registry(
             max_sessions=configuration.max_concurrent_sessions,
             cooldown_seconds=configuration.cooldown_seconds,
@@ -79,26 +88,12 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         """Wait for what is made once on a machine, which is not the code's time."""
 
     @abstractmethod
-    async def _run(
-        self,
-        identifier: str,
-        use: SessionInUse[Kernel],
-        code: str,
-        timeout_seconds: float,
-        on_output: OutputCallback | None,
-    ) -> Execution:
-        """Run code until ``use.deadline``; ``timeout_seconds`` is what the caller gave it.
-
-        Raises:
-            FrameError: the code is too long to be sent.
-        """
+    async def _code_begins(self, identifier: str, kernel: Kernel) -> dict[str, object]:
+        """Take note of it. What its request says beside the code."""
 
     @abstractmethod
-    async def _interrupt(self, kernel: Kernel) -> bool:
-        """Interrupt what runs. True if there was something."""
-
-    @abstractmethod
-    async def _ask_for_packages(self, kernel: Kernel, deadline: float) -> Outcome: ...
+    async def _explained(self, kernel: Kernel, error: ExecutionError) -> ExecutionError:
+        """An error of code with the limit that it met, if it met one."""
 
     @abstractmethod
     def _open_files(self, kernel: Kernel) -> AbstractContextManager[SessionFiles]:
@@ -115,10 +110,10 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         timeout_seconds: float,
         on_output: OutputCallback | None = None,
     ) -> Execution:
-        if not 0 < timeout_seconds <= self._max_timeout_seconds:
+        longest = self._common.max_timeout_seconds
+        if not 0 < timeout_seconds <= longest:
             raise InvalidRequestError(
-                f"The timeout must be more than 0 and at most {self._max_timeout_seconds:g} "
-                "seconds."
+                f"The timeout must be more than 0 and at most {longest:g} seconds."
             )
         await self._prepare(timeout_seconds, on_output)
         async with self._sessions.take_turn(identifier, timeout_seconds) as use:
@@ -134,11 +129,57 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
                 await self._sessions.end(identifier, execution.session_lost, use.session)
             return execution
 
+    async def _run(
+        self,
+        identifier: str,
+        use: SessionInUse[Kernel],
+        code: str,
+        timeout_seconds: float,
+        on_output: OutputCallback | None,
+    ) -> Execution:
+        """Run code until ``use.deadline``; ``timeout_seconds`` is what the caller gave it."""
+        began = anyio.current_time()
+        header = await self._code_begins(identifier, use.kernel)
+        questions = Questions(
+            self._tasks, partial(self._installing.bring, identifier, use.kernel), use.kernel.answer
+        )
+        try:
+            outcome = await use.kernel.request(
+                {
+                    "op": "execute",
+                    "code": code,
+                    "max_side": self._common.max_image_side,
+                    **header,
+                },
+                deadline=use.deadline,
+                grace_seconds=self._common.interrupt_grace_seconds,
+                max_output_bytes=self._common.max_output_bytes,
+                on_output=on_output,
+                on_question=questions.ask,
+            )
+        finally:
+            questions.close()
+        context = ExecutionContext(
+            execution_id=secrets.token_hex(16),
+            timeout_seconds=timeout_seconds,
+            duration_seconds=anyio.current_time() - began,
+            started_session=use.started,
+            lost_before=self._registry.told(identifier),
+            stopped=outcome.stopped,
+            died=outcome.died,
+        )
+        execution = build_execution(outcome.output.report, outcome.output.streams, context)
+        if outcome.rollback is not None:
+            return replace(execution, session_lost=None, rollback=outcome.rollback)
+        if execution.error is None:
+            return execution
+        return replace(execution, error=await self._explained(use.kernel, execution.error))
+
     async def interrupt(self, identifier: str) -> bool:
         session = self._sessions.get(identifier)
         if session is None or session.kernel is None:
             return False
-        return await self._interrupt(session.kernel)
+        return await session.kernel.interrupt()
 
     async def list_files(
         self, identifier: str, directory: str = "", *, recursive: bool = False
@@ -186,8 +227,10 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         async with self._sessions.take_turn(identifier, 0) as use:
             if use is None:
                 return (await self.metadata()).packages
-            outcome = await self._ask_for_packages(
-                use.kernel, anyio.current_time() + _PACKAGES_SECONDS
+            outcome = await use.kernel.request(
+                {"op": "packages"},
+                deadline=anyio.current_time() + _PACKAGES_SECONDS,
+                grace_seconds=self._common.interrupt_grace_seconds,
             )
             try:
                 if outcome.reply is not None:
@@ -203,6 +246,11 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
                 f"The session could not list its packages, because {why}. Its variables and files "
                 f"are {left}."
             )
+
+    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
+        """Waits for the end of code that runs, within bounds."""
+        async with self._sessions.use(identifier) as use:
+            return await self._installing.install(identifier, use, list(requirements))
 
     async def get_session(self, identifier: str) -> SessionInfo | None:
         session, record = self._sessions.get(identifier), self._registry.get(identifier)
@@ -226,7 +274,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         session = self._sessions.get(identifier)
         why = "nothing has run in it"
         if session is not None and session.kernel is not None:
-            deadline = anyio.current_time() + self._max_timeout_seconds
+            deadline = anyio.current_time() + self._common.max_timeout_seconds
             async with session.turn.take(deadline) as waited:
                 if waited is Waited.TAKEN:
                     rollback, why = await session.kernel.undo()

@@ -41,6 +41,7 @@ class SessionPackages(ABC, Generic[Kernel]):
         self._requests = PackageRequests()
         self._disk_bytes = configuration.disk_bytes
         self._max_timeout_seconds = configuration.max_timeout_seconds
+        self._grace_seconds = configuration.interrupt_grace_seconds
 
     @abstractmethod
     async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
@@ -49,10 +50,6 @@ class SessionPackages(ABC, Generic[Kernel]):
     @abstractmethod
     async def _give(self, kernel: Kernel, directory: Path, size_bytes: int) -> str:
         """Let a session see the directory of a set; where it sees it."""
-
-    @abstractmethod
-    async def _add(self, kernel: Kernel, directories: list[str], deadline: float) -> None:
-        """Have a session in which no code runs import from directories, too."""
 
     async def bring(
         self, identifier: str, kernel: Kernel, requirements: list[str]
@@ -96,7 +93,11 @@ class SessionPackages(ABC, Generic[Kernel]):
                     late = waited is Waited.TOO_LATE
                     why = "Earlier code of this session still runs" if late else "The session ended"
                     raise PackagesNotInstalledError(f"{why}. Nothing was installed.")
-                await self._add(use.kernel, directories, deadline)
+                await use.kernel.request(
+                    {"op": "add", "paths": directories},
+                    deadline=deadline,
+                    grace_seconds=self._grace_seconds,
+                )
         return made
 
     def _check_room(self, used_bytes: float, size_bytes: int) -> None:

@@ -1,15 +1,8 @@
-"""How requests end, and why sessions do, as clauses. Pure."""
+"""Why sessions end, as clauses. Pure."""
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from aca_mcp.execution import Rollback
-    from aca_mcp.kernel.frames import Frame
-    from aca_mcp.local.exchange import Exchange
 
 TEMPLATE_ENDED = "the process that it was forked from ended, which ends its sessions"
 """Why sessions end that did nothing wrong: a clause."""
@@ -31,19 +24,3 @@ def describe_status(status: int | None) -> str:
     except ValueError:
         name = f"signal {-status}"  # of the real-time ones only two have names
     return causes.get(-status, f"it was ended by {name}")
-
-
-@dataclass(frozen=True, slots=True)
-class KernelOutcome:
-    """How a request ended."""
-
-    exchange: Exchange
-    """What was told and printed until then."""
-    reply: Frame | None
-    """None when the process died."""
-    stopped: Literal["timeout", "interrupt"] | None
-    """Why it was interrupted, if it was."""
-    died: str | None
-    """Why the process is gone, if it is: a clause."""
-    rollback: Rollback | None = None
-    """That a checkpoint has taken its place, if one has."""

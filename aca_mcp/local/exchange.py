@@ -6,15 +6,13 @@ never ends costs the server more than the bounds say.
 
 from __future__ import annotations
 
-import codecs
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.embedded.output import BoundedOutput
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.kernel.frames import (
     MAX_REPLY_HEADER_BYTES,
@@ -24,16 +22,14 @@ from aca_mcp.kernel.frames import (
     encode,
 )
 from aca_mcp.local.descriptors import bytes_waiting
-from aca_mcp.pool import OutputCallback, OutputChunk
-from aca_mcp.reports.events import Report
 
 if TYPE_CHECKING:
     import select
     from collections.abc import Callable
 
+    from aca_mcp.embedded.request_output import RequestOutput
     from aca_mcp.local.checkpoints import Checkpoints
 
-_UTF8 = codecs.getincrementaldecoder("utf-8")
 _READ_BYTES = 256 * 1024
 _EVENTS_BYTES = 32 * 1024
 _READS_A_TURN = 2
@@ -58,10 +54,8 @@ class Exchange:
         control: socket.socket,
         stdout: int,
         stderr: int,
-        token: bytes,
+        output: RequestOutput,
         number: int,
-        max_output_bytes: int,
-        on_output: OutputCallback | None,
         on_question: Callable[[dict[str, object]], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
@@ -69,15 +63,11 @@ class Exchange:
         # A checkpoint's end of ``control`` was sent by the session, whose code may hold it as well
         # and make it one that waits: so every call on it says that it does not.
         self._checkpoints = checkpoints
-        self.report = Report()
-        self.stdout = BoundedOutput("stdout", max_output_bytes, token)
-        self.stderr = BoundedOutput("stderr", max_output_bytes, token)
+        self.output = output
+        """What is told and printed, until now."""
         self._events = events
         self._control = control
-        self._streams = {
-            stdout: _Stream("stdout", self.stdout, on_output),
-            stderr: _Stream("stderr", self.stderr, on_output),
-        }
+        self._streams = {stdout: output.stdout, stderr: output.stderr}
         self._number = number
         self._runs_code = False
         self._decoder = FrameDecoder(MAX_REPLY_HEADER_BYTES)
@@ -218,30 +208,7 @@ class Exchange:
             if reply is not None or frame.header.get("id") != self._number:
                 raise FrameError("it is not of this request")
             if self._runs_code:
-                self.report.take(frame)
-            if self.report.is_done or not self._runs_code:
+                self.output.report.take(frame)
+            if self.output.report.is_done or not self._runs_code:
                 reply = frame
         return reply
-
-
-class _Stream:
-    def __init__(
-        self,
-        name: Literal["stdout", "stderr"],
-        kept: BoundedOutput,
-        on_output: OutputCallback | None,
-    ) -> None:
-        self._name: Literal["stdout", "stderr"] = name
-        self.kept = kept
-        self._on_output = on_output
-        self._decoder = _UTF8("replace")
-
-    def take(self, data: bytes) -> None:
-        data = self.kept.write(data)
-        if self._on_output is not None and (text := self._decoder.decode(data)):
-            self._on_output(OutputChunk(self._name, text))
-
-    def finish(self) -> None:
-        self.kept.finish()
-        if self._on_output is not None and (text := self._decoder.decode(b"", final=True)):
-            self._on_output(OutputChunk(self._name, text))

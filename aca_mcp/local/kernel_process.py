@@ -10,18 +10,21 @@ import os
 import select
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from aca_mcp.embedded.replies import INTERFERED
+from aca_mcp.embedded.request_output import RequestOutput
+from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
+from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
-from aca_mcp.local.endings import TEMPLATE_ENDED, KernelOutcome, describe_status
+from aca_mcp.local.endings import TEMPLATE_ENDED, describe_status
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.first_message import receive_readiness
 from aca_mcp.local.process_group import ProcessGroup
@@ -31,12 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from aca_mcp.kernel.frames import Frame
     from aca_mcp.local.cgroups import SessionGroup
     from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.pool import OutputCallback
 
+_ANSWER_SECONDS = 10
+"""For code to read the answer to what it asked."""
 _DEATH_SECONDS = 10
 _LAST_STEPS_SECONDS = 0.5
 """From the close of a connection to the end of the process that closes it by ending."""
@@ -95,7 +99,7 @@ class KernelProcess:
         self._packages_told = True
         """Whether what runs can have heard of all of it."""
         self._requests = 0
-        self._stop: Literal["timeout", "interrupt"] | None = None
+        self._stop: Stop | None = None
         self._request_over: anyio.Event | None = None
         """There while a request is under way; set when nobody reads the descriptors any more."""
         self._freeing = anyio.Lock()
@@ -147,10 +151,10 @@ class KernelProcess:
         *,
         deadline: float,
         grace_seconds: float,
-        max_output_bytes: int,
+        max_output_bytes: int = 0,
         on_output: OutputCallback | None = None,
         on_question: Callable[[dict[str, object]], None] | None = None,
-    ) -> KernelOutcome:
+    ) -> Outcome:
         """Send a request and wait for its reply, taking what is printed meanwhile.
 
         At the deadline (of anyio's clock), and when the caller is cancelled, the code is
@@ -171,10 +175,8 @@ class KernelProcess:
             control=self._control,
             stdout=self._stdout,
             stderr=self._stderr,
-            token=self._token,
+            output=RequestOutput(self._token, max_output_bytes, on_output),
             number=self._requests,
-            max_output_bytes=max_output_bytes,
-            on_output=on_output,
             on_question=on_question,
             checkpoints=self.checkpoints,
         )
@@ -184,13 +186,13 @@ class KernelProcess:
             reply = await exchange.send_and_wait(header, deadline)
             if reply is None:
                 reply = await self._stop_code(exchange, "timeout", grace_seconds)
-            return KernelOutcome(exchange, reply, self._stop, None)
+            return Outcome(exchange.output, reply, self._stop)
         except KernelDied as death:
             rollback = await self._roll_back(str(death))
             # What was printed is read already; only now may the descriptors be closed.
             self._finish_request()
             died = rollback.reason if rollback else await self.why_ended(str(death))
-            return KernelOutcome(exchange, None, self._stop, died, rollback)
+            return Outcome(exchange.output, None, self._stop, died, rollback)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
@@ -203,34 +205,31 @@ class KernelProcess:
         finally:
             self._finish_request()
 
-    async def send(self, data: memoryview) -> int:
-        """Send some of an answer to what its code asked; how much that was.
+    async def answer(self, header: dict[str, object]) -> None:
+        """Answer what its code asked, if it still is there."""
+        rest = memoryview(encode(Frame(header)))
+        with anyio.move_on_after(_ANSWER_SECONDS), suppress(OSError):
+            while rest and not self.processes.is_gone:
+                try:
+                    rest = rest[self._control.send(rest) :]
+                except BlockingIOError:
+                    await anyio.wait_writable(self._control)
 
-        Raises:
-            OSError: it has ended.
-        """
-        if self.processes.is_gone:
-            raise BrokenPipeError
-        try:
-            return self._control.send(data)
-        except BlockingIOError:
-            await anyio.wait_writable(self._control)
-            return 0
-
-    def interrupt(self, why: Literal["timeout", "interrupt"] = "interrupt") -> bool:
+    async def interrupt(self) -> bool:
         """Send what Ctrl-C sends to the session's processes. False if no code runs."""
+        return self._interrupt("interrupt")
+
+    def _interrupt(self, why: Stop) -> bool:
         if self._request_over is None:
             return False
         self._stop = self._stop or why
         self.processes.send(signal.SIGINT)
         return True
 
-    async def _stop_code(
-        self, exchange: Exchange, why: Literal["timeout", "interrupt"], grace_seconds: float
-    ) -> Frame:
+    async def _stop_code(self, exchange: Exchange, why: Stop, grace_seconds: float) -> Frame:
         end = anyio.current_time() + grace_seconds
         while anyio.current_time() < end:
-            self.interrupt(why)
+            self._interrupt(why)
             again = min(end, anyio.current_time() + _INTERRUPT_AGAIN_SECONDS)
             reply = await exchange.wait(again)
             if reply is not None:

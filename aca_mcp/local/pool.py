@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,9 +12,7 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.background import background_tasks, guarded
-from aca_mcp.embedded.output import streams_of
 from aca_mcp.embedded.pool import EmbeddedSessionPool
-from aca_mcp.embedded.questions import Questions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
@@ -26,28 +23,18 @@ from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.patience import Patience
 from aca_mcp.local.ready_sessions import LocalReadySessions
 from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
-from aca_mcp.local.session_packages import LocalPackages, send_answer
+from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_replacement import Templates, open_templates
 from aca_mcp.local.watching import Watcher
-from aca_mcp.pool import (
-    WORK_DIRECTORY,
-    Execution,
-    Installation,
-    OutputCallback,
-    Package,
-    PoolMetadata,
-)
-from aca_mcp.reports.building import ExecutionContext, build_execution
+from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 from aca_mcp.sandbox.limits import allow_descriptors
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator
 
-    from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.execution import ExecutionError
-    from aca_mcp.local.endings import KernelOutcome
     from aca_mcp.packages.broker import PackageBroker
 
 
@@ -68,12 +55,11 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         self._limits = limits_of(configuration)
         spawner = Spawner(templates, identities, groups, self._limits, tasks)
         ready = LocalReadySessions(spawner, templates, tasks, configuration.ready_sessions)
-        super().__init__(configuration, ready)
+        packages = LocalPackages(broker, templates, configuration)
+        super().__init__(configuration, ready, packages, tasks)
         self._watcher = Watcher(self._sessions, self._limits, tasks, network=configuration.network)
         self._patience = Patience(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
-        self._installing = LocalPackages(broker, templates, configuration)
-        self._tasks = tasks
         for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
             tasks.start_soon(task)
         tasks.start_soon(templates.keep, ready.refill)
@@ -87,79 +73,16 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         """Whether there is a session of that identifier, or one is starting."""
         return self._registry.get(identifier) is not None
 
-    async def _run(
-        self,
-        identifier: str,
-        use: SessionInUse[KernelProcess],
-        code: str,
-        timeout_seconds: float,
-        on_output: OutputCallback | None,
-    ) -> Execution:
-        began = anyio.current_time()
-        self._watcher.code_begins(use.kernel)
-        patience = self._patience.begins(identifier, began)
-        questions = Questions(
-            self._tasks,
-            lambda requirements: self._installing.bring(identifier, use.kernel, requirements),
-            lambda header: send_answer(use.kernel, header),
-        )
-        try:
-            outcome = await use.kernel.request(
-                {
-                    "op": "execute",
-                    "code": code,
-                    "patience": patience,
-                    "max_side": self._configuration.max_image_side,
-                },
-                deadline=use.deadline,
-                grace_seconds=self._configuration.interrupt_grace_seconds,
-                max_output_bytes=self._configuration.max_output_bytes,
-                on_output=on_output,
-                on_question=questions.ask,
-            )
-        finally:
-            questions.close()
-        exchange = outcome.exchange
-        context = ExecutionContext(
-            execution_id=secrets.token_hex(16),
-            timeout_seconds=timeout_seconds,
-            duration_seconds=anyio.current_time() - began,
-            started_session=use.started,
-            lost_before=self._registry.told(identifier),
-            stopped=outcome.stopped,
-            died=outcome.died,
-        )
-        streams = streams_of(exchange.stdout, exchange.stderr)
-        execution = build_execution(exchange.report, streams, context)
-        if outcome.rollback is not None:
-            return replace(execution, session_lost=None, rollback=outcome.rollback)
-        if execution.error is None:
-            return execution
-        return replace(execution, error=await self._explained(use.kernel, execution.error))
+    async def _code_begins(self, identifier: str, kernel: KernelProcess) -> dict[str, object]:
+        self._watcher.code_begins(kernel)
+        return {"patience": self._patience.begins(identifier, anyio.current_time())}
 
     async def _explained(self, kernel: KernelProcess, error: ExecutionError) -> ExecutionError:
-        """An error of code with the limit that it met, if it met one."""
         largest = ""
         if is_of_full_disk(error):
             with self._open_files(kernel) as files:
                 largest = await anyio.to_thread.run_sync(files.largest)
         return with_hint(error, self._limits, largest)
-
-    async def _interrupt(self, kernel: KernelProcess) -> bool:
-        return kernel.interrupt()
-
-    async def _ask_for_packages(self, kernel: KernelProcess, deadline: float) -> KernelOutcome:
-        return await kernel.request(
-            {"op": "packages"},
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            max_output_bytes=0,
-        )
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """Waits for the end of code that runs, within bounds."""
-        async with self._sessions.use(identifier) as use:
-            return await self._installing.install(identifier, use, list(requirements))
 
     async def metadata(self) -> PoolMetadata:
         template = await self._templates.ready()

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
 
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.embedded.session_packages import SessionPackages
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import trees
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.sandbox.policy import Isolation
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.template_replacement import Templates
     from aca_mcp.packages.broker import PackageBroker
-
-_SEND_SECONDS = 10
 
 
 class LocalPackages(SessionPackages[KernelProcess]):
@@ -81,14 +76,6 @@ class LocalPackages(SessionPackages[KernelProcess]):
             os.close(base)
         return str(Path(kernel.work_directory).parent / "packages" / name)
 
-    async def _add(self, kernel: KernelProcess, directories: list[str], deadline: float) -> None:
-        await kernel.request(
-            {"op": "add", "paths": directories},
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            max_output_bytes=0,
-        )
-
 
 def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
     """Copy the files of a directory below another one, whatever its owner does there meanwhile.
@@ -113,11 +100,3 @@ def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
                         written.write(data)
         finally:
             os.close(directory)
-
-
-async def send_answer(kernel: KernelProcess, header: dict[str, object]) -> None:
-    """Send what answers a question to the session that asked."""
-    rest = memoryview(encode(Frame(header)))
-    with anyio.move_on_after(_SEND_SECONDS), suppress(OSError):
-        while rest:
-            rest = rest[await kernel.send(rest) :]

@@ -15,31 +15,22 @@ import anyio.to_thread
 
 from aca_mcp.background import background_tasks
 from aca_mcp.embedded.pool import EmbeddedSessionPool
-from aca_mcp.embedded.questions import Questions
 from aca_mcp.embedded.ready_sessions import ReadySessions
-from aca_mcp.pool import (
-    WORK_DIRECTORY,
-    Execution,
-    Installation,
-    OutputCallback,
-    Package,
-    PoolMetadata,
-)
+from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
-from aca_mcp.wasm.executions import execution_of
 from aca_mcp.wasm.first_start import Preparation, open_preparation
-from aca_mcp.wasm.process import Outcome, WasmProcess, start_process
-from aca_mcp.wasm.request_output import Printed
+from aca_mcp.wasm.hints import with_hint
+from aca_mcp.wasm.process import WasmProcess, start_process
 from aca_mcp.wasm.session_packages import WasmPackages
 from aca_mcp.wasm.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractContextManager
 
     from aca_mcp.embedded.files import SessionFiles
-    from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.packages.broker import PackageBroker
+    from aca_mcp.pool import ExecutionError, OutputCallback
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
 _WAIT_SECONDS = 60.0
@@ -62,9 +53,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         self._scratch = scratch
         self._numbers = itertools.count()
         ready = ReadySessions(self._start, tasks, configuration.ready_sessions)
-        super().__init__(configuration, ready)
-        self._installing = WasmPackages(broker, configuration)
-        self._tasks = tasks
+        super().__init__(configuration, ready, WasmPackages(broker, configuration), tasks)
         self._watcher = Watcher(self._sessions, configuration)
         tasks.start_soon(self._keep, ready)
         for task in (self._watcher.watch_running, self._watcher.keep_house):
@@ -84,62 +73,14 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
     async def _prepare(self, timeout_seconds: float, on_output: OutputCallback | None) -> None:
         await self._preparation.wait(timeout_seconds, on_output)
 
-    async def _run(
-        self,
-        identifier: str,
-        use: SessionInUse[WasmProcess],
-        code: str,
-        timeout_seconds: float,
-        on_output: OutputCallback | None,
-    ) -> Execution:
-        printed = Printed(self._configuration.max_output_bytes, on_output)
-        began = anyio.current_time()
-        await self._watcher.code_begins(use.kernel)
-        questions = Questions(
-            self._tasks,
-            lambda requirements: self._installing.bring(identifier, use.kernel, requirements),
-            use.kernel.answer,
-        )
-        try:
-            outcome = await use.kernel.request(
-                {
-                    "op": "execute",
-                    "code": code,
-                    "max_side": self._configuration.max_image_side,
-                },
-                deadline=use.deadline,
-                grace_seconds=self._configuration.interrupt_grace_seconds,
-                printed=printed,
-                on_question=questions.ask,
-            )
-        finally:
-            questions.close()
-        return execution_of(
-            outcome,
-            printed,
-            duration_seconds=anyio.current_time() - began,
-            started_session=use.started,
-            lost_before=self._registry.told(identifier),
-            timeout_seconds=timeout_seconds,
-            memory_bytes=self._configuration.memory_bytes,
-            disk_bytes=self._configuration.disk_bytes,
-        )
+    async def _code_begins(self, identifier: str, kernel: WasmProcess) -> dict[str, object]:
+        del identifier
+        await self._watcher.code_begins(kernel)
+        return {}
 
-    async def _interrupt(self, kernel: WasmProcess) -> bool:
-        return await kernel.interrupt()
-
-    async def _ask_for_packages(self, kernel: WasmProcess, deadline: float) -> Outcome:
-        return await kernel.request(
-            {"op": "packages"},
-            deadline=deadline,
-            grace_seconds=self._configuration.interrupt_grace_seconds,
-            printed=Printed(0, None),
-        )
-
-    async def install_packages(self, identifier: str, requirements: Sequence[str]) -> Installation:
-        """Waits for the end of code that runs, within bounds."""
-        async with self._sessions.use(identifier) as use:
-            return await self._installing.install(identifier, use, list(requirements))
+    async def _explained(self, kernel: WasmProcess, error: ExecutionError) -> ExecutionError:
+        del kernel
+        return with_hint(error, self._configuration.memory_bytes, self._configuration.disk_bytes)
 
     async def metadata(self) -> PoolMetadata:
         """Known before anything is compiled."""

@@ -5,27 +5,28 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from subprocess import CalledProcessError  # noqa: TID251 -- what anyio raises
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.embedded.replies import INTERFERED
+from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.wasm.files import WasmFiles
+from aca_mcp.wasm.framed_output import FramedOutput
 from aca_mcp.wasm.job_object import labelling_command
-from aca_mcp.wasm.request_output import Printed
 from aca_mcp.wasm.second_ring import command_of, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from aca_mcp.pool import OutputCallback
     from aca_mcp.wasm.cache import Prepared
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
@@ -35,22 +36,6 @@ _INTERRUPT_AGAIN_SECONDS = 1.0
 """The interpreter may have been about to overwrite the word that tells it of an interrupt."""
 _TRAP_SECONDS = 10
 """From a trap to the session's being as before: its memory is written again."""
-
-Stop = Literal["timeout", "interrupt"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a request ended."""
-
-    reply: Frame | None
-    """None when there is none: the code was stopped by force, or the session ended."""
-    stopped: Stop | None
-    """Why it was interrupted, if it was."""
-    died: str | None = None
-    """Why the session is gone, if it is: a clause."""
-    rollback: Rollback | None = None
-    """Its variables went back to what they were before, and it is still there."""
 
 
 class _Dead(Exception):
@@ -78,6 +63,7 @@ class WasmProcess:
         self._decoder = FrameDecoder()
         self._frames: list[Frame] = []
         self._number = 0
+        self._runs_code = False
         self._stop: Stop | None = None
         self._request_over: anyio.Event | None = None
         self._kill_reason: str | None = None
@@ -122,7 +108,8 @@ class WasmProcess:
         *,
         deadline: float,
         grace_seconds: float,
-        printed: Printed,
+        max_output_bytes: int = 0,
+        on_output: OutputCallback | None = None,
         on_question: Callable[[dict[str, object]], None] | None = None,
     ) -> Outcome:
         """Send a request and wait for its reply, taking what is printed meanwhile.
@@ -139,28 +126,31 @@ class WasmProcess:
         data = encode(Frame({**header, "id": self._number}))
         self._stop = None
         self._on_question = on_question
+        self._runs_code = header["op"] == "execute"
+        output = FramedOutput(max_output_bytes, on_output)
         self._request_over = anyio.Event()
         self.files.note_change()
         try:
             with anyio.CancelScope(deadline=deadline):
                 await self._write(data)
-                return await self._outcome(printed)
-            return await self._stop_code(printed, "timeout", grace_seconds)
+                return await self._outcome(output)
+            return await self._stop_code(output, "timeout", grace_seconds)
         except _WentBack as went:
-            return Outcome(None, self._stop, rollback=went.rollback)
+            return Outcome(output, None, self._stop, str(went), went.rollback)
         except _Dead as death:
             self._finish_request()
-            return Outcome(None, self._stop, await self.why_ended(str(death)))
+            return Outcome(output, None, self._stop, await self.why_ended(str(death)))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
                     with suppress(_WentBack):
-                        await self._stop_code(printed, "interrupt", grace_seconds)
+                        await self._stop_code(output, "interrupt", grace_seconds)
                 except _Dead as death:
                     self._finish_request()
                     await self.kill(str(death) or "it ended")
             raise
         finally:
+            output.finish()
             self._finish_request()
 
     async def interrupt(self) -> bool:
@@ -184,9 +174,7 @@ class WasmProcess:
             What was done, or None and a clause that says why it cannot be.
         """
         deadline = anyio.current_time() + _TRAP_SECONDS
-        outcome = await self.request(
-            {"op": "undo"}, deadline=deadline, grace_seconds=0, printed=Printed(0, None)
-        )
+        outcome = await self.request({"op": "undo"}, deadline=deadline, grace_seconds=0)
         match outcome.reply:
             case Frame({"restored": True, "undone": int(undone)}):
                 return Rollback("it was asked for", max(1, undone)), ""
@@ -237,21 +225,21 @@ class WasmProcess:
             self._request_over = None
             self.files.note_change()
 
-    async def _stop_code(self, printed: Printed, why: Stop, grace_seconds: float) -> Outcome:
+    async def _stop_code(self, output: FramedOutput, why: Stop, grace_seconds: float) -> Outcome:
         self._stop = self._stop or why
         end = anyio.current_time() + grace_seconds
         while anyio.current_time() < end:
             again = min(end, anyio.current_time() + _INTERRUPT_AGAIN_SECONDS)
             with anyio.CancelScope(deadline=again):
                 await self._send({"op": "interrupt"})
-                return await self._outcome(printed)
+                return await self._outcome(output)
         with anyio.CancelScope(deadline=anyio.current_time() + _TRAP_SECONDS):
             await self._send({"op": "trap"})
-            return await self._outcome(printed)
+            return await self._outcome(output)
         raise _Dead("the code would not stop when it was interrupted")
 
-    async def _outcome(self, printed: Printed) -> Outcome:
-        frame = await self._reply(printed)
+    async def _outcome(self, output: FramedOutput) -> Outcome:
+        frame = await self._reply(output)
         match frame.header:
             case {"trapped": str()} if self._stop is not None:
                 why = "the code would not stop when it was interrupted"
@@ -263,9 +251,9 @@ class WasmProcess:
                 why = INTERFERED
             case {"checkpoints": int(kept)}:
                 self.checkpoints_kept = kept
-                return Outcome(frame, self._stop)
+                return Outcome(output, frame, self._stop)
             case _:
-                return Outcome(frame, self._stop)
+                return Outcome(output, frame, self._stop)
         match frame.header:
             case {"restored": True, "undone": int(undone)}:
                 raise _WentBack(Rollback(why, max(1, undone)))
@@ -274,18 +262,19 @@ class WasmProcess:
             case _:
                 raise _Dead(why)
 
-    async def _reply(self, printed: Printed) -> Frame:
+    async def _reply(self, output: FramedOutput) -> Frame:
         try:
             while True:
                 frame = await self._next()
                 is_event = frame.header.get("event", "done") != "done"
-                if frame.header.get("id") == self._number and not is_event:
-                    if "ask" not in frame.header:
-                        return frame
-                    if self._on_question is not None:
-                        self._on_question(dict(frame.header))
-                    continue
-                printed.take(frame)
+                if frame.header.get("id") != self._number or is_event:
+                    output.take(frame)
+                elif "ask" not in frame.header:
+                    if self._runs_code and "checkpoints" in frame.header:  # the code has ended
+                        output.report.take(frame)
+                    return frame
+                elif self._on_question is not None:
+                    self._on_question(dict(frame.header))
         except FrameError:
             raise _Dead(INTERFERED) from None
 

@@ -17,25 +17,16 @@ from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
 from aca_mcp.wasm.cache import INSTALLED
 from aca_mcp.wasm.process import WasmProcess
-from aca_mcp.wasm.request_output import Printed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from aca_mcp.installing.wheels import Target
-    from aca_mcp.packages.broker import PackageBroker
-    from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
 
 class WasmPackages(SessionPackages[WasmProcess]):
     """What sessions of one wasm pool may install."""
-
-    def __init__(
-        self, broker: Callable[[], PackageBroker] | None, configuration: WasmPoolConfiguration
-    ) -> None:
-        super().__init__(broker, configuration)
-        self._grace_seconds = configuration.interrupt_grace_seconds
 
     async def _interpreter(self) -> tuple[Target, Mapping[str, str]]:
         from packaging.utils import canonicalize_name
@@ -60,11 +51,3 @@ class WasmPackages(SessionPackages[WasmProcess]):
         finally:
             kernel.files.note_change()
         return f"{INSTALLED}/{name}"
-
-    async def _add(self, kernel: WasmProcess, directories: list[str], deadline: float) -> None:
-        await kernel.request(
-            {"op": "add", "paths": directories},
-            deadline=deadline,
-            grace_seconds=self._grace_seconds,
-            printed=Printed(0, None),
-        )

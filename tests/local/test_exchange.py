@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local.exchange import Exchange, KernelDied
 
@@ -51,10 +52,8 @@ def ends() -> Iterator[Ends]:
             control=ours,
             stdout=pipes[0][0],
             stderr=pipes[1][0],
-            token=b"\0" + bytes(12),
+            output=RequestOutput(b"\0" + bytes(12), 1000, None),
             number=7,
-            max_output_bytes=1000,
-            on_output=None,
         )
         yield Ends(exchange, theirs, *(writer for _, writer in pipes))
         for _, writer in pipes:
@@ -77,8 +76,8 @@ async def test_the_reply_to_this_request_ends_it_with_all_that_was_printed(ends:
     os.write(ends.stderr, b"err")
     ends.control.sendall(encode(Frame({"id": 7})))
     assert await reply(ends) == Frame({"id": 7})
-    assert ends.exchange.stdout.text().text == "out"
-    assert ends.exchange.stderr.text().text == "err"
+    assert ends.exchange.output.stdout.kept.text().text == "out"
+    assert ends.exchange.output.stderr.kept.text().text == "err"
 
 
 async def test_a_reply_that_has_not_come_in_time_is_none_and_may_come_later(ends: Ends) -> None:
@@ -104,14 +103,14 @@ async def test_anything_else_on_the_connection_ends_the_session(ends: Ends, data
     os.write(ends.stdout, b"before")
     ends.control.sendall(data)
     assert await death(ends) == INTERFERED
-    assert ends.exchange.stdout.text().text == "before"
+    assert ends.exchange.output.stdout.kept.text().text == "before"
 
 
 async def test_a_connection_that_closes_leaves_the_reason_to_the_process(ends: Ends) -> None:
     os.write(ends.stdout, b"before")
     ends.control.close()
     assert await death(ends) == ""
-    assert ends.exchange.stdout.text().text == "before"
+    assert ends.exchange.output.stdout.kept.text().text == "before"
 
 
 async def test_what_is_printed_after_code_has_closed_its_connection_comes_until_it_ends(
@@ -128,7 +127,7 @@ async def test_what_is_printed_after_code_has_closed_its_connection_comes_until_
     os.write(ends.stdout, b" all")
     os.write(ends.process, b"x")
     assert await death(ends) == ""
-    assert ends.exchange.stdout.text().text == "after all"
+    assert ends.exchange.output.stdout.kept.text().text == "after all"
 
 
 async def test_a_request_to_a_connection_that_is_closed_leaves_the_reason_to_the_process(
@@ -138,7 +137,7 @@ async def test_a_request_to_a_connection_that_is_closed_leaves_the_reason_to_the
     ends.control.close()
     with pytest.raises(KernelDied):
         await ends.exchange.send_and_wait({}, anyio.current_time() + 5)
-    assert ends.exchange.stderr.text().text == "last words"
+    assert ends.exchange.output.stderr.kept.text().text == "last words"
 
 
 async def test_a_request_that_nobody_reads_ends_at_its_time(ends: Ends) -> None:

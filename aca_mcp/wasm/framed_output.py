@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from aca_mcp.embedded.output import BoundedOutput
+from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.kernel.frames import Frame, FrameError
 from aca_mcp.kernel.streams import CLEARED, STDERR, STDOUT, new_token
-from aca_mcp.pool import OutputChunk
-from aca_mcp.reports.events import Report
 
 if TYPE_CHECKING:
     from aca_mcp.pool import OutputCallback
 
 
-class Printed:
-    """What a request has printed and shown so far."""
+class FramedOutput(RequestOutput):
+    """The marks in the streams are made here, from the places that the frames tell."""
 
-    def __init__(self, max_output_bytes: int, on_output: OutputCallback | None) -> None:
-        self.report = Report()
+    def __init__(self, max_bytes: int, on_output: OutputCallback | None) -> None:
         self._token = new_token()
-        self.stdout = BoundedOutput("stdout", max_output_bytes, self._token)
-        self.stderr = BoundedOutput("stderr", max_output_bytes, self._token)
         self._place = 0
-        self._on_output = on_output
-        make = codecs.getincrementaldecoder("utf-8")
-        self._decoders = {"stdout": make("replace"), "stderr": make("replace")}
+        super().__init__(self._token, max_bytes, on_output)
 
     def take(self, frame: Frame) -> None:
         """Take an event, or what was written to ``stdout`` or ``stderr``.
@@ -42,21 +34,21 @@ class Printed:
                 self._mark(place, CLEARED if is_clear else STDOUT)
                 if is_clear:  # of what is displayed, too
                     self.report.take(Frame({"event": "clear", "place": place}))
-                self._write("stdout", data)
+                self.stdout.take(data)
             case Frame({"output": "stderr", "place": int(place)}, [data]):
                 self._mark(place, STDERR)
-                self._write("stderr", data)
+                self.stderr.take(data)
             case _:
                 raise FrameError("it is of no known kind")
+
+    def finish(self) -> None:
+        """No more will come."""
+        self.stdout.finish()
+        self.stderr.finish()
 
     def _mark(self, place: int, kind: bytes) -> None:
         if not self._place < place < 2**32:
             return
         self._place = place
         for stream in (self.stdout, self.stderr):
-            stream.write(self._token + kind + place.to_bytes(4, "big"))
-
-    def _write(self, name: Literal["stdout", "stderr"], data: bytes) -> None:
-        (self.stdout if name == "stdout" else self.stderr).write(data)
-        if self._on_output is not None and (text := self._decoders[name].decode(data)):
-            self._on_output(OutputChunk(name, text))
+            stream.kept.write(self._token + kind + place.to_bytes(4, "big"))
