@@ -31,7 +31,8 @@ LOOK: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
 """Flags to look at what a name stands for (``os.fstat``) without opening it, where systems can."""
 _WALK = LOOK | O_DIRECTORY | _O_NOFOLLOW | _O_CLOEXEC
 
-_Openat2 = Callable[[int, bytes, int, int], int]
+Openat2 = Callable[[int, bytes, int, int], int]
+"""The system call: directory, path, flags and mode to a descriptor."""
 
 
 def open_beneath(root_fd: int, parts: Sequence[str], flags: int, mode: int = 0) -> int:
@@ -53,10 +54,17 @@ def open_beneath(root_fd: int, parts: Sequence[str], flags: int, mode: int = 0) 
         OSError: it cannot be opened; ``ELOOP`` or ``ENOTDIR`` where a link is in the way, and
             ``EINVAL`` for a part that is not a plain name.
     """
-    _check(parts)
-    openat2 = _openat2()
+    openat2 = find_openat2()
     if openat2 is None:
-        return _open_by_walking(root_fd, parts, flags, mode)
+        return open_by_walking(root_fd, parts, flags, mode)
+    return open_by_kernel(openat2, root_fd, parts, flags, mode)
+
+
+def open_by_kernel(
+    openat2: Openat2, root_fd: int, parts: Sequence[str], flags: int, mode: int = 0
+) -> int:
+    """As ``open_beneath``, by the system call; again where a rename raced with it."""
+    _check(parts)
     path = os.fsencode("/".join(parts) or ".")
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(BlockingIOError, InterruptedError):
@@ -97,7 +105,9 @@ def _check(parts: Sequence[str]) -> None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
 
-def _open_by_walking(root_fd: int, parts: Sequence[str], flags: int, mode: int) -> int:
+def open_by_walking(root_fd: int, parts: Sequence[str], flags: int, mode: int = 0) -> int:
+    """As ``open_beneath``, one component after the other."""
+    _check(parts)
     here = os.open(".", _WALK, dir_fd=root_fd)
     try:
         for part in parts[:-1]:
@@ -116,7 +126,7 @@ def _open_by_walking(root_fd: int, parts: Sequence[str], flags: int, mode: int) 
 
 
 @functools.cache
-def _openat2() -> _Openat2 | None:
+def find_openat2(number: int = _OPENAT2) -> Openat2 | None:
     """The system call, or None where the kernel lacks it or a container's filter forbids it."""
     if sys.platform != "linux":
         return None
@@ -144,10 +154,10 @@ def _openat2() -> _Openat2 | None:
         # The call refuses a mode where nothing can be created, and bits beyond permissions.
         creates = flags & (os.O_CREAT | os.O_TMPFILE & ~os.O_DIRECTORY)
         how = OpenHow(flags=flags, mode=mode & 0o7777 if creates else 0, resolve=resolve)
-        descriptor = int(syscall(_OPENAT2, directory, path, ctypes.byref(how), ctypes.sizeof(how)))
+        descriptor = int(syscall(number, directory, path, ctypes.byref(how), ctypes.sizeof(how)))
         if descriptor < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+            why = ctypes.get_errno()
+            raise OSError(why, os.strerror(why))
         return descriptor
 
     root = os.open("/", _WALK)

@@ -4,48 +4,61 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp import beneath
-from aca_mcp.beneath import make_directories_beneath, open_beneath
+from aca_mcp.beneath import (
+    find_openat2,
+    make_directories_beneath,
+    open_beneath,
+    open_by_kernel,
+    open_by_walking,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
-@pytest.fixture(params=["openat2", "walk"])
-def root(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[int]:
-    """A descriptor of a directory with a secret outside it; both ways to open run every test."""
-    if request.param == "walk":
-        monkeypatch.setattr(beneath, "_openat2", lambda: None)
+@dataclass
+class Root:
+    """A directory, and one of the ways to open what is below it."""
+
+    descriptor: int
+    way: Callable[[int, Sequence[str], int, int], int]
+
+    def open(self, parts: Sequence[str], flags: int, mode: int = 0) -> int:
+        return self.way(self.descriptor, parts, flags, mode)
+
+
+@pytest.fixture(params=[open_beneath, open_by_walking])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Root]:
+    """A directory with a secret outside it; the usual way, by the kernel, and the other."""
     (tmp_path / "secret").write_text("outside")
     inside = tmp_path / "inside"
     (inside / "sub").mkdir(parents=True)
     (inside / "sub" / "file").write_text("hello")
     descriptor = os.open(inside, os.O_PATH | os.O_DIRECTORY)
-    yield descriptor
+    yield Root(descriptor, request.param)
     os.close(descriptor)
 
 
-def _directory(root: int) -> Path:
-    return Path(f"/proc/self/fd/{root}").resolve()
+def _directory(root: Root) -> Path:
+    return Path(f"/proc/self/fd/{root.descriptor}").resolve()
 
 
-def _read(root: int, *parts: str) -> bytes:
-    descriptor = open_beneath(root, parts, os.O_RDONLY)
+def _read(root: Root, *parts: str) -> bytes:
+    descriptor = root.open(parts, os.O_RDONLY)
     with os.fdopen(descriptor, "rb") as file:
         assert not os.get_inheritable(descriptor)
         return file.read()
 
 
-def _refusal(root: int, *parts: str, flags: int = os.O_RDONLY) -> int | None:
+def _refusal(root: Root, *parts: str, flags: int = os.O_RDONLY) -> int | None:
     with pytest.raises(OSError, match=r".") as caught:
-        open_beneath(root, parts, flags)
+        root.open(parts, flags)
     return caught.value.errno
 
 
@@ -53,49 +66,49 @@ def _open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def test_a_file_in_a_subdirectory_is_opened(root: int) -> None:
+def test_a_file_in_a_subdirectory_is_opened(root: Root) -> None:
     assert _read(root, "sub", "file") == b"hello"
 
 
-def test_no_parts_name_the_directory_itself(root: int) -> None:
-    descriptor = open_beneath(root, (), os.O_RDONLY | os.O_DIRECTORY)
-    assert os.path.samestat(os.fstat(descriptor), os.fstat(root))
+def test_no_parts_name_the_directory_itself(root: Root) -> None:
+    descriptor = root.open((), os.O_RDONLY | os.O_DIRECTORY)
+    assert os.path.samestat(os.fstat(descriptor), os.fstat(root.descriptor))
     os.close(descriptor)
 
 
 @pytest.mark.parametrize("part", ["..", ".", "", "sub/file", "a\0b", "/etc/passwd"])
-def test_a_part_that_is_not_a_plain_name_is_refused(root: int, part: str) -> None:
+def test_a_part_that_is_not_a_plain_name_is_refused(root: Root, part: str) -> None:
     assert _refusal(root, part) == errno.EINVAL
     with pytest.raises(OSError, match="Invalid argument"):
-        make_directories_beneath(root, (part,))
+        make_directories_beneath(root.descriptor, (part,))
 
 
-def test_a_link_at_the_end_is_refused(root: int) -> None:
+def test_a_link_at_the_end_is_refused(root: Root) -> None:
     (_directory(root) / "link").symlink_to("../secret")
     assert _refusal(root, "link") == errno.ELOOP
     assert _refusal(root, "link", flags=os.O_PATH) == errno.ELOOP
 
 
-def test_a_link_on_the_way_is_refused(root: int) -> None:
+def test_a_link_on_the_way_is_refused(root: Root) -> None:
     (_directory(root) / "up").symlink_to("..")
     assert _refusal(root, "up", "secret") in (errno.ELOOP, errno.ENOTDIR)
     with pytest.raises(OSError, match=r"Not a directory|Too many"):
-        make_directories_beneath(root, ("up", "new"))
+        make_directories_beneath(root.descriptor, ("up", "new"))
 
 
-def test_a_link_that_stays_inside_is_refused_too(root: int) -> None:
+def test_a_link_that_stays_inside_is_refused_too(root: Root) -> None:
     (_directory(root) / "same").symlink_to("sub")
     assert _refusal(root, "same", "file") in (errno.ELOOP, errno.ENOTDIR)
 
 
-def test_creating_through_a_dangling_link_makes_nothing_outside(root: int) -> None:
+def test_creating_through_a_dangling_link_makes_nothing_outside(root: Root) -> None:
     (_directory(root) / "dangling").symlink_to("../made")
     assert _refusal(root, "dangling", flags=os.O_WRONLY | os.O_CREAT) == errno.ELOOP
     assert not (_directory(root).parent / "made").exists()
 
 
-def test_a_new_file_gets_the_mode(root: int) -> None:
-    descriptor = open_beneath(root, ("sub", "new"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def test_a_new_file_gets_the_mode(root: Root) -> None:
+    descriptor = root.open(("sub", "new"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.write(descriptor, b"x")
     os.close(descriptor)
     made = _directory(root) / "sub" / "new"
@@ -103,50 +116,48 @@ def test_a_new_file_gets_the_mode(root: int) -> None:
     assert made.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_mode_without_creation_is_ignored(root: int) -> None:
-    os.close(open_beneath(root, ("sub", "file"), os.O_RDONLY, 0o600))
+def test_a_mode_without_creation_is_ignored(root: Root) -> None:
+    os.close(root.open(("sub", "file"), os.O_RDONLY, 0o600))
 
 
-def test_missing_files_are_reported_as_such(root: int) -> None:
+def test_missing_files_are_reported_as_such(root: Root) -> None:
     assert _refusal(root, "sub", "absent") == errno.ENOENT
 
 
-def test_names_that_are_not_utf_8_work(root: int) -> None:
+def test_names_that_are_not_utf_8_work(root: Root) -> None:
     name = os.fsdecode(b"\xff\xfe")
     (_directory(root) / name).write_text("odd")
     assert _read(root, name) == b"odd"
 
 
-def test_missing_directories_are_made_and_existing_ones_kept(root: int) -> None:
+def test_missing_directories_are_made_and_existing_ones_kept(root: Root) -> None:
     for _ in range(2):
-        descriptor = make_directories_beneath(root, ("sub", "a", "b"))
+        descriptor = make_directories_beneath(root.descriptor, ("sub", "a", "b"))
         assert Path(f"/proc/self/fd/{descriptor}").resolve() == _directory(root) / "sub" / "a" / "b"
         os.close(descriptor)
     assert _read(root, "sub", "file") == b"hello"
 
 
-def test_a_file_in_the_way_of_a_directory_is_an_error(root: int) -> None:
+def test_a_file_in_the_way_of_a_directory_is_an_error(root: Root) -> None:
     with pytest.raises(NotADirectoryError):
-        make_directories_beneath(root, ("sub", "file", "x"))
+        make_directories_beneath(root.descriptor, ("sub", "file", "x"))
 
 
-def test_no_descriptor_is_left_open(root: int) -> None:
+def test_no_descriptor_is_left_open(root: Root) -> None:
     before = _open_descriptors()
-    os.close(make_directories_beneath(root, ("d", "e")))
-    os.close(open_beneath(root, ("d", "e"), os.O_RDONLY))
+    os.close(make_directories_beneath(root.descriptor, ("d", "e")))
+    os.close(root.open(("d", "e"), os.O_RDONLY))
     _refusal(root, "d", "missing", "deeper")
     assert _open_descriptors() == before
 
 
-def test_a_kernel_without_the_call_is_known_by_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_the_call_is_known_by_its_answer() -> None:
     """A number that no system call has is answered as an older kernel answers this one."""
-    monkeypatch.setattr(beneath, "_OPENAT2", 100_000)
-    assert beneath._openat2.__wrapped__() is None  # pyright: ignore[reportPrivateUsage] -- uncached
+    assert find_openat2(100_000) is None
+    assert find_openat2() is not None
 
 
-def test_an_attempt_that_raced_with_a_rename_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_attempt_that_raced_with_a_rename_is_made_again() -> None:
     races = iter([BlockingIOError(), InterruptedError(), None])
 
     def racing(directory: int, path: bytes, flags: int, mode: int) -> int:
@@ -154,14 +165,12 @@ def test_an_attempt_that_raced_with_a_rename_is_made_again(
             raise race
         return 7
 
-    monkeypatch.setattr(beneath, "_openat2", lambda: racing)
-    assert open_beneath(-1, ("a",), os.O_RDONLY) == 7
+    assert open_by_kernel(racing, -1, ("a",), os.O_RDONLY) == 7
 
 
-def test_races_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_races_without_end_are_given_up() -> None:
     def racing(directory: int, path: bytes, flags: int, mode: int) -> int:
         raise BlockingIOError(errno.EAGAIN, "raced")
 
-    monkeypatch.setattr(beneath, "_openat2", lambda: racing)
     with pytest.raises(BlockingIOError):
-        open_beneath(-1, ("a",), os.O_RDONLY)
+        open_by_kernel(racing, -1, ("a",), os.O_RDONLY)

@@ -73,11 +73,13 @@ class Asker:
     Args:
         http: with the pool's credential.
         api: the pool's.
+        head_start_seconds: how long code runs before what is to wait for it is sent.
     """
 
-    def __init__(self, http: httpx.AsyncClient, api: Api) -> None:
+    def __init__(self, http: httpx.AsyncClient, api: Api, head_start_seconds: float) -> None:
         self._http = http
         self._api = api
+        self.head_start_seconds = head_start_seconds
         self.runs: Runs = "python"
         """What the pool's sessions run, once ``find_out_what_runs`` has asked."""
         self.identifier = secrets.token_urlsafe(24)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from aca_mcp.azure.configuration import Pacing
     from aca_mcp.azure.tokens import TokenSource
 
 _T = TypeVar("_T")
@@ -64,14 +65,11 @@ MAX_ANSWER_BYTES = 8 * 2**20
 """More than any answer has, but that of an execution."""
 _MAX_FAULT_BYTES = 64 * 1024
 _ANSWER_SECONDS = 60
-_WRITE_SECONDS = 60
 _CLIENTS = 32
 """Sessions are spread over so many. One client looks at all its connections for each request, which
 with hundreds of sessions takes longer than the request."""
 _URLS = 1024
 """That are kept as parsed, which takes as long as half of a request: one for each busy session."""
-_FIRST_WAIT_SECONDS = 0.2
-_LONGEST_WAIT_SECONDS = 5
 _CLOSE_SECONDS = 5
 _SECONDS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,9})?(?![0-9.])")
 _MAX_RETRY_AFTER_SECONDS = 999_999
@@ -175,10 +173,14 @@ class DataPlane:
         self,
         clients: Sequence[httpx.AsyncClient],
         retry_seconds: float,
+        pacing: Pacing,
         on_answer: Callable[[str, bool, Mapping[str, str]], None],
     ) -> None:
         self._clients = clients
         self._retry_seconds = retry_seconds
+        self._backoff = tenacity.wait_random_exponential(
+            pacing.first_retry_seconds, pacing.longest_retry_seconds
+        )
         self._on_answer = on_answer
         self._has_proxy = has_proxy()
         self._parsed = functools.lru_cache(maxsize=_URLS)(httpx.URL)
@@ -209,7 +211,7 @@ class DataPlane:
     async def _retried(self, call: Call, attempt: Callable[[Call], Awaitable[_T]]) -> _T:
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_LaterError),
-            wait=_wait,
+            wait=self._wait,
             stop=tenacity.stop_before_delay(self._retry_seconds),
             sleep=anyio.sleep,
             reraise=True,
@@ -218,6 +220,12 @@ class DataPlane:
             return await attempts(attempt, call)
         except _LaterError as later:
             raise later.error from later.__cause__
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Exponential with jitter, and never sooner than the service asks for."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        asked_for = error.wait_seconds if isinstance(error, _LaterError) else 0
+        return max(self._backoff(state), asked_for)
 
     async def _send_once(self, call: Call) -> Reply:
         response = await self._open(call)
@@ -311,13 +319,6 @@ async def _refused(call: Call, response: httpx.Response) -> Exception:
     return error
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Exponential with jitter, and never sooner than the service asks for."""
-    jittered = tenacity.wait_random_exponential(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)(state)
-    error = state.outcome.exception() if state.outcome is not None else None
-    return max(jittered, error.wait_seconds) if isinstance(error, _LaterError) else jittered
-
-
 def _retry_after(headers: Mapping[str, str]) -> float:
     text = headers.get("retry-after", "").strip()
     if found := _SECONDS.match(text):
@@ -357,6 +358,7 @@ async def open_data_plane(
     *,
     connect_seconds: float,
     retry_seconds: float,
+    pacing: Pacing,
     on_answer: Callable[[str, bool, Mapping[str, str]], None],
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[DataPlane]:
@@ -366,6 +368,7 @@ async def open_data_plane(
         tokens: where tokens come from.
         connect_seconds: how long a connection may take.
         retry_seconds: how long one request may be tried again.
+        pacing: how soon.
         on_answer: called for every answer: with the identifier of the session that it is about,
             empty if it is about none, whether it is what was asked for, and its headers.
         transport: instead of the network.
@@ -373,9 +376,7 @@ async def open_data_plane(
     Raises:
         PoolUnavailableError: the certificates or the proxy that the environment names are unusable.
     """
-    timeout = httpx.Timeout(
-        connect=connect_seconds, read=_ANSWER_SECONDS, write=_WRITE_SECONDS, pool=connect_seconds
-    )
+    timeout = httpx.Timeout(_ANSWER_SECONDS, connect=connect_seconds, pool=connect_seconds)
     # A connection is in use for as long as an execution: there is one for each session at least.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
     async with AsyncExitStack() as opened:
@@ -394,4 +395,4 @@ async def open_data_plane(
             ]
         for client in clients:
             opened.push_async_callback(_close_client, client)
-        yield DataPlane(clients, retry_seconds, on_answer)
+        yield DataPlane(clients, retry_seconds, pacing, on_answer)

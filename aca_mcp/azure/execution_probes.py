@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from aca_mcp.azure.asking import Asker, Seen
 
 TIMED_OUT = "Request timed out waiting for code execution to complete"
-HEAD_START_SECONDS = 1.0
-"""How long code runs before what is to wait for it is sent."""
 _POLL_SECONDS = 30
 _LEGACY = {"api-version": "2024-02-02-preview"}
 _PICTURES = (
@@ -170,7 +168,7 @@ async def _aborted(ask: Asker) -> str:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send, "while True: pass", 2)
-        await anyio.sleep(HEAD_START_SECONDS)
+        await anyio.sleep(ask.head_start_seconds)
         await send("1", 60)
     seen = answers["1"]
     if isinstance(seen, Exception):

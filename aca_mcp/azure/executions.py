@@ -35,14 +35,8 @@ _logger = logging.getLogger(__name__)
 
 MAX_SYNCHRONOUS_SECONDS = 100
 """Longer executions are polled: gateways and proxies on the way drop connections idle for long."""
-_GRACE_SECONDS = 30
-"""How much longer than its time an execution may take to answer."""
-MAX_ANSWER_BYTES = 128 * 2**20
-"""More than an execution's answer can have, with every bound used up."""
 _READ_AT_ONCE_BYTES = 2**20
 """Of an answer; a larger one is read by a thread, while others have their turn."""
-_FIRST_POLL_SECONDS = 0.1
-_LONGEST_POLL_SECONDS = 2.0
 
 
 ShellFields = Mapping[str, object]
@@ -65,6 +59,8 @@ class Executions:
         self._plane = plane
         self._ask_for_length = api.has(Feature.OUTPUT_LENGTH)
         self._max_stream_characters = configuration.max_stream_characters
+        self._max_answer_bytes = configuration.max_answer_bytes
+        self._pacing = configuration.pacing
 
     @property
     def stream_characters(self) -> int:
@@ -86,7 +82,7 @@ class Executions:
             SessionPoolError: it was not run.
         """
         execution_id = str(uuid.uuid4())
-        deadline = anyio.current_time() + timeout_seconds + _GRACE_SECONDS
+        deadline = anyio.current_time() + timeout_seconds + self._pacing.grace_seconds
         try:
             reply = await self._post(identifier, code, timeout_seconds, execution_id)
         except AnswerLostError as lost:
@@ -109,6 +105,7 @@ class Executions:
         self, identifier: str, code: str | ShellFields, timeout_seconds: float, execution_id: str
     ) -> Reply:
         request: dict[str, object] = {"timeoutInSeconds": math.ceil(timeout_seconds)}
+        grace = self._pacing.grace_seconds
         asynchronous = isinstance(code, str) and timeout_seconds > MAX_SYNCHRONOUS_SECONDS
         if isinstance(code, str):
             kind = "Asynchronous" if asynchronous else "Synchronous"
@@ -124,8 +121,8 @@ class Executions:
             identifier,
             content=json.dumps(request).encode(),
             headers={"Content-Type": "application/json", "operation-id": execution_id},
-            answer_seconds=_GRACE_SECONDS if asynchronous else timeout_seconds + _GRACE_SECONDS,
-            most_bytes=MAX_ANSWER_BYTES,
+            answer_seconds=grace if asynchronous else timeout_seconds + grace,
+            most_bytes=self._max_answer_bytes,
         )
         try:
             return await self._plane.send(call)
@@ -148,9 +145,9 @@ class Executions:
             Subject.EXECUTION,
             identifier,
             repeatable=True,
-            most_bytes=MAX_ANSWER_BYTES,
+            most_bytes=self._max_answer_bytes,
         )
-        wait = _FIRST_POLL_SECONDS
+        wait = self._pacing.first_poll_seconds
         with suppress(SessionPoolError, AnswerTooLargeError, NotUnderstoodError):
             with anyio.CancelScope(deadline=deadline):
                 while True:
@@ -158,7 +155,7 @@ class Executions:
                     if not answer.is_pending:
                         return answer
                     await anyio.sleep(wait)
-                    wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
+                    wait = min(wait * 1.5, self._pacing.longest_poll_seconds)
         raise _outcome_unknown(why)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
-from aca_mcp.azure.api import MAX_FILE_BYTES, Feature, file_path
+from aca_mcp.azure.api import Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
@@ -47,15 +47,22 @@ class Files:
     Args:
         api: of the pool.
         plane: what carries requests.
+        max_file_bytes: of one file, either way.
         whole_paths: whether directories are to be named from the root: Shell pools were seen to
             take others for directories of another place than the work directory.
     """
 
     def __init__(
-        self, api: Api, plane: DataPlane, *, whole_paths: Callable[[], bool] = lambda: False
+        self,
+        api: Api,
+        plane: DataPlane,
+        max_file_bytes: int,
+        *,
+        whole_paths: Callable[[], bool] = lambda: False,
     ) -> None:
         self._api = api
         self._plane = plane
+        self._max_file_bytes = max_file_bytes
         self._whole_paths = whole_paths
 
     async def list(self, identifier: str, directory: str, *, recursive: bool) -> FileListing:
@@ -111,7 +118,7 @@ class Files:
                 f"{path} is there already, and was left as it is. Overwrite it, or take another "
                 "name."
             )
-        body = await file_body(name, content, MAX_FILE_BYTES)
+        body = await file_body(name, content, self._max_file_bytes)
         call = Call(
             "POST",
             self._api.url("/files", identifier, path=self._named(directory)),
@@ -171,9 +178,9 @@ class Files:
                 entry = _entry(directory, found)
             if entry is None or entry.kind != "file":
                 raise InvalidPathError(f"{path} is not a regular file.")
-            if entry.size_bytes > MAX_FILE_BYTES:
-                raise _too_large(path)
-            yield FileDownload(entry, _chunks(reply, path))
+            if entry.size_bytes > self._max_file_bytes:
+                raise _too_large(path, self._max_file_bytes)
+            yield FileDownload(entry, _chunks(reply, path, self._max_file_bytes))
 
     async def delete(self, identifier: str, path: str) -> None:
         """Delete a file."""
@@ -228,17 +235,17 @@ def _described(path: str, headers: Mapping[str, str]) -> FileEntry | None:
     return FileEntry(path, "file", int(length[:18]), modified.astimezone(UTC))
 
 
-async def _chunks(reply: StreamedReply, path: str) -> AsyncIterator[bytes]:
+async def _chunks(reply: StreamedReply, path: str, most: int) -> AsyncIterator[bytes]:
     size = 0
     async for chunk in reply.chunks(_CHUNK_BYTES):
         size += len(chunk)
-        if size > MAX_FILE_BYTES:
-            raise _too_large(path)
+        if size > most:
+            raise _too_large(path, most)
         yield chunk
 
 
-def _too_large(path: str) -> FileTooLargeError:
+def _too_large(path: str, most: int) -> FileTooLargeError:
     return FileTooLargeError(
-        f"{path} has more than {MAX_FILE_BYTES:,} bytes, which is the most that can be downloaded. "
+        f"{path} has more than {most:,} bytes, which is the most that can be downloaded. "
         "Let code compress it or split it."
     )

@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 PREFIX = "aca-mcp:"
-WORK_DIRECTORY = "/mnt/data"
-
-MAX_PART = 900_000
-"""Characters of a report that one value carries; ``more`` gives the rest of a longer one."""
 
 
 @dataclass
@@ -51,6 +47,10 @@ class State:
     report: str = ""
     work_directory: str = "."
     answering: bool = False
+    entered: str = "/mnt/data"
+    """Where the first execution begins, if it is there."""
+    max_part: int = 900_000
+    """Characters of a report that one value carries; ``more`` gives the rest of a longer one."""
 
 
 state = State()
@@ -127,13 +127,13 @@ def more(start: int) -> str:
     """A part of the last report, with the length of the whole before it."""
     state.answering = True
     # With an end, so that a value that was cut on its way is known as one.
-    return f"{PREFIX}{len(state.report)}:{state.report[start : start + MAX_PART]};"
+    return f"{PREFIX}{len(state.report)}:{state.report[start : start + state.max_part]};"
 
 
 def begin(shell: InteractiveShell) -> Capture:
     """Prepare the interpreter at the first call."""
     with suppress(OSError):
-        os.chdir(WORK_DIRECTORY)
+        os.chdir(state.entered)
     with suppress(OSError):
         state.work_directory = os.getcwd()  # noqa: PTH109 -- text is what is wanted
     state.capture = capture = Capture(shell)

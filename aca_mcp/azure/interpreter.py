@@ -65,7 +65,6 @@ _CANNOT_LOAD = re.compile(r"(SyntaxError|ImportError|ModuleNotFoundError)\b")
 _ENTER = f"import os, sys; os.chdir({WORK_DIRECTORY!r}); sys.modules.setdefault({PLAIN_MARK!r}, os)"
 _LOOK_SECONDS = 10
 """How long it may take to find out what a timeout has left."""
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 class Interpreter:
@@ -75,12 +74,21 @@ class Interpreter:
         executions: what sends code.
         rich: run code by our module, so that everything it displays comes back.
         max_image_side: pixels of the longer side of an image that our module shows.
+        look_again_seconds: after a look at what a timeout left that was dropped unseen.
     """
 
-    def __init__(self, executions: Executions, *, rich: bool, max_image_side: int) -> None:
+    def __init__(
+        self,
+        executions: Executions,
+        *,
+        rich: bool,
+        max_image_side: int,
+        look_again_seconds: float,
+    ) -> None:
         self._executions = executions
         self._rich = rich
         self._max_image_side = max_image_side
+        self._look_again_seconds = look_again_seconds
 
     async def run(
         self,
@@ -161,7 +169,7 @@ class Interpreter:
                 if find_ending(reply.response) is not Ending.ABORTED:
                     break
                 # What comes right after a timeout may be dropped unseen.
-                await anyio.sleep(_LOOK_AGAIN_SECONDS)
+                await anyio.sleep(self._look_again_seconds)
         return replace(about, variables="unknown")
 
     async def evaluate(self, identifier: str, expression: str) -> object:

@@ -78,13 +78,19 @@ class AzureSessionPool:
         self._api = api
         self._plane = plane
         self._sessions = sessions
-        self._description = PoolDescription(api, plane)
-        self._files = Files(api, plane, whole_paths=lambda: self._description.is_shell)
+        self._description = PoolDescription(api, plane, configuration.max_file_bytes)
+        self._files = Files(
+            api,
+            plane,
+            configuration.max_file_bytes,
+            whole_paths=lambda: self._description.is_shell,
+        )
         executions = Executions(api, plane, configuration)
         self._interpreter = Interpreter(
             executions,
             rich=configuration.rich_results,
             max_image_side=configuration.max_image_side,
+            look_again_seconds=configuration.pacing.look_again_seconds,
         )
         self._shell = Shell(executions)
         self._packages = SessionPackages(broker, self._files, self._interpreter)
@@ -350,6 +356,7 @@ async def open_azure_pool(
         token_source(configuration),
         connect_seconds=configuration.connect_seconds,
         retry_seconds=configuration.retry_seconds,
+        pacing=configuration.pacing,
         on_answer=sessions.note,
         transport=transport,
     ) as plane:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aca_mcp.azure.api import MAX_FILE_BYTES, MAX_TIMEOUT_SECONDS, Feature
+from aca_mcp.azure.api import MAX_TIMEOUT_SECONDS, Feature
 from aca_mcp.azure.client import Call
 from aca_mcp.azure.pool_kind import PoolKind, kind_of
 from aca_mcp.azure.service_errors import Subject
@@ -23,9 +23,10 @@ _UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
 class PoolDescription:
     """Of one pool. Nothing is asked yet."""
 
-    def __init__(self, api: Api, plane: DataPlane) -> None:
+    def __init__(self, api: Api, plane: DataPlane, max_file_bytes: int) -> None:
         self._api = api
         self._plane = plane
+        self._max_file_bytes = max_file_bytes
         self._told: MetadataResponse | None = None
         self.kind_so_far = PoolKind.UNKNOWN
         """What the pool's sessions run, as far as it has said so."""
@@ -62,7 +63,7 @@ class PoolDescription:
             packages=tuple(sorted(packages, key=lambda package: package.name.lower())),
             work_directory=WORK_DIRECTORY,
             max_timeout_seconds=MAX_TIMEOUT_SECONDS,
-            max_file_bytes=MAX_FILE_BYTES,
+            max_file_bytes=self._max_file_bytes,
             network=None,
             isolation="hyper-v" if self._api.is_azures else "isolation unknown",
             can_interrupt=False,

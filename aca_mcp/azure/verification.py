@@ -77,7 +77,8 @@ async def verify(
             transport=transport,
         )
     async with http:
-        ask = Asker(http, Api(configuration.endpoint, configuration.api_version))
+        api = Api(configuration.endpoint, configuration.api_version)
+        ask = Asker(http, api, configuration.pacing.head_start_seconds)
         try:
             await ask.find_out_what_runs()
             found = [await _finding(ask, name) for name in PROBES]

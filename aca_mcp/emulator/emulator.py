@@ -60,6 +60,8 @@ class EmulatorOptions:
     """Gets a line for each exchange, without contents."""
     page_sessions: int = PAGE_SESSIONS
     """How many sessions a list has at once."""
+    max_file_bytes: int = service_errors.MAX_FILE_BYTES
+    """Of a file that clients may send: the service's own bound."""
 
 
 class Emulator:
@@ -190,6 +192,7 @@ async def open_emulator(
             options.max_concurrent_sessions,
             is_shell=is_shell,
             page_sessions=options.page_sessions,
+            max_file_bytes=options.max_file_bytes,
         )
         app = Emulator(sessions, operations, options)
         yield Recorder(app, options.record) if options.record is not None else app

@@ -31,8 +31,9 @@ _FORM_BYTES = 64 * 1024
 class FileOperations:
     """Listing, moving and deleting the files of a session."""
 
-    def __init__(self, pool: SessionPool) -> None:
+    def __init__(self, pool: SessionPool, max_file_bytes: int) -> None:
         self._pool = pool
+        self._max_file_bytes = max_file_bytes
 
     async def list(self, request: OperationRequest) -> Response:
         """A directory; with ``recursive``, all below it."""
@@ -49,9 +50,9 @@ class FileOperations:
     async def upload(self, request: OperationRequest) -> Response:
         """Take a file in, under the base name that the client gives it."""
         content_type = request.http.headers.get("content-type", "")
-        body = _bounded(request.http.stream())
+        body = _bounded(request.http.stream(), self._max_file_bytes + _FORM_BYTES)
         async with read_uploaded_file(content_type, body) as uploaded:
-            if uploaded.size_bytes > service_errors.MAX_FILE_BYTES:
+            if uploaded.size_bytes > self._max_file_bytes:
                 raise service_errors.too_large()
             path = _join(_directory(request), uploaded_name(uploaded.file_name))
             entry = await self._pool.upload_file(
@@ -102,11 +103,11 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
-async def _bounded(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _bounded(body: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
     size = 0
     async for chunk in body:
         size += len(chunk)
-        if size > service_errors.MAX_FILE_BYTES + _FORM_BYTES:
+        if size > most:
             raise service_errors.too_large()
         yield chunk
 

@@ -46,6 +46,7 @@ class Operations:
         max_concurrent_sessions: said when the pool is full.
         is_shell: the pool that is emulated has a shell and no Python.
         page_sessions: how many sessions a list has at once.
+        max_file_bytes: of a file that clients may send.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class Operations:
         *,
         is_shell: bool = False,
         page_sessions: int = PAGE_SESSIONS,
+        max_file_bytes: int = service_errors.MAX_FILE_BYTES,
     ) -> None:
         self._sessions = sessions
         self._max_concurrent_sessions = max_concurrent_sessions
         executions = ExecutionOperations(pool, tasks, is_shell=is_shell)
-        files = FileOperations(pool)
+        files = FileOperations(pool, max_file_bytes)
         told = SessionOperations(pool, sessions, is_shell=is_shell, page=page_sessions)
         self._table: dict[Operation, Callable[[OperationRequest], Awaitable[Response]]] = {
             Operation.EXECUTE: executions.execute,

@@ -77,6 +77,8 @@ class TemplateProcess:
         """What separates sessions; known once ``wait_ready`` has returned."""
         self.runtime = ""
         """Such as ``Python 3.12.7``; known once ``wait_ready`` has returned."""
+        self.answer_seconds: float = _ANSWER_SECONDS
+        """How long whoever asks it waits for the answer."""
         self._process = process
         self._connection = connection
         self._python = python
@@ -217,7 +219,7 @@ class TemplateProcess:
 
     async def _answer_to(self, number: int) -> tuple[dict[str, object], list[int]]:
         """The answer with a number. Those before it, whose askers gave up, are dropped."""
-        with anyio.move_on_after(_ANSWER_SECONDS):
+        with anyio.move_on_after(self.answer_seconds):
             while True:
                 answer, descriptors = await self._receive()
                 if answer.get("id", _READY) == number:
@@ -226,8 +228,9 @@ class TemplateProcess:
                     raise PoolUnavailableError("The template process did not begin as it should.")
                 await self._drop(answer, descriptors)
         raise PoolUnavailableError(
-            f"The template process of local sessions did not answer within {_ANSWER_SECONDS} "
-            "seconds: the machine is very busy, or was asleep. Nothing was executed; try again."
+            "The template process of local sessions did not answer within "
+            f"{self.answer_seconds:g} seconds: the machine is very busy, or was asleep. Nothing "
+            "was executed; try again."
         )
 
     async def _receive(self) -> tuple[dict[str, object], list[int]]:

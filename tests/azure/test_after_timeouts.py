@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from aca_mcp.azure import interpreter
 from aca_mcp.azure.wrapping import ABSENT, PRESENT
 from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
@@ -94,10 +93,7 @@ async def test_where_it_does_not_say_nothing_is_claimed(given: Callable[[], Answ
     assert "whether variables are is not known" in report(execution).closing
 
 
-async def test_a_question_that_is_dropped_right_after_a_timeout_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(interpreter, "_LOOK_AGAIN_SECONDS", 0)
+async def test_a_question_that_is_dropped_right_after_a_timeout_is_asked_again() -> None:
     _, execution = await after(failed("Execution aborted"), succeeded(PRESENT))
     assert execution.variables == "kept"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from aca_mcp.azure import executions
 from aca_mcp.azure.wrapping import ABSENT, PRESENT
 from aca_mcp.errors import (
     AuthenticationFailedError,
@@ -21,6 +21,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.pool import ExecutionStatus
 from tests.azure.service import IDENTIFIER, Service, answer, enter, fault, run, succeeded
+from tests.support.emulators import SHORT_WAITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -137,10 +138,9 @@ async def test_an_answer_that_cannot_be_read_leaves_the_outcome_unknown(body: by
     assert len(service.requests) == 1
 
 
-async def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aca_mcp.azure.executions.MAX_ANSWER_BYTES", 1000)
+async def test_an_answer_without_end_is_not_read_to_it() -> None:
     service = Service()
-    async with service.pool() as pool:
+    async with service.pool(max_answer_bytes=1000) as pool:
         await enter(service, pool)
         service.answers.append(succeeded("x" * 2000))
         with pytest.raises(ExecutionOutcomeUnknownError, match="too large"):
@@ -231,15 +231,14 @@ async def test_older_versions_are_not_asked_for_what_they_lack() -> None:
         assert (await pool.metadata()).packages == ()
 
 
-async def test_a_poll_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "_GRACE_SECONDS", -199.9)
+async def test_a_poll_without_end_is_ended() -> None:
     running = {"id": "1", "identifier": IDENTIFIER, "status": "Running"}
     service = Service()
-    async with service.pool() as pool:
+    async with service.pool(pacing=replace(SHORT_WAITS, grace_seconds=0.1)) as pool:
         await enter(service, pool)
         service.answers += [answer(200, running) for _ in range(500)]
         with pytest.raises(ExecutionOutcomeUnknownError):
-            await run(pool, seconds=200)
+            await run(pool, seconds=0.1)
         service.answers.clear()
 
 

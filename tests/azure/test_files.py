@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from aca_mcp.azure import files
 from aca_mcp.errors import (
     AuthenticationFailedError,
     FileMissingError,
@@ -158,11 +157,7 @@ async def test_a_download_whose_size_is_not_told_asks_for_it() -> None:
                 pass
 
 
-async def test_a_file_larger_than_it_may_be_is_not_read_to_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 5)
-
+async def test_a_file_larger_than_it_may_be_is_not_read_to_its_end() -> None:
     async def long() -> AsyncIterator[bytes]:
         yield b"abc"
         yield b"def"
@@ -171,7 +166,7 @@ async def test_a_file_larger_than_it_may_be_is_not_read_to_its_end(
         httpx.Response(200, content=b"abcdef"),
         httpx.Response(200, content=long(), headers={"content-length": "2"}),
     )
-    async with service.pool() as pool:
+    async with service.pool(max_file_bytes=5) as pool:
         for _ in range(2):
             with pytest.raises(FileTooLargeError, match="compress"):
                 await read(pool)

@@ -45,8 +45,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     config.HistoryManager.enabled = False
     made = InteractiveShell(config=config)
     monkeypatch.setattr(InteractiveShell, "_instance", made)
-    monkeypatch.setattr(in_session, "state", in_session.State())
-    monkeypatch.setattr(in_session, "WORK_DIRECTORY", str(work))
+    monkeypatch.setattr(in_session, "state", in_session.State(entered=str(work)))
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # as in a session: a test run makes errors of them
         warnings.filterwarnings("ignore", message="To exit: use")
@@ -93,10 +92,8 @@ async def test_only_the_first_report_is_fresh_and_it_enters_the_work_directory()
     assert not (await run("1")).fresh
 
 
-async def test_a_report_too_long_for_a_value_is_given_in_parts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(in_session, "MAX_PART", 50)
+async def test_a_report_too_long_for_a_value_is_given_in_parts() -> None:
+    in_session.state.max_part = 50
     assert await shown("'whole'") == [{"text/plain": "'whole'", "application/json": '"whole"'}]
 
 

@@ -1,15 +1,22 @@
-"""Requests about one session of an emulator, in either dialect."""
+"""An emulator in this process, and requests about one of its sessions, in either dialect."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 
+from aca_mcp.emulator.emulator import open_emulator
 from tests.local.pools import new_identifier
+from tests.support.emulators import InProcess
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import AsyncGenerator
+
+    from aca_mcp.emulator.emulator import EmulatorOptions
+    from aca_mcp.pool import SessionPool
 
 LEGACY = "2024-02-02-preview"
 NEWEST = "2025-10-02-preview"
@@ -44,3 +51,21 @@ class Caller:
 
     async def value(self, code: str, **fields: Any) -> object:
         return (await self.run(code, **fields))["result"]["executionResult"]
+
+
+@asynccontextmanager
+async def calling(
+    pool: SessionPool, options: EmulatorOptions | None = None
+) -> AsyncGenerator[Caller]:
+    """A client below a prefix, as clients have it, whose session ends with it."""
+    async with (
+        open_emulator(pool, options) as app,
+        httpx.AsyncClient(
+            transport=InProcess(app),
+            base_url="http://127.0.0.1:8080/any/prefix/pool/",
+            headers={"Authorization": "Bearer any"},
+        ) as http,
+    ):
+        caller = Caller(http)
+        yield caller
+        await caller("DELETE", "session")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
-from tests.emulator.caller import Caller
+from tests.emulator.caller import Caller, calling
 from tests.local.pools import configuration
 
 if TYPE_CHECKING:
@@ -27,15 +25,6 @@ async def local() -> AsyncIterator[LocalSessionPool]:
 
 @pytest.fixture
 async def call(local: LocalSessionPool) -> AsyncIterator[Caller]:
-    """A client below a prefix, as clients have it."""
-    async with (
-        open_emulator(local) as app,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://127.0.0.1:8080/any/prefix/pool/",
-            headers={"Authorization": "Bearer any"},
-        ) as http,
-    ):
-        caller = Caller(http)
+    """A client of an emulator over it."""
+    async with calling(local) as caller:
         yield caller
-        await caller("DELETE", "session")

@@ -12,11 +12,9 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.emulated_sessions import EmulatedSessions
-from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.operations import Operations
 from aca_mcp.pool import FileDownload
-from tests.emulator.caller import Caller
-from tests.support.emulators import InProcess
+from tests.emulator.caller import calling
 from tests.support.foreign_errors import SECRET, foreign_errors
 from tests.support.toy_pool import ToyPool
 
@@ -39,19 +37,6 @@ REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 def own_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator's preparation changes the directory, here of this process; it is put back."""
     monkeypatch.chdir(Path.cwd())
-
-
-@asynccontextmanager
-async def calling(pool: ToyPool) -> AsyncGenerator[Caller]:
-    async with (
-        open_emulator(pool) as app,
-        httpx.AsyncClient(
-            transport=InProcess(app),
-            base_url="http://127.0.0.1/",
-            headers={"Authorization": "Bearer any"},
-        ) as http,
-    ):
-        yield Caller(http)
 
 
 @pytest.mark.parametrize("error", foreign_errors(), ids=lambda error: type(error).__name__)

@@ -19,7 +19,7 @@ from aca_mcp.emulator.execution_requests import (
 )
 from aca_mcp.hosts import parse_hosts
 from aca_mcp.local.pool import open_local_pool
-from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller
+from tests.emulator.caller import LEGACY, MIDDLE, NEWEST, Caller, calling
 from tests.local.pools import configuration
 
 if TYPE_CHECKING:
@@ -94,21 +94,15 @@ async def test_what_the_pool_refuses_is_said_in_each_dialect() -> None:
     too_long = {"code": "1", "timeoutInSeconds": 200}
     async with (
         open_local_pool(configuration(max_timeout_seconds=100)) as strict,
-        open_emulator(strict) as app,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://127.0.0.1/",
-            headers={"Authorization": "Bearer any"},
-        ) as http,
+        calling(strict) as call,
     ):
-        call = Caller(http)
         newer = await call("POST", "executions", json=too_long)
         older = await call("POST", "code/execute", LEGACY, json={"properties": too_long})
         started = await call(
             "POST", "executions", json={**too_long, "executionType": "Asynchronous"}
         )
         await anyio.wait_all_tasks_blocked()
-        later = await http.get(started.headers["operation-location"])
+        later = await call.http.get(started.headers["operation-location"])
         for refused in (newer, older, later):
             assert refused.status_code == 400
             assert "timeout" in refused.json()["error"]["message"]
@@ -133,13 +127,12 @@ async def test_a_body_that_is_no_json_is_a_problem_report(call: Caller) -> None:
     assert (refused.status_code, list(refused.json()["errors"])) == (400, ["body"])
 
 
-async def test_a_file_that_is_too_large_is_refused(
-    call: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aca_mcp.emulator.service_errors.MAX_FILE_BYTES", 2)
-    refused = await call("POST", "files", files={"file": ("a", b"abc")})
-    assert refused.status_code == 413
-    assert (await call("GET", "files")).json()["value"] == []
+async def test_a_file_that_is_too_large_is_refused(local: LocalSessionPool) -> None:
+    async with calling(local, EmulatorOptions(max_file_bytes=2)) as call:
+        for content in (b"abc", b"x" * 100_000):
+            refused = await call("POST", "files", files={"file": ("a", content)})
+            assert refused.status_code == 413
+        assert (await call("GET", "files")).json()["value"] == []
 
 
 async def test_an_empty_kernel_is_refused_loudly(call: Caller) -> None:

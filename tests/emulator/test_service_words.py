@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import runpy
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
 import pytest
 
 from aca_mcp.emulator import catalogue
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
-from tests.emulator.caller import LEGACY, NEWEST, Caller
+from aca_mcp.emulator.emulator import EmulatorOptions
+from tests.emulator.caller import LEGACY, NEWEST, Caller, calling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from aca_mcp.local.pool import LocalSessionPool
 
 TIMED_OUT = "Request timed out waiting for code execution to complete"
@@ -102,25 +98,13 @@ async def test_a_name_is_judged_as_it_was_sent(call: Caller, name: str) -> None:
     assert (up.status_code, up.json()["error"]["code"]) == (400, "FileNameInvalid")
 
 
-@asynccontextmanager
-async def shell(local: LocalSessionPool) -> AsyncGenerator[Caller]:
-    async with (
-        open_emulator(local, EmulatorOptions(pool_type="shell")) as app,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://127.0.0.1/p/",
-            headers={"Authorization": "Bearer any"},
-        ) as http,
-    ):
-        caller = Caller(http)
-        yield caller
-        await caller("DELETE", "session")
+SHELL = EmulatorOptions(pool_type="shell")
 
 
 async def test_a_shell_pool_runs_programs_and_answers_with_their_exit_codes(
     local: LocalSessionPool,
 ) -> None:
-    async with shell(local) as call:
+    async with calling(local, SHELL) as call:
         await call("POST", "files", params={"path": "/mnt/data"}, files={"file": ("a", b"abc")})
         for body, status, stdout, stderr in (
             ({"shellCommand": "cat a; echo err >&2; exit 3"}, "3", "abc", "err\n"),
@@ -153,7 +137,7 @@ async def test_a_shell_pool_runs_programs_and_answers_with_their_exit_codes(
     ],
 )
 async def test_a_shell_pool_takes_no_code(local: LocalSessionPool, body: object) -> None:
-    async with shell(local) as call:
+    async with calling(local, SHELL) as call:
         assert (await call("POST", "executions", json=body)).status_code == 400
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,19 +10,19 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.emulated_sessions import MAX_EXECUTIONS, EmulatedSessions
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import EmulatorOptions
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.local.pool import open_local_pool
-from tests.emulator.caller import NEWEST, Caller
+from tests.emulator.caller import NEWEST, Caller, calling
 from tests.local.pools import configuration, new_identifier, open_descriptors
-from tests.support.emulators import InProcess
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
 
     from aca_mcp.local.pool import LocalSessionPool
 
 NEW = "x-ms-new-allocation"
+OPTIONS = EmulatorOptions(max_concurrent_sessions=2)
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +32,6 @@ async def local() -> AsyncIterator[LocalSessionPool]:
         configuration(max_concurrent_sessions=2, max_timeout_seconds=220)
     ) as pool:
         yield pool
-
-
-@asynccontextmanager
-async def calling(local: LocalSessionPool, faults: Faults | None = None) -> AsyncGenerator[Caller]:
-    options = EmulatorOptions(faults=faults or Faults(), max_concurrent_sessions=2)
-    async with (
-        open_emulator(local, options) as app,
-        httpx.AsyncClient(
-            transport=InProcess(app),
-            base_url="http://127.0.0.1/",
-            headers={"Authorization": "Bearer any"},
-        ) as http,
-    ):
-        caller = Caller(http)
-        yield caller
-        await caller("DELETE", "session")
 
 
 async def listed(call: Caller) -> list[str]:
@@ -61,7 +45,7 @@ def is_open(name: str) -> bool:
 
 
 async def test_a_refusal_tells_of_a_new_session_too(local: LocalSessionPool) -> None:
-    async with calling(local) as call:
+    async with calling(local, OPTIONS) as call:
         first = await call("GET", "files/nothing")
         assert (first.status_code, first.headers[NEW]) == (404, "true")
         second = await call("GET", "files/nothing")
@@ -70,7 +54,7 @@ async def test_a_refusal_tells_of_a_new_session_too(local: LocalSessionPool) -> 
 
 
 async def test_a_full_pool_has_no_session_to_tell_of(local: LocalSessionPool) -> None:
-    async with calling(local) as call, calling(local) as other:
+    async with calling(local, OPTIONS) as call, calling(local, OPTIONS) as other:
         for caller in (call, other):
             await caller("GET", "files")
         refused = await call("GET", "files", params={"identifier": "one-too-many"})
@@ -87,7 +71,7 @@ async def test_a_full_pool_has_no_session_to_tell_of(local: LocalSessionPool) ->
 
 
 async def test_a_session_on_its_way_is_not_forgotten(local: LocalSessionPool) -> None:
-    async with calling(local) as call:
+    async with calling(local, OPTIONS) as call:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call.run, "x = 1")
             await anyio.wait_all_tasks_blocked()
@@ -108,7 +92,7 @@ async def test_sessions_that_ended_are_forgotten(local: LocalSessionPool) -> Non
 
 
 async def test_of_very_many_executions_the_last_can_be_asked_for(local: LocalSessionPool) -> None:
-    async with calling(local) as call:
+    async with calling(local, OPTIONS) as call:
         made = [(await call.run(f"{number}"))["id"] for number in range(MAX_EXECUTIONS + 1)]
         looked_at = made[0], made[1], made[-1]
         found = [(await call("GET", f"executions/{each}")).status_code for each in looked_at]
@@ -118,7 +102,7 @@ async def test_of_very_many_executions_the_last_can_be_asked_for(local: LocalSes
 @pytest.mark.parametrize("fault", ["drop-after:1", "malformed:1"])
 async def test_a_file_whose_answer_is_lost_is_closed(local: LocalSessionPool, fault: str) -> None:
     faults = Faults()
-    async with calling(local, faults) as call:
+    async with calling(local, replace(OPTIONS, faults=faults)) as call:
         await call("POST", "files", files={"file": ("a.txt", b"abc")})
         assert (await call("GET", "files/a.txt/content")).content == b"abc"
         faults.add(fault)
@@ -132,7 +116,7 @@ async def test_a_file_whose_answer_is_lost_is_closed(local: LocalSessionPool, fa
 
 
 async def test_code_without_end_is_too_large(local: LocalSessionPool) -> None:
-    async with calling(local) as call:
+    async with calling(local, OPTIONS) as call:
         refused = await call("POST", "executions", json={"code": "1" * (33 * 2**20)})
         assert refused.status_code == 413
         assert "request" in refused.json()["error"]["message"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import AsyncExitStack
+from itertools import product
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,14 +13,15 @@ import pytest
 from mcp import MCPError
 
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.server.http import health
 from tests.http.clients import Endpoint, connected
+from tests.http.long_runs import Heard
 from tests.server.http.serving import server_process
+from tests.support.calling import text_of
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from aca_mcp.pool import PoolMetadata
-    from tests.http.clients import Era, Transport
+    from tests.http.clients import Era, Model, Transport
     from tests.http.conftest import Serve
     from tests.support.toy_pool import ToyPool
 
@@ -36,12 +39,11 @@ async def test_probes_are_for_anybody_and_tell_nothing(serve: Serve) -> None:
 async def test_a_pool_that_does_not_answer_is_not_ready_and_is_asked_again(
     serve: Serve, toy_pool: ToyPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_REMEMBER_SECONDS", 0)
 
     async def away() -> PoolMetadata:
         raise SessionPoolError("secret detail")
 
-    async with serve() as server:
+    async with serve(readiness_seconds=0) as server:
         assert (await server.http.get("/readyz")).status_code == 200
         with monkeypatch.context() as pool_is:
             pool_is.setattr(toy_pool, "metadata", away)
@@ -77,25 +79,29 @@ async def test_a_server_that_is_being_stopped_takes_no_work_and_finishes_what_ru
     assert said == ["'finished'"]
 
 
-async def test_running_code_is_answered_before_the_process_ends(
-    era: Era, transport: Transport
-) -> None:
+async def test_running_code_is_answered_before_the_process_ends() -> None:
+    """Of every client, by each transport and era."""
+    ways: list[tuple[Transport, Era]] = list(product(("http", "sse"), ("legacy", "2026-07-28")))
+    heard = [Heard() for _ in ways]
     said: list[str] = []
-    with server_process([], "--transport", "http,sse") as (address, pid):
-        async with connected(address, transport, era) as client:
-            await client("execute_python", code="1")
 
-            async def stop(progress: float, total: float | None, message: str | None) -> None:
+    async def run(client: Model, hears: Heard) -> None:
+        arguments = client.passed({"code": SLOW.format(1)})
+        result = await client.client.call_tool("execute_python", arguments, progress_callback=hears)
+        said.append(text_of(result))
+
+    with server_process([], "--transport", "http,sse") as (address, pid), anyio.fail_after(50):
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(address, *way)) for way in ways]
+            for client in clients:
+                await client("execute_python", code="1")
+            async with anyio.create_task_group() as tasks:
+                for client, hears in zip(clients, heard, strict=True):
+                    tasks.start_soon(run, client, hears)
+                for hears in heard:
+                    await hears.first.wait()
                 os.kill(pid, signal.SIGTERM)
-
-            with anyio.fail_after(20):
-                result = await client.client.call_tool(
-                    "execute_python",
-                    client.passed({"code": SLOW.format(0.5)}),
-                    progress_callback=stop,
-                )
-            said.append(str(result.content))
-    assert "finished" in said[0]
+    assert said == ["on\n[value]\n'finished'"] * len(ways)
 
 
 async def test_code_that_runs_for_too_long_is_ended_with_its_session() -> None:

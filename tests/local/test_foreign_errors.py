@@ -14,7 +14,7 @@ import pytest
 
 from aca_mcp.embedded.live_sessions import LiveSessions
 from aca_mcp.error_boundary import ErrorBoundary
-from aca_mcp.local import cgroups, kernel_process, spawn, template_process, trees, usage, watching
+from aca_mcp.local import cgroups, kernel_process, spawn, trees, usage, watching
 from aca_mcp.local.cgroups import find_groups
 from aca_mcp.local.exchange import Exchange
 from aca_mcp.local.files import LocalFiles
@@ -96,7 +96,7 @@ async def test_in_a_call_its_caller_is_told_in_a_sentence(
 
 
 IN_THE_BACKGROUND = {
-    "sessions are measured": (watching, "_measure_quickly"),
+    "sessions are measured": (watching.Watcher, "_measure_quickly"),
     "a process is measured": (usage, "measure"),
     "idle sessions are ended": (LiveSessions, "kernels"),
     "ready sessions are started": (spawn, "_pipe"),
@@ -169,13 +169,14 @@ async def test_what_is_broken_often_leaves_no_descriptor(pool: LocalSessionPool)
 
 
 async def test_a_template_that_is_silent_for_long_is_not_gone_for_good(
-    pool: LocalSessionPool, monkeypatch: pytest.MonkeyPatch
+    pool: LocalSessionPool,
 ) -> None:
     """As when a machine was asleep: the answer that comes too late is dropped."""
-    monkeypatch.setattr(template_process, "_ANSWER_SECONDS", 0.0)
+    template: TemplateProcess = await pool._templates.ready()  # pyright: ignore[reportPrivateUsage] -- nobody else waits less
+    usual, template.answer_seconds = template.answer_seconds, 0
     said = await told(ErrorBoundary(pool), "execute")
-    assert "did not answer within" in said
-    monkeypatch.undo()
+    assert "did not answer within 0 seconds" in said
+    template.answer_seconds = usual
     assert await told(ErrorBoundary(pool), "execute") == ""
     await pool.stop_session("session-1234")
     await others_go_on(pool)

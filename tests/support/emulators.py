@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from aca_mcp.azure.configuration import AzurePoolConfiguration
+from aca_mcp.azure.configuration import AzurePoolConfiguration, Pacing
 from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.pool import open_azure_pool
 from aca_mcp.emulator.faults import ConnectionDroppedError
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from aca_mcp.settings import ApiVersion
 
 POOL_PATH = "/subscriptions/sub/resourceGroups/group/sessionPools/pool"
+SHORT_WAITS = Pacing(
+    first_retry_seconds=0.001,
+    longest_retry_seconds=0.01,
+    first_poll_seconds=0.001,
+    look_again_seconds=0,
+)
+"""Waits between attempts are real. Half a second of jitter would be most of a test's time."""
 
 
 class InProcess(httpx.AsyncBaseTransport):
@@ -58,14 +65,18 @@ async def azure_pool_at(
     rich_results: bool = True,
     retry_seconds: float = 5,
     broker: Callable[[], PackageBroker] | None = None,
+    pacing: Pacing = SHORT_WAITS,
+    **options: Any,
 ) -> AsyncGenerator[SessionPool]:
-    """The Azure pool, at any endpoint."""
+    """The Azure pool, at any endpoint; ``options`` are of its configuration."""
     configuration = AzurePoolConfiguration(
         endpoint=endpoint,
         make_credential=credential_factory("emulator", emulator_token=token),
         api_version=api_version,
         rich_results=rich_results,
         retry_seconds=retry_seconds,
+        pacing=pacing,
+        **options,
     )
     async with open_azure_pool(configuration, transport=transport, broker=broker) as pool:
         yield ErrorBoundary(pool)

@@ -85,6 +85,8 @@ class HttpOptions:
     transfer_link_seconds: float = 900
     public_url: str = ""
     """Of streamable HTTP as clients know it; empty for what their requests say."""
+    readiness_seconds: float = 2
+    """How long what the pool answered to a probe is given to the next ones."""
     metrics_text: Callable[[], tuple[bytes, str]] | None = None
     """What Prometheus scrapes, and its content type; None to leave that out."""
     metrics_token: str = field(default="", repr=False)
@@ -155,7 +157,7 @@ async def open_http_app(
         audit: told of each call of a tool.
         make_server: takes what ``create_server`` takes.
     """
-    health, in_flight = Health(sessions.pool), InFlight()
+    health, in_flight = Health(sessions.pool, http.readiness_seconds), InFlight()
     share = http.max_connections  # of whoever calls, where they are not told apart
     if authentication is not None:
         share = share_of(http.max_connections, http.max_connections_per_principal)

@@ -22,15 +22,20 @@ _logger = logging.getLogger(__name__)
 _ASK_SECONDS = 15
 _NOBODYS = "nobodys"
 """Looked for because pools remember their metadata, and would give it though they are gone."""
-_REMEMBER_SECONDS = 2
-"""Whoever asks needs no token: asking often must not cost the pool."""
 
 
 class Health:
-    """Answers without detail, since nobody has to say who they are."""
+    """Answers without detail, since nobody has to say who they are.
 
-    def __init__(self, pool: SessionPool) -> None:
+    Args:
+        pool: which is asked whether it is there.
+        remember_seconds: how long its answer is given again: whoever asks needs no token, and
+            asking often must not cost the pool.
+    """
+
+    def __init__(self, pool: SessionPool, remember_seconds: float = 2) -> None:
         self._pool = pool
+        self._remember_seconds = remember_seconds
         self._asking = anyio.Lock()
         self._asked_at = float("-inf")
         self._is_ready = False
@@ -48,7 +53,7 @@ class Health:
 
     async def _pool_answers(self) -> bool:
         async with self._asking:
-            if anyio.current_time() - self._asked_at < _REMEMBER_SECONDS:
+            if anyio.current_time() - self._asked_at < self._remember_seconds:
                 return self._is_ready
             try:
                 with anyio.fail_after(_ASK_SECONDS):
