@@ -17,6 +17,7 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import identifier_in
 from aca_mcp.pools import local_configuration
 from aca_mcp.settings import Settings
+from tests.support.processes import children
 from tests.support.reachable import reachable_python
 
 if TYPE_CHECKING:
@@ -69,27 +70,21 @@ def publish(store: EnvironmentStore, name: str, python: str) -> None:
         store.publish(made, Record(name, sys.version.split()[0], "", (), (), ""))
 
 
-def templates() -> set[int]:
-    """The processes of this one's own that sessions are forked from."""
-    found = Path("/proc/self/task").glob("*/children")
-    return {int(child) for file in found for child in file.read_text().split()}
-
-
 async def test_the_template_of_an_environment_that_nobody_uses_is_ended_and_begun_again() -> None:
-    before = templates()
+    before = children()
     with anyio.fail_after(120):
         async with opened("first", "second", idle_seconds=0.3) as pools:
             await pools.execute("some-session", "1", timeout_seconds=30)
-            default = templates() - before
+            default = children() - before
             second = identifier_in("second", "other-session")
             await pools.execute(second, "kept = 1", timeout_seconds=30)
-            assert len(templates() - before) == len(default) + 1
+            assert len(children() - before) == len(default) + 1
             await anyio.sleep(1)  # several looks: a session that is there keeps its template
             execution = await pools.execute(second, "print(kept)", timeout_seconds=30)
             assert execution.stdout.text == "1\n"
             await pools.stop_session(second)
-            while templates() - before != default:  # noqa: ASYNC110 -- of another process
+            while children() - before != default:  # noqa: ASYNC110 -- of another process
                 await anyio.sleep(0.05)
             await pools.execute(second, "1", timeout_seconds=30)
-            assert len(templates() - before) == len(default) + 1
-    assert templates() == before
+            assert len(children() - before) == len(default) + 1
+    assert children() == before

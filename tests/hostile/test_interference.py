@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 
 import pytest
 
@@ -10,7 +11,6 @@ from aca_mcp.pool import ExecutionStatus
 from tests.hostile.arena import INTERFERED, MEMORY_MIB, WOULD_NOT_STOP, Arena, ended_by
 from tests.hostile.test_exhaustion import MEBIBYTE, begin_measuring, status_of_server
 from tests.local.pools import open_descriptors
-from tests.support.waiting import until
 
 ENDED_ITSELF = "its process ended itself (exit code 0)"
 
@@ -188,19 +188,20 @@ async def test_garbage_in_every_descriptor_ends_the_session(arena: Arena) -> Non
 async def test_descriptors_and_urgent_bytes_sent_to_the_supervisor_are_not_taken(
     arena: Arena,
 ) -> None:
-    before = len(open_descriptors())
+    gift = f"gift-{uuid.uuid4().hex}"
     async with arena.attacker() as attacker:
         execution = await attacker.run(
             f"{FORGERY}\nimport socket, time\ncontrol = socket.socket(fileno=os.dup(3))\n"
-            f"socket.send_fds(control, [frame({ANOTHER_REPLY!r})], [0, 1, 2])\ntime.sleep(15)"
+            f"gift = os.open({gift!r}, os.O_CREAT | os.O_RDWR)\n"
+            f"socket.send_fds(control, [frame({ANOTHER_REPLY!r})], [gift, gift])\ntime.sleep(15)"
         )
         assert ended_by(execution) == INTERFERED
         execution = await attacker.run(
             "import socket, time\ncontrol = socket.socket(fileno=os.dup(3))\n"
             "control.send(b'!', socket.MSG_OOB)\ntime.sleep(0.3)"
         )
-    # The pool may be starting one that will be ready, meanwhile.
-    await until(lambda: len(open_descriptors()) <= before + 1)
+        # How many there are says nothing: the pool may be starting a session that will be ready.
+        assert not [name for name in open_descriptors().values() if gift in name]
 
 
 async def test_a_thief_of_its_own_output_is_no_danger(arena: Arena) -> None:

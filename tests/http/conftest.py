@@ -38,9 +38,9 @@ class Running:
         self.sessions = sessions
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """A real server with real sessions, over both transports."""
+    """A real server with real sessions, over both transports; each client has a session."""
     with server_process([], "--transport", "http,sse") as (address, _):
         yield address
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 import pytest
 
+from aca_mcp.emulator.emulator import open_emulator
 from tests.http.balancer import Balancer
 from tests.http.clients import Endpoint, call, connected, text_in
 from tests.server.http.serving import served, server_process
@@ -16,6 +17,9 @@ from tests.support.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
+
+    from tests.http.conftest import Serve
+    from tests.support.toy_pool import ToyPool
 
 SECRET = "a secret that the replicas have in common"
 
@@ -108,31 +112,35 @@ async def test_an_older_client_that_is_sent_to_another_replica_is_told_so_by_404
         assert text_in(min(answers, key=lambda answer: answer.status_code)) == "1"
 
 
-async def test_a_handle_is_known_again_by_a_server_that_was_restarted(
-    settings: dict[str, str],
-) -> None:
-    with server_process([], **settings) as (address, _):
-        async with connected(address, "http", "2026-07-28") as client:
-            await client("execute_python", code="x = 1")
-            handle = client.handle
-    for secret, said in ((SECRET, "has ended"), (SECRET[::-1], "not a session handle")):
-        with server_process([], **{**settings, "ACA_MCP_SECRET": secret}) as (address, _):
-            async with connected(address, "http", "2026-07-28") as client:
-                assert said in await client.refusal("execute_python", code="x", session=handle)
+async def test_a_handle_is_known_again_by_a_server_that_was_restarted(serve: Serve) -> None:
+    secret = SECRET.encode()
+    async with (
+        serve(secret=secret) as server,
+        connected(server.address, "http", "2026-07-28") as client,
+    ):
+        await client("execute_python", code="x = 1")
+        handle = client.handle
+    for now, said in ((secret, "has ended"), (secret[::-1], "not a session handle")):
+        async with (
+            serve(secret=now) as server,
+            connected(server.address, "http", "2026-07-28") as client,
+        ):
+            assert said in await client.refusal("execute_python", code="x", session=handle)
 
 
-async def test_a_server_without_its_service_is_not_ready() -> None:
-    with ExitStack() as service:
+async def test_a_server_without_its_service_is_not_ready(toy_pool: ToyPool) -> None:
+    async with AsyncExitStack() as service:
+        app = await service.enter_async_context(open_emulator(toy_pool))
+        emulator = await service.enter_async_context(served(app))
         settings = {
-            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": service.enter_context(emulator_process())
-            + POOL_PATH,
+            "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": emulator + POOL_PATH,
             "ACA_MCP_AZURE_CREDENTIAL": "emulator",
             "ACA_MCP_AZURE_RETRY_SECONDS": "0",
         }
         with server_process([], **settings) as (address, _):
             async with httpx.AsyncClient(base_url=address, timeout=20) as http:
                 assert (await http.get("/readyz")).status_code == 200
-                service.close()
+                await service.aclose()
                 with anyio.fail_after(20):
                     while (await http.get("/readyz")).status_code == 200:  # noqa: ASYNC110 -- asked as a probe does
                         await anyio.sleep(0.1)

@@ -61,15 +61,24 @@ async def version_of_tea(installer: Installer, home: Path) -> str:
     return made.installed[0].version
 
 
-@pytest.mark.parametrize("installer", [UV, PIP], ids=lambda each: each.name)
+PIP_NAMES = "[global]\nindex-url = {url}\n"
+PIP_HAS_FILES = "[install]\nno-index = true\nfind-links =\n  {wheels}\n"
+PIP_CONSTRAINS = "[global]\nindex_url = {url}\nconstraint = {home}/limits.txt\n"
+UV_NAMES = '[[index]]\nurl = "{url}"\ndefault = true\n'
+UV_HAS_FILES = 'no-index = true\nfind-links = ["{wheels}"]\n'
+
+
 @pytest.mark.parametrize(
-    ("file", "text"),
+    ("installer", "file", "text"),
     [
-        ("config/pip/pip.conf", "[global]\nindex-url = {url}\n"),
-        ("machine/pip/pip.conf", "[install]\nno-index = true\nfind-links =\n  {wheels}\n"),
-        ("config/pip/pip.conf", "[global]\nindex_url = {url}\nconstraint = {home}/limits.txt\n"),
-        ("config/uv/uv.toml", '[[index]]\nurl = "{url}"\ndefault = true\n'),
-        ("config/uv/uv.toml", 'no-index = true\nfind-links = ["{wheels}"]\n'),
+        (UV, "config/pip/pip.conf", PIP_NAMES),
+        (UV, "machine/pip/pip.conf", PIP_HAS_FILES),
+        (UV, "config/pip/pip.conf", PIP_CONSTRAINS),
+        (UV, "config/uv/uv.toml", UV_NAMES),
+        # pip reads its own configuration by itself.
+        (PIP, "config/pip/pip.conf", PIP_CONSTRAINS),
+        (PIP, "config/uv/uv.toml", UV_NAMES),
+        (PIP, "config/uv/uv.toml", UV_HAS_FILES),
     ],
 )
 async def test_either_installer_takes_what_either_configuration_names(
@@ -92,7 +101,8 @@ async def test_the_setting_of_this_program_comes_before_both(index: Index, home:
 async def test_the_installer_s_own_configuration_comes_before_the_other_s(
     index: Index, home: Path
 ) -> None:
-    write(home / "config/pip/pip.conf", "[global]\nindex-url = http://127.0.0.1:9/simple\n")
+    closed = "http://127.0.0.1:9/simple"
+    write(home / "config/pip/pip.conf", f"[global]\nretries = 0\nindex-url = {closed}\n")
     write(home / "config/uv/uv.toml", f'index-url = "{index.url}"\n')
     assert await version_of_tea(UV, home) == "1.1"
     with pytest.raises(PackagesNotInstalledError):

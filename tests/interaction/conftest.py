@@ -28,6 +28,10 @@ def era(request: pytest.FixtureRequest) -> Era:
     return request.param
 
 
+in_one_era = pytest.mark.parametrize("era", ["2026-07-28"], indirect=True, scope="module")
+"""For what does not depend on it, and needs a server of its own."""
+
+
 @pytest.fixture(scope="module")
 def serve(era: Era) -> Serve:
     """Starts a server with these settings, and connects to it."""
@@ -48,8 +52,8 @@ def serve(era: Era) -> Serve:
 
 @pytest.fixture(scope="module")
 async def server(serve: Serve) -> AsyncGenerator[Caller]:
-    """One server for all the tests of a module, since each costs a second, and more to draw."""
-    async with serve(ACA_MCP_LOCAL_PREIMPORT="numpy,pandas,matplotlib.pyplot") as caller:
+    """One server for all the tests of a module, since each costs a second."""
+    async with serve() as caller:
         yield caller
 
 

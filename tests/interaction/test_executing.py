@@ -11,6 +11,7 @@ import pytest
 from mcp_types import ResourceLink, TextResourceContents
 from PIL import Image
 
+from tests.interaction.conftest import in_one_era
 from tests.support.calling import Caller, images_of, text_of
 from tests.wasm.pools import WASM
 
@@ -72,19 +73,17 @@ async def test_figures_come_as_images_in_their_order(call: Caller) -> None:
     assert dimensions(first.data) < dimensions(second.data)
 
 
+@in_one_era
 async def test_images_are_as_large_as_the_setting_says(serve: Serve) -> None:
-    async with serve(ACA_MCP_MAX_IMAGE_SIDE_PIXELS=200) as call:
-        code = "import PIL.Image; image = PIL.Image.new('RGB', (900, 300)); image.save('a.png')"
+    async with serve(ACA_MCP_MAX_IMAGE_SIDE_PIXELS=2000) as call:
+        code = "import PIL.Image; image = PIL.Image.new('RGB', (2400, 300)); image.save('a.png')"
         for result, told in (
-            (await call.result("execute_python", code=f"{code}\nimage"), "it has 900x300"),
+            (await call.result("execute_python", code=f"{code}\nimage"), "it has 2400x300"),
             (await call.result("download_file", path="a.png"), "smaller"),
         ):
-            assert [max(dimensions(image.data)) for image in images_of(result)] == [200]
+            assert [max(dimensions(image.data)) for image in images_of(result)] == [2000]
             assert told in text_of(result)
-    async with serve(ACA_MCP_MAX_IMAGE_SIDE_PIXELS=2000) as call:
-        result = await call.result(
-            "execute_python", code="import PIL.Image; PIL.Image.new('RGB', (1900, 300))"
-        )
+        result = await call.result("execute_python", code="PIL.Image.new('RGB', (1900, 300))")
         assert [dimensions(image.data) for image in images_of(result)] == [(1900, 300)]
 
 
@@ -211,6 +210,7 @@ async def test_cancelling_stops_the_code_and_keeps_the_session(call: Caller) -> 
         assert await call("execute_python", code="x") == "7"
 
 
+@in_one_era
 async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> None:
     await call("execute_python", code="x = 1; open('mine', 'w').close()")
     async with serve() as other:
@@ -218,6 +218,7 @@ async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> 
         assert await other("list_files") == "[no files]"
 
 
+@in_one_era
 async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
     async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=1) as call:
         await call("execute_python", code="1")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent
 
+from tests.interaction.conftest import in_one_era
 from tests.support.calling import Caller, text_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ async def test_packages_are_told(call: Caller) -> None:
     assert torch.startswith("torch: not installed")
 
 
+@in_one_era
 async def test_the_work_directory_is_reached_only_where_it_is_set(
     call: Caller, serve: Serve, tmp_path: Path
 ) -> None:
@@ -77,9 +79,7 @@ async def test_the_work_directory_is_reached_only_where_it_is_set(
         assert "link" in await more.refusal("upload_from_work_dir", paths=["link"])
         await more(
             "execute_python",
-            code="import os, pandas\n"
-            "pandas.read_csv('sales.csv').to_parquet if False else None\n"
-            "os.makedirs('out'); open('out/total.txt', 'w').write('3')\n"
+            code="import os\nos.makedirs('out'); open('out/total.txt', 'w').write('3')\n"
             "os.symlink('../../../etc/passwd', 'out/passwd')\n"
             "if hasattr(os, 'mkfifo'): os.mkfifo('out/fifo')",
         )

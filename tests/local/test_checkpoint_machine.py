@@ -190,10 +190,10 @@ class CheckpointMachine(RuleBasedStateMachine):
         return self.portal.call(run)
 
     async def _settle(self) -> None:
-        if (kernel := self.kernel) is None or (checkpoints := kernel.checkpoints) is None:
-            return
-
         def is_settled() -> bool:
+            # Which one is there is looked at each time: one that was ended gets no copies any more.
+            if (kernel := self.kernel) is None or (checkpoints := kernel.checkpoints) is None:
+                return True
             checkpoints.take_notices()
             return checkpoints.are_fresh
 

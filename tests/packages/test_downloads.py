@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,7 @@ from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
 from tests.sandbox.programs import OWN_MOUNTS, run
 from tests.support.package_index import make_wheel
+from tests.support.processes import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,9 +81,9 @@ def left_in(store: PackageStore) -> list[str]:
 
 
 async def test_what_is_larger_than_its_wheel_tells_is_not_used(
-    either: PackageBroker, index: Index
+    broker: PackageBroker, index: Index
 ) -> None:
-    await _is_refused_as_too_large(either, index, {"bomb.bin": bytes(8 * MEBIBYTE)})
+    await _is_refused_as_too_large(broker, index, {"bomb.bin": bytes(8 * MEBIBYTE)})
 
 
 async def test_many_files_are_not_more_than_one(broker: PackageBroker, index: Index) -> None:
@@ -174,6 +176,7 @@ async def test_an_installer_that_is_killed_leaves_nothing(
     either: PackageBroker, index: Index
 ) -> None:
     index.stuck.add("tea-time")
+    strangers = descendants()
     said: list[str] = []
 
     async def ask() -> None:
@@ -182,17 +185,13 @@ async def test_an_installer_that_is_killed_leaves_nothing(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         await anyio.to_thread.run_sync(index.is_stuck.wait, 60)
-        for child in children():
-            os.kill(child, signal.SIGKILL)
+        for child in descendants(without=strangers):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
     assert "it was killed" in said[0]
     assert left_in(either.store) == []
     index.stuck.clear()
     assert (await provide(either, "tea-time")).directory is not None
-
-
-def children() -> list[int]:
-    found = Path("/proc/self/task").glob("*/children")
-    return [int(child) for file in found for child in file.read_text().split()]
 
 
 async def test_a_wheel_that_is_not_what_the_index_says_is_not_used(

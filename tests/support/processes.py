@@ -30,24 +30,36 @@ def process_of(pid: int) -> Process | None:
 def descendants(pid: int | None = None, *, without: AbstractSet[int] = frozenset()) -> set[int]:
     """Every process that came from one and is there, those that ended left out.
 
-    By the parents of all processes: a list of children may lack some while others end (proc(5),
-    ``/proc/pid/task/tid/children``), and who is missing in it could be taken for nobody's.
-
     Args:
         pid: of whom; the process of the tests if None.
         without: neither these nor what came from them. The pool that tests share is below the
             process of the tests, too, and starts and ends processes whenever it likes: a test looks
             at what was there before its own pool, and leaves that out.
     """
-    children: dict[int, list[int]] = {}
-    for directory in Path("/proc").glob("[0-9]*"):
-        found = process_of(child := int(directory.name))
-        if found is not None and found.state != "Z" and child not in without:
-            children.setdefault(found.parent, []).append(child)
+    children = _children_of_all()
     below: set[int] = set()
     pending = [os.getpid() if pid is None else pid]
     while pending:
-        new = children.get(pending.pop(), [])
-        below.update(new)
+        new = children.get(pending.pop(), set[int]()) - without
+        below |= new
         pending += new
     return below
+
+
+def children(pid: int | None = None) -> set[int]:
+    """The processes that one has started itself, and that are there."""
+    return _children_of_all().get(os.getpid() if pid is None else pid, set())
+
+
+def _children_of_all() -> dict[int, set[int]]:
+    """By the parents of all processes.
+
+    A list of children may lack some while others end (proc(5), ``/proc/pid/task/tid/children``),
+    and who is missing in it could be taken for nobody's.
+    """
+    found: dict[int, set[int]] = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        process = process_of(child := int(directory.name))
+        if process is not None and process.state != "Z":
+            found.setdefault(process.parent, set()).add(child)
+    return found
