@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aca_mcp.pool import EnvironmentSummary
+    from aca_mcp.server.types import ServerOptions
 
 _LONGEST_PATH = 200
 
@@ -57,28 +58,17 @@ def facts_of(
 
 
 def instructions(
-    facts: ServingFacts,
-    *,
-    timeout_seconds: float,
-    work_dir: str,
-    has_links: bool,
-    runs: Literal["python", "shell"] = "python",
-    has_processes: bool = True,
-    installs_packages: bool = False,
-    pool_chooses_packages: bool = False,
+    facts: ServingFacts, options: ServerOptions, *, work_dir: str, has_links: bool
 ) -> str:
     """What a client gives its model before the first call. At most 2,048 characters.
 
     Args:
         facts: of how the server is served.
-        timeout_seconds: of an execution whose call says nothing else.
+        options: what the user chose.
         work_dir: the path of the user's directory; empty where there is none.
         has_links: the user can be given links to files.
-        runs: what sessions are, as ``PoolMetadata.runs`` has it.
-        has_processes: code can start commands and threads.
-        installs_packages: sessions may get further packages.
-        pool_chooses_packages: an Azure pool is the one environment of its sessions.
     """
+    timeout_seconds = options.execution_timeout_seconds
     if work_dir:
         shown = work_dir if len(work_dir) <= _LONGEST_PATH else f"...{work_dir[-_LONGEST_PATH:]}"
         files = (
@@ -96,11 +86,11 @@ def instructions(
             "The user's files are not here: what they paste, upload_file writes, and download_file "
             "reads small ones. For a folder, the user starts this server with --work-dir FOLDER."
         )
-    if runs == "shell":
+    if options.runs == "shell":
         return _SHELL_INSTRUCTIONS.format(
             sessions=facts["sessions"], files=files, seconds=f"{timeout_seconds:g}"
         )
-    if has_processes:
+    if options.has_processes:
         syntax, missing = "`%magics`, `!commands` and", ""
     else:
         syntax = "`%magics` and"
@@ -108,8 +98,8 @@ def instructions(
             " Python runs in WebAssembly: numpy, pandas, matplotlib, scipy and scikit-learn are "
             "there; threads, processes and `!commands` are not."
         )
-    chosen = " (the Azure pool chose it)" if pool_chooses_packages else ""
-    more = "; install_packages, or %pip install, gets more" if installs_packages else ""
+    chosen = " (the Azure pool chose it)" if options.offer.pool_chooses else ""
+    more = "; install_packages, or %pip install, gets more" if options.offer.is_open else ""
     return f"""\
 Runs Python for you in an isolated session that keeps its state.
 - {facts["sessions"]}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.pool import Execution
-    from aca_mcp.server.tools.links import ResultLinks
+    from aca_mcp.server.types import ResultLinks
 
     Connect = Callable[..., AbstractAsyncContextManager["Caller"]]
 

@@ -31,8 +31,6 @@ _logger = logging.getLogger(__name__)
 
 MAX_RESULT_BYTES = 950_000
 """Of a whole result on the wire, with room for its envelope below the 1 MB that clients take."""
-MAX_TEXT_BYTES = 450_000
-"""Of text, whatever is set: escaped as JSON it may be twice as long."""
 _MAX_ERROR_BYTES = 10_000
 """Some clients cut the text of errors themselves, at about 11,000 characters and at its end."""
 _MIN_FIGURE_BYTES = 40_000
@@ -86,14 +84,14 @@ async def answer(
         session: where to leave what does not fit; None if the session is gone.
         report: what to show.
         name: how the files in the session begin, such as ``outputs/execution-1``.
-        max_text_bytes: room for what the code wrote.
+        max_text_bytes: room for what the code wrote; at most ``ServerOptions`` has.
         max_image_side: pixels of a figure's longer side.
     """
     if report.is_error:
         max_text_bytes = min(max_text_bytes, _MAX_ERROR_BYTES)
     body = report.body
     if len(body) * 4 > max_text_bytes:
-        body = await _cut(session, report, f"{name}.txt", min(max_text_bytes, MAX_TEXT_BYTES))
+        body = await _cut(session, report, f"{name}.txt", max_text_bytes)
     text = join(report.opening, body, report.closing)
     if not report.figures:
         return text_result(text, is_error=report.is_error)

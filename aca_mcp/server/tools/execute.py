@@ -11,12 +11,11 @@ from pydantic import Field
 
 from aca_mcp.code_blocks import unfenced
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
-from aca_mcp.missing_modules import NOTHING, PackageOffer
 from aca_mcp.pool import Execution, OutputCallback, was_not_begun
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
-from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, answer, text_result
+from aca_mcp.server.results.fitting import answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
 from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
@@ -24,10 +23,10 @@ from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
 from aca_mcp.server.sessions.sizes import execution_bytes
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
-from aca_mcp.server.tools.links import ResultLinks, takes_links
+from aca_mcp.server.tools.links import takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
-from aca_mcp.server.types import Ctx, SessionHandle
+from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle, TimeoutSeconds
 
 _LONG_BYTES = 50_000
 """Of a result in memory: arranging more may take longer than others should wait."""
@@ -41,52 +40,22 @@ class ExecutionTools:
 
     Args:
         callers: tell whose sessions a call may use.
-        timeout_seconds: for an execution whose call says nothing else.
-        max_text_bytes: text of one result.
-        max_image_side: pixels of the longer side of an image in it.
-        result_links: whether results have links to files beside their names.
+        options: what the user chose.
         work_dir: where a file may be that code did not find.
-        offer: which further packages sessions may get.
-        task_after_seconds: what ends sooner is answered at once, also where the client takes
-            tasks, which spares it its questions.
-        heartbeat_seconds: from one progress notification to the next of silent code.
     """
 
     def __init__(
-        self,
-        callers: Callers,
-        *,
-        timeout_seconds: float,
-        max_text_bytes: int,
-        max_image_side: int,
-        result_links: ResultLinks,
-        work_dir: WorkDir | None = None,
-        offer: PackageOffer = NOTHING,
-        task_after_seconds: float,
-        heartbeat_seconds: float,
+        self, callers: Callers, options: ServerOptions, work_dir: WorkDir | None = None
     ) -> None:
-        self._result_links: ResultLinks = result_links
         self._callers = callers
+        self._options = options
         self._work_dir = work_dir
-        self._offer = offer
-        self._timeout_seconds = timeout_seconds
-        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
-        self._max_image_side = max_image_side
-        self._task_after_seconds = task_after_seconds
-        self._heartbeat_seconds = heartbeat_seconds
 
     async def execute_python(
         self,
         ctx: Ctx,
         code: Annotated[str, Field(max_length=1_000_000)],
-        timeout_seconds: Annotated[
-            float,
-            Field(
-                ge=0,
-                le=86_400,
-                description="0: the default; in the background the longest there is.",
-            ),
-        ] = 0,
+        timeout_seconds: TimeoutSeconds = 0,
         run_in_background: bool = False,
         session: SessionHandle = "",
     ) -> CallToolResult:
@@ -100,7 +69,7 @@ class ExecutionTools:
         """
         code = unfenced(code)
         caller = self._callers.of(ctx.request_context)
-        seconds = timeout_seconds or self._timeout_seconds
+        seconds = timeout_seconds or self._options.execution_timeout_seconds
         if run_in_background and not timeout_seconds:
             # Whoever puts code into the background means it to take long.
             seconds = (await caller.sessions.pool.metadata()).max_timeout_seconds
@@ -169,7 +138,7 @@ class ExecutionTools:
     ) -> CallToolResult:
         try:
             ended = await self._with_progress(
-                ctx, lambda heard: execution.wait(self._task_after_seconds, on_output=heard)
+                ctx, lambda heard: execution.wait(self._options.task_after_seconds, on_output=heard)
             )
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
@@ -192,17 +161,12 @@ class ExecutionTools:
         hint = await hint_about_files(result.error, self._work_dir)
         shown = await answer(
             None if result.session_lost else session.python,
-            await _reported(
-                result,
-                join(execution.remark, hint),
-                offer=self._offer,
-                max_image_side=self._max_image_side,
-            ),
+            await _reported(result, join(execution.remark, hint), self._options),
             name=f"outputs/{execution.id}",
-            max_text_bytes=self._max_text_bytes,
-            max_image_side=self._max_image_side,
+            max_text_bytes=self._options.max_text_bytes,
+            max_image_side=self._options.max_image_side,
         )
-        if takes_links(ctx, self._result_links):
+        if takes_links(ctx, self._options.result_links):
             shown.content.extend(link_to(session.handle, path) for path in result.files)
         return shown
 
@@ -214,15 +178,15 @@ class ExecutionTools:
         if meta is None or "progress_token" not in meta:
             return await run(None)
         return await run_with_progress(
-            run, ctx.report_progress, heartbeat_seconds=self._heartbeat_seconds
+            run, ctx.report_progress, heartbeat_seconds=self._options.heartbeat_seconds
         )
 
 
-async def _reported(
-    execution: Execution, remark: str, *, offer: PackageOffer, max_image_side: int
-) -> Report:
+async def _reported(execution: Execution, remark: str, options: ServerOptions) -> Report:
     """Arrange a result; a thread does that where it takes long, while others have their turn."""
-    arrange = partial(report, execution, remark, offer=offer, max_image_side=max_image_side)
+    arrange = partial(
+        report, execution, remark, offer=options.offer, max_image_side=options.max_image_side
+    )
     if execution_bytes(execution) < _LONG_BYTES:
         return arrange()
     return await anyio.to_thread.run_sync(arrange)

@@ -20,12 +20,12 @@ from aca_mcp.server.results.files import (
     read_at_most,
     show_listing,
 )
-from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, shown_smaller, text_result
+from aca_mcp.server.results.fitting import shown_smaller, text_result
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import cut, show_name
 from aca_mcp.server.tools.nearest import existing
-from aca_mcp.server.types import Ctx, SessionHandle
+from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
 from aca_mcp.session import PythonSession
 
 SessionPath = Annotated[str, Field(max_length=4096), AfterValidator(without_scheme)]
@@ -36,23 +36,15 @@ class FileTools:
 
     Args:
         callers: tell whose sessions a call may use.
-        max_text_bytes: text of one result.
-        max_image_side: pixels of the longer side of an image in it.
+        options: what the user chose.
         way_out: the tool by which the user gets a file that is too large for a result, or
             empty.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        *,
-        max_text_bytes: int,
-        max_image_side: int,
-        way_out: str,
-    ) -> None:
+    def __init__(self, callers: Callers, options: ServerOptions, *, way_out: str) -> None:
         self._callers = callers
-        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
-        self._max_image_side = max_image_side
+        self._max_text_bytes = options.max_text_bytes
+        self._max_image_side = options.max_image_side
         self._too_large = "Read what you need of it with execute_python" + (
             f", or hand it to the user with {way_out}." if way_out else "."
         )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.server.types import Ctx
-
-ResultLinks = Literal["auto", "always", "never"]
+    from aca_mcp.server.types import Ctx, ResultLinks
 
 _FIRST_WITH_LINKS = "2025-06-18"
 """The first revision of the protocol whose results may have links to resources."""

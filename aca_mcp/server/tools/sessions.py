@@ -6,13 +6,12 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.errors import InvalidRequestError
-from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.server.callers import Callers
-from aca_mcp.server.results.fitting import MAX_TEXT_BYTES, text_result
+from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.packages import show_installation, show_packages
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean, cut
-from aca_mcp.server.types import Ctx, SessionHandle
+from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
 
 
 class SessionTools:
@@ -20,14 +19,13 @@ class SessionTools:
 
     Args:
         callers: tell whose sessions a call may use.
-        offer: which further packages sessions may get.
-        max_text_bytes: text of one result.
+        options: what the user chose.
     """
 
-    def __init__(self, callers: Callers, *, offer: PackageOffer, max_text_bytes: int) -> None:
+    def __init__(self, callers: Callers, options: ServerOptions) -> None:
         self._callers = callers
-        self._offer = offer
-        self._max_text_bytes = min(max_text_bytes, MAX_TEXT_BYTES)
+        self._offer = options.offer
+        self._max_text_bytes = options.max_text_bytes
 
     async def list_packages(
         self,

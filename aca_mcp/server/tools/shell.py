@@ -6,9 +6,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from aca_mcp.server.tools.execute import ExecutionTools
-from aca_mcp.server.types import Ctx, SessionHandle
-
-_SECONDS = Field(ge=0, le=86_400, description="0: the default; in the background the longest.")
+from aca_mcp.server.types import Ctx, SessionHandle, TimeoutSeconds
 
 
 class ShellTools:
@@ -21,7 +19,7 @@ class ShellTools:
         self,
         ctx: Ctx,
         command: Annotated[str, Field(max_length=1_000_000)],
-        timeout_seconds: Annotated[float, _SECONDS] = 0,
+        timeout_seconds: TimeoutSeconds = 0,
         run_in_background: bool = False,
         session: SessionHandle = "",
     ) -> CallToolResult:
@@ -39,7 +37,7 @@ class ShellTools:
         self,
         ctx: Ctx,
         code: Annotated[str, Field(max_length=1_000_000)],
-        timeout_seconds: Annotated[float, _SECONDS] = 0,
+        timeout_seconds: TimeoutSeconds = 0,
         run_in_background: bool = False,
         session: SessionHandle = "",
     ) -> CallToolResult:

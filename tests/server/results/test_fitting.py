@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from mcp_types import ImageContent, TextContent
 
-from aca_mcp.server.results.fitting import MAX_FIGURES, MAX_TEXT_BYTES, answer, wire_bytes
+from aca_mcp.server.results.fitting import MAX_FIGURES, answer, wire_bytes
 from aca_mcp.server.results.report import Figure, Report
+from aca_mcp.server.types import MAX_TEXT_BYTES
 from aca_mcp.session import PythonSession
 from tests.support.pictures import png
 
