@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import codecs
 import mimetypes
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, TextContent
 
 from aca_mcp.errors import FileTooLargeError
+from aca_mcp.server.results.encodings import encoding_of
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.text import clean, show_name
 
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import FileEntry, FileListing
     from aca_mcp.session import PythonSession
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before that of UTF-16, with which it begins
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_NO_TEXT = tuple(bytes([code]) for code in (*range(7), *range(14, 27), *range(28, 32)))
-_COMPRESSED = (b"\x1f\x8b", b"PK", b"%PDF", b"BZh", b"7z", b"\xfd7zXZ")
-_FEW = 0.2
-_LOOKED_AT = 50_000
-"""Bytes from which an encoding is guessed."""
 MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
 
@@ -62,36 +50,10 @@ def as_text(content: bytes) -> tuple[str, str] | None:
 
     Takes its time for long texts in unusual encodings.
     """
-    if (encoding := _encoding_of(content)) is None:
+    if (encoding := encoding_of(content)) is None:
         return None
     text = content.decode(encoding, "replace")
     return clean(text.replace("\r\n", "\n").replace("\r", "\n")), encoding
-
-
-def _encoding_of(content: bytes) -> str | None:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if content.startswith(mark):
-            return encoding
-    if any(control in content for control in _NO_TEXT):
-        return None
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return _legacy_encoding_of(content)
-    return "utf-8"
-
-
-def _legacy_encoding_of(content: bytes) -> str | None:
-    if content.startswith(_COMPRESSED) or examine(content) is not None:
-        return None
-    high = len(content.translate(None, bytes(range(128))))
-    if high < _FEW * len(content):
-        # Letters of Western Europe among others: too few to tell more by.
-        return "cp1252"
-    from charset_normalizer import from_bytes  # only where it is needed
-
-    best = from_bytes(content[:_LOOKED_AT]).best()
-    return None if best is None else best.encoding
 
 
 def content_block(path: str, content: bytes, max_image_side: int) -> ContentBlock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -69,6 +70,40 @@ def test_text_in_other_encodings_is_read(encoding: str) -> None:
     found = as_text(text.encode(encoding))
     assert found is not None
     assert found[0] == text
+
+
+NUMBERS = "".join(f"{number},{number * 1.5}\n" for number in range(300))
+TABLES = [
+    ("gbk", "姓名,年龄,城市\n"),
+    ("big5", "姓名,年齡,城市\n"),
+    ("shift_jis", "名前,年齢,都市\n"),
+    ("euc_jp", "なまえ,とし,まち\n"),
+    ("euc_kr", "이름,나이,도시\n"),
+    ("cp1251", "Имя,Возраст,Город\n"),
+    ("cp1250", "Województwo,Wartość sprzedaży\n"),
+    ("cp1250", "Kraj,Příjmení,Žluťoučký kůň\n"),
+    ("cp1254", "Şehir,İlçe,Nüfus değişimi\n"),
+    ("cp1252", "Straße,Größe (µm²),Temperatur (°C)\n"),
+    ("cp1252", "Île-de-France,dépense : 5 €,«\xa0œuvre\xa0»\n"),
+    ("cp1252", "¿Año?,Muñoz,¡sí!,ÄÖÜ\n"),
+    ("cp850", "Straße,Größe,Länge\n"),
+    ("utf-16-le", "Name,Größe\n"),
+    ("utf-16-be", "Name,Größe\n"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "names"), TABLES)
+def test_a_line_of_names_above_numbers_tells_the_encoding(encoding: str, names: str) -> None:
+    found = as_text(f"{names}{NUMBERS}".encode(encoding))
+    assert found is not None
+    assert found[0] == names + NUMBERS
+
+
+@pytest.mark.parametrize(
+    "content", [struct.pack("<500h", *range(500)), bytes(100), bytes(range(256)), b"\x1f\x8b\xff"]
+)
+def test_what_is_no_text_is_not_taken_for_one(content: bytes) -> None:
+    assert as_text(content) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
