@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 _PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
 _FENCED = re.compile(
-    r"\s*(?P<fence>```+|~~~+)[ \t]*(?:python3?|py3?|ipython3?)?[ \t]*\r?\n"
+    r"\s*(?P<fence>```+|~~~+)"
+    # With what documents add to the name: ```{python}, ``` {.python .numberLines}, ```py title=x.
+    r"(?:[ \t]*\{?[ \t.]*(?:python3?|py3?|ipython3?|tool_code)\b[^\n]*|[ \t]*)\n"
     r"(?P<code>.*?)(?:\r?\n?[ \t]*(?P=fence)\s*)?",
     re.DOTALL | re.IGNORECASE,
 )

@@ -113,8 +113,10 @@ HABITS = [
     Habit("letting go of that", "del a, big", ""),
     Habit(
         "plotly",
-        "import plotly.express as px; px.bar(x=['a'], y=[1]).show()",
-        r"\.html|figure|image",
+        "import plotly.express as px, plotly.io as pio, plotly.offline as po\n"
+        "figure = px.bar(x=['a'], y=[1]); figure.show('notebook'); pio.renderers.default = 'browser'\n"
+        "po.init_notebook_mode(); po.iplot(figure); figure",
+        r"(?:\.html[\s\S]*){3}",
         told=MISSING,
     ),
     Habit(
@@ -125,7 +127,8 @@ HABITS = [
     ),
     Habit(
         "altair",
-        "import altair as alt; alt.Chart(pd.DataFrame({'a': ['x'], 'b': [1]})).mark_bar().encode(x='a', y='b')",
+        "import altair as alt; alt.renderers.enable('mimetype')\n"
+        "alt.Chart(pd.DataFrame({'a': ['x'], 'b': [1]})).mark_bar().encode(x='a', y='b')",
         r"altair chart|figure",
         told=MISSING,
         images=1,

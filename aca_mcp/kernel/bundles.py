@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .cutting import cut
-from .html_text import html_to_text
+from .html_text import html_to_text, is_script
 from .image_scaling import Drawn, Picture, fit
 from .renderers import render_svg
 
@@ -39,6 +39,9 @@ _BARE = re.compile(
 """A text that says no more than which object it is."""
 _MEDIA = re.compile(r"""src=["']data:((?:audio|video)/[\w.+-]+);base64,([\w+/=\s]+)["']""")
 """A sound or a film in a page."""
+_PICTURE = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
+_PICTURES = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,")
+_SCRIPT_ALONE = "JavaScript, which nothing here runs"
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 """In a page that does something."""
 _MARKUP = re.compile(r"\s*['\"]?<(?:!doctype|html|div|table|svg)\b", re.IGNORECASE)
@@ -127,7 +130,7 @@ class Bundles:
         if not mime.startswith("image/"):
             self._keep(shown, raw, mime, display_id)
             return
-        if any(isinstance(data, bytes) for data in shown.data.values()):
+        if _has_picture(shown):
             return  # it is the same in another format
         picture = fit(raw, mime, self._max_side)
         if picture.remark:
@@ -161,23 +164,48 @@ class Bundles:
         drawing = bundle.get("image/svg+xml")
         if isinstance(drawing, str) and says_little:
             self._draw(shown, drawing, display_id)
-        has_picture = any(isinstance(data, bytes) for data in shown.data.values())
         html = bundle.get("text/html")
         if isinstance(html, str) and ("\n" not in str(plain).strip() or says_little):
             # Several lines of text are what a library made for readers of text.
-            text = "" if has_picture else html_to_text(html)
-            if text in str(plain):
-                text = ""  # it says no more
-            if text:
-                shown.text = cut(text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS)
-            if says_little or text or _SCRIPT.search(html):
-                self._keep_page(shown, html, display_id)
-        if says_little and not shown.text and not has_picture:
+            self._tell_page(shown, html, display_id, says_little=says_little)
+        if says_little and not shown.text and not _has_picture(shown):
             self._say_what_there_is(shown, bundle)
+
+    def _tell_page(self, shown: Shown, html: str, display_id: str, *, says_little: bool) -> None:
+        """Show the text of a page, or a picture in it, and keep the page where it has more."""
+        if says_little and not _has_picture(shown) and is_script(html):
+            shown.data.pop("text/plain", None)
+            shown.remarks.append(_SCRIPT_ALONE)
+            return
+        plain = str(shown.data.get("text/plain", ""))
+        text = ""
+        if not _has_picture(shown):
+            text = html_to_text(html)
+            self._show_picture_of_page(shown, html)
+        if text in plain:
+            text = ""  # it says no more
+        if text:
+            shown.text = cut(text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS)
+        if says_little or text or _SCRIPT.search(html):
+            self._keep_page(shown, html, display_id)
+
+    def _show_picture_of_page(self, shown: Shown, html: str) -> None:
+        """Show the first picture that a page brings along, as those of animations are."""
+        found = _PICTURE.search(html)
+        raw = _bytes_of(found[2].replace("\\", "")) if found else None
+        if found is None or raw is None:
+            return
+        picture = fit(raw, found[1], self._max_side)
+        if picture.data is None:
+            return
+        self._show(shown, picture, found[1])
+        count = len(_PICTURES.findall(html))
+        if count > 1:
+            shown.remarks.append(f"the first of {count:,} pictures in it is shown")
 
     def _draw(self, shown: Shown, drawing: str, display_id: str) -> None:
         """Keep a drawing, and show it where there is no picture of it and one can be made."""
-        if any(isinstance(data, bytes) for data in shown.data.values()):
+        if _has_picture(shown):
             return
         self._keep(shown, drawing, "image/svg+xml", display_id)
         if len(drawing) > MAX_MARKUP_CHARACTERS:
@@ -187,7 +215,7 @@ class Bundles:
 
     def _say_what_there_is(self, shown: Shown, bundle: Mapping[str, object]) -> None:
         if "application/javascript" in bundle:
-            shown.remarks.append("JavaScript, which nothing here runs")
+            shown.remarks.append(_SCRIPT_ALONE)
         for mime in ("application/geo+json", "application/json"):
             if mime in bundle:
                 shown.text = cut(_dumps(bundle[mime]), MAX_TEXT_CHARACTERS)
@@ -212,6 +240,10 @@ class Bundles:
             return
         shown.files.append(path)
         shown.remarks.append(f"{what}: {path}")
+
+
+def _has_picture(shown: Shown) -> bool:
+    return any(isinstance(data, bytes) for data in shown.data.values())
 
 
 def is_bare(text: str) -> bool:

@@ -31,6 +31,7 @@ def set_defaults() -> None:
     os.environ.setdefault("MPLBACKEND", INLINE)
     hooks = ImportHooks()
     hooks.add("pandas", _pandas)
+    hooks.add("polars", _polars)
     hooks.add("matplotlib.pyplot", _pyplot)
     hooks.add("plotly.io", prepare_plotly)
     hooks.add("altair", _altair)
@@ -50,10 +51,15 @@ def _pandas(pandas: ModuleType) -> None:
     pandas.set_option("display.max_columns", 40)
 
 
+def _polars(polars: ModuleType) -> None:
+    polars.Config.set_tbl_width_chars(200)
+    polars.Config.set_tbl_cols(40)
+
+
 def _pyplot(pyplot: ModuleType) -> None:
     accept_backends(pyplot)
     collect_missing_glyphs()
-    find_fonts(sys.modules["matplotlib"])
+    find_fonts(sys.modules["matplotlib.font_manager"])
 
 
 def _altair(altair: ModuleType) -> None:
@@ -73,7 +79,9 @@ def _altair(altair: ModuleType) -> None:
             bundle |= picture(lambda: converter.vegalite_to_png(spec))
         return bundle
 
-    altair.renderers.register("session", render)
+    # Whatever code chooses: each of them is for a front end that is not here.
+    for name in (*altair.renderers.names(), "session"):
+        altair.renderers.register(name, render)
     altair.renderers.enable("session")
 
 

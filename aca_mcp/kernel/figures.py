@@ -180,16 +180,27 @@ def _is_of_glyph(message: Warning | str) -> bool:
     return missing is not None
 
 
-def find_fonts(matplotlib: ModuleType) -> None:
-    """Add the fonts of this machine that have what the usual one lacks, as a default."""
-    from matplotlib import font_manager
+def find_fonts(font_manager: ModuleType) -> None:
+    """Have glyphs found in other fonts that are there, whichever font code or a style chooses.
 
-    names = {font.name for font in font_manager.fontManager.ttflist}
-    found = [name for name in _FALLBACK_FONTS if name in names]
-    family = matplotlib.rcParams["font.family"]
-    if found and family == ["sans-serif"]:
-        matplotlib.rcParams["font.family"] = [*family, *found]
-        matplotlib.rcParamsDefault["font.family"] = [*family, *found]
+    Those of the machine that have what the usual one lacks, and those that code adds.
+    """
+    manager = font_manager.fontManager
+    names = {font.name for font in manager.ttflist}
+    others = [name for name in _FALLBACK_FONTS if name in names]
+    chosen, add = font_manager.FontProperties.get_family, font_manager.FontManager.addfont
+
+    def get_family(properties: Any) -> list[str]:
+        family = chosen(properties)
+        return [*family, *(name for name in others if name not in family)]
+
+    def addfont(manager: Any, path: Any) -> None:
+        before = len(manager.ttflist)
+        add(manager, path)
+        others[:0] = [font.name for font in manager.ttflist[before:]]
+
+    font_manager.FontProperties.get_family = get_family
+    font_manager.FontManager.addfont = addfont
 
 
 def _chosen(figure: Any) -> dict[str, Any]:

@@ -71,6 +71,10 @@ _SCREEN_WORDS = (
     "could not load the qt platform plugin",
 )
 _MAX_CHAIN = 20
+_TO_INSTALL = re.compile(
+    r"(?:pip3? install|conda install|[Pp]lease install)(?: the)? [`'\"]*([A-Za-z]\w*)"
+    r"|[`'\"]?\b([A-Za-z]\w*)[`'\"]? (?:not found, please install|is not installed)"
+)
 _FROM = re.compile(r"[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\([ \t]*\n?[ \t]*)?(\w+)?")
 _DOTTED = re.compile(r"\w+(?:\.\w+)*")
 
@@ -97,7 +101,11 @@ def missing_module(error: BaseException) -> str:
     Empty for other errors, and for a module that a package which is there does not have.
     """
     for each in _causes(error):
-        if isinstance(each, ModuleNotFoundError) and isinstance(each.name, str):
+        if type(each) is ImportError and each.name is None:
+            # As libraries say it of what they can do without.
+            if (wanted := _TO_INSTALL.search(_text(each))) is not None:
+                return next(filter(None, wanted.groups()))[:200]
+        elif isinstance(each, ModuleNotFoundError) and isinstance(each.name, str):
             parent = each.name.rpartition(".")[0]
             if parent and not _is_namespace(parent):
                 return ""

@@ -14,6 +14,8 @@ MAX_CHARACTERS = 512 * 1024
 _MAX_ROWS = 200
 _MAX_COLUMNS = 100
 _MAX_CELL = 200
+_MAX_DEPTH = 10
+"""Of lists in lists, by which items are indented."""
 _HIDDEN = frozenset(
     {"script", "style", "head", "template", "noscript", "svg", "canvas", "iframe", "object"}
     | {"audio", "video", "button", "select"}
@@ -27,6 +29,8 @@ _NOT_DISPLAYED = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IG
 _AT_RULE = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _LAST_CLASS = re.compile(r"\.([\w-]+)\s*$")
+_WITHOUT_SIGHT = frozenset({"html", "head", "body", "title", "meta", "link", "script", "style"})
+"""What alone shows nothing."""
 _FRAMES = frozenset({"iframe", "audio", "video", "img", "embed"})
 """What shows something from another address."""
 _SPACES = re.compile(r"[ \t\r\f\v\n\xa0]+")
@@ -98,9 +102,14 @@ class _Reader(HTMLParser):
         self._not_displayed: set[str] = set()
         """Classes that the page's own style hides."""
         self._preformatted = 0
+        self._lists: list[int | None] = []
+        """Of those that are open, the number of the item before; None where items have none."""
+        self.elements = 0
+        """That may be seen."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
+        self.elements += tag not in _WITHOUT_SIGHT
         if self._hidden:
             if tag == self._hidden[-1] or tag not in _VOID:
                 self._hidden.append(tag)
@@ -135,6 +144,11 @@ class _Reader(HTMLParser):
             case "pre":
                 self._preformatted += 1
                 self._add("\n")
+            case "ul" | "ol" | "menu":
+                self._lists.append(_number(attributes, "start") - 1 if tag == "ol" else None)
+                self._add("\n")
+            case "li":
+                self._begin_item()
             case _:
                 self._add(_text_of(tag, attributes))
 
@@ -159,6 +173,9 @@ class _Reader(HTMLParser):
         elif tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
             self._add("\n")
+        elif tag in ("ul", "ol", "menu"):
+            del self._lists[-1:]
+            self._add("\n")
         elif tag == "li" or _BLOCK.fullmatch(tag):
             self._add("\n")
 
@@ -168,6 +185,15 @@ class _Reader(HTMLParser):
         if self._hidden or (self._tables and not self._in_cell() and not data.strip()):
             return
         self._add(data if self._preformatted else _SPACES.sub(" ", data))
+
+    def _begin_item(self) -> None:
+        self._add("\n")
+        number = self._lists[-1] if self._lists else None
+        mark = "- "
+        if number is not None:
+            self._lists[-1] = number + 1
+            mark = f"{number + 1}. "
+        self._pieces[-1].append("  " * min(len(self._lists) - 1, _MAX_DEPTH) + mark)
 
     def _in_cell(self) -> bool:
         return len(self._cells) >= len(self._tables)
@@ -208,16 +234,14 @@ def _text_of(tag: str, attributes: dict[str, str | None]) -> str:
             return f"[{what}: {described[:_MAX_CELL]}]" if described else ""
         case "progress":
             return f"{attributes.get('value', '?')}/{attributes.get('max') or 1}"
-        case "li":
-            return "\n- "
         case _:
             return "\n" if tag == "br" or _BLOCK.fullmatch(tag) else ""
 
 
 def _address(attributes: dict[str, str | None]) -> str:
-    """Where it is, if that is elsewhere: what a page brings along is not to be read."""
+    """Where it is: what a page brings along is not to be read."""
     source = (attributes.get("src") or "").strip()
-    return source if source.startswith(("http://", "https://", "//")) else ""
+    return "" if source.lower().startswith(("data:", "blob:", "javascript:")) else source
 
 
 def _hidden_classes(style: str) -> set[str]:
@@ -232,15 +256,27 @@ def _hidden_classes(style: str) -> set[str]:
     return {found[1] for each in selectors if (found := _LAST_CLASS.search(each))}
 
 
+def is_script(html: str) -> bool:
+    """Whether a fragment has scripts and nothing that they could show something in."""
+    if "<script" not in html.lower():
+        return False
+    reader = _read(html)
+    return not reader.elements and not reader.text()
+
+
 def html_to_text(html: str) -> str:
     """The text of a fragment; empty where it shows only what scripts or drawings make."""
+    return _read(html).text()
+
+
+def _read(html: str) -> _Reader:
     reader = _Reader()
     try:
         reader.feed(html[:MAX_CHARACTERS])
         reader.close()
     except (ValueError, AssertionError, RecursionError):
         pass  # what was read so far is shown
-    return reader.text()
+    return reader
 
 
 def _number(attributes: dict[str, str | None], name: str) -> int:

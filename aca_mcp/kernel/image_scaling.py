@@ -18,6 +18,8 @@ MAX_BYTES = 500_000
 MAX_SIDE = 1568
 """Pixels of the longer side, unless the caller says otherwise: models see no more."""
 _SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_ORIENTATION = 0x0112
+"""The tag of EXIF."""
 _QUALITIES = (85, 70)
 _SMALLER = 0.7
 
@@ -51,7 +53,7 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
     if isinstance(data, Drawn) and data.longer_side <= max_side and len(data) <= MAX_BYTES:
         return Picture(data, mime)
     try:
-        from PIL import Image, UnidentifiedImageError, features
+        from PIL import Image, ImageOps, UnidentifiedImageError, features
     except (Exception, SystemExit):  # not there, or something else of that name is
         return Picture(data, mime)
     try:
@@ -63,6 +65,9 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
             image.load()  # decodes it: half a file is found out here
             if frames > 1:
                 return _first_frame(image, frames, max_side)
+            if image.getexif().get(_ORIENTATION, 1) != 1:
+                # As a camera was held: people are shown it upright, and models are not.
+                return _smaller(ImageOps.exif_transpose(image), max_side)
             if form and max(image.size) <= max_side and len(data) <= MAX_BYTES:
                 return Picture(data, form)
             return _smaller(image, max_side)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
-from .renderers import has, picture
+from .renderers import has, picture, say_once
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,6 +35,7 @@ _NO_CHROME = (
 )
 
 _ENDING_SECONDS = 10
+_BROWSERS = ("browser", "firefox", "chrome", "chromium")
 
 
 def prepare_plotly(plotly_io: ModuleType) -> None:
@@ -45,17 +46,34 @@ def prepare_plotly(plotly_io: ModuleType) -> None:
     _draw_with_own_browser(plotly_io)
 
     class SessionRenderer(ExternalRenderer):  # pyright: ignore[reportUntypedBaseClass]
+        width: int | None = None
+        height: int | None = None
+
         def render(self, fig_dict: dict[str, Any]) -> None:
             bundle: dict[str, object] = {
                 "text/plain": _line(fig_dict),
                 "text/html": plotly_io.to_html(fig_dict, include_plotlyjs="cdn", validate=False),
             }
             if has("kaleido", "plotly figures", _PACKAGE):
-                bundle |= picture(lambda: plotly_io.to_image(fig_dict, "png", validate=False))
+                sizes = {"width": self.width, "height": self.height}
+                bundle |= picture(
+                    lambda: plotly_io.to_image(fig_dict, "png", validate=False, **sizes)
+                )
             display(bundle, raw=True)
 
+    usual = plotly_io.show
     plotly_io.renderers["session"] = SessionRenderer()
     plotly_io.renderers.default = "session"
+
+    def show(fig: Any, renderer: str | None = None, validate: bool = True, **options: Any) -> None:
+        chosen = renderer or plotly_io.renderers.default or ""
+        if any(each in chosen for each in _BROWSERS):
+            say_once(f"There is no browser here for {chosen!r}; figures are shown in the result.")
+        # What is for people's front ends would be a flood of code here, or an error.
+        usual(fig, "session", validate, **options)
+
+    show.__doc__ = usual.__doc__
+    plotly_io.show = show  # pyright: ignore[reportAttributeAccessIssue] -- it has one
 
 
 def _line(figure: dict[str, Any]) -> str:

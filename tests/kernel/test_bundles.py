@@ -186,6 +186,37 @@ def test_a_page_that_only_a_browser_can_show_is_kept_and_named(root: Path) -> No
     assert (root / shown.files[0]).read_text() == page
 
 
+def test_a_script_without_anything_to_draw_in_is_one_line(root: Path) -> None:
+    page = "<script>connect()</script><style>p {}</style>"
+    shown = describe(root, {"text/plain": "<X object>", "text/html": page})
+    assert (shown.data, shown.text, shown.files) == ({"text/html": page}, "", [])
+    assert shown.remarks == ["JavaScript, which nothing here runs"]
+
+
+@pytest.mark.parametrize("end", ["", "\\\n"])
+def test_of_the_pictures_that_a_page_brings_along_the_first_is_shown(root: Path, end: str) -> None:
+    uris = [base64.b64encode(saved(Image.new("RGB", (9, n)), "PNG")).decode() for n in (5, 6)]
+    tags = "".join(
+        f"<img src='data:image/png;base64,{each[:60]}{end}{each[60:]}'>" for each in uris
+    )
+    page = f"<p>Two</p>{tags}"
+    shown = describe(root, {"text/plain": "<X object>", "text/html": page})
+    (picture,) = [content for content in shown.data.values() if isinstance(content, bytes)]
+    assert Image.open(io.BytesIO(picture)).size == (9, 5)
+    assert shown.text == "Two"
+    assert shown.remarks[0] == "the first of 2 pictures in it is shown"
+
+
+def test_a_photograph_is_shown_upright(root: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the left
+    photograph = saved(Image.new("RGB", (60, 20), "red"), "JPEG", exif=turned)
+    shown = describe(root, {"image/jpeg": photograph})
+    (picture,) = [content for content in shown.data.values() if isinstance(content, bytes)]
+    assert Image.open(io.BytesIO(picture)).size == (20, 60)
+    assert (root / shown.files[0]).read_bytes() == photograph
+
+
 def test_of_a_player_what_it_plays_is_kept(root: Path) -> None:
     sound = base64.b64encode(b"RIFF").decode()
     html = f'<audio><source src="data:audio/wav;base64,{sound}">cannot play</audio>'

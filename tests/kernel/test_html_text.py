@@ -18,7 +18,13 @@ TABLE = (
     [
         (TABLE, "     a  b\n0  1.5  x"),
         (f"<p>Before</p>{TABLE}", "Before\n\n     a  b\n0  1.5  x"),
-        ("<h1> A </h1><ul><li>one<li>two</ul>", "A\n\n- one\n- two"),
+        ("<h1> A </h1><ul><li>one<li>two</ul>", "A\n- one\n- two"),
+        (
+            "<ol start=3><li>a<ul><li>b</li><li>c</li></ul></li><li>d</li></ol>e",
+            "3. a\n  - b\n  - c\n4. d\ne",
+        ),
+        ("<table><tr><td><ul><li>a</li><li>b</li></ul></td><td>c</td></tr></table>", "- a - b  c"),
+        ("<video src='film.mp4'></video>", "[video: film.mp4]"),
         ("<script>x()</script><style>p {}</style><p>seen</p>", "seen"),
         ("<p hidden>no</p><p style='display: none'>no</p>yes", "yes"),
         ("<style>#a div.no, .n { top: 0; display: none }</style><p class='x no'>no</p>yes", "yes"),

@@ -175,6 +175,10 @@ def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpr
         ("import json.no_such", ""),
         ("from json import no_such", ""),
         ("1 / 0", ""),
+        ("raise ImportError('Please install anywidget to use it')", "anywidget"),
+        ("raise ImportError('lxml not found, please install it')", "lxml"),
+        ("raise ImportError('Install it with `pip install fastparquet`')", "fastparquet"),
+        ("raise ImportError('it is broken')", ""),
     ],
 )
 def test_a_module_that_is_missing_is_named_as_code_names_it(

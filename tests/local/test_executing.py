@@ -287,3 +287,38 @@ async def test_a_program_in_the_interpreters_place_has_the_time_of_its_code() ->
         execution = await run(pool, "session", code, timeout=2)
         assert execution.status is ExecutionStatus.TIMED_OUT
         assert execution.stdout.text == "begun\n"
+
+
+FONT = """
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+pen = TTGlyphPen(None)
+pen.moveTo((0, 0)); pen.lineTo((0, 700)); pen.lineTo((700, 700)); pen.closePath()
+shape = pen.glyph()
+font = FontBuilder(1000, isTTF=True)
+font.setupGlyphOrder(['.notdef', 'sign'])
+font.setupCharacterMap({0x12000: 'sign'})
+font.setupGlyf({'.notdef': shape, 'sign': shape})
+font.setupHorizontalMetrics({'.notdef': (800, 0), 'sign': (800, 0)})
+font.setupHorizontalHeader(ascent=800, descent=-200)
+font.setupNameTable({'familyName': 'Wedges', 'styleName': 'Regular'})
+font.setupOS2(); font.setupPost()
+font.save('wedges.ttf')
+"""
+
+
+async def test_a_font_that_code_adds_has_what_the_chosen_ones_lack(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    draw = (
+        "import matplotlib.pyplot as plt\nfrom matplotlib import font_manager\n"
+        "for family in ('sans-serif', 'serif', ['DejaVu Sans Mono']):\n"
+        "    with plt.rc_context({'font.family': family}):\n"
+        "        plt.figure(figsize=(1, 1)).text(0.5, 0.5, chr(0x12000)); plt.show()\n"
+    )
+    lacking = await pool.execute(identifier, FONT + draw, timeout_seconds=40)
+    assert "boxes" in lacking.stderr.text
+    add = "font_manager.fontManager.addfont('wedges.ttf')\n"
+    found = await pool.execute(identifier, f"{add}{draw}", timeout_seconds=40)
+    assert found.stderr.text == ""
+    assert len(found.outputs) == 3

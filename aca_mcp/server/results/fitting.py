@@ -43,9 +43,10 @@ _SCALE_SECONDS = 20
 
 _SCALE = """\
 import os
-from PIL import Image
+from PIL import Image, ImageOps
 for source, target, limit in jobs:
     with Image.open(source) as image:
+        image = ImageOps.exif_transpose(image)
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     size, factor = os.path.getsize(source), min(1.0, side / max(image.size))
     for attempt in range(6):

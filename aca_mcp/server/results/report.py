@@ -189,18 +189,24 @@ class _Body:
         if output.late:
             self._say_source("[late]")
         if (image := _image(output.data, self._max_image_side)) is not None:
+            self._add_text(output, clean(output.text).strip("\n"))
             self.figures.append(Figure(len(self.figures) + 1, *image))
             self.pieces.append(f"[figure {len(self.figures)}]")
-        elif shown := clean(text_of(output)).strip("\n"):
-            if output.kind == "result":
-                self.pieces += ["[value]"] if self.pieces else []
-                self._source = "[value]"
-            else:
-                self._say_source("[late]" if output.late else "[stdout]")
-            self.pieces.append(shown)
+        else:
+            self._add_text(output, clean(text_of(output)).strip("\n"))
         if image is None and any(isinstance(data, bytes) for data in output.data.values()):
             self.pieces.append(_NO_IMAGE)
         self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
+
+    def _add_text(self, output: Output, shown: str) -> None:
+        if not shown:
+            return
+        if output.kind == "result":
+            self.pieces += ["[value]"] if self.pieces else []
+            self._source = "[value]"
+        else:
+            self._say_source("[late]" if output.late else "[stdout]")
+        self.pieces.append(shown)
 
     def add_error(self, error: ExecutionError, *, offer: PackageOffer) -> None:
         self.pieces += [f"[{clean(error.hint)}]"] if error.hint else []

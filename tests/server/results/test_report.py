@@ -171,6 +171,10 @@ def test_what_was_shown_stands_where_it_was_made() -> None:
     )
 
 
+def test_text_and_figure_of_one_value_are_both_shown() -> None:
+    assert shown(Output("display", {"image/png": PNG}, text="Two")) == "Two\n[figure 1]"
+
+
 def test_what_comes_again_from_both_streams_is_shown_once_and_counted() -> None:
     order = (Span("stdout", 2), Span("stderr", 2)) * 50
     assert both(*order, stdout="a\n" * 50, stderr="e\n" * 50, outputs=()) == (
