@@ -91,7 +91,7 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
         from aca_mcp.environments.building import ensure
 
         _log.warning("There is no environment for local sessions yet: making %r.", FIRST)
-        return await ensure(store, FIRST, say=_log.info, index=settings.package_index or None)
+        return await ensure(store, FIRST, say=_log.info, index=settings.package_index)
 
     async with background_tasks() as tasks:
         pools = EnvironmentPools(
@@ -175,7 +175,7 @@ def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:
         return PackageBroker(
             store,
             read_policy(kind, settings.packages_list),
-            index=settings.package_index or None,
+            index=settings.package_index,
         )
 
     if kind == "list":

@@ -102,7 +102,7 @@ def _make(store: EnvironmentStore, request: building.Request, settings: Settings
             store,
             request,
             say=lambda text: _note(f"{text} ..."),
-            index=settings.package_index or None,
+            index=settings.package_index,
             shows_progress=sys.stderr.isatty(),
         )
 

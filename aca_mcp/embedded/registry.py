@@ -39,7 +39,6 @@ class SessionRecord:
     """What the registry knows of one session."""
 
     state: SessionState
-    created_at: float
     last_used_at: float
     users: int = 0
     """Operations under way: a session in use does not expire."""
@@ -82,7 +81,7 @@ class Registry:
             return Admission.USE
         if len(self._records) >= self.max_sessions:
             return Admission.FULL
-        record = SessionRecord(SessionState.STARTING, created_at=now, last_used_at=now)
+        record = SessionRecord(SessionState.STARTING, last_used_at=now)
         record.lost_before = self._losses.pop(identifier, None)
         self._records[identifier] = record
         return Admission.START

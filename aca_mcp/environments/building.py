@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aca_mcp.environments.definitions import DEFINITIONS, EVERY
@@ -72,7 +72,7 @@ async def make(
     request: Request,
     *,
     say: Callable[[str], None],
-    index: str | None = None,
+    index: str = "",
     installer: Installer | None = None,
     shows_progress: bool = False,
 ) -> Environment:
@@ -91,7 +91,7 @@ async def make(
     """
     with store.build(request.name) as directory:
         try:
-            installer = installer or find_installer()
+            installer = replace(installer or find_installer(), index=index)
             say(f"making {request.name} with {installer.name}")
             await _make_interpreter(installer, directory, request.python)
             target = Target(str(directory / "bin" / "python"))
@@ -100,7 +100,6 @@ async def make(
                 installer,
                 (*EVERY, *request.requirements),
                 target,
-                index=index,
                 timeout_seconds=_RESOLVE_SECONDS,
             )
             say(f"installing {len(pins)} packages")
@@ -108,7 +107,6 @@ async def make(
                 installer,
                 pins,
                 target,
-                index=index,
                 shows_progress=shows_progress,
                 timeout_seconds=_INSTALL_SECONDS,
             )
@@ -124,7 +122,7 @@ async def make(
 
 
 async def ensure(
-    store: EnvironmentStore, name: str, *, say: Callable[[str], None], index: str | None = None
+    store: EnvironmentStore, name: str, *, say: Callable[[str], None], index: str = ""
 ) -> Environment:
     """The environment of a name that the product knows, made if it is not there.
 

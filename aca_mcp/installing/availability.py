@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_mcp.installing.commands import Installer, InstallerError, run
+from aca_mcp.installing.commands import Installer, InstallerError
 from aca_mcp.installing.wheels import (
     Target,
     pins_of_lock,
-    pip_command,
+    pip_python,
     pip_target,
     uv_target,
     write_lines,
@@ -49,9 +49,7 @@ async def find_availability(
     name: str,
     target: Target,
     *,
-    index: str | None,
     timeout_seconds: float,
-    max_file_bytes: int | None = None,
 ) -> Availability:
     """Look what an index has.
 
@@ -59,9 +57,7 @@ async def find_availability(
         installer: what asks it.
         name: of the distribution, nothing else.
         target: the interpreter.
-        index: as for ``resolve``.
         timeout_seconds: the longest that it may take.
-        max_file_bytes: the largest file that may be written.
 
     Raises:
         InstallerError: the index cannot be asked.
@@ -70,28 +66,21 @@ async def find_availability(
         log = Path(scratch, "log.txt")
         if installer.name == "uv":
             wanted = write_lines(scratch, "requirements.txt", [name])
-            command = (
-                *(*installer.command, "pip", "compile", wanted, "--quiet", "--no-header"),
+            arguments = (
+                *("pip", "compile", wanted, "--quiet", "--no-header", "--no-progress"),
                 *("--no-deps", "--format", "pylock.toml", "--only-binary", ":all:"),
-                *("--no-progress", *uv_target(target)),
-                *(("--default-index", index) if index else ()),
+                *uv_target(target),
             )
         else:
             wanted = write_lines(scratch, "requirements.txt", [name + _IMPOSSIBLE])
-            command = (
-                *pip_command(installer, target),
+            arguments = (
+                *pip_python(target),
                 *("install", "--dry-run", "--ignore-installed", "--quiet", "--no-deps"),
                 *("--only-binary", ":all:", "--log", str(log), "-r", wanted),
                 *pip_target(target, scratch),
-                *(("--index-url", index) if index else ()),
             )
         try:
-            printed = await run(
-                command,
-                variables=installer.variables(),
-                timeout_seconds=timeout_seconds,
-                max_file_bytes=max_file_bytes,
-            )
+            printed = await installer.run(*arguments, timeout_seconds=timeout_seconds)
         except InstallerError as error:
             if installer.name == "uv":
                 return _of_refusal(str(error))

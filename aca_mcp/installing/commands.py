@@ -50,6 +50,11 @@ class Installer:
     command: tuple[str, ...]
     places: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables that name directories which it writes to, in the place of the user's."""
+    index: str = ""
+    """The URL of the package index, where it is not the one that it is configured for."""
+    max_file_bytes: int | None = None
+    """The largest file that it may write. What an index does not tell of a wheel, the wheel is
+    fetched for."""
 
     def variables(self) -> dict[str, str]:
         """What it must be told: of its places, and of how the other one is configured.
@@ -57,6 +62,27 @@ class Installer:
         Reads files.
         """
         return {**environment_for(self.name, os.environ), **self.places}
+
+    async def run(
+        self,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        timeout_seconds: float,
+        shows_progress: bool = False,
+    ) -> str:
+        """Have it ask its index, and do what the arguments say; as ``run``.
+
+        Raises:
+            InstallerError: as ``run``.
+        """
+        option = "--default-index" if self.name == "uv" else "--index-url"
+        return await run(
+            (*self.command, *arguments, *((option, self.index) if self.index else ())),
+            variables={**self.variables(), **(variables or {})},
+            timeout_seconds=timeout_seconds,
+            max_file_bytes=self.max_file_bytes,
+            shows_progress=shows_progress,
+        )
 
 
 def find_installer() -> Installer:

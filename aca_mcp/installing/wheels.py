@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packaging.utils import canonicalize_name
 
-from aca_mcp.installing.commands import Installer, InstallerError, run
+from aca_mcp.installing.commands import Installer, InstallerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,8 +66,6 @@ async def resolve(
     *,
     constraints: Iterable[str] = (),
     limits: Iterable[str] = (),
-    index: str | None = None,
-    max_file_bytes: int | None = None,
     timeout_seconds: float,
 ) -> tuple[Pin, ...]:
     """Find the distributions that fulfil requirements together, sorted by name.
@@ -79,9 +77,6 @@ async def resolve(
         constraints: pins that hold for those that are needed. With ``ANY_MACHINE`` the target has
             them already, whether or not the index has wheels of them that it could load.
         limits: versions of others that are needed, as ``name<2``.
-        index: the index's URL, where it is not the one that the installer is configured for.
-        max_file_bytes: the largest file that may be written. What the index does not tell of a
-            wheel, the wheel is fetched for.
         timeout_seconds: the longest that it may take.
 
     Raises:
@@ -91,43 +86,28 @@ async def resolve(
         wanted = write_lines(scratch, "requirements.txt", requirements)
         pins = tuple(constraints)
         held = write_lines(scratch, "constraints.txt", (*pins, *limits))
-        variables = installer.variables()
         stand_ins = _stand_ins(scratch, pins) if target.machine == ANY_MACHINE else ()
         if installer.name == "uv":
             # Named here, for what is named on the command line takes the variable's place.
-            kept = {**os.environ, **variables}.get("UV_CONSTRAINT", "").split()
-            command = (
-                *installer.command,
+            kept = {**os.environ, **installer.variables()}.get("UV_CONSTRAINT", "").split()
+            printed = await installer.run(
                 *("pip", "compile", wanted, "--constraint", held),
                 *(part for file in kept for part in ("--constraint", file)),
                 *("--quiet", "--no-header", "--format", "pylock.toml"),
                 *("--only-binary", ":all:", "--no-progress"),
                 *uv_target(target),
                 *stand_ins,
-                *(("--default-index", index) if index else ()),
+                timeout_seconds=timeout_seconds,
             )
-            return pins_of_lock(
-                await run(
-                    command,
-                    variables=variables,
-                    timeout_seconds=timeout_seconds,
-                    max_file_bytes=max_file_bytes,
-                )
-            )
+            return pins_of_lock(printed)
         report = Path(scratch, "report.json")
-        command = (
-            *pip_command(installer, target),
+        await installer.run(
+            *pip_python(target),
             *("install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"),
             *("--report", str(report), "-r", wanted, "-c", held),
             *pip_target(target, scratch),
             *stand_ins,
-            *(("--index-url", index) if index else ()),
-        )
-        await run(
-            command,
-            variables=variables,
             timeout_seconds=timeout_seconds,
-            max_file_bytes=max_file_bytes,
         )
         return _pins_of_report(report)
 
@@ -138,8 +118,6 @@ async def install(
     target: Target,
     *,
     into: Path | None = None,
-    index: str | None = None,
-    max_file_bytes: int | None = None,
     shows_progress: bool = False,
     timeout_seconds: float,
 ) -> None:
@@ -151,8 +129,6 @@ async def install(
         target: the interpreter.
         into: an empty directory; by default the interpreter's own site-packages, which are not
             compiled by each installer (``interpreters.compile_packages``).
-        index: as for ``resolve``.
-        max_file_bytes: the largest file that may be written.
         shows_progress: on this process's stderr.
         timeout_seconds: the longest that it may take.
 
@@ -163,8 +139,7 @@ async def install(
         lock = write_lines(scratch, "lock.txt", map(_line, pins))
         common = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", lock)
         if installer.name == "uv":
-            command = (
-                *installer.command,
+            arguments = (
                 *("pip", "install", *common),
                 *(() if shows_progress else ("--quiet", "--no-progress")),
                 # Only an interpreter of this machine can compile for itself; it would obey the
@@ -172,23 +147,20 @@ async def install(
                 *(("--compile-bytecode",) if target.python and into else ()),
                 *uv_target(target),
                 *(("--target", str(into)) if into else ()),
-                *(("--default-index", index) if index else ()),
             )
         else:
-            command = (
-                *pip_command(installer, target),
+            arguments = (
+                *pip_python(target),
                 *("install", *common),
                 *(() if shows_progress else ("--quiet",)),
                 *(("--target", str(into)) if into else ()),
                 *pip_target(target, None),
-                *(("--index-url", index) if index else ()),
             )
-        await run(
-            command,
+        await installer.run(
+            *arguments,
             # They have been kept to, and uv wants hashes of them too.
-            variables={**installer.variables(), "UV_CONSTRAINT": ""},
+            variables={"UV_CONSTRAINT": ""},
             timeout_seconds=timeout_seconds,
-            max_file_bytes=max_file_bytes,
             shows_progress=shows_progress,
         )
 
@@ -204,9 +176,9 @@ def uv_target(target: Target) -> tuple[str, ...]:
     return (*version, "--no-python-downloads")  # it would look for that Python, for seconds
 
 
-def pip_command(installer: Installer, target: Target) -> tuple[str, ...]:
-    """Pip, for an interpreter of this machine."""
-    return (*installer.command, *(("--python", target.python) if target.python else ()))
+def pip_python(target: Target) -> tuple[str, ...]:
+    """Options of pip's, before its command, that name an interpreter of this machine."""
+    return ("--python", target.python) if target.python else ()
 
 
 def pip_target(target: Target, into: str | None) -> tuple[str, ...]:

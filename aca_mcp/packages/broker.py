@@ -57,7 +57,7 @@ class PackageBroker:
         store: PackageStore,
         policy: Policy,
         *,
-        index: str | None = None,
+        index: str = "",
         installer: Installer | None = None,
         max_set_bytes: int = MAX_SET_BYTES,
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -60,7 +60,7 @@ class Fetcher:
         self,
         store: PackageStore,
         *,
-        index: str | None,
+        index: str,
         installer: Installer | None,
         max_set_bytes: int,
     ) -> None:
@@ -99,8 +99,6 @@ class Fetcher:
                 target,
                 constraints=[f"{name}=={version}" for name, version in installed.items()],
                 limits=[f"{name}{versions}" for name, versions in limits if name not in installed],
-                index=self._index,
-                max_file_bytes=self._max_set_bytes,
                 timeout_seconds=_RESOLVE_SECONDS,
             )
             new = tuple(pin for pin in pins if pin.name not in installed)
@@ -110,7 +108,11 @@ class Fetcher:
             return await self._stored(installer, new, target, staged / "set")
 
         try:
-            self._installer = installer = self._installer or find_installer()
+            installer = self._installer = replace(
+                self._installer or find_installer(),
+                index=self._index,
+                max_file_bytes=self._max_set_bytes,
+            )
             return await self._downloads.within_bounds(installer, work)
         except InstallerError as error:
             said = await self._explained(error, wanted, target, installed)
@@ -140,15 +142,7 @@ class Fetcher:
         staged: Path,
         directory: Path,
     ) -> None:
-        await install(
-            installer,
-            pins,
-            target,
-            into=staged,
-            index=self._index,
-            max_file_bytes=self._max_set_bytes,
-            timeout_seconds=_INSTALL_SECONDS,
-        )
+        await install(installer, pins, target, into=staged, timeout_seconds=_INSTALL_SECONDS)
         if target.machine == ANY_MACHINE and has_compiled_code(staged):
             raise PackagesNotInstalledError(
                 f"{' '.join(map(str, pins))} has compiled code, which this interpreter cannot "
@@ -180,14 +174,7 @@ class Fetcher:
         name = missing_distribution(said)
 
         async def look(installer: Installer, _: Path) -> Availability:
-            return await find_availability(
-                installer,
-                name,
-                target,
-                index=self._index,
-                max_file_bytes=self._max_set_bytes,
-                timeout_seconds=_LOOK_SECONDS,
-            )
+            return await find_availability(installer, name, target, timeout_seconds=_LOOK_SECONDS)
 
         if name and self._installer is not None:
             with suppress(InstallerError, OSError):

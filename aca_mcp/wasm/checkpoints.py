@@ -44,11 +44,6 @@ class Checkpoints:
     def __len__(self) -> int:
         return len(self._kept)
 
-    @property
-    def are_made(self) -> bool:
-        """Whether there may be any."""
-        return self._most > 0
-
     def executed(self, number: int) -> None:
         """Note that the request of this number has run code."""
         self._executions.append(number)

@@ -17,7 +17,7 @@ import anyio
 
 from aca_mcp.errors import ExecutionOutcomeUnknownError, InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, OutputCallback, OutputChunk, StreamText
-from aca_mcp.server.sessions.sizes import execution_bytes, text_bytes
+from aca_mcp.server.sessions.sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -92,8 +92,8 @@ class SessionExecution:
     def size_bytes(self) -> int:
         """About what it takes in memory."""
         if not self.has_ended:
-            return text_bytes(self.code) + _RUNNING_BYTES
-        return text_bytes(self.code) + (execution_bytes(self.result) if self.result else 0)
+            return size_of(self.code) + _RUNNING_BYTES
+        return size_of(self.code) + (size_of(self.result) if self.result else 0)
 
     @property
     def output_so_far(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.sessions.execution import SessionExecution
-from aca_mcp.server.sessions.sizes import reduced, text_bytes, without_output
+from aca_mcp.server.sessions.sizes import reduced, size_of, without_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,7 +141,7 @@ class SessionExecutions:
             return
         self._charge_ended(execution)
         if execution.result is not None and execution.charged_bytes > limits.session_bytes:
-            room = limits.session_bytes - text_bytes(execution.code)
+            room = limits.session_bytes - size_of(execution.code)
             execution.result = reduced(execution.result, max(room, 0))
             self._charge_ended(execution)
         if self._ended_bytes > limits.session_bytes:

@@ -18,16 +18,6 @@ _TEXT_SHARE = 4
 """A stream of a result that is too large keeps the bound's fourth part."""
 
 
-def text_bytes(text: str) -> int:
-    """What a text takes: one to four bytes for each character."""
-    return sys.getsizeof(text)
-
-
-def execution_bytes(execution: Execution) -> int:
-    """What a result takes, with everything that it holds."""
-    return _size(execution)
-
-
 def reduced(execution: Execution, max_bytes: int) -> Execution:
     """The same result within a bound: displayed values that are too large are only named.
 
@@ -35,13 +25,13 @@ def reduced(execution: Execution, max_bytes: int) -> Execution:
         execution: what to keep.
         max_bytes: the room there is. Code, messages and names are small and always kept.
     """
-    if execution_bytes(execution) <= max_bytes:
+    if size_of(execution) <= max_bytes:
         return execution
     share = max_bytes // _TEXT_SHARE
     room = max_bytes - 2 * share
     outputs: list[Output] = []
     for output in execution.outputs:
-        size = _size(output)
+        size = size_of(output)
         if size > room:
             named = f"[a value of {size:,} bytes, too large to be kept]"
             outputs.append(Output(output.kind, {"text/plain": named}))
@@ -65,7 +55,7 @@ def without_output(execution: Execution) -> Execution:
 
 
 def _shortened(stream: StreamText, max_bytes: int) -> StreamText:
-    if _size(stream) <= max_bytes:
+    if size_of(stream) <= max_bytes:
         return stream
     # Four bytes a character at most, for the beginning and the end together.
     characters = max_bytes // 8
@@ -77,7 +67,8 @@ def _shortened(stream: StreamText, max_bytes: int) -> StreamText:
     )
 
 
-def _size(value: object) -> int:
+def size_of(value: object) -> int:
+    """What a value takes in bytes, with everything that it holds: of a text 1 to 4 a character."""
     # Without a call for each: thousands of values may be in one result, and others wait for it.
     size, pending = 0, [value]
     while pending:

@@ -21,7 +21,7 @@ from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
-from aca_mcp.server.sessions.sizes import execution_bytes
+from aca_mcp.server.sessions.sizes import size_of
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.links import takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
@@ -187,7 +187,7 @@ async def _reported(execution: Execution, remark: str, options: ServerOptions) -
     arrange = partial(
         report, execution, remark, offer=options.offer, max_image_side=options.max_image_side
     )
-    if execution_bytes(execution) < _LONG_BYTES:
+    if size_of(execution) < _LONG_BYTES:
         return arrange()
     return await anyio.to_thread.run_sync(arrange)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, Output, StreamText
 from aca_mcp.server.sessions.execution_store import ExecutionStore, Limits, SessionExecutions
-from aca_mcp.server.sessions.sizes import execution_bytes, reduced
+from aca_mcp.server.sessions.sizes import reduced, size_of
 from aca_mcp.session import PythonSession
 from tests.support.toy_pool import ToyPool
 
@@ -60,7 +60,7 @@ async def test_a_result_that_is_too_large_is_returned_whole_and_kept_within_boun
     executions = store.open("ann")
     code = f"show('image/png', b'x' * {1 << 20}); print('y' * {1 << 20}); show('text/plain', 'z')"
     whole = await run(executions, toy_pool, code)
-    assert execution_bytes(whole) > 2 << 20
+    assert size_of(whole) > 2 << 20
     (record,) = executions.records()
     assert store.size_bytes <= 100 * KIB
     assert "too large to be kept" in str(record.execution.outputs[0].data["text/plain"])
@@ -153,9 +153,7 @@ def test_what_is_kept_of_a_result_fits(
     execution = dataclasses.replace(DONE, outputs=shown, stdout=stdout, stderr=stderr)
     kept = reduced(execution, room)
     names = 1200 * len(shown) + 6000
-    assert execution_bytes(kept) <= room + names, (
-        "what says what was left out, and the result itself"
-    )
+    assert size_of(kept) <= room + names, "what says what was left out, and the result itself"
     assert len(kept.outputs) == len(shown)
-    if execution_bytes(execution) <= room:
+    if size_of(execution) <= room:
         assert kept is execution
