@@ -80,12 +80,15 @@ class Checkpoints:
         if not self._is_due:
             return False
         waited = time.monotonic() - self._due_since
-        if waited < STALE_SECONDS * self._patience and _is_readable(
-            self._control, IDLE_SECONDS * self._patience
-        ):
-            return False
+        try:
+            if waited < STALE_SECONDS * self._patience and _is_readable(
+                self._control, IDLE_SECONDS * self._patience
+            ):
+                return False
+            obstacle = busy or self._obstacle()
+        except OSError:  # code has all the files open that it may
+            obstacle = "files"
         self._is_due = False
-        obstacle = busy or self._obstacle()
         if obstacle:
             self._tell({"none": obstacle, "after": self._number})
             return False
@@ -128,6 +131,9 @@ class Checkpoints:
         # A child of this process's parent: code that waits for its children never meets it.
         if _fork_or_exit():
             os._exit(0)
+        # Nor does code that ends all of its group, with which programs it has started.
+        group = os.getpgrp()
+        os.setpgid(0, 0)
         os.dup2(connection.fileno(), self._control.fileno(), inheritable=False)
         connection.close()
         adjustment = _write_adjustment(_FIRST_TO_GO)
@@ -141,6 +147,7 @@ class Checkpoints:
             os._exit(0)
         tell_python_of_fork()
         _write_adjustment(adjustment)
+        os.setpgid(0, group)
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
             pass

@@ -48,10 +48,12 @@ _REASONS = {
     "connections": "it had open connections",
     "pipes": "it had open pipes",
     "locks": "it held a lock on a file",
+    "files": "it had as many files open as it may have",
     "room": "there was no room for another process",
 }
 """Why a session made no checkpoint, by what it says: clauses."""
 NONE_YET = "it had made none yet"
+_USED = "it has just gone back to the only one there was"
 TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
 FOR_MEMORY = "its memory was needed by the code"
 
@@ -72,6 +74,18 @@ class Checkpoint:
     """The number of the last request that it knows."""
     connection: socket.socket | None
     """None for the keeper."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has not closed its connection, as ending does."""
+        if self.connection is None:
+            return True
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def let_go(self) -> None:
         """End it; a keeper stays, for the session's sake."""
@@ -153,6 +167,12 @@ class Checkpoints:
     def newest(self) -> Checkpoint | None:
         """The last one that was made, if there is one."""
         return self._kept[-1] if self._kept else None
+
+    def forget_ended(self) -> None:
+        """Forget the newest ones that are there no more: an older one is better than none."""
+        while self._kept and not self._kept[-1].is_there:
+            self._kept.pop().let_go()
+            self.why_none = "the one there was had ended"
 
     def take_notices(self) -> bool:
         """Take what was told. True if the process that ran code has ended."""
@@ -294,7 +314,7 @@ class Checkpoints:
         connection = self._begin(checkpoint)
         if connection is not None:
             if await _goes_on(connection):
-                self.why_none = NONE_YET
+                self.why_none = _USED
                 return connection
             connection.close()
         self.drop("the one there was did not go on")

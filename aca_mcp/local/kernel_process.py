@@ -264,11 +264,13 @@ class KernelProcess:
         if checkpoints is None or self.kill_reason is not None or has_ended(self.process):
             return None
         why = checkpoints.note_end(seen or await self._how_code_ended())
+        checkpoints.forget_ended()
         checkpoint = checkpoints.newest()
         self.processes.stop_all_but_the_first()
         connection = await checkpoints.resume()
         self.processes.goes_on()
         if checkpoint is None or connection is None:
+            checkpoints.note_end(why)  # which will be asked for again
             return None
         with suppress(OSError):
             self._events.unregister(self._control)

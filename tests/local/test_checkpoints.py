@@ -28,6 +28,12 @@ import socket
 s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen()
 c = socket.socket(socket.AF_UNIX); c.connect('s')
 """
+ALL_FILES = """
+kept = []
+try:
+    while True: kept.append(open('/dev/null'))
+except OSError: pass
+"""
 CRASHES = {
     "an exit of the process": ("import os; os._exit(3)", "exit code 3"),
     "a closed connection": ("import os; os.close(3)", ""),
@@ -94,6 +100,29 @@ async def test_a_crash_costs_one_execution(kind: str) -> None:
         assert await used.value("x") == "['before']"
 
 
+async def test_code_that_ends_all_of_its_group_does_not_end_its_copies() -> None:
+    """As the shell command ``kill -9 0`` does."""
+    async with session(isolation="namespaces") as used:
+        await used.run("x = 1")
+        await used.settled()
+        crashed = await used.run("import os; os.killpg(0, 9)")
+        assert crashed.rollback is not None
+        assert crashed.rollback.reason.startswith("it was killed")
+        assert crashed.rollback.executions == 1
+        assert await used.value("x") == "1"
+
+
+async def test_where_the_copies_were_ended_the_session_begins_anew_with_its_files() -> None:
+    async with session(isolation="namespaces") as used:
+        await used.run("x = 1; open('file', 'w').write('a')")
+        await used.settled()
+        crashed = await used.run("import os; os.kill(-1, 9); os._exit(5)")
+        assert crashed.rollback is not None
+        assert "exit code 5" in crashed.rollback.reason
+        assert crashed.rollback.executions == 2
+        assert await used.value("'x' in globals(), open('file').read()") == "(False, 'a')"
+
+
 async def test_code_that_will_not_stop_is_undone_at_its_deadline_and_when_it_is_cancelled() -> None:
     async with session(interrupt_grace_seconds=0.3) as used:
         await used.run("x = 1")
@@ -146,6 +175,7 @@ async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
         ("import os; ends = os.pipe()", "pipes"),
         ("import fcntl; f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)", "lock"),
         (CONNECTION, "connections"),
+        (ALL_FILES, "as many files open"),
     ],
 )
 async def test_where_a_copy_would_not_be_the_session_there_is_none_and_it_is_said(
