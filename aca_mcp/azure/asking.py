@@ -14,6 +14,7 @@ from aca_mcp.azure.api import Api, Feature
 from aca_mcp.azure.connection_errors import FOREIGN, describe_failed_connection
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.pool_kind import PoolKind, kind_of
+from aca_mcp.azure.reading import decoded
 from aca_mcp.azure.wire import MetadataResponse, NotUnderstoodError
 from aca_mcp.errors import PoolUnavailableError
 
@@ -148,7 +149,7 @@ class Asker:
             response = await self._http.send(request, stream=True, auth=None)
         try:
             text = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in decoded(response):
                 text += chunk
                 if len(text) > _MAX_TEXT_BYTES:
                     break

@@ -30,6 +30,7 @@ from aca_mcp.azure.connection_errors import (
     is_lasting,
     opening,
 )
+from aca_mcp.azure.reading import ACCEPTED, decoded
 from aca_mcp.azure.service_errors import (
     POOL_FULL,
     Subject,
@@ -128,14 +129,14 @@ class StreamedReply:
         self._response = response
         self.headers: Mapping[str, str] = response.headers
 
-    async def chunks(self, size: int) -> AsyncIterator[bytes]:
-        """The body, in pieces of this many bytes.
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, in pieces of a mebibyte.
 
         Raises:
             PoolUnavailableError: the connection broke in the middle of it.
         """
         try:
-            async for chunk in self._response.aiter_bytes(size):
+            async for chunk in decoded(self._response):
                 yield chunk
         except FOREIGN as error:
             raise PoolUnavailableError(
@@ -331,7 +332,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 async def _read(response: httpx.Response, most: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in decoded(response):
         body += chunk
         if len(body) > most:
             raise AnswerTooLargeError
@@ -385,6 +386,7 @@ async def open_data_plane(
             clients = [
                 httpx.AsyncClient(
                     auth=TokenAuth(tokens),
+                    headers={"Accept-Encoding": ACCEPTED},
                     verify=context,
                     timeout=timeout,
                     limits=limits,

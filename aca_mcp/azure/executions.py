@@ -19,7 +19,7 @@ from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.known_sessions import is_new
 from aca_mcp.azure.service_errors import Subject, describe_page
-from aca_mcp.azure.wire import ExecutionResponse, NotUnderstoodError
+from aca_mcp.azure.wire import ExecutionResponse, NotUnderstoodError, TooManyValuesError
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     InvalidRequestError,
@@ -91,10 +91,7 @@ class Executions:
             answer = await self._follow(identifier, execution_id, deadline, lost.reason)
             return ExecutionReply(answer, None)
         except AnswerTooLargeError:
-            raise ExecutionOutcomeUnknownError(
-                "The code was run, and what it displayed is too large to be read: print and "
-                "display less, or write it to a file. The session is kept."
-            ) from None
+            raise _too_large() from None
         answer = await _read(reply, identifier)
         if answer.is_pending:
             why = "it had not ended when it was last asked for"
@@ -168,8 +165,17 @@ async def _read_body(body: bytes) -> ExecutionResponse:
 async def _read(reply: Reply, identifier: str) -> ExecutionResponse:
     try:
         return await _read_body(reply.body)
+    except TooManyValuesError:
+        raise _too_large() from None
     except NotUnderstoodError as error:
         raise _outcome_unknown(describe_page(reply.status, reply.body, identifier)) from error
+
+
+def _too_large() -> ExecutionOutcomeUnknownError:
+    return ExecutionOutcomeUnknownError(
+        "The code was run, and what it displayed is too large to be read: print and "
+        "display less, or write it to a file. The session is kept."
+    )
 
 
 def _outcome_unknown(why: str) -> ExecutionOutcomeUnknownError:

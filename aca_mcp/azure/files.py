@@ -38,7 +38,6 @@ MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
 _MAX_PAGES = 100
 _UPLOAD_SECONDS = 120
-_CHUNK_BYTES = 2**20
 
 
 class Files:
@@ -237,7 +236,7 @@ def _described(path: str, headers: Mapping[str, str]) -> FileEntry | None:
 
 async def _chunks(reply: StreamedReply, path: str, most: int) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in reply.chunks(_CHUNK_BYTES):
+    async for chunk in reply.chunks():
         size += len(chunk)
         if size > most:
             raise _too_large(path, most)

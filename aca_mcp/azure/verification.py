@@ -18,6 +18,7 @@ from aca_mcp.azure.connection_errors import FOREIGN, opening
 from aca_mcp.azure.execution_probes import EXECUTION_PROBES, LAST_EXECUTION_PROBES
 from aca_mcp.azure.file_probes import FILE_PROBES
 from aca_mcp.azure.pool import token_source
+from aca_mcp.azure.reading import ACCEPTED
 from aca_mcp.azure.session_probes import SESSION_PROBES
 from aca_mcp.azure.token_auth import TokenAuth
 
@@ -73,6 +74,7 @@ async def verify(
     with opening():
         http = httpx.AsyncClient(
             auth=TokenAuth(token_source(configuration)),
+            headers={"Accept-Encoding": ACCEPTED},
             timeout=httpx.Timeout(_PROBE_SECONDS, connect=configuration.connect_seconds),
             transport=transport,
         )

@@ -23,6 +23,14 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 _MAX_DETAILS = 10
 _MAX_CHARACTERS = 2**22
 """Of a stream or of a text value: more than was ever asked for."""
+_MAX_ITEMS = 4000
+"""Of a list: more than any page has."""
+_READ_AT_ONCE_BYTES = 2**20
+"""However many values so short an answer has, they are read soon."""
+_MAX_TEXTS = 100_000
+_MAX_OTHER_BYTES = 2 * 2**20
+"""Of JSON beside its texts."""
+_JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OPERATION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _RESULT_FIELDS = frozenset(
     {"stdout", "stderr", "executionResult", "executionTimeInMilliseconds", "exitCode"}
@@ -31,6 +39,10 @@ _RESULT_FIELDS = frozenset(
 
 class NotUnderstoodError(Exception):
     """An answer is not JSON, or not an object: a gateway's page, or half an answer."""
+
+
+class TooManyValuesError(NotUnderstoodError):
+    """An answer has more values than are read: each takes many times what it has in JSON."""
 
 
 def _text(value: object) -> str:
@@ -61,7 +73,8 @@ def _time(value: object) -> datetime:
 def _objects(value: object) -> list[object]:
     if not isinstance(value, list):
         return []
-    return [item for item in cast("list[object]", value) if isinstance(item, dict)]
+    items = cast("list[object]", value)[:_MAX_ITEMS]
+    return [item for item in items if isinstance(item, dict)]
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -107,17 +120,30 @@ def read_list_or_object(body: bytes) -> Mapping[str, object]:
     value = _parsed(body)
     if isinstance(value, list):
         items = cast("list[object]", value)
-        if len(_objects(items)) == len(items):
+        if all(isinstance(item, dict) for item in items):
             return {"value": items}
     return read_object(body)
 
 
 def _parsed(body: bytes) -> object:
+    if len(body) > _READ_AT_ONCE_BYTES and _has_too_many_values(body):
+        raise TooManyValuesError
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotUnderstoodError from error
     return value
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Whether it would take long to read, and much memory. One long text does not."""
+    others = end = 0
+    for count, text in enumerate(_JSON_TEXT.finditer(body), 1):
+        others += text.start() - end
+        end = text.end()
+        if count > _MAX_TEXTS or others > _MAX_OTHER_BYTES:
+            return True
+    return others + len(body) - end > _MAX_OTHER_BYTES
 
 
 def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:

@@ -25,6 +25,8 @@ MAX_SENTENCE_CHARACTERS = 1000
 NOT_SENT = {"interrupt", "undo", "install_packages"}
 SENT = sorted(set(OPERATIONS) - NOT_SENT)
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+TWICE_COMPRESSED = gzip.compress(gzip.compress(bytes(64 * 2**20)))
+"""Some kilobytes, of which a client that does as headers say makes as much as there are."""
 PROBLEM = {"type": "x", "title": "Bad", "status": 400, "errors": {"Code": ["Too bad."]}}
 NULLS = {
     "id": None,
@@ -94,6 +96,11 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
     "names in capitals": lambda: answer(200, {"STATUS": "Succeeded", "VALUE": []}),
     "broken gzip": lambda: streamed(b"not gzip", Content_Encoding="gzip"),
     "half of gzip": lambda: streamed(gzip.compress(b"{}" * 999)[:40], Content_Encoding="gzip"),
+    "twice compressed": lambda: streamed(TWICE_COMPRESSED, Content_Encoding="gzip, gzip"),
+    "compressed a hundred times": lambda: streamed(b"x", Content_Encoding=", ".join(["gzip"] * 99)),
+    "an encoding that nobody asked for": lambda: streamed(b"\x0b\x00", Content_Encoding="br"),
+    "lists without end": lambda: answer(200, b'{"value":[' + b"[]," * 2_500_000 + b"[]]}"),
+    "files without end": lambda: answer(200, b"[" + b'{"name":"a"},' * 600_000 + b"{}]"),
     "half of a body": lambda: streamed(b'{"value": [', breaks=True),
     "chunks": lambda: streamed(b'{"sta', b'tus": "Succeeded"', b', "value": []}'),
     "another coding": lambda: streamed(b"\x00\x01", Content_Encoding="br, x-odd"),
