@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from aca_mcp.embedded.files import SessionFiles
+    from aca_mcp.embedded.live_sessions import SessionInUse
     from aca_mcp.packages.broker import PackageBroker
-    from aca_mcp.pool import ExecutionError, OutputCallback
+    from aca_mcp.pool import Execution, ExecutionError, OutputCallback
     from aca_mcp.wasm.configuration import WasmPoolConfiguration
 
 _WAIT_SECONDS = 60.0
@@ -77,6 +79,20 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         del identifier
         await self._watcher.code_begins(kernel)
         return {}
+
+    async def _run(
+        self,
+        identifier: str,
+        use: SessionInUse[WasmProcess],
+        code: str,
+        timeout_seconds: float,
+        on_output: OutputCallback | None,
+    ) -> Execution:
+        execution = await super()._run(identifier, use, code, timeout_seconds, on_output)
+        too_much = await self._watcher.code_has_ended(use.kernel)
+        if too_much is None or execution.session_lost is not None:
+            return execution
+        return replace(execution, session_lost=too_much, rollback=None, files=(), kept_files=())
 
     async def _explained(self, kernel: WasmProcess, error: ExecutionError) -> ExecutionError:
         del kernel

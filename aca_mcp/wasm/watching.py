@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from aca_mcp.wasm.process import WasmProcess
 
 _WATCH_SECONDS = 0.2
-"""How often running sessions are measured: what one can write in between is its overshoot."""
+"""How often running sessions are measured: what one can write in between is its overshoot.
+
+Code that ends sooner may leave so much, once: after that all growth ends its session.
+"""
 _HOUSEKEEPING_SECONDS = 1.0
 
 
@@ -36,7 +39,24 @@ class Watcher:
         used = process.files.known_bytes
         if used is None:
             used = await anyio.to_thread.run_sync(process.files.used_bytes)
-        self._used_before[process] = used
+        before = self._used_before.get(process, 0)
+        # What is over the limit does not become more, whoever writes it and however quickly.
+        self._used_before[process] = min(used, before) if before > self._disk_bytes else used
+
+    async def code_has_ended(self, process: WasmProcess) -> str | None:
+        """Why the session has to end: a clause. It had too much before, and has more now.
+
+        What takes less time than it is between two looks is seen here.
+        """
+        before = self._used_before.get(process, 0)
+        if before <= self._disk_bytes or process.has_ended:
+            return None
+        used = await anyio.to_thread.run_sync(process.files.used_bytes)
+        return self._too_much() if used > before else None
+
+    def _too_much(self) -> str:
+        limit = f"{self._disk_bytes // 2**20:,} MiB"
+        return f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"
 
     async def watch_running(self) -> None:
         """Measure sessions in which code runs, and once those in which it has, until cancelled."""
@@ -50,10 +70,7 @@ class Watcher:
                     if process.is_running and used > max(
                         self._disk_bytes, self._used_before.get(process, 0)
                     ):
-                        limit = f"{self._disk_bytes // 2**20:,} MiB"
-                        process.kill_soon(
-                            f"it used more than {limit} of disk (ACA_MCP_LOCAL_DISK_MIB)"
-                        )
+                        process.kill_soon(self._too_much())
 
     async def keep_house(self) -> None:
         """End sessions whose cooldown is over, until cancelled."""

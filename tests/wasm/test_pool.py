@@ -229,6 +229,18 @@ async def test_files_past_the_limit_end_the_session_and_name_the_limit(
         assert "16 MiB of disk (ACA_MCP_LOCAL_DISK_MIB)" in full.session_lost
 
 
+async def test_files_of_many_quick_executions_end_the_session_as_those_of_a_long_one(
+    pool: WasmSessionPool, identifier: str
+) -> None:
+    ends: list[str | None] = []
+    while len(ends) < 5 and not any(ends):
+        code = f"open('{len(ends)}.bin', 'wb').write(bytes(12 * 2**20))"
+        ends.append((await run(pool, identifier, code)).session_lost)
+    assert ends[0] is None
+    assert "16 MiB of disk (ACA_MCP_LOCAL_DISK_MIB)" in str(ends[-1])
+    assert (await run(pool, identifier, "1")).lost_before == ends[-1]
+
+
 async def test_a_file_past_the_limit_names_the_limit(
     pool: WasmSessionPool, identifier: str
 ) -> None:
