@@ -118,6 +118,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
     from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
     from aca_mcp.server.http.app import HttpOptions
     from aca_mcp.server.http.serve import check_listener, serve_http
+    from aca_mcp.server.sessions.limits import Limits
 
     listener = Listener(
         settings.host,
@@ -169,8 +170,10 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
             authentication=who,
             audits=settings.audit_log,
             secret=secret or None,
-            idle_seconds=settings.session_idle_seconds,
-            sessions_per_principal=_session_share(settings, is_alone=who is None),
+            limits=Limits(
+                idle_seconds=settings.session_idle_seconds,
+                per_principal=_session_share(settings, is_alone=who is None),
+            ),
             shutdown_seconds=settings.shutdown_seconds,
         )
 

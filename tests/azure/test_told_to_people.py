@@ -15,6 +15,7 @@ from aca_mcp.azure.wrapping import ABSENT
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.sessions.limits import Limits
 from tests.azure.service import IDENTIFIER, answer, fault, succeeded
 from tests.azure.telling import Scripted, Terminal, no_gzip, told_to_model
 from tests.support.calling import Caller
@@ -178,7 +179,7 @@ async def test_upkeep_that_meets_odd_answers_ends_nothing() -> None:
     endpoint = f"http://127.0.0.1{POOL_PATH}"
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
-        open_sessions(pool, keep_alive_seconds=0.01) as sessions,
+        open_sessions(pool, limits=Limits(keep_alive_seconds=0.01)) as sessions,
         Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
     ):
         call = Caller(client)

@@ -12,6 +12,7 @@ import pytest
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.http.app import HttpApp, HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
+from aca_mcp.server.sessions.limits import Limits
 from tests.server.http.serving import served, server_process
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def serve(toy_pool: ToyPool) -> Serve:
             open_sessions(
                 toy_pool,
                 secret=secret,
-                idle_seconds=idle_seconds,
-                per_principal=sessions_per_principal,
+                limits=Limits(idle_seconds=idle_seconds, per_principal=sessions_per_principal),
             ) as sessions,
             open_http_app(
                 sessions, server or ServerOptions(), chosen, authentication=authentication

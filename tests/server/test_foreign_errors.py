@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from aca_mcp.server.sessions.limits import Limits
 from tests.support.calling import Caller
 from tests.support.connecting import connected
 from tests.support.foreign_errors import SECRET, foreign_errors
@@ -122,7 +123,7 @@ async def test_in_the_background_it_is_told_when_asked_for(pool: OddPool) -> Non
 
 
 async def test_in_upkeep_nobody_is_told_and_everything_goes_on(pool: OddPool) -> None:
-    async with connected(pool, keep_alive_seconds=0.01) as call:
+    async with connected(pool, limits=Limits(keep_alive_seconds=0.01)) as call:
         await call("execute_python", code="x = 1")
         pool.odd = {"keep_alive", "stop_session"}
         before = pool.asked

@@ -17,7 +17,7 @@ from mcp_types import (
 )
 
 from aca_mcp.server.app import ServerOptions
-from aca_mcp.server.sessions.execution_store import Limits
+from aca_mcp.server.sessions.limits import Limits
 from tests.support.calling import Caller, text_of
 from tests.support.connecting import connected
 from tests.support.pictures import png
@@ -280,7 +280,7 @@ async def test_two_clients_do_not_see_each_other(connect: Connect, toy_pool: Toy
 async def test_sessions_are_kept_alive_while_a_model_thinks(
     connect: Connect, toy_pool: ToyPool
 ) -> None:
-    async with connect(keep_alive_seconds=0.01) as call:
+    async with connect(limits=Limits(keep_alive_seconds=0.01)) as call:
         await call("execute_python", code="x = 1")
         (session,) = toy_pool.sessions.values()
         await until(lambda: session.kept_alive > 1)
@@ -289,7 +289,7 @@ async def test_sessions_are_kept_alive_while_a_model_thinks(
 async def test_what_nobody_uses_for_long_is_ended_and_said_so(
     connect: Connect, toy_pool: ToyPool
 ) -> None:
-    async with connect(idle_seconds=0.1) as call:
+    async with connect(limits=Limits(idle_seconds=0.1)) as call:
         await call("execute_python", code="await __import__('anyio').sleep(0.3)")
         assert len(toy_pool.sessions) == 1, "it was used all the time"
         await until(lambda: not toy_pool.sessions)

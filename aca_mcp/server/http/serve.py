@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.auth.authentication import Authentication
     from aca_mcp.server.http.app import HttpApp, HttpOptions
+    from aca_mcp.server.sessions.limits import Limits
 
 _logger = logging.getLogger(__name__)
 
@@ -60,8 +61,7 @@ async def serve_http(
     authentication: Authentication | None,
     audits: bool,
     secret: bytes | None,
-    idle_seconds: float,
-    sessions_per_principal: int | None,
+    limits: Limits,
     shutdown_seconds: float,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Says on stderr where, once it listens.
@@ -76,8 +76,7 @@ async def serve_http(
         authentication: who may call; None for anybody.
         audits: each call of a tool is told to the audit log.
         secret: what handles are made with, shared among replicas; None for one of this process.
-        idle_seconds: a session that nobody uses for so long is ended.
-        sessions_per_principal: of the pool, that one client may have at once; None for all.
+        limits: of sessions.
         shutdown_seconds: for running calls to finish.
 
     Raises:
@@ -91,12 +90,7 @@ async def serve_http(
     with open_signals(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             async with (
-                open_sessions(
-                    pool,
-                    secret=secret,
-                    idle_seconds=idle_seconds,
-                    per_principal=sessions_per_principal,
-                ) as sessions,
+                open_sessions(pool, secret=secret, limits=limits) as sessions,
                 open_http_app(
                     sessions,
                     options,

@@ -23,7 +23,7 @@ from aca_mcp.errors import (
     SessionLostError,
 )
 from aca_mcp.pool import environment_of
-from aca_mcp.server.sessions.execution_store import ExecutionStore, Limits
+from aca_mcp.server.sessions.execution_store import ExecutionStore
 from aca_mcp.server.sessions.handles import (
     HANDLE_PREFIX,
     check_handle,
@@ -32,6 +32,7 @@ from aca_mcp.server.sessions.handles import (
     name_in_links,
     new_handle,
 )
+from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.upkeep import Upkeep
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.sessions.execution_store import SessionExecutions
 
-KEEP_ALIVE_SECONDS = 120
-"""How often sessions are kept alive; the shortest cooldown that Azure allows is 300 seconds."""
-MAX_IDLE_SECONDS = 8 * 3600
-"""A connection's session that nobody used for so long is ended, though the connection is there."""
 _CHECKS_PER_IDLE_TIME = 4
 
 
@@ -70,11 +67,7 @@ class ClientSessions:
         tasks: for executions in the background; cancelled before the sessions are closed.
         secret: what handles are made with. Servers that share it serve each other's handles;
             None makes handles that are good in this process alone.
-        idle_seconds: a session is ended when nobody has used it for so long.
-        per_principal: sessions of the pool that one client may have at once; None for as many
-            as there are.
         limits: of sessions and of what is kept of them.
-        keep_alive_seconds: from one time that a session is kept alive to the next.
     """
 
     def __init__(
@@ -83,21 +76,16 @@ class ClientSessions:
         tasks: anyio.abc.TaskGroup,
         *,
         secret: bytes | None = None,
-        idle_seconds: float = MAX_IDLE_SECONDS,
-        per_principal: int | None = None,
         limits: Limits | None = None,
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         # Whoever wrote the pool: what comes out of it here is an error of the tree, or nothing.
         self.pool = within_boundary(pool)
         self._limits = limits or Limits()
         self._executions = ExecutionStore(self._limits)
-        self._keep_alive_seconds = keep_alive_seconds
         self.tasks = tasks
-        self.idle_seconds = idle_seconds
+        self.idle_seconds = self._limits.idle_seconds
         self.is_alone = secret is None
         """No other server can be using what is idle here."""
-        self._per_principal = per_principal
         self._secret = secret or secrets.token_bytes(32)
         self._own: set[OpenSession] = set()
         self._by_handle: dict[str, OpenSession] = {}
@@ -209,7 +197,7 @@ class ClientSessions:
 
     async def keep(self) -> None:
         """Keep sessions alive, and end those that were idle for too long, until cancelled."""
-        seconds = min(self._keep_alive_seconds, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
+        seconds = min(self._limits.keep_alive_seconds, self.idle_seconds / _CHECKS_PER_IDLE_TIME)
         await Upkeep(self._all, self._attend_to, interval_seconds=seconds).run()
 
     async def close(self, *, within_seconds: float = STOP_SECONDS) -> None:
@@ -241,10 +229,10 @@ class ClientSessions:
         return session
 
     def _see_share(self, principal: str) -> None:
-        if self._per_principal is None:
+        if (most := self._limits.per_principal) is None:
             return
         held = sum(each.principal == principal and each.python.is_allocated for each in self._all())
-        if held >= self._per_principal:
+        if held >= most:
             raise PoolFullError(
                 f"This client has {held} sessions, as many as one may have "
                 "(ACA_MCP_MAX_SESSIONS_PER_PRINCIPAL). Use one of them, which restart_session "
@@ -271,25 +259,11 @@ class ClientSessions:
 
 @asynccontextmanager
 async def open_sessions(
-    pool: SessionPool,
-    *,
-    secret: bytes | None = None,
-    idle_seconds: float = MAX_IDLE_SECONDS,
-    per_principal: int | None = None,
-    limits: Limits | None = None,
-    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    pool: SessionPool, *, secret: bytes | None = None, limits: Limits | None = None
 ) -> AsyncGenerator[ClientSessions]:
     """The sessions of a server, for as long as the block lasts; see ``ClientSessions``."""
     async with anyio.create_task_group() as tasks:
-        sessions = ClientSessions(
-            pool,
-            tasks,
-            secret=secret,
-            idle_seconds=idle_seconds,
-            per_principal=per_principal,
-            limits=limits,
-            keep_alive_seconds=keep_alive_seconds,
-        )
+        sessions = ClientSessions(pool, tasks, secret=secret, limits=limits)
         tasks.start_soon(sessions.keep)
         try:
             yield sessions

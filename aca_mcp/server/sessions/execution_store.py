@@ -12,33 +12,13 @@ from typing import TYPE_CHECKING
 
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.sessions.execution import SessionExecution
+from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.sizes import reduced, size_of, without_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aca_mcp.pool import Execution
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one session, one principal and the server may have of sessions and executions."""
-
-    handles: int = 100
-    """Sessions by handle of one principal."""
-
-    session_bytes: int = 16 << 20
-    """Of code and results that have ended, in one session."""
-    principal_bytes: int = 64 << 20
-    """Of all sessions of one principal, with code that runs."""
-    server_bytes: int = 256 << 20
-    """Of everybody; who holds the most forgets first."""
-    session_executions: int = 200
-    """Of one session, those that have ended."""
-    in_background: int = 8
-    """Of one session at once. They run one after the other, so more would only wait."""
-    cancel_seconds: float = 20
-    """For code to stop; its pool kills it long before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from aca_mcp.errors import InvalidRequestError, NotSupportedError, PoolFullError, SessionLostError
 from aca_mcp.server.callers import Caller
 from aca_mcp.server.sessions.client_sessions import ClientSessions, open_sessions
-from aca_mcp.server.sessions.execution_store import Limits
+from aca_mcp.server.sessions.limits import Limits
 from tests.support.toy_pool import ToyPool
 from tests.support.waiting import until
 
@@ -80,7 +80,7 @@ async def test_where_the_pool_cannot_tell_the_next_result_does(tasks: TaskGroup)
 
 
 async def test_a_session_by_handle_that_nobody_uses_is_ended(toy_pool: ToyPool) -> None:
-    async with open_sessions(toy_pool, idle_seconds=0.1) as sessions:
+    async with open_sessions(toy_pool, limits=Limits(idle_seconds=0.1)) as sessions:
         handle = sessions.start("").handle
         await (await sessions.find("", handle)).python.execute("x = 1")
         await until(lambda: not toy_pool.sessions)
@@ -89,7 +89,7 @@ async def test_a_session_by_handle_that_nobody_uses_is_ended(toy_pool: ToyPool) 
 
 
 async def test_one_that_another_server_may_be_using_is_left_alone(toy_pool: ToyPool) -> None:
-    async with open_sessions(toy_pool, secret=SECRET, idle_seconds=0.1) as sessions:
+    async with open_sessions(toy_pool, secret=SECRET, limits=Limits(idle_seconds=0.1)) as sessions:
         session = sessions.start("")
         await session.python.execute("x = 1")
         with anyio.fail_after(20):
@@ -100,7 +100,7 @@ async def test_one_that_another_server_may_be_using_is_left_alone(toy_pool: ToyP
 
 
 async def test_one_that_runs_code_is_used(toy_pool: ToyPool) -> None:
-    async with open_sessions(toy_pool, idle_seconds=0.05) as sessions:
+    async with open_sessions(toy_pool, limits=Limits(idle_seconds=0.05)) as sessions:
         session = sessions.start("")
         await session.python.execute("await __import__('anyio').sleep(0.3)")
         assert await sessions.find("", session.handle) is session

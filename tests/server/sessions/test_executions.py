@@ -11,7 +11,7 @@ import pytest
 
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.server.sessions.execution import OUTPUT_CHARACTERS
-from aca_mcp.server.sessions.execution_store import Limits
+from aca_mcp.server.sessions.limits import Limits
 from tests.support.calling import Caller, images_of, text_of
 from tests.support.connecting import connected
 from tests.support.pictures import png
