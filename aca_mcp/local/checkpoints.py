@@ -148,6 +148,11 @@ class Checkpoints:
         return self._end is not None
 
     @property
+    def clears(self) -> int:
+        """How often what ran was to end, for something else to take its place."""
+        return self._clears
+
+    @property
     def processes(self) -> int:
         """How many there are of the session that are not its code's: the keeper, and copies."""
         return 1 + len(self.pids)

@@ -113,15 +113,21 @@ class Watcher:
             await anyio.sleep(_HOUSEKEEPING_SECONDS / len(starts))
             await self._measure(kernels[start : start + _MEASURED_AT_ONCE])
         for kernel in tuple(self._crowded):
+            before = _successions(kernel)
             found = await self._apart_in_thread(usage.mappings, kernel.pid, MAX_MAPPINGS)
-            if (why := too_many_mappings(found)) is not None and not kernel.has_ended:
+            if kernel.has_ended or _successions(kernel) != before:
+                continue  # what was measured is gone
+            if (why := too_many_mappings(found)) is not None:
                 kernel.end_code(why)
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
         there = [kernel for kernel in kernels if not kernel.has_ended]
         self._busy -= {kernel for kernel in self._busy if kernel.has_ended}
         self._crowded -= {kernel for kernel in self._crowded if kernel.has_ended}
+        before = {kernel: _successions(kernel) for kernel in there}
         for kernel, found in await anyio.to_thread.run_sync(self._measure_quickly, there):
+            if _successions(kernel) != before[kernel]:
+                continue  # what was measured is gone: the next look tells
             self._crowded.discard(kernel)
             if found.processes > _FEW_PROCESSES and not kernel.is_grouped:
                 self._crowded.add(kernel)
@@ -170,6 +176,7 @@ class Watcher:
 
     async def _decide_by_memory(self, kernel: KernelProcess) -> None:
         limit = self._limits.memory_bytes
+        before = _successions(kernel)
         memory, is_exact = await self._apart_in_thread(
             usage.measure_exactly, kernel.pid, _EXACT_SECONDS
         )
@@ -182,7 +189,7 @@ class Watcher:
                 memory, _ = await self._apart_in_thread(
                     usage.measure_exactly, kernel.pid, _STANDING_SECONDS
                 )
-            if memory > limit:
+            if memory > limit and _successions(kernel) == before:
                 await self._end_for_memory(kernel, memory)
 
     async def _end_for_memory(self, kernel: KernelProcess, memory: int) -> None:
@@ -209,6 +216,11 @@ class Watcher:
         self, measure: Callable[[Unpack[Arguments]], T], *arguments: *Arguments
     ) -> T:
         return await anyio.to_thread.run_sync(measure, *arguments, limiter=self._threads)
+
+
+def _successions(kernel: KernelProcess) -> int:
+    """Grows where something else takes the place of what ran: what is measured is of one."""
+    return 0 if kernel.checkpoints is None else kernel.checkpoints.clears
 
 
 def _disk_of(pid: int, storage: Path) -> float:
