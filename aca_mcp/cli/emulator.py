@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from aca_mcp.cli.garbage_collection import collect_seldom
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.emulator.access import Access
@@ -123,4 +124,5 @@ async def _emulate(settings: Settings, listener: Listener, options: EmulatorOpti
     # checkpoints: an interpreter that dies there has lost its variables.
     settings = settings.model_copy(update={"packages": "off", "local_checkpoints": 0})
     async with open_session_pool(settings) as pool:
+        collect_seldom()
         await serve_emulator(pool, listener, options)

@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp import __version__
+from aca_mcp.cli.garbage_collection import collect_seldom
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.errors import SessionPoolError, SettingsError
@@ -109,7 +110,7 @@ async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
         await anyio.to_thread.run_sync(importlib.import_module, "aca_mcp.server.stdio")
         from aca_mcp.server.stdio import serve_stdio
 
-        _keep_what_is_imported()
+        collect_seldom()
         await serve_stdio(pool, await _options(settings, pool))
 
 
@@ -161,7 +162,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
 
         write_audit_log(sys.stderr)
     async with _open_pool(settings, telemetry) as pool:
-        _keep_what_is_imported()
+        collect_seldom()
         await serve_http(
             pool,
             await _options(settings, pool),
@@ -238,11 +239,6 @@ async def _what_runs(settings: Settings, pool: SessionPool) -> Literal["python",
         with anyio.move_on_after(_ASK_SECONDS), suppress(SessionPoolError):
             return (await pool.metadata()).runs
     return "python"
-
-
-def _keep_what_is_imported() -> None:
-    gc.freeze()
-    gc.enable()
 
 
 def _hosts(text: str) -> frozenset[HostName]:
