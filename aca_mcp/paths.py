@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from aca_mcp.errors import InvalidPathError
 
 _MAX_PART_BYTES = 255
 _MAX_PATH_BYTES = 3000
+_LINK = re.compile(r"!?\[[^\]]*\]\(<?([^<>]+)>?\)")
 
 
 def without_scheme(path: str) -> str:
     """The path in a name that other hosts taught a model: ``sandbox:/mnt/data/x``, ``file:///...``.
 
-    The URIs of our own resources are understood, too.
+    The URIs of our own resources are understood, too, and links as Markdown has them.
     """
+    if (link := _LINK.fullmatch(path)) is not None:
+        path = link[1]
     if path.startswith("aca://"):
         return unquote(path.partition("/files/")[2]) or path
-    for scheme in ("sandbox:", "file://", "session:///"):
+    for scheme in ("sandbox:", "file://", "file:", "attachment:", "session:///"):
         if path.startswith(scheme):
             return unquote(path.removeprefix(scheme).removeprefix("localhost"))
     return path

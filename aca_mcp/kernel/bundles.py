@@ -126,6 +126,7 @@ class Bundles:
     def _attach(self, shown: Shown, mime: str, content: object, display_id: str) -> None:
         raw = _bytes_of(content)
         if raw is None:
+            shown.remarks.append(f"text that is no base64, though called {mime}")
             return
         if not mime.startswith("image/"):
             self._keep(shown, raw, mime, display_id)

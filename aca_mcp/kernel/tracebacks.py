@@ -36,6 +36,7 @@ _MAX_GROUP = 5
 _MAX_GROUP_DEPTH = 3
 _MAX_CHARACTERS = 32 * 1024
 _MAX_MESSAGE_CHARACTERS = 8 * 1024
+_MAX_LINE = 500
 _SECONDS = 2.0
 """For what runs methods of the exceptions themselves."""
 _NO_TEXT = "(its text could not be made)"
@@ -136,7 +137,8 @@ class _Description:
         for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
             if is_frames:
                 summary = traceback.StackSummary.extract(cast("Any", group), lookup_lines=True)
-                yield "".join(summary.format()).rstrip("\n")
+                lines = "".join(summary.format()).rstrip("\n").split("\n")
+                yield "\n".join(map(_shortened, lines))
             else:
                 count: int = sum(cast("Any", group))
                 yield f"  [... {count:,} frame{'' if count == 1 else 's'} left out ...]"
@@ -223,6 +225,11 @@ def _trimmed(start: TracebackType | None) -> Iterator[_Step]:
             skipped += len(library) == _LIBRARY_FRAMES_KEPT
             library.append((tb.tb_frame, tb.tb_lineno))
         tb = tb.tb_next
+
+
+def _shortened(line: str) -> str:
+    """A line of code that is no longer than people read, such as one that is full of data."""
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
 
 
 def _has_cell(tb: TracebackType | None) -> bool:

@@ -98,6 +98,11 @@ def test_bytes_that_are_no_image_are_never_shown_as_one(root: Path, data: bytes)
     assert [(root / path).read_bytes() for path in shown.files] == [data]
 
 
+def test_text_that_is_no_base64_is_not_an_image(root: Path) -> None:
+    shown = describe(root, {"image/png": "not base64!", "text/plain": "<Image object>"})
+    assert shown.remarks == ["text that is no base64, though called image/png"]
+
+
 @pytest.mark.parametrize("size", [(20_000, 10), (10, 3000), (1569, 1568)])
 def test_an_image_of_too_many_pixels_is_shown_smaller_and_kept_whole(
     root: Path, size: tuple[int, int]

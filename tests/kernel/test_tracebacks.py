@@ -190,6 +190,12 @@ def test_a_module_that_is_missing_is_named_as_code_names_it(
     assert outcome.error.missing_module == module
 
 
+def test_a_line_that_is_full_of_data_is_cut(interpreter: Interpreter) -> None:
+    text = run(interpreter, f"int([{'1, ' * 20_000}])").traceback
+    assert len(text) < 2000
+    assert text.endswith("not 'list'")
+
+
 def test_exceptions_before_the_last_few_are_counted() -> None:
     error: BaseException = KeyError("first")
     for number in range(150):

@@ -134,6 +134,10 @@ async def test_a_file_that_is_larger_than_it_says_does_not_fill_memory() -> None
     [
         "sandbox:/mnt/data/a b.csv",
         "file:///mnt/data/a%20b.csv",
+        "file:/mnt/data/a%20b.csv",
+        "attachment:a b.csv",
+        "[the table](sandbox:/mnt/data/a b.csv)",
+        "![a](<a b.csv>)",
         "/mnt/data/a b.csv",
         "a b.csv",
         "aca://sessions/current/files/a%20b.csv",
