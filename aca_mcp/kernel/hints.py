@@ -72,8 +72,10 @@ _SCREEN_WORDS = (
 )
 _MAX_CHAIN = 20
 _TO_INSTALL = re.compile(
-    r"(?:pip3? install|conda install|[Pp]lease install)(?: the)? [`'\"]*([A-Za-z]\w*)"
+    r"(?:pip3? install|conda install|[Pp]lease install|to install|accessor requires)(?: the)? "
+    r"(?!(?:it|them|this|or|and|an?)\b)[`'\"]*([A-Za-z]\w*)"
     r"|[`'\"]?\b([A-Za-z]\w*)[`'\"]? (?:not found, please install|is not installed)"
+    r"|requires '([A-Za-z]\w*)' version"
 )
 _FROM = re.compile(r"[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\([ \t]*\n?[ \t]*)?(\w+)?")
 _DOTTED = re.compile(r"\w+(?:\.\w+)*")
@@ -101,7 +103,7 @@ def missing_module(error: BaseException) -> str:
     Empty for other errors, and for a module that a package which is there does not have.
     """
     for each in _causes(error):
-        if type(each) is ImportError and each.name is None:
+        if type(each) in (ImportError, AttributeError) and getattr(each, "name", None) is None:
             # As libraries say it of what they can do without.
             if (wanted := _TO_INSTALL.search(_text(each))) is not None:
                 return next(filter(None, wanted.groups()))[:200]

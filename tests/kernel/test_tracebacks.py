@@ -178,7 +178,12 @@ def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpr
         ("raise ImportError('Please install anywidget to use it')", "anywidget"),
         ("raise ImportError('lxml not found, please install it')", "lxml"),
         ("raise ImportError('Install it with `pip install fastparquet`')", "fastparquet"),
+        ("raise ImportError('Use pip or conda to install the pyarrow package.')", "pyarrow"),
+        ("raise ImportError(\"An URI requires 'sqlalchemy' version '2' or newer\")", "sqlalchemy"),
+        ("raise AttributeError(\"The '.style' accessor requires jinja2\")", "jinja2"),
+        ("raise ImportError('Use pip to install it')", ""),
         ("raise ImportError('it is broken')", ""),
+        ("(1).real.nothing", ""),
     ],
 )
 def test_a_module_that_is_missing_is_named_as_code_names_it(
