@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Self, cast
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from aca_mcp.json_values import has_too_many_values
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,12 +27,6 @@ _MAX_CHARACTERS = 2**22
 """Of a stream or of a text value: more than was ever asked for."""
 _MAX_ITEMS = 4000
 """Of a list: more than any page has."""
-_READ_AT_ONCE_BYTES = 2**20
-"""However many values so short an answer has, they are read soon."""
-_MAX_TEXTS = 100_000
-_MAX_OTHER_BYTES = 2 * 2**20
-"""Of JSON beside its texts."""
-_JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OPERATION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _RESULT_FIELDS = frozenset(
     {"stdout", "stderr", "executionResult", "executionTimeInMilliseconds", "exitCode"}
@@ -126,24 +122,13 @@ def read_list_or_object(body: bytes) -> Mapping[str, object]:
 
 
 def _parsed(body: bytes) -> object:
-    if len(body) > _READ_AT_ONCE_BYTES and _has_too_many_values(body):
+    if has_too_many_values(body):
         raise TooManyValuesError
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotUnderstoodError from error
     return value
-
-
-def _has_too_many_values(body: bytes) -> bool:
-    """Whether it would take long to read, and much memory. One long text does not."""
-    others = end = 0
-    for count, text in enumerate(_JSON_TEXT.finditer(body), 1):
-        others += text.start() - end
-        end = text.end()
-        if count > _MAX_TEXTS or others > _MAX_OTHER_BYTES:
-            return True
-    return others + len(body) - end > _MAX_OTHER_BYTES
 
 
 def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING
 
 import anyio
@@ -95,6 +96,42 @@ async def test_a_chunked_request_has_no_length_to_lie_about(serve: Serve) -> Non
         headers = Endpoint(server.http).headers
         answer = await server.http.post("/mcp", content=pieces(), headers=headers)
         assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("value", [b"[],", b"1,", b'"a",', b'{"a":1},'])
+async def test_a_message_of_values_without_end_is_refused_before_it_is_read(
+    serve: Serve, value: bytes
+) -> None:
+    head = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":['
+    body = head + value * (3 * 2**20 // len(value)) + b"0]}}}"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 2**18):
+            yield body[start : start + 2**18]
+
+    async with serve() as server:
+        headers = Endpoint(server.http).headers
+        for content in (body, pieces()):
+            answer = await server.http.post("/mcp", content=content, headers=headers)
+            assert answer.status_code == 413
+            assert "more values than are read" in answer.text
+
+
+async def test_a_long_text_in_a_message_is_read(serve: Serve) -> None:
+    code = f"len({'[],' * 2**19 * 2!r})"
+    message = json.dumps(call("execute_python", {"code": code})).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(message), 2**18):
+            yield message[start : start + 2**18]
+
+    async with serve() as server:
+        endpoint = Endpoint(server.http)
+        await endpoint.open()
+        for content in (message, pieces()):
+            answer = await server.http.post("/mcp", content=content, headers=endpoint.headers)
+            assert answer.status_code == 200
+            assert "at most 1000000 characters" in answer.text  # as the tool says
 
 
 async def test_there_are_so_many_connections(serve: Serve) -> None:

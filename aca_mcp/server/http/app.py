@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from aca_mcp.server.app import create_server, open_work_dir
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.callers import Callers
+from aca_mcp.server.http.bodies import BodiesMiddleware
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
@@ -201,6 +202,7 @@ async def open_http_app(
                 http_path=http.http_path,
                 sse_path=http.sse_path,
             ),
+            Middleware(BodiesMiddleware, http.max_request_bytes),
         ]
         asgi = Starlette(
             routes=routes, middleware=middleware, exception_handlers={Exception: _failed}
