@@ -28,6 +28,7 @@ from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magics.execution import ExecutionMagics
 from traitlets import Type
 from traitlets.config import Config
 
@@ -312,6 +313,7 @@ def _leave_out_what_needs_a_person() -> None:
     pdb.Pdb.set_trace = bdb.Bdb.set_trace = pdb.Pdb.interaction = no_debugger
     pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
     code.interact = code.InteractiveConsole.interact = no_debugger
+    ExecutionMagics._run_with_debugger = no_debugger  # pyright: ignore[reportPrivateUsage] -- of %%debug and %run -d
     IPython.embed = no_debugger  # pyright: ignore[reportAttributeAccessIssue] -- made when asked for
 
 

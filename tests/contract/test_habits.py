@@ -155,6 +155,8 @@ ASKING = (
     "import pdb; pdb.set_trace()",
     "pdb.run('1')",
     "pdb.Pdb().runcall(lambda: 1)",
+    "%%debug\n1",
+    "%debug 1",
     "import code; code.interact()",
     "from IPython import embed; embed()",
     "input()",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import IPython
 import pytest
+from IPython.core.magics.execution import ExecutionMagics
 
 from aca_mcp.kernel.interpreter import Interpreter
 
@@ -46,6 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, finders: list[Any]) -> Iterat
             (code, ["interact"]),
             (code.InteractiveConsole, ["interact"]),
             (IPython, ["embed"]),
+            (ExecutionMagics, ["_run_with_debugger"]),
         ):
             for name in names:
                 undo.setattr(owner, name, getattr(owner, name))
