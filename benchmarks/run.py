@@ -140,19 +140,20 @@ async def idle_memory() -> list[Row]:
                 await pool.execute(f"session-{live}", "1+1", timeout_seconds=60)
                 live += 1
             sessions = [pid for pid in descendants(os.getpid()) if pid not in helpers]
-            private = [
+            # A session is several processes: its keeper, what runs code, and copies of that.
+            private = sum(
                 kilobytes(pid, "smaps_rollup", "Private_Clean", "Private_Dirty") for pid in sessions
-            ]
-            shared = [kilobytes(pid, "smaps_rollup", "Pss") for pid in sessions]
+            )
+            shared = sum(kilobytes(pid, "smaps_rollup", "Pss") for pid in sessions)
             rows += [
                 Row(
                     "d",
-                    f"private memory per session, {count} idle",
-                    median(private) / 1024,
+                    f"private memory of a session, {count} idle",
+                    private / count / 1024,
                     "MiB",
                     "<= 8",
                 ),
-                Row("d", f"proportional (PSS), {count} idle", median(shared) / 1024, "MiB"),
+                Row("d", f"proportional (PSS), {count} idle", shared / count / 1024, "MiB"),
             ]
     return rows
 
