@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.support.session_settings import SESSION_SETTINGS
 from tests.support.toy_pool import ToyPool
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_OF_ITS_TIME = 0.9
+
 # The tests of environments, and those of figures and tables, name others.
 for name, text in SESSION_SETTINGS.items():
     os.environ.setdefault(name, text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each asynchronous test end itself before its time is up.
+
+    What is raised from outside then (a signal's handler) ends the event loop's own task as well:
+    all further tests of it would wait for ever.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("timeout")
+            seconds = float(marker.args[0] if marker else config.getoption("timeout") or 0)
+            if seconds:
+                item.obj = _ending(item.obj, seconds * _OF_ITS_TIME)
+
+
+def _ending(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Any]:
+    @functools.wraps(test)
+    async def ending(*arguments: object, **fixtures: object) -> None:
+        with anyio.fail_after(seconds):
+            await test(*arguments, **fixtures)
+
+    return ending
 
 
 def pytest_sessionfinish() -> None:

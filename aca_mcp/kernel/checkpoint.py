@@ -35,8 +35,6 @@ IDLE_SECONDS = 0.2
 STALE_SECONDS = 5.0
 """In a session that is never idle, the time after which there is a copy all the same."""
 
-_FIRST_TO_GO = "1000"
-"""The highest ``oom_score_adj``: where memory runs out, copies end before anything else."""
 RESUMED = encode(Frame({"resumed": True}))
 """What a process says on its control connection when it has taken another one's place."""
 
@@ -136,7 +134,6 @@ class Checkpoints:
         os.setpgid(0, 0)
         os.dup2(connection.fileno(), self._control.fileno(), inheritable=False)
         connection.close()
-        adjustment = _write_adjustment(_FIRST_TO_GO)
         self._control.setblocking(True)
         self._control.sendall(os.getpid().to_bytes(4, "little"))
         try:
@@ -146,7 +143,6 @@ class Checkpoints:
         if not told:
             os._exit(0)
         tell_python_of_fork()
-        _write_adjustment(adjustment)
         os.setpgid(0, group)
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
@@ -173,18 +169,6 @@ def _fork_or_exit() -> int:
         return bare_fork()
     except OSError:
         os._exit(1)
-
-
-def _write_adjustment(value: str) -> str:
-    """Set this process's place in the order of those that end where memory runs out."""
-    try:
-        with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123
-            before = file.read().strip()
-            file.seek(0)
-            file.write(value)
-    except OSError:
-        return value
-    return before
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:
