@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -54,6 +54,11 @@ def proxy(says: bytes) -> Generator[str]:
                     connection.settimeout(5)
                     connection.recv(65536)
                     connection.sendall(says)
+                    # Closed with something unread it would be a reset, which may come first.
+                    connection.shutdown(socket.SHUT_WR)
+                    with suppress(OSError):
+                        while connection.recv(65536):
+                            pass
 
         thread = threading.Thread(target=serve)
         thread.start()
