@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .cutting import cut
-from .html_text import html_to_text, is_script
+from .html_text import read_html
 from .image_scaling import Drawn, Picture, fit
 from .renderers import render_svg
 
@@ -174,14 +174,13 @@ class Bundles:
 
     def _tell_page(self, shown: Shown, html: str, display_id: str, *, says_little: bool) -> None:
         """Show the text of a page, or a picture in it, and keep the page where it has more."""
-        if says_little and not _has_picture(shown) and is_script(html):
-            shown.data.pop("text/plain", None)
-            shown.remarks.append(_SCRIPT_ALONE)
-            return
-        plain = str(shown.data.get("text/plain", ""))
-        text = ""
+        plain, text = str(shown.data.get("text/plain", "")), ""
         if not _has_picture(shown):
-            text = html_to_text(html)
+            text, is_script = read_html(html)
+            if says_little and is_script:
+                shown.data.pop("text/plain", None)
+                shown.remarks.append(_SCRIPT_ALONE)
+                return
             self._show_picture_of_page(shown, html)
         if text in plain:
             text = ""  # it says no more

@@ -256,27 +256,19 @@ def _hidden_classes(style: str) -> set[str]:
     return {found[1] for each in selectors if (found := _LAST_CLASS.search(each))}
 
 
-def is_script(html: str) -> bool:
-    """Whether a fragment has scripts and nothing that they could show something in."""
-    if "<script" not in html.lower():
-        return False
-    reader = _read(html)
-    return not reader.elements and not reader.text()
+def read_html(html: str) -> tuple[str, bool]:
+    """The text of a fragment, and whether it has scripts and nothing to show something in.
 
-
-def html_to_text(html: str) -> str:
-    """The text of a fragment; empty where it shows only what scripts or drawings make."""
-    return _read(html).text()
-
-
-def _read(html: str) -> _Reader:
+    The text is empty where it shows only what scripts or drawings make.
+    """
     reader = _Reader()
     try:
         reader.feed(html[:MAX_CHARACTERS])
         reader.close()
     except (ValueError, AssertionError, RecursionError):
         pass  # what was read so far is shown
-    return reader
+    text = reader.text()
+    return text, not text and not reader.elements and "<script" in html.lower()
 
 
 def _number(attributes: dict[str, str | None], name: str) -> int:

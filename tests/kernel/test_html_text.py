@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.kernel.html_text import html_to_text
+from aca_mcp.kernel.html_text import read_html
 
 TABLE = (
     "<table><tr><th></th><th>a</th><th>b</th></tr><tr><th>0</th><td>1.5</td><td>x</td></tr></table>"
@@ -39,7 +39,7 @@ TABLE = (
     ],
 )
 def test_a_page_is_told_as_what_is_seen_of_it(html: str, text: str) -> None:
-    assert html_to_text(html) == text
+    assert read_html(html)[0] == text
 
 
 MARKUP = st.sampled_from(
@@ -75,9 +75,9 @@ MARKUP = st.sampled_from(
 
 @pytest.mark.parametrize("opened", ["<style>", "<script>", "<div hidden>", "<table><td><script>"])
 def test_what_is_hidden_and_never_closed_ends_with_the_text(opened: str) -> None:
-    assert html_to_text(f"<table><tr><td>seen{opened}unseen") == "seen"
+    assert read_html(f"<table><tr><td>seen{opened}unseen")[0] == "seen"
 
 
 @given(st.lists(MARKUP | st.text(max_size=5), max_size=60).map("".join))
 def test_any_markup_has_a_text_that_is_not_many_times_as_long(html: str) -> None:
-    assert len(html_to_text(html)) <= 200 * (len(html) + 10)
+    assert len(read_html(html)[0]) <= 200 * (len(html) + 10)
