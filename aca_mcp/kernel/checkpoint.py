@@ -18,14 +18,13 @@ import os
 import select
 import signal
 import socket
-import stat
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .bare_fork import bare_fork, tell_python_of_fork
 from .frames import Frame, encode
-from .process import can_run
+from .obstacles import Obstacles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +33,12 @@ IDLE_SECONDS = 0.2
 """Without a request, before a copy is made: whoever calls again at once does not wait for it."""
 STALE_SECONDS = 5.0
 """In a session that is never idle, the time after which there is a copy all the same."""
+FIRST_PAUSE_SECONDS = 0.25
+"""Before a copy that could not be made is tried again; each further pause is twice as long."""
+_MOST_REFUSALS = 14
+"""Of one copy: the last after more than an hour."""
+_ANSWER_SECONDS = 5
+"""For a copy to say that it waits."""
 
 RESUMED = encode(Frame({"resumed": True}))
 """What a process says on its control connection when it has taken another one's place."""
@@ -51,9 +56,14 @@ class Checkpoints:
         """
         self._control = control
         self._channel = channel
-        self._own = _open_descriptors()
+        self._obstacles = Obstacles()
         self._copies: set[int] = set()
         self._is_due = False
+        self._refusals = 0
+        """One after the other, of the copy that is due."""
+        self._obstacle = ""
+        """For which it was refused last."""
+        self._again_at = 0.0
         self._due_since = 0.0
         self._patience = 1.0
         self._number: object = 0
@@ -65,9 +75,17 @@ class Checkpoints:
             number: of the request by which.
             patience: how many times longer than usual to wait before there is a copy.
         """
-        if not self._is_due:
+        if not self._is_due or self._refusals:
             self._is_due, self._due_since = True, time.monotonic()
+            self._refusals, self._obstacle = 0, ""
         self._number, self._patience = number, patience
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until ``settle`` is to try again, though nobody calls; None if it need not."""
+        if not (self._is_due and self._refusals):
+            return None
+        return max(self._again_at - time.monotonic(), 0.0)
 
     def settle(self, *, busy: str = "") -> bool:
         """Make a copy if one is due and nobody calls. True in the copy, once it goes on.
@@ -77,18 +95,20 @@ class Checkpoints:
         """
         if not self._is_due:
             return False
-        waited = time.monotonic() - self._due_since
+        now = time.monotonic()
         try:
-            if waited < STALE_SECONDS * self._patience and _is_readable(
+            if self._refusals:
+                if now < self._again_at:
+                    return False
+            elif now - self._due_since < STALE_SECONDS * self._patience and _is_readable(
                 self._control, IDLE_SECONDS * self._patience
             ):
                 return False
-            obstacle = busy or self._obstacle()
+            obstacle = busy or self._obstacles.find(self._copies)
         except OSError:  # code has all the files open that it may
             obstacle = "files"
-        self._is_due = False
         if obstacle:
-            self._tell({"none": obstacle, "after": self._number})
+            self._refuse(obstacle)
             return False
         # A handler that raises in between would leave half a copy.
         masked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
@@ -97,39 +117,50 @@ class Checkpoints:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
+    def _refuse(self, obstacle: str) -> None:
+        """Make no copy now. What is in the way may go by itself, and is looked for again."""
+        if obstacle != self._obstacle:
+            self._tell({"none": obstacle, "after": self._number})
+            self._obstacle = obstacle
+        pause = FIRST_PAUSE_SECONDS * 2**self._refusals * self._patience
+        self._again_at = time.monotonic() + pause
+        self._refusals += 1
+        self._is_due = self._refusals <= _MOST_REFUSALS
+
     def _copy(self) -> bool:
         try:
             ours, theirs = socket.socketpair()
         except OSError:
-            self._tell({"none": "room", "after": self._number})
+            self._refuse("room")
             return False
-        try:
-            between = bare_fork()
-        except OSError:
-            between = -1
+        between = _fork()
         if between == 0:
             ours.close()
+            # The copy is to be a child of this process's parent: code that waits for its children
+            # never meets it.
+            if _fork():
+                os._exit(0)
             self._become_copy(theirs)
             return True
         theirs.close()
         with ours:
-            pid = int.from_bytes(ours.recv(4), "little") if between > 0 else 0
-            with suppress(ChildProcessError):
-                if between > 0:
-                    os.waitpid(between, 0)
+            pid = 0
+            if between > 0:
+                pid = _answer_of(ours)
+                _end(between)
             if not pid:
-                self._tell({"none": "room", "after": self._number})
+                self._refuse("room")
                 return False
             self._copies.add(pid)
-            self._tell({"checkpoint": pid, "after": self._number}, [ours.fileno()])
+            self._is_due, self._refusals = False, 0
+            helpers = sorted(self._obstacles.helpers.trackers)
+            told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
+            self._tell(told, [ours.fileno()])
         return False
 
     def _become_copy(self, connection: socket.socket) -> None:
         """Wait to go on; whoever is not wanted any more ends."""
-        # A child of this process's parent: code that waits for its children never meets it.
-        if _fork_or_exit():
-            os._exit(0)
-        # Nor does code that ends all of its group, with which programs it has started.
+        # Code that ends all of its group, with which programs it has started, does not end this.
         group = os.getpgrp()
         os.setpgid(0, 0)
         os.dup2(connection.fileno(), self._control.fileno(), inheritable=False)
@@ -147,72 +178,38 @@ class Checkpoints:
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
             pass
+        self._obstacles.helpers.begin_without_servers()
         self._control.sendall(RESUMED)
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
-
-    def _obstacle(self) -> str:
-        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 -- after each execution
-            return "threads"
-        # Those of another process that was ended just now may be ending still.
-        orphans = _children(os.getppid()) - self._copies - {os.getpid()}
-        if _children(os.getpid()) or any(map(can_run, orphans)):
-            return "programs"
-        return _held_in_common(_open_descriptors() - self._own)
+        self._refusals, self._obstacle = 0, ""
 
     def _tell(self, message: dict[str, object], descriptors: Iterable[int] = ()) -> None:
         with suppress(OSError):  # then there is none that the supervisor knows of
             socket.send_fds(self._channel, [json.dumps(message).encode()], list(descriptors))
 
 
-def _fork_or_exit() -> int:
+def _fork() -> int:
+    """As ``os.fork``, but -1 where there can be no more processes."""
     try:
         return bare_fork()
     except OSError:
-        os._exit(1)
+        return -1
+
+
+def _answer_of(copy: socket.socket) -> int:
+    """The number of a copy that waits; 0 if it has ended, or somebody has stopped it."""
+    if not _is_readable(copy, _ANSWER_SECONDS):
+        return 0
+    return int.from_bytes(copy.recv(4), "little")
+
+
+def _end(child: int) -> None:
+    with suppress(ProcessLookupError, ChildProcessError):  # code has waited for all its children
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
-
-
-def _open_descriptors() -> frozenset[tuple[int, str]]:
-    found: set[tuple[int, str]] = set()
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- as above
-        with suppress(OSError):
-            found.add((int(name), os.readlink(f"/proc/self/fd/{name}")))  # noqa: PTH115
-    return frozenset(found)
-
-
-def _held_in_common(descriptors: Iterable[tuple[int, str]]) -> str:
-    """What of these a process and its copy cannot both have."""
-    for number, _ in descriptors:
-        with suppress(OSError):
-            kind = os.fstat(number).st_mode
-            if stat.S_ISFIFO(kind):
-                return "pipes"
-            if stat.S_ISSOCK(kind) and _is_connected(number):
-                return "connections"
-            with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as info:  # noqa: PTH123
-                if "lock:" in info.read():
-                    return "locks"
-    return ""
-
-
-def _is_connected(number: int) -> bool:
-    """Whether a socket leads to somebody else, which a pair without names does not."""
-    with socket.socket(fileno=os.dup(number)) as connection:
-        try:
-            return bool(connection.getpeername())
-        except OSError:
-            return False
-
-
-def _children(pid: int) -> set[int]:
-    found: set[int] = set()
-    with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 -- as above
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
-                found |= set(map(int, file.read().split()))
-    return found

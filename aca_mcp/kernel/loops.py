@@ -47,18 +47,26 @@ class Loops:
 
         return bool(asyncio.all_tasks(get_asyncio_loop()))
 
-    def run_until_readable(self, connection: socket.socket) -> None:
-        """Go on with what code has begun in the loop, until there is something to read."""
+    def run_until_readable(self, connection: socket.socket, seconds: float | None) -> None:
+        """Go on with what code has begun in the loop, until there is something to read.
+
+        Args:
+            connection: to read from.
+            seconds: to go on for at the most; None for no limit.
+        """
         if not self.have_tasks():
             return
         from IPython.core.async_helpers import get_asyncio_loop
 
         loop = get_asyncio_loop()
         loop.add_reader(connection, loop.stop)
+        end = None if seconds is None else loop.call_later(seconds, loop.stop)
         try:
             loop.run_forever()
         finally:
             loop.remove_reader(connection)
+            if end is not None:
+                end.cancel()
 
 
 def _allow_others() -> None:

@@ -83,6 +83,14 @@ class Connection:
         """What has come; empty when the other end is closed."""
         return self._socket.recv(_READ_BYTES)
 
+    def comes_within(self, seconds: float | None) -> bool:
+        """Wait for something to come; None leaves that to whoever receives it."""
+        if seconds is None:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def wait(self, ended: int) -> bool:
         """Wait until something has come. False if the descriptor ``ended`` was readable first."""
         poll = select.poll()
@@ -136,7 +144,10 @@ def serve(
         if started_ahead:
             started_ahead = False
             prefault(interpreter, streams)
-        interpreter.loops.run_until_readable(control)
+        pause = None if checkpoints is None else checkpoints.pause
+        interpreter.loops.run_until_readable(control, pause)
+        if checkpoints is not None and not connection.comes_within(checkpoints.pause):
+            continue
         if not (data := connection.receive()):
             return
         for frame in decoder.feed(data):

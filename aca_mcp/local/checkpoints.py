@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError
+from aca_mcp.local.copies import KEEPER, Checkpoint, Leaving
 from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _MAX_PACKET_BYTES = 4096
 _MAX_NOTICES = 64
 """Taken at once; a session that sends more is not believed any more."""
+_MAX_HELPERS = 3
+"""Of one copy: the kinds that there are."""
 _EXECUTIONS_KNOWN = 256
 """Numbers of executions that are remembered, to say how many a rollback undoes."""
 _CLEAR_SECONDS = 15
@@ -39,12 +42,11 @@ _GROWTH_BYTES = 32 * 2**20
 """So little more may be what ending it takes."""
 _KEEPER_SECONDS = 5.0
 """For a keeper to tell that what it kept has ended."""
-_LEAVE_SECONDS = 0.5
-"""For a copy that was let go to give back its memory."""
 _REASONS = {
     "threads": "threads of it were running",
     "tasks": "asyncio tasks of it were under way",
     "programs": "programs that it had started were running",
+    "ended": "programs that it had started had ended, and it had not waited for them",
     "connections": "it had open connections",
     "pipes": "it had open pipes",
     "locks": "it held a lock on a file",
@@ -62,39 +64,6 @@ def processes_beside(steps: int) -> int:
     """Processes of a session that are not its code's, where so many executions can be undone."""
     # The keeper, the copies, and for a moment one more and the one that makes it.
     return steps + 4 if steps else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A copy of a session's process that waits, or the session's keeper, which can begin anew."""
-
-    pid: int
-    """As the session counts; good for nothing but to be told to the session's own keeper."""
-    after: int
-    """The number of the last request that it knows."""
-    connection: socket.socket | None
-    """None for the keeper."""
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it has not closed its connection, as ending does."""
-        if self.connection is None:
-            return True
-        try:
-            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-
-    def let_go(self) -> None:
-        """End it; a keeper stays, for the session's sake."""
-        if self.connection is not None:
-            self.connection.close()
-
-
-_KEEPER = Checkpoint(pid=0, after=0, connection=None)
-"""From before the first execution; it takes no memory of its own, and may be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +88,16 @@ class Checkpoints:
         channel.setblocking(False)
         self._channel = channel
         self._most = most
-        self._kept = deque([_KEEPER])
-        self._leaving_until = 0.0
+        self._kept = deque([KEEPER])
+        self._leaving = Leaving()
         self._end: _End | None = None
         """That what runs is to end."""
         self._clears = 0
         self._cleared = 0
         self.status: int | None = None
         """How the process that ran code has ended, if it has: exit code or minus a signal."""
+        self.had_used_its_time = False
+        """It was killed when it had used all the processor time that it might."""
         self.why_none = NONE_YET
         self.executions: deque[int] = deque(maxlen=_EXECUTIONS_KNOWN)
         """Numbers of those whose effects are there."""
@@ -138,9 +109,9 @@ class Checkpoints:
         return newest is not None and not (self.executions and self.executions[-1] > newest.after)
 
     @property
-    def are_leaving(self) -> bool:
-        """Whether some were let go just now, so that their memory may not be free yet."""
-        return anyio.current_time() < self._leaving_until
+    def leaving(self) -> list[int]:
+        """Numbers, as of ``pids``, of those let go that have not given back their memory."""
+        return self._leaving.pids(anyio.current_time())
 
     @property
     def is_ending(self) -> bool:
@@ -167,7 +138,7 @@ class Checkpoints:
     @property
     def pids(self) -> list[int]:
         """Of the copies, as the session counts."""
-        return [each.pid for each in self._kept if each is not _KEEPER]
+        return [each.pid for each in self._kept if each is not KEEPER]
 
     def newest(self) -> Checkpoint | None:
         """The last one that was made, if there is one."""
@@ -176,7 +147,7 @@ class Checkpoints:
     def forget_ended(self) -> None:
         """Forget the newest ones that are there no more: an older one is better than none."""
         while self._kept and not self._kept[-1].is_there:
-            self._kept.pop().let_go()
+            self._let_go(self._kept.pop())
             self.why_none = "the one there was had ended"
 
     def take_notices(self) -> bool:
@@ -201,15 +172,17 @@ class Checkpoints:
         match message:
             case {"checkpoint": int(pid), "after": int(after)} if len(connections) == 1 and pid > 0:
                 connections[0].setblocking(False)
-                self._kept.append(Checkpoint(pid, after, connections[0]))
+                helpers = _numbers(message.get("helpers"))
+                self._kept.append(Checkpoint(pid, after, connections[0], helpers))
                 while len(self._kept) > self._most:
-                    self._kept.popleft().let_go()
+                    self._let_go(self._kept.popleft())
                 return True
             case {"none": str(reason), "after": int()}:
                 # An older one is further back than anybody would expect.
                 self.drop(_REASONS.get(reason, "it said none that is known"))
             case {"ended": int(status)}:
                 self.status = max(-64, min(status, 255))
+                self.had_used_its_time = message.get("used_up") is True
             case {"cleared": int(number)}:
                 self._cleared = number
             case _:
@@ -230,7 +203,7 @@ class Checkpoints:
             self.why_none = "nothing has run in it"
             return False
         while self._kept and self._kept[-1].after >= self.executions[-1]:
-            self._kept.pop().let_go()
+            self._let_go(self._kept.pop())
             self.why_none = "the one from before that execution is not there any more"
         return bool(self._kept)
 
@@ -245,22 +218,26 @@ class Checkpoints:
     def drop_one(self, why: str) -> None:
         """Let the oldest copy go, and what is older still: it would be further back."""
         if self.pids:
-            self._leaving_until = anyio.current_time() + _LEAVE_SECONDS
             self.why_none = why
-            if self._kept[0] is _KEEPER:
+            if self._kept[0] is KEEPER:
                 self._kept.popleft()
-            self._kept.popleft().let_go()
+            self._let_go(self._kept.popleft())
 
     def drop(self, why: str) -> None:
         """Let all of them go."""
         self.why_none = why
         while self._kept:
-            self._kept.pop().let_go()
+            self._let_go(self._kept.pop())
+
+    def _let_go(self, checkpoint: Checkpoint) -> None:
+        self._leaving.add(checkpoint, anyio.current_time())
 
     def clear(self) -> None:
         """Have all in the session ended but the copies; ``take_notices`` hears of it."""
         self._clears += 1
-        self._send({"clear": self._clears, "spare": self.pids})
+        newest = self.newest()
+        helpers = newest.helpers if newest else ()
+        self._send({"clear": self._clears, "spare": [*self.pids, *helpers]})
 
     def end_code(self, why: str, memory: int) -> bool:
         """Have what runs ended, so that a copy can go on.
@@ -300,7 +277,7 @@ class Checkpoints:
         if checkpoint is None:
             return None
         self.clear()
-        if checkpoint is not _KEEPER:
+        if checkpoint is not KEEPER:
             self._kept.pop()
         older = list(self._kept)
         with anyio.move_on_after(_CLEAR_SECONDS):
@@ -309,10 +286,10 @@ class Checkpoints:
                 self.take_notices()
         for late in self._kept:
             if late not in older:  # made by what was just ended, which has ended it, too
-                late.let_go()
+                self._let_go(late)
         self._kept = deque(each for each in self._kept if each in older)
         if self._cleared != self._clears:
-            checkpoint.let_go()
+            self._let_go(checkpoint)
             self.drop("it could not be cleared up for the one there was")
             return None
         self.status = self._end = None
@@ -337,12 +314,13 @@ class Checkpoints:
             with theirs:
                 self._send({"anew": True}, theirs.fileno())
             return connection
-        checkpoint.let_go()
+        self._let_go(checkpoint)
         return None
 
     def close(self) -> None:
         """Let them go, and the keeper, which ends the session."""
         self.drop("it has ended")
+        self._leaving.close()
         self._channel.close()
 
     def _send(self, message: dict[str, object], *descriptors: int) -> None:
@@ -381,3 +359,9 @@ def _parse(packet: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, object]", message) if isinstance(message, dict) else {}
+
+
+def _numbers(told: object) -> tuple[int, ...]:
+    """Of the first few processes that a session tells of."""
+    numbers = cast("list[object]", told)[:_MAX_HELPERS] if isinstance(told, list) else []
+    return tuple(each for each in numbers if isinstance(each, int) and each > 0)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MAX_TASKS = 8192
 _QUICK = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
 _ALONE = (b"Private_Dirty:", b"SwapPss:")
+_OWN = (b"VmPTE:",)
 _EXACT = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 _QUICK_FIELDS = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s*(\d+)", re.MULTILINE)
 _THREADS_FIELD = re.compile(rb"^Threads:\s*(\d+)", re.MULTILINE)
@@ -105,17 +106,27 @@ def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
             # Also of one that hides the exact figures from others of its user.
             total += _fields(process, "status", _QUICK) or 0
         else:
-            total += exact + (_fields(process, "status", (b"VmPTE:",)) or 0)
+            total += exact + (_fields(process, "status", _OWN) or 0)
     return total * 1024, is_exact
 
 
 def only_of(pid: int, inner_pids: list[int]) -> int:
     """Bytes that some of the processes below ``pid`` have alone, by their numbers in there."""
     return 1024 * sum(
-        _fields(process, "smaps_rollup", _ALONE) or 0
-        for process in _tree(pid)
-        if _inner_pid(process) in inner_pids
+        (_fields(process, "smaps_rollup", _ALONE) or 0) + (_fields(process, "status", _OWN) or 0)
+        for process in _those_of(pid, inner_pids)
     )
+
+
+def most_of(pid: int, inner_pids: list[int]) -> int:
+    """Bytes that may be free when some of the processes below ``pid`` have ended, at the most."""
+    return 1024 * sum(
+        _fields(process, "status", _QUICK) or 0 for process in _those_of(pid, inner_pids)
+    )
+
+
+def _those_of(pid: int, inner_pids: list[int]) -> Iterator[int]:
+    return (process for process in _tree(pid) if inner_pids and _inner_pid(process) in inner_pids)
 
 
 def mappings(pid: int, most: int) -> int:

@@ -175,7 +175,8 @@ class Watcher:
             self._apart.discard(kernel)
 
     async def _decide_by_memory(self, kernel: KernelProcess) -> None:
-        limit = self._limits.memory_bytes
+        # Looked at before the whole: what ends in between has been counted in both then.
+        limit = self._limits.memory_bytes + await self._held_by_leaving(kernel)
         before = _successions(kernel)
         memory, is_exact = await self._apart_in_thread(
             usage.measure_exactly, kernel.pid, _EXACT_SECONDS
@@ -190,9 +191,17 @@ class Watcher:
                     usage.measure_exactly, kernel.pid, _STANDING_SECONDS
                 )
             if memory > limit and _successions(kernel) == before:
-                await self._end_for_memory(kernel, memory)
+                await self._end_for_memory(kernel, memory, limit)
 
-    async def _end_for_memory(self, kernel: KernelProcess, memory: int) -> None:
+    async def _held_by_leaving(self, kernel: KernelProcess) -> int:
+        """Bytes that copies which were let go may not have given back yet."""
+        if kernel.checkpoints is None or not (leaving := kernel.checkpoints.leaving):
+            return 0
+        held = await self._apart_in_thread(usage.most_of, kernel.pid, leaving)
+        # Which of its processes are copies is in the session's own word.
+        return min(held, self._limits.memory_bytes)
+
+    async def _end_for_memory(self, kernel: KernelProcess, memory: int, limit: int) -> None:
         why = self._limits.memory(memory)
         copies = kernel.checkpoints
         if not copies:
@@ -205,9 +214,8 @@ class Watcher:
             held = await self._apart_in_thread(usage.only_of, kernel.pid, pids)
         if kernel.has_ended:
             return
-        if len(pids) <= 1 and memory - held > self._limits.memory_bytes:
-            if not copies.are_leaving:  # what they had is free in a moment: the next look tells
-                kernel.end_code(why, memory)
+        if len(pids) <= 1 and memory - held > limit:
+            kernel.end_code(why, memory)
         # So little is not the code's, and not worth the copy: the code may be about to fail.
         elif not copies.is_ending and (len(pids) > 1 or held > _SPARED_BYTES):
             copies.drop_one(FOR_MEMORY)
