@@ -1,4 +1,4 @@
-"""Control groups: the kernel's own hold on all processes of a session together, where we may.
+"""Control groups: the kernel's own hold on all that a session runs, together, where we may.
 
 Few users may make one: root, in a container or out of it, and services to which the service
 manager has delegated a group. Elsewhere there is none, and the pool's watcher and the resource
@@ -69,19 +69,27 @@ class SessionGroup:
         with all that it starts later. Whether it may is asked of who opened the file."""
         self._directories = tuple(entrance.parent for entrance in entrances)
         self._on_removed = on_removed
+        self._killed = 0
         self.is_left = False
         """Its removal was tried, and it was not empty yet."""
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel has ended processes in it because they used more than they may."""
+        """Whether the kernel has ended processes in it because they used more than they may.
+
+        Since this was asked before, or else since it was made.
+        """
+        before, self._killed = self._killed, self._count_killed()
+        return self._killed > before
+
+    def _count_killed(self) -> int:
+        total = 0
         for directory in self._directories:
             for file, field in _KILLS.items():
                 with suppress(OSError):
                     for line in _read(directory / file).splitlines():
                         name, _, count = line.partition(" ")
-                        if name == field and count.strip() != "0":
-                            return True
-        return False
+                        total += int(count) if name == field else 0
+        return total
 
     def remove(self, end: float | None = None) -> None:
         """Remove it, once its processes have ended.

@@ -8,15 +8,27 @@ TEMPLATE_ENDED = "the process that it was forked from ended, which ends its sess
 """Why sessions end that did nothing wrong: a clause."""
 
 
-def describe_status(status: int | None) -> str:
-    """How a process ended, from its exit code or minus a signal's number: a clause."""
+_PROCESSOR_TIME = "it used more processor time than the limit that its code has set"
+
+
+def describe_status(status: int | None, *, had_used_its_time: bool = False) -> str:
+    """How a process ended: a clause.
+
+    Args:
+        status: its exit code, or minus a signal's number; None if that is not known.
+        had_used_its_time: it was killed when it had used the processor time that it might.
+    """
+    if had_used_its_time:
+        return f"{_PROCESSOR_TIME} (RLIMIT_CPU)"
     if status is None:
         return "its process ended"
     if status >= 0:
         return f"its process ended itself (exit code {status})"
     causes: dict[int, str] = {
-        signal.SIGKILL: "it was killed, as the system does when memory runs out",
+        signal.SIGKILL: "it was killed (SIGKILL), by its own code or the system, as when memory "
+        "runs out",
         signal.SIGSEGV: "it crashed (SIGSEGV, a fault in compiled code)",
+        signal.SIGXCPU: f"{_PROCESSOR_TIME} (SIGXCPU)",
         signal.SIGSYS: "it made a system call of another architecture (SIGSYS)",
     }
     try:

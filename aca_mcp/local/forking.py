@@ -33,6 +33,8 @@ from aca_mcp.sandbox.contain import contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     # It imports IPython, which neither the server nor a template outside its sandbox should.
     from aca_mcp.kernel.interpreter import Interpreter
 
@@ -191,19 +193,27 @@ def _become_session(
 ) -> NoReturn:
     control = socket.socket(fileno=descriptors[0])
     try:
-        others = len(descriptors) - request.groups
-        for entrance in descriptors[others:]:
-            os.write(entrance, b"0")  # this process
-        _arrange(descriptors[:others])
+        _arrange(descriptors)
+        control.detach()  # its number may be another descriptor's now
         control = socket.socket(fileno=_CONTROL)
+        first = _CHANNEL + request.checkpoints
+        entrances = range(first, first + request.groups)
+        if not request.checkpoints:
+            _enter(entrances)
         channel = socket.socket(fileno=_CHANNEL) if request.checkpoints else None
-        contain_session(policy, request.storage, request.identity, one_share=request.one_share)
+        contain_session(
+            policy,
+            request.storage,
+            request.identity,
+            one_share=request.one_share,
+            has_keeper=request.checkpoints,
+        )
         # After the change of identity, which clears it. Only the first process of the session has
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         token = new_token()
         begins_anew = channel is not None and _leave_first_place(
-            channel, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
+            channel, entrances, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
         )
         work_directory = prepare_storage(policy, request.storage)
         reseed(policy, work_directory)
@@ -241,8 +251,13 @@ def _tell_readiness(control: socket.socket, work_directory: str, token: bytes) -
     os.close(base)
 
 
-def _leave_first_place(channel: socket.socket, *, reaches_session_only: bool) -> bool:
+def _leave_first_place(
+    channel: socket.socket, entrances: Sequence[int], *, reaches_session_only: bool
+) -> bool:
     """Go on as a child of this process, which becomes the session's keeper.
+
+    The child enters the session's control groups, and the keeper does not: where code has taken all
+    their memory, there is still some for what ends it, and the kernel ends that for nobody.
 
     Returns:
         In that child False, and True in each that the keeper forks later, to begin anew from here:
@@ -254,23 +269,33 @@ def _leave_first_place(channel: socket.socket, *, reaches_session_only: bool) ->
         for number in (0, 1, 2, _CONTROL):
             os.dup2(null, number)
         control = keep(channel, kernel, reaches_session_only=reaches_session_only)
+        _enter(entrances)
         _arrange([control, stdout, stderr, _CHANNEL])
+    else:
+        _enter(entrances)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     return bool(kernel)
 
 
+def _enter(entrances: Iterable[int]) -> None:
+    """Have this process, and all that it starts, be in control groups."""
+    for entrance in entrances:
+        os.write(entrance, b"0")
+        os.close(entrance)
+
+
 def _arrange(descriptors: list[int]) -> None:
-    """Make them what they are in a session, 0 to 2 and the connections; close all others."""
+    """Make them what they are in a session, 0 to 2, connections, entrances; close all others."""
     # Copies above all targets first, so that no dup2 overwrites one that is still needed.
     copies = [os.dup(number) for number in (os.open(os.devnull, os.O_RDONLY), *descriptors)]
-    null, control, out, err, *channel = copies
-    if min(copies) <= _CHANNEL:
+    null, control, out, err, *more = copies
+    if min(copies) <= _CONTROL + len(more):
         raise ValueError("descriptors overlap")
     os.dup2(null, 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
     last = _CONTROL
-    for last, copy in enumerate((control, *channel), _CONTROL):
+    for last, copy in enumerate((control, *more), _CONTROL):
         os.dup2(copy, last, inheritable=False)
     os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
 

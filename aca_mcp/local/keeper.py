@@ -17,12 +17,14 @@ it would go on as this session's code, held as ever, and be believed no more tha
 * ``{"kernel": pid}`` says which process runs the code from now on;
 * ``{"anew": true}``, with a control connection, has it fork a process to run code, where there is
   none any more;
-* ``{"ended": status}`` is told when that process has ended.
+* ``{"ended": status, "used_up": bool}`` is told when that process has ended, and whether it was
+  killed when it had used all the processor time that it had been allowed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import signal
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 _MAX_PACKET_BYTES = 4096
 _CLEAR_SECONDS = 10.0
 _STOP_SECONDS = 3.0
+_SURELY_USED = 0.75
+"""Of the processor time that a process was allowed. The kernel holds it to a count by samples, and
+tells an exact one."""
 
 
 def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> int:
@@ -168,15 +173,29 @@ class Keeper:
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-                pid, status = ended
-                if pid == self._kernel:
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                allowed = _processor_seconds(ended.si_pid)  # as long as it can be read
+                _, status, used = os.wait4(ended.si_pid, 0)
+                if ended.si_pid == self._kernel:
                     self._kernel = 0
-                    self._tell({"ended": os.waitstatus_to_exitcode(status)})
+                    status = os.waitstatus_to_exitcode(status)
+                    has_used_it = used.ru_utime + used.ru_stime >= allowed * _SURELY_USED
+                    used_up = status == -signal.SIGKILL and has_used_it
+                    self._tell({"ended": status, "used_up": used_up})
 
     def _tell(self, message: dict[str, object]) -> None:
         with suppress(OSError):
             self._channel.send(json.dumps(message).encode())
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process that has ended was allowed at the most."""
+    with suppress(OSError), open(f"/proc/{pid}/limits", "rb") as file:  # noqa: PTH123 -- as below
+        for line in file:
+            words = line.split()
+            if line.startswith(b"Max cpu time") and words[4].isdigit():
+                return int(words[4])
+    return math.inf
 
 
 def _wake(_number: int, _frame: object) -> None:

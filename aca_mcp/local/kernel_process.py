@@ -284,9 +284,11 @@ class KernelProcess:
         status = None if self.checkpoints is None else await self.checkpoints.how_code_ended()
         if status is None:
             return INTERFERED  # its connection is closed, and it goes on
-        if status == -signal.SIGKILL and await anyio.to_thread.run_sync(self._group_ran_out):
+        used_up = self.checkpoints is not None and self.checkpoints.had_used_its_time
+        killed = status == -signal.SIGKILL and not used_up
+        if killed and await anyio.to_thread.run_sync(self._group_ran_out):
             return self._out_of_memory
-        return describe_status(status)
+        return describe_status(status, had_used_its_time=used_up)
 
     def _group_ran_out(self) -> bool:
         return self._group is not None and self._group.ran_out_of_memory()

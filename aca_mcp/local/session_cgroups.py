@@ -1,8 +1,8 @@
 """The control groups of a pool's sessions, where the host allows some.
 
 * They are looked for beside the start of the pool; no session starts before that has ended.
-* A session's group is made first of all, and its first process enters it before it does anything
-  else: whatever it starts is in it. To be put into it by another takes the kernel some 15 ms a
+* A session's group is made first of all, and the process that is to run code enters it before it
+  does: whatever it starts is in it. To be put into it by another takes the kernel some 15 ms a
   process, for which it waits for all processes of the machine.
 * A session that is freed removes its own. What is left, because its processes outlived a wait, is
   tried again every few seconds, and at the end of the pool, once the template and with it all of
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup
 
 
+_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 _AGAIN_SECONDS = 3
 """Between two attempts to remove what is left."""
 
@@ -41,11 +43,12 @@ class ControlGroups:
         self._limits = limits
         self._groups: Groups | None = None
         self._looked = anyio.Event()
+        self._is_divided_by_session = False
 
     @property
-    def divide_time(self) -> bool:
-        """Whether they give each session one share of processor time."""
-        return self._groups is not None and self._groups.divide_time
+    def one_share_is_kept(self) -> bool:
+        """Whether sessions must be kept from having more shares of processor time than one."""
+        return self._is_divided_by_session and not (self._groups and self._groups.divide_time)
 
     async def keep(self) -> None:
         """Find where they can be made, and see to those that are left, until cancelled.
@@ -85,6 +88,7 @@ class ControlGroups:
             raise
 
     async def _find(self) -> None:
+        self._is_divided_by_session = await anyio.to_thread.run_sync(_time_is_divided_by_session)
         self._groups = await anyio.to_thread.run_sync(find_groups)
 
     async def _remove_left(self) -> None:
@@ -96,6 +100,14 @@ class ControlGroups:
         """Remove those that are left."""
         if self._groups is not None:
             await anyio.to_thread.run_sync(self._groups.remove_all)
+
+
+def _time_is_divided_by_session() -> bool:
+    """Whether the kernel gives each terminal session one share (sched(7), "autogroup")."""
+    try:
+        return _AUTOGROUP.read_text(encoding="ascii").strip() != "0"
+    except OSError:
+        return False
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import itertools
 import os
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,14 +23,14 @@ from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aca_mcp.local.cgroups import SessionGroup
     from aca_mcp.local.excess import Limits
     from aca_mcp.local.identities import Identities
     from aca_mcp.local.session_cgroups import ControlGroups
     from aca_mcp.local.template_process import TemplateProcess
     from aca_mcp.local.template_replacement import Templates
-
-_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 class Spawner:
@@ -129,7 +128,7 @@ class Spawner:
                 becomes = SESSION_ID + identity.number
             pid, process = await template.fork(
                 SessionRequest(
-                    *(str(storage), becomes, ahead, self._one_share, bool(channel)),
+                    *(str(storage), becomes, ahead, self._groups.one_share_is_kept, bool(channel)),
                     groups=len(entrances),
                 ),
                 (control_theirs.fileno(), stdout_theirs, stderr_theirs, *channel, *entrances),
@@ -145,19 +144,6 @@ class Spawner:
         if self._identities and identity:
             kernel.on_freed = functools.partial(self._identities.give_back, identity)
         return kernel
-
-    @property
-    def _one_share(self) -> bool:
-        """Whether sessions must be kept from having more shares of processor time than one."""
-        return not self._groups.divide_time and _time_is_divided_by_session()
-
-
-def _time_is_divided_by_session() -> bool:
-    """Whether the kernel gives each terminal session one share (sched(7), "autogroup")."""
-    try:
-        return _AUTOGROUP.read_text(encoding="ascii").strip() != "0"
-    except OSError:
-        return False
 
 
 def _make_storage(storage: Path, identity: int | None) -> None:

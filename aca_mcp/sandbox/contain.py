@@ -13,7 +13,12 @@ _READABLE_EVERYWHERE = ("/proc", "/dev/fd")
 
 
 def contain_session(
-    policy: SandboxPolicy, storage: str, identity: int | None, *, one_share: bool = False
+    policy: SandboxPolicy,
+    storage: str,
+    identity: int | None,
+    *,
+    one_share: bool = False,
+    has_keeper: bool = False,
 ) -> None:
     """Hold this process, and all that it will start, to the policy. There is no way back.
 
@@ -24,6 +29,7 @@ def contain_session(
         identity: the user and group to become, as the template's user namespace counts, where
             root started the server.
         one_share: make no terminal session but this one (``SystemCallRules``).
+        has_keeper: this process is to run no code, and outlives those that do.
     """
     # One signal reaches the whole group; without a PID namespace nothing else holds it together.
     os.setsid()
@@ -56,6 +62,7 @@ def contain_session(
         network=policy.network,
         shares_identity=identity is None,
         one_share=one_share,
+        keeper=os.getpid() if has_keeper else None,
     )
     seccomp.install(rules)
 

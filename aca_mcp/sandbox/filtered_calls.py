@@ -132,6 +132,7 @@ BY_ARGUMENT: Numbers = {
     "fcntl": (72, 25),
     "ioctl": (16, 29),
     "ioprio_set": (251, 30),
+    "kill": (62, 129),
     "mknod": (133, -1),
     "mknodat": (259, 33),
     "prctl": (157, 167),
@@ -152,6 +153,16 @@ PROCESS_FIRST: Numbers = {
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
     "setpriority": (141, 140),  # the kind of what the second names; 0 is a process
+}
+
+SIGNALS: Numbers = {
+    # Calls whose first argument names a process to signal, or to have a descriptor of for that.
+    "kill": (62, 129),
+    "pidfd_open": (434, 434),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "tgkill": (234, 131),
+    "tkill": (200, 130),
 }
 
 OWNER_CHANGES: Numbers = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import errno
+import signal
 import socket
 import struct
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from aca_mcp.sandbox.filtered_calls import (
     OWNER_CHANGES,
     PROCESS_FIRST,
     REFUSED,
+    SIGNALS,
 )
 from aca_mcp.sandbox.syscalls import MACHINE, PR_SET_SECCOMP, prctl
 
@@ -51,6 +53,7 @@ _OFFSET_FIRST_ARGUMENT = 16  # its lower word; the others follow at 8 bytes each
 
 _AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
+_SIGN_BIT = 0x80000000
 
 _SOL_SOCKET = 1
 _BUFFER_OPTIONS = (7, 8, 32, 33)
@@ -106,6 +109,11 @@ class SystemCallRules:
     """The kernel divides processor time among terminal sessions (sched(7), "autogroup"), so code
     that makes many would have as many shares: ``setsid`` does nothing.
     """
+    keeper: int | None = None
+    """The number of a process that code may not signal, with which its session would end: among
+    strangers there is no namespace whose first process it could be. Nor may code kill all that it
+    can, or all of its group, at once, for it is among those.
+    """
 
 
 class Sockets(enum.Enum):
@@ -121,7 +129,12 @@ class Sockets(enum.Enum):
 
 
 def rules_for(
-    *, namespaces: bool, network: bool, shares_identity: bool = False, one_share: bool = False
+    *,
+    namespaces: bool,
+    network: bool,
+    shares_identity: bool = False,
+    one_share: bool = False,
+    keeper: int | None = None,
 ) -> SystemCallRules:
     """The rules of a session."""
     sockets = Sockets.LOOPBACK if namespaces else Sockets.NONE
@@ -130,6 +143,7 @@ def rules_for(
         among_strangers=not namespaces,
         shares_identity=shares_identity and not namespaces,
         one_share=one_share,
+        keeper=keeper,
     )
 
 
@@ -168,6 +182,8 @@ def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
         program += _answer(number["setsid"], 0)
     if rules.among_strangers:
         program += _rules_among_strangers(number, column)
+        if rules.keeper is not None:
+            program += _rules_of_signals(number["kill"], column, rules.keeper)
     if rules.shares_identity:
         program += _answer_all(OWNER_CHANGES, column, 0)
         program += _answer_all(OWNER_ATTRIBUTES, column, errno.EPERM)
@@ -191,6 +207,22 @@ def _rules_among_strangers(number: dict[str, int], column: int) -> list[bytes]:
         program += _refuse_if(numbers[column], 0, _JUMP_GREATER_EQUAL, 1)
     program += _answer(number["ioprio_set"], errno.EPERM)
     return program
+
+
+def _rules_of_signals(kill: int, column: int, keeper: int) -> list[bytes]:
+    program: list[bytes] = []
+    for numbers in SIGNALS.values():
+        program += _refuse_if(numbers[column], 0, _JUMP_EQUAL, keeper, decides=False)
+    several = [
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT + 8),
+        _jump(_JUMP_EQUAL, int(signal.SIGKILL), 0, 4),
+        _statement(_LOAD_WORD, _OFFSET_FIRST_ARGUMENT),
+        _jump(_JUMP_EQUAL, 0, 1, 0),
+        _jump(_JUMP_ANY_BIT, _SIGN_BIT, 0, 1),
+        _fail(errno.EPERM),
+        _statement(_LOAD_WORD, _OFFSET_NUMBER),
+    ]
+    return program + _of(kill, several)
 
 
 def _rules_of_sockets(number: dict[str, int], *, loopback: bool) -> list[bytes]:

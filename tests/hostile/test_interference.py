@@ -320,7 +320,10 @@ async def test_nobody_elses_limits_and_priorities_can_be_changed(arena: Arena) -
 async def test_killing_oneself_is_told_with_its_cause(arena: Arena) -> None:
     async with arena.attacker() as attacker:
         for signal, cause in (
-            ("SIGKILL", "it was killed, as the system does when memory runs out"),
+            (
+                "SIGKILL",
+                "it was killed (SIGKILL), by its own code or the system, as when memory runs out",
+            ),
             ("SIGTERM", "it was ended by SIGTERM"),
             ("SIGRTMIN + 3", "it was ended by signal 37"),
         ):

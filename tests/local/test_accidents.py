@@ -56,6 +56,10 @@ ACCIDENTS = {
     "a recursion of 10⁶ calls": RECURSION,
     "a fork bomb": FORK_BOMB,
     "closed streams": "import os; os.close(1); os.close(2)",
+    "the interpreter's own connections closed": "import os; os.closerange(3, 1000)",
+    "processor time, of which it allowed itself little": (
+        "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass"
+    ),
     "every descriptor closed": "import os; os.closerange(0, 256)",
 }
 ENDED = "Variables are as they were before it; files keep what was written to them."

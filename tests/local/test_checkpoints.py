@@ -13,7 +13,14 @@ import pytest
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
-from tests.local.pools import MEBIBYTE, STUBBORN, configuration, copied, new_identifier
+from tests.local.pools import (
+    MEBIBYTE,
+    STUBBORN,
+    configuration,
+    copied,
+    new_identifier,
+    pool_with_checkpoints,
+)
 from tests.support.processes import descendants
 from tests.support.waiting import until
 
@@ -100,15 +107,33 @@ async def test_a_crash_costs_one_execution(kind: str) -> None:
         assert await used.value("x") == "['before']"
 
 
-async def test_code_that_ends_all_of_its_group_does_not_end_its_copies() -> None:
-    """As the shell command ``kill -9 0`` does."""
+SEVERAL_KILLED = ["os.kill(0, 9)", "os.kill(-1, 9)", "os.system('kill -9 0')"]
+
+
+@pytest.mark.parametrize("code", SEVERAL_KILLED[::2])
+async def test_code_that_ends_all_of_its_group_does_not_end_its_copies(code: str) -> None:
     async with session(isolation="namespaces") as used:
-        await used.run("x = 1")
+        await used.run("x = 1; import os")
         await used.settled()
-        crashed = await used.run("import os; os.killpg(0, 9)")
+        crashed = await used.run(code)
         assert crashed.rollback is not None
         assert crashed.rollback.reason.startswith("it was killed")
         assert crashed.rollback.executions == 1
+        assert await used.value("x") == "1"
+
+
+async def test_without_namespaces_code_ends_itself_but_not_its_session() -> None:
+    async with pool_with_checkpoints("landlock") as pool:
+        used = Used(pool)
+        await used.run("x = 1; import os")
+        await used.settled()
+        for code in (*SEVERAL_KILLED, "os.kill(os.getppid(), 9)"):
+            refused = await used.run(code)
+            assert refused.rollback is None
+            assert refused.session_lost is None
+            assert "not permitted" in f"{refused.error}{refused.stderr.text}"
+        await used.settled()
+        assert (await used.run("x = 2; os.kill(os.getpid(), 9)")).rollback is not None
         assert await used.value("x") == "1"
 
 
@@ -336,24 +361,6 @@ async def test_a_crash_soon_after_other_calls_says_how_far_it_goes_back() -> Non
         assert crashed.rollback is not None
         before_it = crashed.rollback.executions - 1
         assert await used.value("len(x)") == str(5 - before_it)
-
-
-async def test_memory_that_the_code_needs_is_taken_from_checkpoints() -> None:
-    """Each of the two would fit alone, and code must not notice that there are both."""
-    async with session(memory_bytes=512 * MEBIBYTE) as used:
-        await used.run("data = bytearray(b'a') * (300 << 20)")
-        await used.settled()
-        changed = await used.run(
-            "import time\n"
-            "for start in range(0, len(data), 1 << 20):\n"
-            "    data[start : start + (1 << 20)] = b'b' * (1 << 20)\n"
-            "time.sleep(1.5); len(data), data[0], data[-1]",
-            seconds=50,
-        )
-        assert changed.session_lost is None
-        assert changed.rollback is None
-        assert changed.error is None
-        assert await used.value("data.count(b'b') == len(data)") == "True"
 
 
 async def test_code_that_takes_too_much_memory_is_undone() -> None:

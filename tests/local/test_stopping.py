@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from aca_mcp.errors import PoolFullError
+from aca_mcp.local.endings import describe_status
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
 from tests.local.pools import (
@@ -129,7 +130,7 @@ async def test_a_session_that_dies_between_runs_is_told_of_next_time() -> None:
         await until(lambda: session not in descendants())
         after = await run(pool, "victim", "1")
         assert after.started_session
-        assert after.lost_before == "it was killed, as the system does when memory runs out"
+        assert after.lost_before == describe_status(-signal.SIGKILL)
         assert (await run(pool, "victim", "1")).lost_before is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import struct
 import subprocess
@@ -144,7 +145,7 @@ def each(table: dict[str, tuple[int, int]]) -> list[object]:
     "table",
     [
         *("REFUSED", "ABSENT", "DONE", "BY_ARGUMENT"),
-        *("PROCESS_FIRST", "OWNER_CHANGES", "OWNER_ATTRIBUTES"),
+        *("PROCESS_FIRST", "SIGNALS", "OWNER_CHANGES", "OWNER_ATTRIBUTES"),
     ],
 )
 def test_numbers_are_the_kernels_own(table: str) -> None:
@@ -335,6 +336,22 @@ def test_without_a_pid_namespace_nobody_leaves_the_group(machine: str) -> None:
     for number in (SETSID[machine], SETPGID[machine]):
         assert answer(ALONE, machine, number) == 0
         assert answer(IN_NAMESPACES, machine, number) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_without_a_pid_namespace_nobody_signals_the_keeper(machine: str) -> None:
+    """By its number, or with all that can be killed at once."""
+    keeper, kill, killed = 4321, KERNEL_CALLS["kill"], int(signal.SIGKILL)
+    column = list(ARCHITECTURES).index(machine)
+    alone = rules_for(namespaces=False, network=False, keeper=keeper)
+    for numbers in filtered_calls.SIGNALS.values():
+        assert answer(alone, machine, numbers[column], keeper, 0) == errno.EPERM
+        assert answer(alone, machine, numbers[column], keeper + 1, killed) == ALLOW
+    for several in (0, 2**32 - 1, 2**32 - keeper, 2**64 - 1):
+        assert answer(alone, machine, kill[column], several, killed) == errno.EPERM
+        assert answer(alone, machine, kill[column], several, signal.SIGTERM) == ALLOW
+        for rules in (ALONE, IN_NAMESPACES):
+            assert answer(rules, machine, kill[column], several, killed) == ALLOW
 
 
 def test_an_architecture_that_nobody_knows_is_an_error() -> None:
