@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import gc
 import json
 import os
@@ -287,10 +288,11 @@ def _enter(entrances: Iterable[int]) -> None:
 def _arrange(descriptors: list[int]) -> None:
     """Make them what they are in a session, 0 to 2, connections, entrances; close all others."""
     # Copies above all targets first, so that no dup2 overwrites one that is still needed.
-    copies = [os.dup(number) for number in (os.open(os.devnull, os.O_RDONLY), *descriptors)]
-    null, control, out, err, *more = copies
-    if min(copies) <= _CONTROL + len(more):
-        raise ValueError("descriptors overlap")
+    above = _CONTROL + len(descriptors)
+    null, control, out, err, *more = (
+        fcntl.fcntl(number, fcntl.F_DUPFD, above)
+        for number in (os.open(os.devnull, os.O_RDONLY), *descriptors)
+    )
     os.dup2(null, 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
