@@ -29,6 +29,7 @@ from aca_mcp.missing_modules import PackageOffer, about_missing_module
         ("mpl_toolkits.mplot3d", "matplotlib"),
         ("lxml.html.clean", "lxml-html-clean"),
         ("backports.tarfile", "backports-tarfile"),
+        ("pkg_resources", "setuptools<81"),
     ],
 )
 def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, package: str) -> None:
@@ -36,7 +37,7 @@ def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, pac
     assert said.endswith(f'install_packages(packages=["{package}"]) gets it.')
     refused = about_missing_module(module)
     assert "Packages cannot be installed" in refused
-    assert package in refused
+    assert package.partition("<")[0] in refused
 
 
 def test_a_name_that_may_be_a_strangers_is_not_recommended() -> None:
@@ -54,5 +55,6 @@ def test_a_list_offers_what_is_on_it() -> None:
 
 def test_whoever_has_no_tools_is_told_the_code() -> None:
     said = about_missing_module("yaml", PackageOffer("index"), by_code=True)
+    assert about_missing_module("pip", PackageOffer("index")).startswith("pip is a command")
     assert said == "yaml comes with the package pyyaml: %pip install pyyaml gets it."
     assert "ACA_MCP_PACKAGES=index" in about_missing_module("yaml", PackageOffer("off"))

@@ -50,7 +50,9 @@ if __name__ == "__main__":
     name = os.environ.pop("ACA_MCP_COMMAND", "pip")
     words = sys.argv[1:]
     arguments = words[1:] if name == "uv" and words[:1] == ["pip"] else words
-    if arguments[:1] == ["install"] and words[:1] in (arguments[:1], ["pip"]):
+    if name == "uv" and words[:1] == ["add"]:
+        arguments = ["install", *words[1:]]
+    if arguments[:1] == ["install"] and words[:1] in (["install"], ["pip"], ["add"]):
         with open(os.path.join(here, "answers.json"), encoding="utf-8") as file:
             told = json.load(file)
         found = [answer for known, answer in told["answers"] if known == arguments]

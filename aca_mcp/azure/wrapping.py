@@ -33,6 +33,7 @@ _MODULES = (
     "frames",
     "timeline",
     "hints",
+    "missing_modules",
     "cutting",
     "own_frames",
     "tracebacks",

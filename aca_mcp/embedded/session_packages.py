@@ -67,7 +67,11 @@ class SessionPackages(ABC, Generic[Kernel]):
         target, from_its_start = await self._interpreter()
         added = {name: version for name, (version, _) in kernel.added_packages.items()}
         made = await self._broker().provide(
-            requirements, target, installed={**from_its_start, **added}, who=identifier
+            requirements,
+            target,
+            installed={**from_its_start, **added},
+            who=identifier,
+            added=added,
         )
         if made.directory is not None:
             directory = await self._give(kernel, made.directory, made.size_bytes)

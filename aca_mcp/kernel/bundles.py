@@ -39,11 +39,14 @@ _BARE = re.compile(
 """A text that says no more than which object it is."""
 _MEDIA = re.compile(r"""src=["']data:((?:audio|video)/[\w.+-]+);base64,([\w+/=\s]+)["']""")
 """A sound or a film in a page."""
-_PICTURE = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
-_PICTURES = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,")
+_NO_STYLE = r"(?<!url\()(?<!url\([\"'])"
+"""Pictures of a style sheet are a page's ornaments, such as its maker's logo."""
+_PICTURE = re.compile(_NO_STYLE + r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
+_PICTURES = re.compile(_NO_STYLE + r"data:image/(?:png|jpeg|gif|webp);base64,")
 _SCRIPT_ALONE = "JavaScript, which nothing here runs"
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 """In a page that does something."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _MARKUP = re.compile(r"\s*['\"]?<(?:!doctype|html|div|table|svg)\b", re.IGNORECASE)
 """What begins a text that is a page's source."""
 _MATHS = re.compile(
@@ -104,8 +107,11 @@ class Bundles:
         """
         shown = Shown()
         bundle = {mime: _exact(each) for mime, each in bundle.items() if type(mime) is str}
+        is_told = "text/markdown" in bundle or "text/latex" in bundle
         for mime, content in bundle.items():
             if _is_binary(mime):
+                if is_told and mime.startswith("image/"):
+                    continue  # of a formula: front ends set the text instead, as readers do
                 self._attach(shown, mime, content, display_id)
             else:
                 self._add_text(shown, mime, content)
@@ -162,11 +168,13 @@ class Bundles:
         if latex:
             shown.text = str(plain)
             return
-        drawing = bundle.get("image/svg+xml")
-        if isinstance(drawing, str) and says_little:
+        drawing, html = bundle.get("image/svg+xml"), bundle.get("text/html")
+        if isinstance(drawing, str) and (says_little or html is None):
             self._draw(shown, drawing, display_id)
-        html = bundle.get("text/html")
-        if isinstance(html, str) and ("\n" not in str(plain).strip() or says_little):
+            shown.text = "" if says_little else str(plain)
+        if isinstance(html, str) and (
+            "\n" not in str(plain).strip() or says_little or _ADDRESS.search(str(plain))
+        ):
             # Several lines of text are what a library made for readers of text.
             self._tell_page(shown, html, display_id, says_little=says_little)
         if says_little and not shown.text and not _has_picture(shown):
@@ -177,6 +185,10 @@ class Bundles:
         plain, text = str(shown.data.get("text/plain", "")), ""
         if not _has_picture(shown):
             text, is_script = read_html(html)
+            if text and not says_little and _ADDRESS.search(plain):
+                # Fields of an object that nobody wrote a text for; or a table that has objects.
+                says_little = len(text) < len(plain) / 2
+                text = text if says_little else ""
             if says_little and is_script:
                 shown.data.pop("text/plain", None)
                 shown.remarks.append(_SCRIPT_ALONE)

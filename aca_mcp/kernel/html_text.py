@@ -18,7 +18,7 @@ _MAX_DEPTH = 10
 """Of lists in lists, by which items are indented."""
 _HIDDEN = frozenset(
     {"script", "style", "head", "template", "noscript", "svg", "canvas", "iframe", "object"}
-    | {"audio", "video", "button", "select"}
+    | {"audio", "video", "button", "select", "label"}
 )
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "col", "source", "wbr", "embed"})
 _BLOCK = re.compile(
@@ -26,6 +26,7 @@ _BLOCK = re.compile(
     "h[1-6r]|header|main|nav|[ou]l|p|section|summary"
 )
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_COVERING = re.compile(r"position\s*:\s*absolute", re.IGNORECASE)
 _AT_RULE = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _LAST_CLASS = re.compile(r"\.([\w-]+)\s*$")
@@ -101,6 +102,8 @@ class _Reader(HTMLParser):
         self._hidden: list[str] = []
         self._not_displayed: set[str] = set()
         """Classes that the page's own style hides."""
+        self._block = 0
+        """Where the text of the innermost block begins, of those that are open or ended."""
         self._preformatted = 0
         self._lists: list[int | None] = []
         """Of those that are open, the number of the item before; None where items have none."""
@@ -115,6 +118,8 @@ class _Reader(HTMLParser):
                 self._hidden.append(tag)
             return
         if self._hides(tag, attributes):
+            if tag == "iframe" and _COVERING.search(attributes.get("style") or ""):
+                del self._pieces[-1][self._block :]  # what lies beneath, until it is loaded
             if tag in _FRAMES:
                 self._add(_text_of(tag, attributes))
             if tag not in _VOID:
@@ -151,6 +156,8 @@ class _Reader(HTMLParser):
                 self._begin_item()
             case _:
                 self._add(_text_of(tag, attributes))
+                if _BLOCK.fullmatch(tag):
+                    self._block = len(self._pieces[-1])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in _HIDDEN:
@@ -178,6 +185,9 @@ class _Reader(HTMLParser):
             self._add("\n")
         elif tag == "li" or _BLOCK.fullmatch(tag):
             self._add("\n")
+        else:
+            return
+        self._block = len(self._pieces[-1])
 
     def handle_data(self, data: str) -> None:
         if self._hidden[-1:] == ["style"]:

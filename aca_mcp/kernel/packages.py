@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import shlex
+import site
 import subprocess  # noqa: TID251 -- whatever starts programs in a session is watched here
 import sys
 import tempfile
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .frames import Frame, FrameDecoder, encode
 from .pip_arguments import arguments_of, wanted_of
 from .pip_commands import PipCommands
+from .pip_listing import COMMANDS, listed, name_of, normalized
 from .wheel_files import read_wheel, unpack
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
 FOREVER = -1
 """A descriptor that never is readable, for ``select.poll``."""
+
+
+_HELP = "install, list, freeze, show and check"
+_NOT_REMOVED = (
+    "ERROR: packages are not removed from a session. A new one (restart_session) begins without "
+    "those that were installed in this one.\n"
+)
 
 
 class Connection(Protocol):
@@ -64,7 +72,7 @@ class PackageClient:
         """Take over the commands by which people install packages."""
         # ``!pip`` works as well as ``%pip`` here.
         warnings.filterwarnings("ignore", message="You executed the system command !pip")
-        for name in ("pip", "uv", "conda", "mamba"):
+        for name in ("pip", "uv", "conda", "mamba", "micromamba"):
             shell.register_magic_function(_magic(self, name), "line", name)
         if not hasattr(os, "fork"):
             return  # in WebAssembly, where code starts no programs
@@ -98,31 +106,35 @@ class PackageClient:
         if arguments is None:
             return f"ERROR: {shlex.join(words)} is not available in this session.\n", 1
         if not arguments or arguments[0] in {"-V", "--version", "help", "--help", "-h"}:
-            return "pip of this session: install, list, freeze, show\n", 0
+            return f"pip of this session: {_HELP}\n", 0
         command, *rest = arguments
         if command == "install":
             return self._install(rest, directory, ended)
-        if command in {"list", "freeze", "show"}:
-            return _listed(command, rest)
-        return f"ERROR: pip {command} is not available here; there is install, list and show.\n", 1
+        if command in COMMANDS:
+            return listed(command, rest)
+        if command in {"uninstall", "remove"}:
+            return _NOT_REMOVED, 1
+        return f"ERROR: pip {command} is not available here; there is {_HELP}.\n", 1
 
     def _install(self, arguments: Sequence[str], directory: str, ended: int) -> tuple[str, int]:
         try:
             wanted = wanted_of(arguments, directory, _read)
             wheels = [read_wheel(path) for path in wanted.wheels]
-            requirements = list(wanted.requirements)
+            requirements, lines = _divided(wanted.requirements)
             if wanted.needs_dependencies:
-                own = {_normalized(wheel.name) for wheel in wheels}
+                own = {normalized(wheel.name) for wheel in wheels}
                 needed = (each for wheel in wheels for each in wheel.requires)
-                requirements += [each for each in needed if _normalized(_name_of(each)) not in own]
-            lines: list[str] = []
-            if requirements or not wheels:
+                requirements += [each for each in needed if normalized(name_of(each)) not in own]
+            if requirements or not (wheels or lines):
                 answer = self._ask({"ask": "install", "requirements": requirements}, ended)
                 if "error" in answer:
                     return f"ERROR: {answer['error']}\n", 1
                 present = answer.get("present", [])
-                lines = [f"Requirement already satisfied: {each}" for each in present]
-                add(*map(str, answer.get("paths", ())))
+                lines += [f"Requirement already satisfied: {each}" for each in present]
+                paths = [str(each) for each in answer.get("paths", ())]
+                add(*paths)
+                if self._commands is not None:
+                    self._commands.add(paths)
                 if answer.get("installed"):
                     lines.append(f"Successfully installed {' '.join(answer['installed'])}")
             for wheel in wheels:
@@ -151,38 +163,44 @@ def add(*directories: str) -> None:
     """Let this process, and those that it starts, import what is in directories."""
     for directory in directories:
         if directory not in sys.path:
-            sys.path.append(directory)
+            sys.path.insert(_end_of_packages(), directory)
             known = os.environ.get("PYTHONPATH")
             os.environ["PYTHONPATH"] = f"{known}{os.pathsep}{directory}" if known else directory
             os.environ["PATH"] = f"{os.environ.get('PATH', '')}{os.pathsep}{directory}/bin"
     importlib.invalidate_caches()
 
 
-def _listed(command: str, names: Sequence[str]) -> tuple[str, int]:
-    found = {each.metadata["Name"]: each.version for each in metadata.distributions()}
-    wanted = {_normalized(name) for name in names if not name.startswith("-")}
-    between = "==" if command == "freeze" else " "
-    lines = [
-        f"{name}{between}{version}\n"
-        for name, version in sorted(found.items(), key=lambda item: str(item[0]).lower())
-        if name and (command != "show" or _normalized(name) in wanted)
-    ]
-    if command == "show" and not lines:
-        return f"WARNING: Package(s) not found: {', '.join(sorted(wanted))}\n", 1
-    return "".join(lines), 0
+def _end_of_packages() -> int:
+    """Behind what was there before, and before what modules and code have added."""
+    known = {*site.getsitepackages(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+    places = [at for at, directory in enumerate(sys.path) if directory in known]
+    return places[-1] + 1 if places else len(sys.path)
+
+
+def _divided(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is to be asked for, and a line for each that is there and is wanted in any version."""
+    left: list[str] = []
+    lines: list[str] = []
+    for each in requirements:
+        found = _version_of(each)
+        if found is None:
+            left.append(each)
+        else:
+            lines.append(f"Requirement already satisfied: {each}{found and f' ({found})'}")
+    return left, lines
+
+
+def _version_of(name: str) -> str | None:
+    if name in {"pip", "uv"}:
+        return ""  # the commands are the session's own
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8-sig")
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _name_of(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return match.group() if match is not None else ""
 
 
 def _magic(client: PackageClient, name: str) -> Callable[[str], None]:

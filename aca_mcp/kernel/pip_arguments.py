@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_PIP = re.compile(r"(pip[\d.]*|conda|mamba)$")
+_PIP = re.compile(r"(pip[\d.]*|conda|mamba|micromamba)$")
 _PYTHON = re.compile(r"python[\d.]*$")
 _IGNORED = re.compile(
-    r"-(q+|v+|U|y|I)$|--(quiet|verbose|upgrade|user|no-cache-dir|no-cache|no-input|yes|system|"
+    r"-[qvUyI]+$|--(quiet|verbose|upgrade|user|no-cache-dir|no-cache|no-input|yes|system|"
     r"disable-pip-version-check|break-system-packages|no-warn-script-location|force-reinstall|"
-    r"prefer-binary|only-binary(=.*)?|root-user-action(=.*)?|progress-bar(=.*)?|no-progress|"
-    r"no-deps|upgrade-strategy(=.*)?)$"
+    r"ignore-installed|prefer-binary|no-progress|no-deps|override-channels|dev|"
+    r"((root-user-action|progress-bar|upgrade-strategy|only-binary|timeout|default-timeout|"
+    r"retries|trusted-host|channel|name)(=.*)?))$"
 )
-_WITH_VALUE = re.compile(r"--(root-user-action|progress-bar|upgrade-strategy|only-binary)$")
+"""What changes nothing here: how it is done, and where conda would look and put it."""
+_WITH_VALUE = re.compile(
+    r"--(root-user-action|progress-bar|upgrade-strategy|only-binary|timeout|default-timeout|retries"
+    r"|trusted-host|channel|name)$|-n$"
+)
+_CHANNEL = re.compile(r"[a-z]+(-[a-z]+)*$")
+"""Of conda, after ``-c``; pip has files there."""
+_AS_CONDA_WRITES = re.compile(r"([A-Za-z0-9][\w.-]*)=(\d[\w.]*)(?:=\w+)?$")
 _OPTION_WITHIN = re.compile(r"\s+--[a-z-]+[= ]\S+")
 """Of one line of a file of requirements, such as a hash."""
 _ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar)$", re.IGNORECASE)
@@ -49,6 +57,8 @@ def arguments_of(words: Sequence[str]) -> list[str] | None:
         return left[1:]
     if program == "uv" and left[1:2] == ["pip"]:
         return left[2:]
+    if program == "uv" and left[1:2] == ["add"]:
+        return ["install", *left[2:]]
     if _PYTHON.match(program):
         for position, word in enumerate(left[1:], 1):
             if word == "-m":
@@ -82,7 +92,7 @@ def wanted_of(
         if (file := _file_of_requirements(word, left)) is not None:
             for entry in _entries(here / file, read, set()):
                 _add(wanted, entry, (here / file).parent)
-        elif _WITH_VALUE.match(word):
+        elif _WITH_VALUE.match(word) or (word == "-c" and left and _CHANNEL.match(left[0])):
             left[:1] = []
         elif word.startswith("-") and not _IGNORED.match(word):
             raise ValueError(_refused(word))
@@ -121,7 +131,9 @@ def _entries(file: Path, read: Callable[[Path], str], seen: set[Path]) -> Iterat
 
 def _add(wanted: Wanted, entry: str, directory: Path) -> None:
     name = entry.removeprefix("file://")
-    if "://" in name or "@" in name or not _is_path(name):
+    if (match := _AS_CONDA_WRITES.match(entry)) is not None:
+        wanted.requirements.append(f"{match[1]}=={match[2]}.*")
+    elif "://" in name or "@" in name or not _is_path(name):
         wanted.requirements.append(entry)
     elif name.lower().endswith(".whl"):
         wanted.wheels.append(directory / name)

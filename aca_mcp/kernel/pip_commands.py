@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     Run = Callable[[Sequence[str], str, int], tuple[str, int]]
 
-_NAMES = ("pip", "pip3", f"pip3.{sys.version_info.minor}", "uv", "conda", "mamba")
+_NAMES = (
+    *("pip", "pip3", f"pip3.{sys.version_info.minor}"),
+    *("uv", "conda", "mamba", "micromamba"),
+)
 _MAX_TEXT = 100_000
 _READ_BYTES = 64 * 1024
 _END_SECONDS = 5
@@ -37,6 +40,19 @@ if __name__ == "__main__":
     os.execv(sys.executable, command + sys.argv[1:])
 raise ImportError("pip is a command in this session: %pip install")
 """
+_ON_START = """\
+import os, sys
+try:
+    with open(os.path.join(os.path.dirname(__file__), "added")) as file:
+        sys.path += [each for each in file.read().split("\\n") if each and each not in sys.path]
+except OSError:
+    pass
+"""
+_SYSTEM_NAMES = ("apt", "apt-get")
+_SYSTEM = (
+    '#!/bin/sh\necho "E: programs of the system cannot be installed in a session. Python packages '
+    'can: pip install NAME" >&2\nexit 100\n'
+)
 
 
 class PipCommands:
@@ -55,7 +71,8 @@ class PipCommands:
         self._run = run
         self._process = os.getpid()
         self._answering: _Answering | None = None
-        os.environ["PATH"] = f"{directory}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        known = os.environ.get("PATH", os.defpath)
+        os.environ["PATH"] = os.pathsep.join((str(directory), known, str(directory / "bin")))
         known = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = f"{directory}{os.pathsep}{known}" if known else str(directory)
 
@@ -69,6 +86,21 @@ class PipCommands:
             with suppress(OSError):  # the disk is full: then there are none
                 self._make()
                 self._answering = _Answering(self._directory, self._run)
+
+    def add(self, directories: Sequence[str]) -> None:
+        """Let what runs already start programs that find packages: its variables stay as they were.
+
+        Args:
+            directories: of packages; each may have a directory ``bin`` with programs.
+        """
+        if self._answering is None:
+            return
+        with suppress(OSError):
+            (self._directory / "added").write_text("\n".join(directories), encoding="utf-8")
+            for directory in directories:
+                for program in Path(directory, "bin").glob("*"):
+                    with suppress(FileExistsError):
+                        (self._directory / "bin" / program.name).symlink_to(program)
 
     def end(self) -> None:
         """Answer no more: the code has ended."""
@@ -86,8 +118,12 @@ class PipCommands:
             quoted = {key: shlex.quote(str(word)) for key, word in words.items()}
             _write(self._directory / name, _COMMAND.format(**quoted, name=name))
         _write(self._directory / "sudo", _SUDO)
+        for name in _SYSTEM_NAMES:
+            _write(self._directory / name, _SYSTEM)
         module = _MODULE.format(program=program, directory=str(self._directory))
         (self._directory / "pip.py").write_text(module, encoding="utf-8")
+        (self._directory / "sitecustomize.py").write_text(_ON_START, encoding="utf-8")
+        (self._directory / "bin").mkdir()
         os.mkfifo(self._directory / "requests", 0o600)
 
 
@@ -124,7 +160,12 @@ class _Answering:
     def _answer(self, request: dict[str, Any]) -> None:
         name = f"answer-{int(str(request['answer']).removeprefix('answer-'))}"
         words = [str(word) for word in request["words"]]
-        text, code = self._run(words, str(request["cwd"]), self._ended)
+        try:
+            text, code = self._run(words, str(request["cwd"]), self._ended)
+        except (
+            Exception
+        ) as error:  # whatever a package says of itself: somebody waits for an answer
+            text, code = f"ERROR: {type(error).__name__}: {error}\n", 1
         reader = os.open(self._directory / name, os.O_WRONLY | os.O_NONBLOCK)
         poll = select.poll()
         poll.register(reader, select.POLLOUT)

@@ -6,6 +6,8 @@ end, a text that raises, hangs or is endless.
 
 from __future__ import annotations
 
+import ast
+import linecache
 import os
 import signal
 import sys
@@ -13,10 +15,11 @@ import traceback
 from collections import deque
 from itertools import groupby
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from .cutting import cut
-from .hints import hint_for, is_network_hint, missing_module
+from .hints import hint_for, says_all
+from .missing_modules import missing_module, similar_module
 from .own_frames import is_own
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ _CONTEXT: Any = vars(BaseException)["__context__"].__get__
 _SUPPRESS: Any = vars(BaseException)["__suppress_context__"].__get__
 _TRACEBACK: Any = vars(BaseException)["__traceback__"].__get__
 _EXIT_CODE: Any = vars(SystemExit)["code"].__get__
+_SOURCE_NAME: Any = vars(SyntaxError)["filename"].__get__
 _GROUPS: tuple[type, ...] = (BaseExceptionGroup,) if sys.version_info >= (3, 11) else ()
 _MEMBERS: Any = vars(_GROUPS[0])["exceptions"].__get__ if _GROUPS else None
 
@@ -67,10 +71,11 @@ def is_cell(filename: str) -> bool:
 def describe(error: BaseException) -> dict[str, str]:
     """An exception's name, text and traceback, without the interpreter's own frames or colours."""
     description = _Description()
+    if _is_of_cell_itself(error):
+        error = _said_in_full(error)
     hint = description.in_time(lambda: hint_for(error)) or ""
     try:
-        # What led to a network that is not there is the same at greater length.
-        pieces = description.one(error, 0) if is_network_hint(hint) else description.chain(error)
+        pieces = description.one(error, 0) if says_all(hint) else description.chain(error)
         shown = cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
     except Exception:
         shown = f"{type_name(error)}: (its traceback could not be made)"
@@ -81,6 +86,34 @@ def describe(error: BaseException) -> dict[str, str]:
         "hint": hint,
         "missing_module": description.in_time(lambda: missing_module(error)) or "",
     }
+
+
+def _is_of_cell_itself(error: BaseException) -> TypeGuard[SyntaxError]:
+    """Whether the code of an execution is no Python: there is no frame of it, then."""
+    if not issubclass(type(error), SyntaxError) or _has_cell(_TRACEBACK(error)):
+        return False
+    name = _SOURCE_NAME(error)
+    return type(name) is str and is_cell(name)
+
+
+def _said_in_full(error: SyntaxError) -> SyntaxError:
+    """The error with the line that it is about, and what is wrong where the code ends too soon.
+
+    IPython compiles as for a prompt, where more lines may follow; and what the compiler finds
+    after parsing has no line, for it looks for a file of that name.
+    """
+    lines = linecache.getlines(str(error.filename))
+    if error.msg == "incomplete input":
+        try:
+            compile("".join(lines), str(error.filename), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError as full:
+            error = full
+        except ValueError:  # a null character, which is the error itself
+            pass
+    number = error.lineno or 0
+    if error.text is None and 0 < number <= len(lines):
+        error.text = lines[number - 1]
+    return error
 
 
 def is_normal_exit(error: BaseException) -> bool:
@@ -131,7 +164,7 @@ class _Description:
 
     def one(self, error: BaseException, depth: int) -> Iterator[str]:
         """Its frames, and what it says."""
-        steps = _steps(_TRACEBACK(error))
+        steps = [] if _is_of_cell_itself(error) else _steps(_TRACEBACK(error))
         if steps:
             yield "Traceback (most recent call last):"
         for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
@@ -170,7 +203,11 @@ class _Description:
         text = self.in_time(lambda: _as_python_does(error))
         if text is None:
             return f"{type_name(error)}: {self.message(error)}"
-        return cut(text.rstrip("\n"), _MAX_MESSAGE_CHARACTERS)
+        text = text.rstrip("\n")
+        if type(error) is ModuleNotFoundError and not text.endswith("?"):
+            similar = self.in_time(lambda: similar_module(error))
+            text += f". Did you mean: {similar!r}?" if similar else ""
+        return cut(text, _MAX_MESSAGE_CHARACTERS)
 
     def in_time(self, make: Callable[[], str]) -> str | None:
         """Call what runs methods of an exception; None if it fails, or takes too long."""

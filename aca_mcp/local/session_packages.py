@@ -93,9 +93,10 @@ def copy_beneath(source: Path, root: int, parts: tuple[str, ...]) -> None:
         directory = make_directories_beneath(root, inner, 0o700)
         try:
             for name in names:
+                file = Path(parent, name)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                target = open_beneath(directory, (name,), flags, 0o600)
-                with os.fdopen(target, "wb") as written, Path(parent, name).open("rb") as read:
+                target = open_beneath(directory, (name,), flags, file.stat().st_mode & 0o700)
+                with os.fdopen(target, "wb") as written, file.open("rb") as read:
                     while data := read.read(2**20):
                         written.write(data)
         finally:

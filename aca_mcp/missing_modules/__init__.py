@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,13 +66,16 @@ def about_missing_module(
     """
     found = find_module(module)
     name, package = found.name, found.package
+    if name == "pip" and offer.is_open:
+        return "pip is a command in this session: %pip install NAME."
     if not offer.has(package):
         other = f" It is brought by the package {package}." if package != name else ""
         return (
             f"This session has no module {name!r}.{other} {offer.refusal()} list_packages tells "
             "what there is. A module of your own can be uploaded as a file."
         )
-    call = f"%pip install {package}" if by_code else _call(package)
+    wanted = found.requirement
+    call = f"%pip install {shlex.quote(wanted)}" if by_code else _call(wanted)
     if found.is_known:
         return f"{name} comes with the package {package}: {call} gets it."
     # A stranger may have taken the name of what is a file of the user's.
@@ -86,9 +90,9 @@ def about_absent_package(name: str, offer: PackageOffer) -> str:
         refusal = offer.refusal()
         return refusal[0].lower() + refusal[1:]
     if found.is_known:
-        return f"{_call(package)} gets it"
+        return f"{_call(found.requirement)} gets it"
     return f"if there is such a package, {_call(package)} gets it"
 
 
-def _call(package: str) -> str:
-    return f'install_packages(packages=["{package}"])'
+def _call(requirement: str) -> str:
+    return f'install_packages(packages=["{requirement}"])'

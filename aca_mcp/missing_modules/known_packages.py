@@ -48,6 +48,7 @@ _PACKAGES = {
     "faiss": "faiss-cpu",
     "ffmpeg": "ffmpeg-python",
     "fitz": "pymupdf",
+    "fpdf": "fpdf2",
     "gi": "pygobject",
     "git": "gitpython",
     "gitlab": "python-gitlab",
@@ -117,6 +118,9 @@ _PACKAGES = {
 }
 """By the names of modules, also of those below a namespace that several packages share."""
 
+_VERSIONS = {"pkg_resources": "<81"}
+"""Of packages that have a module no longer."""
+
 _NAMESPACES = {
     "azure": 3,
     "backports": 2,
@@ -180,6 +184,71 @@ COMMON_PACKAGES = frozenset(
         "numba",
         "dask",
         "bokeh",
+        "anthropic",
+        "arrow",
+        "arviz",
+        "boto3",
+        "cartopy",
+        "click",
+        "cryptography",
+        "cvxpy",
+        "datasets",
+        "datashader",
+        "emoji",
+        "fastapi",
+        "feedparser",
+        "fiona",
+        "flask",
+        "flax",
+        "great-tables",
+        "h5py",
+        "holoviews",
+        "huggingface-hub",
+        "humanize",
+        "hvplot",
+        "ipywidgets",
+        "itables",
+        "jax",
+        "keras",
+        "lifelines",
+        "loguru",
+        "mapclassify",
+        "missingno",
+        "nbformat",
+        "openai",
+        "optuna",
+        "ortools",
+        "panel",
+        "pendulum",
+        "plotnine",
+        "prophet",
+        "psutil",
+        "pulp",
+        "pydeck",
+        "pymc",
+        "pyproj",
+        "pyspark",
+        "pytest",
+        "pytz",
+        "qrcode",
+        "rasterio",
+        "redis",
+        "scrapy",
+        "selenium",
+        "simpy",
+        "sktime",
+        "squarify",
+        "statsforecast",
+        "streamlit",
+        "tenacity",
+        "tiktoken",
+        "transformers",
+        "typer",
+        "tzdata",
+        "weasyprint",
+        "xarray",
+        "xmltodict",
+        "yfinance",
     ]
 )
 """What people ask for: to find what a mistyped name may have meant, and to suggest no others."""
@@ -197,6 +266,11 @@ class MissingModule:
     """Normalized, as package indexes do."""
     is_known: bool
     """Whether people mean this package when they import it, not perhaps a stranger's."""
+
+    @property
+    def requirement(self) -> str:
+        """The package, in versions that have the module."""
+        return self.package + _VERSIONS.get(self.name, "")
 
 
 def find_module(module: str) -> MissingModule:

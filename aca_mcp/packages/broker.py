@@ -22,7 +22,7 @@ from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from aca_mcp.installing.wheels import Target
 
 _AT_ONCE = 4
+_ANOTHER_SESSION = (
+    "begin a new session, which does not have what was installed in this one: restart_session."
+)
+_ANOTHER_ENVIRONMENT = (
+    "have a person make another environment: aca-mcp env create, or, for Azure, another pool."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class PackageBroker:
         *,
         installed: Mapping[str, str],
         who: str,
+        added: Collection[str] = (),
     ) -> PackageSet:
         """Bring packages into the store.
 
@@ -86,6 +93,8 @@ class PackageBroker:
             installed: what it has, normalized name to version. It stays.
             who: asks: a session's identifier. Requests are limited for each, for each principal
                 (``requester``) with all its sessions, and for all together.
+            added: normalized names of what was installed in the session itself, which a new
+                session would not have.
 
         Raises:
             PackagesNotInstalledError: it was not permitted or not possible. The message says why.
@@ -94,11 +103,13 @@ class PackageBroker:
         with self._requests.request(who, texts):
             requirements = check_requirements(texts, self.policy)
             async with self._at_once:
-                return await self._provide(requirements, target, installed, started)
+                present, missing = _divide(requirements, installed, added)
+                return await self._provide(present, missing, target, installed, started)
 
     async def _provide(
         self,
-        requirements: Sequence[Requirement],
+        present: tuple[Package, ...],
+        missing: Sequence[Requirement],
         target: Target,
         installed: Mapping[str, str],
         started: float,
@@ -106,7 +117,6 @@ class PackageBroker:
         if not self._has_pruned:
             self._has_pruned = True
             await anyio.to_thread.run_sync(self.store.prune)
-        present, missing = _divide(requirements, installed)
         if not missing:
             return PackageSet((), present, 0, time.monotonic() - started)
         fetched = await self._fetcher.fetch(missing, target, installed, self.policy.limits)
@@ -120,21 +130,22 @@ class PackageBroker:
 
 
 def _divide(
-    requirements: Sequence[Requirement], installed: Mapping[str, str]
+    requirements: Sequence[Requirement], installed: Mapping[str, str], added: Collection[str]
 ) -> tuple[tuple[Package, ...], list[Requirement]]:
     """What is there already, and what is not; a version that does not fit is a conflict."""
     present: list[Package] = []
     missing: list[Requirement] = []
     for requirement in requirements:
-        version = installed.get(canonicalize_name(requirement.name))
+        name = canonicalize_name(requirement.name)
+        version = installed.get(name)
         if version is None or requirement.extras:
             missing.append(requirement)
         elif requirement.specifier.contains(version, prereleases=True):
-            present.append(Package(canonicalize_name(requirement.name), version))
+            present.append(Package(name, version))
         else:
+            instead = _ANOTHER_SESSION if name in added else _ANOTHER_ENVIRONMENT
             raise PackagesNotInstalledError(
                 f"The session has {requirement.name} {version}, which stays as it is, and "
-                f"{requirement} was asked for. Nothing was installed. Use {version}, or have a "
-                "person make another environment: aca-mcp env create, or, for Azure, another pool."
+                f"{requirement} was asked for. Nothing was installed. Use {version}, or {instead}"
             )
     return tuple(present), missing

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from aca_mcp.missing_modules.known_packages import find_module
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,8 @@ _NONE_FITS = (
     re.compile(r"Because ([\w.-]+) was not found in "),
     re.compile(r"No matching distribution found for ([\w.-]+)"),
     re.compile(
-        r"Because (?:all versions of |only )?([\w.-]+?)(?:[=<>!~][^ ]*)? has no (?:usable )?wheels"
+        r"Because (?:all versions of |only )?([\w.-]+?)(?:[=<>!~][^ ]*)? "
+        r"ha(?:s|ve) no (?:usable )?wheels"
     ),
     re.compile(r"Because there (?:is|are) no versions? of ([\w.-]+)"),
     re.compile(r"Because only ([\w.-]+?)(?:[=<>!~][^ ]*)? is available"),
@@ -81,14 +84,15 @@ def about_availability(
     """
     asked = {canonicalize_name(Requirement(each).name) for each in requirements}
     needed = "" if canonicalize_name(name) in asked else f", which {_shown(requirements)} needs,"
+    near = _near(name, names)
     if not available.is_in_index:
-        return f"The index has no package {name!r}{needed}.{_near(name, names)} {_NOTHING}"
+        return f"The index has no package {name!r}{needed}.{near} {_NOTHING}"
     if not available.versions:
         others = ", ".join(available.others)
         only = f", only for {others}" if others else ""
         return (
             f"No version of {name}{needed} has a wheel for this interpreter{only}, and sources are "
-            f"not built. {_NOTHING} Do without it."
+            f"not built.{near} {_NOTHING}{'' if near else ' Do without it.'}"
         )
     return (
         f"{name}{needed} has no wheel for this interpreter in a version that fits, and sources are "
@@ -144,6 +148,9 @@ def _shown(requirements: Sequence[str]) -> str:
 def _near(name: str, names: tuple[str, ...]) -> str:
     import difflib
 
+    known = find_module(name)
+    if known.is_known and known.package != canonicalize_name(name):
+        return f" The module {known.name} comes with the package {known.package}."
     found = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.75)
     return f" Names like it: {', '.join(found)}." if found else ""
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 _O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _SECRET_BYTES = 32
+_OF_INTERPRETER = re.compile(
+    rb"\A#!(?:[^\n]*\bpython[^\n]*\n|/bin/sh\n'{3}exec' [^\n]*\bpython[^\n]*\n' '{3}\n)"
+)
+"""How programs begin that an installer made; the second way where its path is long."""
 MAX_STORE_BYTES = 20 * 2**30
 _UNUSED_SECONDS = 30 * 86_400
 _UNUSED_SECONDS_WHEN_FULL = 7 * 86_400
@@ -146,6 +151,7 @@ class PackageStore:
             OSError: it cannot be moved, or not recorded.
         """
         _make_harmless(staged)
+        _let_any_interpreter_run(staged / "bin")
         size = size_of(staged)
         self._make_room(size)
         # First: a set without a record would never be removed.
@@ -268,6 +274,19 @@ def _make_harmless(staged: Path) -> None:
             wanted = 0o755 if stat.S_ISDIR(mode) or mode & 0o100 else 0o644
             if stat.S_IMODE(mode) & 0o7755 != wanted:
                 path.chmod(wanted)
+
+
+def _let_any_interpreter_run(programs: Path) -> None:
+    """Have programs run by the Python of whoever starts them, not by the one they were made for.
+
+    That one need not be there for a session, and has no packages of an environment.
+    """
+    with suppress(FileNotFoundError):
+        for program in programs.iterdir():
+            text = program.read_bytes()
+            begun = _OF_INTERPRETER.sub(b"#!/usr/bin/env python3\n", text, count=1)
+            if begun != text:
+                program.write_bytes(begun)
 
 
 def _secret_in(file: Path) -> bytes:

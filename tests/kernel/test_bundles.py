@@ -164,6 +164,8 @@ OBJECT = "<IPython.core.display.HTML object>"
         (OBJECT, TABLE, "k  v\na  1"),
         ("<x.Styler object at 0x7f0000000000>", TABLE, "k  v\na  1"),
         ("", TABLE, "k  v\na  1"),
+        ("T(a=<x.A object at 0x7f00>,\n  b=<x.B object at 0x7f01>)", TABLE, "k  v\na  1"),
+        ("   k\n0  <x.A object at 0x7f00>", "<pre>   k\n0  &lt;x.A object at 0x7f00></pre>", ""),
         ("Thing(a=1)", TABLE, "Thing(a=1)\nk  v\na  1"),
         ("   k  v\n0  a  1", TABLE, ""),
         ("3/10 [====]", "<progress value=3 max=10></progress>", ""),
@@ -182,6 +184,13 @@ def test_markdown_and_latex_are_told_as_they_are(root: Path, mime: str) -> None:
     shown = describe(root, {mime: "*a*", "text/plain": OBJECT, "text/html": "<b>a</b>"})
     assert shown.data[mime] == "*a*"
     assert (shown.text, shown.files) == ("", [])
+
+
+@pytest.mark.parametrize("mime", ["text/markdown", "text/latex"])
+def test_a_formula_is_told_and_not_drawn(root: Path, mime: str) -> None:
+    shown = describe(root, {"text/plain": "x", "image/png": png(), mime: "$x^2$"})
+    assert shown.data == {"text/plain": "x", mime: "$x^2$"}
+    assert shown.text == ""
 
 
 def test_a_page_that_only_a_browser_can_show_is_kept_and_named(root: Path) -> None:
@@ -204,7 +213,8 @@ def test_of_the_pictures_that_a_page_brings_along_the_first_is_shown(root: Path,
     tags = "".join(
         f"<img src='data:image/png;base64,{each[:60]}{end}{each[60:]}'>" for each in uris
     )
-    page = f"<p>Two</p>{tags}"
+    logo = f"<style>a {{ background: url('data:image/png;base64,{uris[1]}') }}</style>"
+    page = f"{logo}<p>Two</p>{tags}"
     shown = describe(root, {"text/plain": "<X object>", "text/html": page})
     (picture,) = [content for content in shown.data.values() if isinstance(content, bytes)]
     assert Image.open(io.BytesIO(picture)).size == (9, 5)
@@ -235,6 +245,13 @@ def test_a_drawing_is_kept_and_passed_on(root: Path) -> None:
     shown = describe(root, {"image/svg+xml": "<svg/>", "text/plain": "<X object>"})
     assert shown.files == ["outputs/cell-1-1.svg"]
     assert shown.data["image/svg+xml"] == "<svg/>"
+
+
+def test_a_drawing_is_kept_beside_a_text_that_says_something(root: Path) -> None:
+    square = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9"/></svg>'
+    shown = describe(root, {"image/svg+xml": square, "text/plain": "<POLYGON ((0 0, 1 0))>"})
+    assert (root / shown.files[0]).read_text() == square
+    assert shown.text == "<POLYGON ((0 0, 1 0))>"
 
 
 def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ TABLE = (
         ("<img alt='a plot' src='data:image/png;base64,AAAA'>", "[image: a plot]"),
         ("<img src='data:image/png;base64,AAAA'>", ""),
         ("<iframe src='https://example.com/v'>old</iframe>", "[page: https://example.com/v]"),
+        (
+            "A<div><i>Trust me</i><iframe srcdoc='x' style='position: absolute'></iframe></div>B",
+            "A\nB",
+        ),
+        ("<label>Speed <input></label>done", "done"),
         ("<button>Play</button><select><option>1</select>done", "done"),
         ("<pre>  def f():\n    pass</pre>", "  def f():\n    pass"),
     ],

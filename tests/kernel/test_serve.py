@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.message
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from aca_mcp.kernel.distributions import installed_packages
 from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
+from aca_mcp.kernel.pip_listing import listed
 from aca_mcp.kernel.serve import Connection, prefault, serve
 from tests.kernel.results import run
 
@@ -172,3 +174,22 @@ def test_of_two_packages_with_a_name_the_first_counts(
     broken.mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path / "a"), str(tmp_path / "b")])
     assert installed_packages() == [("thing", "2.0", [])]
+    assert listed("list", []) == ("thing 2.0\n", 0)
+
+
+def test_packages_are_told_also_by_who_raises_for_what_they_do_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``importlib_metadata`` does, which answers in the place of Python once it is imported."""
+
+    class Strict(email.message.Message):
+        def __getitem__(self, name: str) -> str:
+            return {"Name": "thing", "Version": "2.0"}[name]
+
+    (tmp_path / "thing-2.0.dist-info").mkdir()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.setattr(metadata.PathDistribution, "metadata", Strict())
+    text, code = listed("show", ["thing", "other"])
+    assert text.startswith("Name: thing\nVersion: 2.0\nSummary: \n")
+    assert text.endswith("WARNING: Package(s) not found: other\n")
+    assert code == 0

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from aca_mcp.kernel.interpreter import Interpreter
 
 
+LIBRARY_WITHOUT_PROGRAM = """
+import pathlib, subprocess
+try: subprocess.Popen([pathlib.Path("no-program")])
+except OSError as error: raise RuntimeError("make sure that it is there") from error
+"""
+
+
 def format_exception(error: BaseException) -> str:
     return describe(error)["traceback"]
 
@@ -148,6 +155,32 @@ def test_a_syntax_error_has_its_position_and_no_frames(interpreter: Interpreter)
     assert result.error_message.startswith("invalid syntax (<cell ")
 
 
+@pytest.mark.parametrize(
+    ("code", "line", "says"),
+    [
+        ("x = 1\nreturn x", "    return x", "'return' outside function"),
+        ("def f(a, a): pass", "    def f(a, a): pass", "duplicate argument 'a'"),
+        ("for x in []:\n    pass\nbreak", "    break", "'break' outside loop"),
+        ("def f():\n    x = 1\n    global x", "    global x", "name 'x' is assigned to before"),
+        ("print((1)", "    print((1)", "'(' was never closed"),
+        ("x = [1,\n", "    x = [1,", "'[' was never closed"),
+        ('x = """abc', '    x = """abc', "unterminated triple-quoted string literal"),
+    ],
+)
+def test_whatever_finds_wrong_syntax_its_line_is_shown_and_no_frames(
+    interpreter: Interpreter, code: str, line: str, says: str
+) -> None:
+    lines = run(interpreter, code).traceback.split("\n")
+    assert lines[0].startswith('  File "<cell ')
+    assert lines[1] == line
+    assert lines[-1].startswith(f"SyntaxError: {says}")
+
+
+def test_code_that_compiles_code_has_its_frames(interpreter: Interpreter) -> None:
+    text = run(interpreter, "def f(): compile('return', 'text', 'exec')\nf()").traceback
+    assert frames_of(text) == ["<module>", "f"]
+
+
 def test_notes_are_kept() -> None:
     text = format_exception(error_of("e = ValueError('a')\ne.add_note('try this')\nraise e"))
     assert text.endswith("ValueError: a\ntry this")
@@ -183,6 +216,8 @@ def test_a_traceback_of_the_interpreter_shows_nothing_of_it(interpreter: Interpr
         ("raise AttributeError(\"The '.style' accessor requires jinja2\")", "jinja2"),
         ("raise ImportError('Use pip to install it')", ""),
         ("raise ImportError('it is broken')", ""),
+        ("raise ImportError('pip install google-cloud-thing')", "google-cloud-thing"),
+        ("try: import no\nexcept ImportError: raise ImportError('pip install json no')", "no"),
         ("(1).real.nothing", ""),
     ],
 )
@@ -193,6 +228,63 @@ def test_a_module_that_is_missing_is_named_as_code_names_it(
     outcome = run(interpreter, f"import sys\nsys.path.append({str(tmp_path)!r})\n{code}")
     assert outcome.error is not None
     assert outcome.error.missing_module == module
+
+
+@pytest.mark.parametrize(
+    ("code", "similar"),
+    [
+        ("import matplotlb", "matplotlib"),
+        ("from matplotlib.pyplt import plot", "matplotlib.pyplot"),
+        ("import xml.etre.ElementTree", "xml.etree"),
+        ("import nothing_like_that", ""),
+    ],
+)
+def test_a_module_of_a_similar_name_is_named(
+    interpreter: Interpreter, code: str, similar: str
+) -> None:
+    said = run(interpreter, code).traceback.split("\n")[-1]
+    assert said.endswith(f". Did you mean: {similar!r}?" if similar else "_like_that'")
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("import subprocess\nsubprocess.run(['ffmpeg-9', '-i', 'x'])", "no program 'ffmpeg-9', "),
+        (
+            LIBRARY_WITHOUT_PROGRAM,
+            "no program 'no-program', and the system's programs cannot be installed here.",
+        ),
+        ("raise RuntimeError('Requested MovieWriter (ffmpeg) not available')", "imageio-ffmpeg"),
+        ("raise OSError('xelatex not found on PATH, if you have not')", "'xelatex'"),
+        ("open('ffmpeg')", ""),
+        ("import subprocess\nsubprocess.run(['./no/program'])", ""),
+    ],
+)
+def test_a_program_that_is_not_there_is_a_sentence_and_the_last_error(
+    interpreter: Interpreter, code: str, hint: str
+) -> None:
+    error = run(interpreter, code).error
+    assert error is not None
+    assert hint in error.hint
+    assert bool(error.hint) == bool(hint)
+    assert "exception was" not in error.traceback
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Resource punkt_tab not found.\n  Please use the NLTK Downloader to obtain the resource:",
+        "[E050] Can't find model 'en_core_web_sm'. It doesn't seem to be a Python package",
+        "We couldn't connect to 'https://models.example' to load the files, and could not find",
+        "Cannot find an appropriate cached snapshot folder for the specified revision",
+    ],
+)
+def test_what_a_library_would_fetch_first_is_told_to_be_out_of_reach(
+    interpreter: Interpreter, said: str
+) -> None:
+    error = run(interpreter, f"raise LookupError({said!r})").error
+    assert error is not None
+    assert "network" in error.hint
 
 
 def test_a_line_that_is_full_of_data_is_cut(interpreter: Interpreter) -> None:

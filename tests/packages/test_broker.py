@@ -23,7 +23,7 @@ from aca_mcp.requester import serving
 from tests.support.package_index import make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from aca_mcp.pool import Package
     from tests.support.package_index import Index
@@ -53,16 +53,20 @@ async def provide(
     broker: PackageBroker,
     *texts: str,
     installed: Mapping[str, str] | None = None,
+    added: Collection[str] = (),
     who: str = "somebody",
 ) -> PackageSet:
-    return await broker.provide(texts, HERE, installed=installed or {}, who=who)
+    return await broker.provide(texts, HERE, installed=installed or {}, who=who, added=added)
 
 
 async def refusal(
-    broker: PackageBroker, *texts: str, installed: Mapping[str, str] | None = None
+    broker: PackageBroker,
+    *texts: str,
+    installed: Mapping[str, str] | None = None,
+    added: Collection[str] = (),
 ) -> str:
     with pytest.raises(PackagesNotInstalledError) as refused:
-        await provide(broker, *texts, installed=installed)
+        await provide(broker, *texts, installed=installed, added=added)
     assert "Nothing was installed." in refused.value.message
     return refused.value.message
 
@@ -110,6 +114,9 @@ async def test_what_the_session_has_stays(broker: PackageBroker) -> None:
     assert named(made.installed) == ["needs-tea==2.0"]
     said = await refusal(broker, "tea-time>=1.1", installed={"tea-time": "1.0"})
     assert "has tea-time 1.0, which stays" in said
+    assert "aca-mcp env create" in said
+    said = await refusal(broker, "tea-time>=1.1", installed={"tea-time": "1.0"}, added=["tea-time"])
+    assert "Use 1.0, or begin a new session" in said
     said = await refusal(broker, "needs-old-numpy", installed={"numpy": "2.3.0"})
     assert "numpy" in said
 
@@ -150,6 +157,8 @@ async def test_pip_s_words_for_it_are_understood_too(pip: PackageBroker, index: 
     ("wanted", "says"),
     [
         ("needs-elsewhere", "No version of elsewhere, which needs-elsewhere needs, has a wheel"),
+        ("sklearn", "The module sklearn comes with the package scikit-learn. Nothing"),
+        ("yaml", "The module yaml comes with the package pyyaml. Nothing"),
         ("sources-alone", "No version of sources-alone has a wheel for this interpreter"),
         ("tea-time==9", "in a version that fits, and sources are not built. Versions that"),
         ("tea-time<1", "Versions that have one: 1.1."),
@@ -166,7 +175,8 @@ def _add_what_is_not_for_here(index: Index) -> None:
     make_wheel(index.directory, "needs-elsewhere", requires=("elsewhere",))
     make_wheel(index.directory, "newly-elsewhere", "1.0")
     make_wheel(index.directory, "newly-elsewhere", "2.0", tag="cp39-cp39-win_amd64")
-    (index.directory / "sources_alone-1.0.tar.gz").write_bytes(b"")
+    for name in ("sources_alone", "sklearn"):
+        (index.directory / f"{name}-1.0.tar.gz").write_bytes(b"")
 
 
 async def test_a_wheel_of_another_machine_is_none_for_this_one(

