@@ -11,6 +11,7 @@ PYTHON="$PWD/.venv/bin/python"
 AGAIN=()
 [ -z "${CI:-}" ] || AGAIN=(--reruns=1 -rR)
 export PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes are started: what they import is compiled once
 
 say() { printf '== %s\n' "$*" >&2; }
 

@@ -382,12 +382,12 @@ async def open_data_plane(
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
     async with AsyncExitStack() as opened:
         with opening():
-            context = httpx.create_ssl_context()
+            verify = httpx.create_ssl_context() if transport is None else True  # read once
             clients = [
                 httpx.AsyncClient(
                     auth=TokenAuth(tokens),
                     headers={"Accept-Encoding": ACCEPTED},
-                    verify=context,
+                    verify=verify,
                     timeout=timeout,
                     limits=limits,
                     transport=transport,

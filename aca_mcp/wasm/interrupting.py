@@ -32,31 +32,29 @@ class SignalWord:
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class SignalWordSearch:
     """Collects what memory was like before, when, and after a signal was noted."""
 
-    seen: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    seen: list[bytes] = field(default_factory=list[bytes])
     start: int = 0
     """Where CPython's own state begins."""
 
-    def look(self, moment: str, address: int, size: int) -> None:
+    def look(self, address: int, size: int) -> None:
         """Keep the part of an instance's memory that has CPython's own state.
 
         Args:
-            moment: ``before``, ``noted`` or ``noticed``.
             address: where the memory is in this process.
             size: of the memory.
         """
         if not self.seen:
             self.start = _runtime_in(ctypes.string_at(address, size))
-        runtime = ctypes.string_at(address + self.start, _MAX_RUNTIME_BYTES)
-        (length,) = struct.unpack_from("<Q", runtime, _SIZE_OFFSET)
-        self.seen.append((moment, runtime[:length]))
+        state = address + self.start
+        length = ctypes.c_uint64.from_address(state + _SIZE_OFFSET).value
+        self.seen.append(ctypes.string_at(state, min(length, size - self.start)))
 
     def words(self) -> tuple[SignalWord, ...]:
         """The words, or none if it is not certain which they are."""
-        looks = [data for _, data in self.seen]
-        triples = list(zip(looks[::3], looks[1::3], looks[2::3], strict=True))
+        triples = list(zip(self.seen[::3], self.seen[1::3], self.seen[2::3], strict=True))
         found = tuple(
             SignalWord(self.start + offset, bits)
             for offset, bits in _changed(triples)
@@ -91,7 +89,7 @@ def note_signal(words: Sequence[SignalWord], address: int) -> None:
     """Let the interpreter of a running instance see that SIGINT has come.
 
     Args:
-        words: what ``Rehearsal`` found.
+        words: what ``SignalWordSearch`` found.
         address: where the instance's memory is in this process.
     """
     for word in words:

@@ -47,7 +47,7 @@ from aca_mcp.wasm.instance import (
     load_module,
     make_engine,
 )
-from aca_mcp.wasm.interrupting import Rehearsal
+from aca_mcp.wasm.interrupting import SignalWordSearch
 from aca_mcp.wasm.memory import copy_memory
 
 if TYPE_CHECKING:
@@ -115,19 +115,19 @@ def _make_image(prepared: Prepared, preimport: Sequence[str]) -> None:
         storage = Path(scratch)
         for name in ("data", "tmp", "packages"):
             (storage / name).mkdir()
-        rehearsal = Rehearsal()
-        instance = _started(making, storage, preimport, rehearsal)
-        write_signal_words(entry, rehearsal.words())
+        search = SignalWordSearch()
+        instance = _started(making, storage, preimport, search)
+        write_signal_words(entry, search.words())
         making.memory.write_bytes(copy_memory(instance))
 
 
 def _started(
-    making: Prepared, storage: Path, preimport: Sequence[str], rehearsal: Rehearsal
+    making: Prepared, storage: Path, preimport: Sequence[str], search: SignalWordSearch
 ) -> Instance:
     printed: list[bytes] = []
 
     def exchange(said: bytes) -> bytes:
-        rehearsal.look(said.decode(), instance.address, instance.size)
+        search.look(instance.address, instance.size)
         return b""
 
     engine = make_engine()

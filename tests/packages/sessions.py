@@ -36,7 +36,7 @@ async def run(pool: SessionPool, code: str, identifier: str = "a-session") -> Ex
         return await pool.execute(identifier, code, timeout_seconds=40)
 
 
-async def printed(pool: SessionPool, code: str) -> str:
-    execution = await run(pool, code)
+async def printed(pool: SessionPool, code: str, identifier: str = "a-session") -> str:
+    execution = await run(pool, code, identifier)
     assert execution.error is None, execution.error.traceback
     return execution.stdout.text + execution.stderr.text

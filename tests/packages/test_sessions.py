@@ -43,52 +43,53 @@ DEEP = """%%bash
 mkdir -p deep; echo -r more.txt > deep/wanted.txt; echo needs-tea > deep/more.txt
 cd deep; python3 -m pip install -r wanted.txt
 """
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "%pip install needs-tea",
-        "!pip install -q --upgrade needs-tea",
-        "!uv pip install 'needs-tea==2.0'",
-        "!python -m pip install needs-tea > /dev/null 2>&1 && echo done",
-        "import sys\n!{sys.executable} -m pip install needs-tea | tail -1",
-        CHECK_CALL,
-        "import os; os.system('pip3 install needs-tea')",
-        "open('wanted.txt', 'w').write('needs-tea  # tea\\n')\n%pip install -r wanted.txt",
-        "%%bash\nset -e\nif ! python3 -c 'import needs_tea'; then pip install needs-tea; fi",
-        DEEP,
-        "import subprocess; subprocess.run(['sh', '-c', 'sudo -H pip install needs-tea'])",
-        "import subprocess; subprocess.run('uv pip install needs-tea', shell=True)",
-        "%conda install -y -c conda-forge needs-tea=2.0",
-        "!uv add needs-tea",
-        "open('setup.sh', 'w').write('pip install $1')\n!bash setup.sh needs-tea",
-        AWAITED,
-    ],
+COMMANDS = (
+    "%pip install needs-tea",
+    "!pip install -q --upgrade needs-tea",
+    "!uv pip install 'needs-tea==2.0'",
+    "!python -m pip install needs-tea > /dev/null 2>&1 && echo done",
+    "import sys\n!{sys.executable} -m pip install needs-tea | tail -1",
+    CHECK_CALL,
+    "import os; os.system('pip3 install needs-tea')",
+    "open('wanted.txt', 'w').write('needs-tea  # tea\\n')\n%pip install -r wanted.txt",
+    "%%bash\nset -e\nif ! python3 -c 'import needs_tea'; then pip install needs-tea; fi",
+    DEEP,
+    "import subprocess; subprocess.run(['sh', '-c', 'sudo -H pip install needs-tea'])",
+    "import subprocess; subprocess.run('uv pip install needs-tea', shell=True)",
+    "%conda install -y -c conda-forge needs-tea=2.0",
+    "!uv add needs-tea",
+    "open('setup.sh', 'w').write('pip install $1')\n!bash setup.sh needs-tea",
+    AWAITED,
 )
-async def test_the_import_works_in_the_next_line(
-    command: str, index: Index, data_dir: Path
-) -> None:
+"""Of code, each for a session of its own."""
+
+
+@pytest.mark.timeout(180)
+async def test_the_import_works_in_the_next_line(index: Index, data_dir: Path) -> None:
     async with opened(index, data_dir) as pool:
-        await _install_and_import(pool, command)
+        for number, command in enumerate(COMMANDS):
+            await _install_and_import(pool, command, f"a-session-{number}")
 
 
 async def test_programs_ask_in_every_tier(pool: SessionPool) -> None:
     await _install_and_import(pool, "!pip install needs-tea")
 
 
-async def _install_and_import(pool: SessionPool, command: str) -> None:
+async def _install_and_import(
+    pool: SessionPool, command: str, identifier: str = "a-session"
+) -> None:
     use = "import needs_tea, tea_time\nprint('tea', tea_time.version)"
     if command.startswith("%%"):
-        await printed(pool, command)
-        assert "tea 1.0" in await printed(pool, use)
+        await printed(pool, command, identifier)
+        assert "tea 1.0" in await printed(pool, use, identifier)
     else:
-        assert "tea 1.0" in await printed(pool, f"{command}\n{use}")
+        assert "tea 1.0" in await printed(pool, f"{command}\n{use}", identifier), command
     program = (
         "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import tea_time;"
     )
     program += " print(tea_time.version)'], capture_output=True, text=True).stdout)"
-    assert "1.0" in await printed(pool, program)
+    assert "1.0" in await printed(pool, program, identifier), command
+    await pool.stop_session(identifier)
 
 
 async def test_a_program_that_outlives_the_code_is_told_so(pool: SessionPool) -> None:
@@ -138,32 +139,32 @@ async def test_a_wheel_that_is_a_file_is_installed_with_what_it_needs(
     assert "own-work 1.0" in await printed(pool, "!pip list")
 
 
-@pytest.mark.parametrize(
-    ("wanted", "says"),
-    [
-        ("./nothing-1.0-py3-none-any.whl", "No such file"),
-        ("other-1.0-cp27-cp27m-win_amd64.whl", "not for this interpreter"),
-        ("bad-1.0-py3-none-any.whl", "damaged"),
-        ("noname.whl", "not named as wheels are"),
-        (".", "sources are not built"),
-        ("./package/", "sources are not built"),
-        ("archive-1.0.tar.gz", "sources are not built"),
-        ("git+https://example.org/x.git", "URL or a path"),
-        ("-e .", "option -e"),
-        ("-r missing.txt", "No such file"),
-        ("-r options.txt", "options.txt has the option --index-url"),
-    ],
+NOT_INSTALLABLE = (
+    ("./nothing-1.0-py3-none-any.whl", "No such file"),
+    ("other-1.0-cp27-cp27m-win_amd64.whl", "not for this interpreter"),
+    ("bad-1.0-py3-none-any.whl", "damaged"),
+    ("noname.whl", "not named as wheels are"),
+    (".", "sources are not built"),
+    ("./package/", "sources are not built"),
+    ("archive-1.0.tar.gz", "sources are not built"),
+    ("git+https://example.org/x.git", "URL or a path"),
+    ("-e .", "option -e"),
+    ("-r missing.txt", "No such file"),
+    ("-r options.txt", "options.txt has the option --index-url"),
 )
-async def test_what_cannot_be_installed_from_a_file_is_said(
-    wanted: str, says: str, index: Index, data_dir: Path
-) -> None:
+"""What code asks for, and a part of what it is told."""
+
+
+@pytest.mark.timeout(180)
+async def test_what_cannot_be_installed_from_a_file_is_said(index: Index, data_dir: Path) -> None:
     async with opened(index, data_dir) as pool:
         await printed(
             pool,
             "open('bad-1.0-py3-none-any.whl', 'w').write('x')\n"
             "open('options.txt', 'w').write('--index-url http://evil.example\\ntea-time')",
         )
-        assert says in await printed(pool, f"%pip install {wanted}")
+        for wanted, says in NOT_INSTALLABLE:
+            assert says in await printed(pool, f"%pip install {wanted}"), wanted
     assert index.asked == []
 
 

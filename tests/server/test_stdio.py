@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "tests.server.toy_server"]
-NEVER_ENDS = "print('on'); import anyio; await anyio.sleep(600)"
 
 
 @pytest.fixture
 def server() -> Generator[Server]:
+    """A server that the test ends."""
+    with process(COMMAND) as started:
+        shaken = Server(started)
+        shaken.shake_hands()
+        yield shaken
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Generator[Server]:
+    """One for all tests after which it goes on."""
     with process(COMMAND) as started:
         shaken = Server(started)
         shaken.shake_hands()
@@ -32,52 +41,31 @@ def server() -> Generator[Server]:
 
 
 def test_messages_in_pieces_in_bunches_and_large_ones_are_read_and_answered(
-    server: Server,
+    lasting: Server,
 ) -> None:
     for byte in line(call(1, "1 + 1")):
-        server.stdin.write(bytes([byte]))
-        server.stdin.flush()
-    assert server.text() == "2"
-    server.send(call(2, "2"), call(3, "3"))
-    assert {server.text(), server.text()} == {"2", "3"}
-    server.send(call(4, f"x = {'y' * 500_000!r}; print('z' * 30_000)"))
-    assert server.text() == "z" * 30_000
+        lasting.stdin.write(bytes([byte]))
+        lasting.stdin.flush()
+    assert lasting.text() == "2"
+    lasting.send(call(2, "2"), call(3, "3"))
+    assert {lasting.text(), lasting.text()} == {"2", "3"}
+    lasting.send(call(4, f"x = {'y' * 500_000!r}; print('z' * 30_000)"))
+    assert lasting.text() == "z" * 30_000
 
 
-def test_what_is_no_message_does_not_end_the_connection(server: Server) -> None:
-    server.stdin.write(b"\n\xff\xfe{]\n{}\n")
-    server.send(call(1, "'still here'"))
-    assert server.text() == "'still here'"
-    server.stdin.write(line(call(2, "'half'")).replace(b"half", b"\\ud83d"))
-    server.send()
-    assert server.text() == "'?'"
+def test_what_is_no_message_does_not_end_the_connection(lasting: Server) -> None:
+    lasting.stdin.write(b"\n\xff\xfe{]\n{}\n")
+    lasting.send(call(1, "'still here'"))
+    assert lasting.text() == "'still here'"
+    lasting.stdin.write(line(call(2, "'half'")).replace(b"half", b"\\ud83d"))
+    lasting.send()
+    assert lasting.text() == "'?'"
 
 
-def test_nothing_that_prints_or_reads_reaches_the_protocol(server: Server) -> None:
-    server.send(call(1, "import os; os.write(1, b'noise')"), call(2, "os.read(0, 100)"))
-    assert server.text() == "5"
-    assert server.text() == "b''"
-
-
-@pytest.mark.parametrize("code", [None, NEVER_ENDS])
-def test_the_end_of_stdin_ends_the_server(server: Server, code: str | None) -> None:
-    if code is not None:
-        server.send(call(1, code, progressToken="p"))
-        assert server.receive()["params"]["message"] == "on"
-    server.stdin.close()
-    server.ends_soon()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("code", [None, NEVER_ENDS])
-def test_a_signal_ends_the_server_while_stdin_is_open(
-    server: Server, number: signal.Signals, code: str | None
-) -> None:
-    if code is not None:
-        server.send(call(1, code, progressToken="p"))
-        assert server.receive()["params"]["message"] == "on"
-    server.process.send_signal(number)
-    server.ends_soon()
+def test_nothing_that_prints_or_reads_reaches_the_protocol(lasting: Server) -> None:
+    lasting.send(call(1, "import os; os.write(1, b'noise')"), call(2, "os.read(0, 100)"))
+    assert lasting.text() == "5"
+    assert lasting.text() == "b''"
 
 
 def test_a_client_that_does_not_read_does_not_keep_the_server(server: Server) -> None:

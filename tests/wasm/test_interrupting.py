@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.wasm.interrupting import Rehearsal, SignalWord, note_signal
+from aca_mcp.wasm.interrupting import SignalWord, SignalWordSearch, note_signal
 
 RUNTIME_BYTES = 4096
 START = 256
-MOMENTS = ("before", "noted", "noticed")
 
 
 def memory(words: dict[int, int]) -> ctypes.Array[ctypes.c_char]:
     """Memory with CPython's description of itself at ``START``, and these words after it."""
-    data = bytearray(5 * 2**20)
+    data = bytearray(2 * RUNTIME_BYTES)
     data[START : START + 8] = b"xdebugpy"
     struct.pack_into("<Q", data, START + 24, RUNTIME_BYTES)
     for offset, value in words.items():
@@ -26,13 +26,12 @@ def memory(words: dict[int, int]) -> ctypes.Array[ctypes.c_char]:
     return (ctypes.c_char * len(data)).from_buffer_copy(data)
 
 
-def rehearsed(rounds: list[list[dict[int, int]]]) -> tuple[SignalWord, ...]:
-    rehearsal = Rehearsal()
-    for moments in rounds:
-        for moment, words in zip(MOMENTS, moments, strict=True):
-            seen = memory(words)
-            rehearsal.look(moment, ctypes.addressof(seen), len(seen))
-    return rehearsal.words()
+def found_in(rounds: list[list[dict[int, int]]]) -> tuple[SignalWord, ...]:
+    search = SignalWordSearch()
+    for words in itertools.chain(*rounds):
+        seen = memory(words)
+        search.look(ctypes.addressof(seen), len(seen))
+    return search.words()
 
 
 def round_of(noise: int) -> list[dict[int, int]]:
@@ -43,7 +42,7 @@ def round_of(noise: int) -> list[dict[int, int]]:
 
 @given(st.lists(st.integers(0, 2**31), min_size=3, max_size=3, unique=True))
 def test_the_three_words_are_found_among_others_that_change(noise: list[int]) -> None:
-    found = rehearsed([round_of(number) for number in noise])
+    found = found_in([round_of(number) for number in noise])
     assert found == () or found == (
         SignalWord(START + 400, 1),
         SignalWord(START + 800, 1),
@@ -53,10 +52,10 @@ def test_the_three_words_are_found_among_others_that_change(noise: list[int]) ->
 
 def test_where_it_is_not_certain_which_they_are_there_are_none() -> None:
     moments: list[dict[int, int]] = [{}, {400: 1, 800: 1, 1200: 2, 1600: 4}, {}]
-    assert rehearsed([moments] * 3) == ()
-    assert rehearsed([[{}, {400: 1}, {}]] * 3) == ()
+    assert found_in([moments] * 3) == ()
+    assert found_in([[{}, {400: 1}, {}]] * 3) == ()
     with pytest.raises(LookupError):
-        Rehearsal().look("before", ctypes.addressof(ctypes.create_string_buffer(4096)), 4096)
+        SignalWordSearch().look(ctypes.addressof(ctypes.create_string_buffer(4096)), 4096)
 
 
 def test_noting_sets_the_bits_and_leaves_the_others() -> None:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REHEARSALS = 3
+ROUNDS = 3
 """Words that change for other reasons do not change in the same way each time."""
 
 
-def rehearse(exchange: Callable[[bytes], bytes]) -> None:
+def show_signal_words(exchange: Callable[[bytes], bytes]) -> None:
     """Be interrupted, and tell before, at the moment, and after it was noticed."""
     handler = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
-        for _ in range(REHEARSALS):
+        for _ in range(ROUNDS):
             steps = [
                 functools.partial(exchange, b"before"),
                 _thread.interrupt_main,

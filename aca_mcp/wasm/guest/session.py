@@ -63,7 +63,7 @@ class GuestSession:
         missing.explain(client)
         self._interpreter.warm_up()
         self._interpreter.begin_session()
-        interrupts.rehearse(exchange)
+        interrupts.show_signal_words(exchange)
         open_files.forget_fonts()
 
     def begin(self) -> None:
