@@ -90,6 +90,8 @@ class Checkpoints:
         self._most = most
         self._kept = deque([KEEPER])
         self._leaving = Leaving()
+        self._is_closed = False
+        """The keeper has ended, and the session with it."""
         self._end: _End | None = None
         """That what runs is to end."""
         self._clears = 0
@@ -135,6 +137,12 @@ class Checkpoints:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def count(self, *, look: bool) -> int:
+        """How many there are; what was told meanwhile is taken first where ``look`` says so."""
+        if look:
+            self.take_notices()
+        return len(self._kept)
+
     @property
     def pids(self) -> list[int]:
         """Of the copies, as the session counts."""
@@ -158,12 +166,13 @@ class Checkpoints:
             except BlockingIOError:
                 return self.status is not None
             except OSError:
-                break
+                packet, descriptors = b"", []
             connections = [each for each in map(_socket_of, descriptors) if each is not None]
             if not packet or not self._take(_parse(packet), connections):
                 for connection in connections:
                     connection.close()
             if not packet:
+                self._is_closed = True
                 break
         self.drop("its messages could not be understood")
         return True
@@ -270,9 +279,15 @@ class Checkpoints:
     async def resume(self) -> socket.socket | None:
         """Let the newest checkpoint go on, in the place of what ran; its control connection.
 
+        Where the caller is cancelled it is done all the same: nobody else could have what goes on.
+
         Returns:
             None if it does not, for whatever reason; then there is none any more.
         """
+        with anyio.CancelScope(shield=True):
+            return await self._resume()
+
+    async def _resume(self) -> socket.socket | None:
         checkpoint = self.newest()
         if checkpoint is None:
             return None
@@ -281,7 +296,7 @@ class Checkpoints:
             self._kept.pop()
         older = list(self._kept)
         with anyio.move_on_after(_CLEAR_SECONDS):
-            while self._cleared != self._clears:
+            while self._cleared != self._clears and not self._is_closed:
                 await anyio.wait_readable(self._channel)
                 self.take_notices()
         for late in self._kept:

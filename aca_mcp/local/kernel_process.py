@@ -239,7 +239,8 @@ class KernelProcess:
     @property
     def checkpoints_kept(self) -> int | None:
         """None where none are made."""
-        return None if self.checkpoints is None else len(self.checkpoints)
+        copies, waits = self.checkpoints, self.is_running  # who waits takes what is told itself
+        return None if copies is None else copies.count(look=not waits)
 
     async def undo(self) -> tuple[Rollback | None, str]:
         """Go back to before the last execution. Nothing may run; files stay as they are.

@@ -47,6 +47,15 @@ def metadata(*packages: Package) -> PoolMetadata:
     )
 
 
+def test_checkpoints_are_told_with_what_they_are_good_for_or_how_to_have_them() -> None:
+    kept = checks.check_checkpoints(replace(metadata(), checkpoints=2))
+    assert kept.state is State.OK
+    assert "2 can be undone" in kept.finding
+    none = checks.check_checkpoints(metadata())
+    assert none.state is State.NOTE
+    assert "ACA_MCP_LOCAL_CHECKPOINTS" in none.fix
+
+
 def execution(
     *outputs: Output, error: ExecutionError | None = None, session_lost: str | None = None
 ) -> Execution:

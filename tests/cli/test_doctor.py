@@ -30,6 +30,7 @@ def test_a_machine_that_is_ready_is_told_so(tmp_path: Path) -> None:
     assert "local, because no pool management endpoint is set" in done.stdout
     assert "1+1 = 2 after" in done.stdout
     assert "Packages" in done.stdout
+    assert "Checkpoints" in done.stdout
     assert str(tmp_path) in done.stdout
     assert done.stdout.endswith("\nReady.\n")
     assert len(done.stdout.splitlines()) <= 24

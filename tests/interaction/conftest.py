@@ -13,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.support.calling import Caller
+from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -28,6 +29,8 @@ def era(request: pytest.FixtureRequest) -> Era:
     return request.param
 
 
+collect_ignore = ["test_crashes.py"] if WASM else []
+"""Nothing tells from outside when a session there has made its next copy."""
 in_one_era = pytest.mark.parametrize("era", ["2026-07-28"], indirect=True, scope="module")
 """For what does not depend on it, and needs a server of its own."""
 

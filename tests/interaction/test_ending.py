@@ -33,11 +33,19 @@ PROGRAMS = {
         "    while True: pass\n"
         "  except BaseException: pass"
     ),
+    # It goes on from a copy of itself while the server ends.
+    "crashing": (
+        "import os, subprocess\n"
+        "print('on', flush=True)\n"
+        f"{'' if WASM else f'for _ in range(4): {STRAY}'}\n"
+        "os._exit(1)"
+    ),
 }
 ENDINGS_BY_PROGRAM = {
     "idle": ("EOF", "SIGTERM"),
     "busy": ("EOF", "SIGINT"),
     "stubborn": ("EOF", "SIGTERM", "SIGINT"),
+    "crashing": ("EOF", "SIGTERM"),
 }
 ENDINGS: dict[str, Callable[[Server], object]] = {
     "EOF": lambda server: server.stdin.close(),
@@ -58,7 +66,7 @@ def assert_prints(server: Server) -> None:
     """Its code is under way: it says so in a notification, or in the result if it ended sooner."""
     answer = server.receive()
     if "result" in answer:
-        assert answer["result"]["content"][0]["text"] == "on"
+        assert answer["result"]["content"][0]["text"].startswith("on")
     else:
         assert answer["params"]["message"] == "on"
 
@@ -101,8 +109,9 @@ def test_the_server_ends_at_once_and_leaves_nothing(
     assert all_gone(below)
 
 
-def test_a_server_that_is_killed_leaves_nothing(server: Server) -> None:
-    server.send(call(1, PROGRAMS["stubborn"], progressToken="p"))
+@pytest.mark.parametrize("program", ["stubborn", "crashing"])
+def test_a_server_that_is_killed_leaves_nothing(server: Server, program: str) -> None:
+    server.send(call(1, PROGRAMS[program], progressToken="p"))
     assert_prints(server)
     below = processes_below(server.process.pid)
     server.process.kill()

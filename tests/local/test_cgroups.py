@@ -260,14 +260,3 @@ async def test_a_session_that_cannot_enter_its_group_is_not_started(tmp_path: Pa
         spawner = Spawner(found, None, groups, limits_of(configuration()), tasks)
         with pytest.raises(PoolUnavailableError, match="No space left on device"):
             await spawner.spawn(ahead=False)
-
-
-async def test_sessions_that_are_asked_for_at_once_all_start() -> None:
-    """Whatever numbers the descriptors have that come with their requests meanwhile."""
-    async with open_local_pool(configuration(checkpoints=1)) as pool:
-        for turn in range(3):
-            async with anyio.create_task_group() as tasks:
-                for number in range(6):
-                    tasks.start_soon(run, pool, f"session-{turn}-{number}", "x = 1")
-            for number in range(0, 6, 2):
-                await pool.stop_session(f"session-{turn}-{number}")
