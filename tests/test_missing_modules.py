@@ -30,6 +30,7 @@ from aca_mcp.missing_modules import PackageOffer, about_missing_module
         ("lxml.html.clean", "lxml-html-clean"),
         ("backports.tarfile", "backports-tarfile"),
         ("pkg_resources", "setuptools<81"),
+        ("pytables", "tables"),
     ],
 )
 def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, package: str) -> None:

@@ -36,6 +36,11 @@ _NO_SCREEN = (
     "to a file."
 )
 
+_READ_ONLY = (
+    "Only the work directory, where code begins, and the temporary one can be written to. Use a "
+    "name without a directory, such as 'result.csv'."
+)
+
 _LOST_WORKERS = (
     "A worker process ended: it had too little memory, or did not find a function. Workers know "
     "what was imported and defined before they were started; functions that are made in other "
@@ -116,6 +121,8 @@ def hint_for(error: BaseException) -> str:
             return _NO_GPU
         if any(words in lowered for words in _SCREEN_WORDS):
             return _NO_SCREEN
+        if isinstance(each, OSError) and each.errno == errno.EROFS:
+            return _READ_ONLY
         if program := _missing_program(each, text):
             instead = f"; {_INSTEAD[program]}" if program in _INSTEAD else ""
             return _NO_PROGRAM.format(program, instead)

@@ -308,8 +308,9 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
     if policy.isolation is not Isolation.NAMESPACES:
         scratch = str(Path(work_directory).parent / "tmp")
     for name in tuple(os.environ):
-        # NumPy's own threads stay one, as where the template has imported it: a session that had
-        # to import it itself would have threads from then on, and so no copy to go back to.
+        # NumPy's own threads stay one, and allocators without any, as where the template has
+        # imported them: a session that had to import them itself would have threads from then on,
+        # and so no copy to go back to.
         is_for_imports = name.endswith("_NUM_THREADS") and name != "OPENBLAS_NUM_THREADS"
         if is_for_imports or name == "GLIBC_TUNABLES":
             del os.environ[name]

@@ -121,6 +121,15 @@ _PACKAGES = {
 _VERSIONS = {"pkg_resources": "<81"}
 """Of packages that have a module no longer."""
 
+_OTHER_NAMES = {
+    "opencv": "opencv-python-headless",
+    "py-xgboost": "xgboost",
+    "pytables": "tables",
+    "python-graphviz": "graphviz",
+    "pytorch": "torch",
+}
+"""Of packages, as conda and what libraries say of themselves have them."""
+
 _NAMESPACES = {
     "azure": 3,
     "backports": 2,
@@ -284,6 +293,8 @@ def find_module(module: str) -> MissingModule:
             name = ".".join(parts[:most])
             return MissingModule(name, normal(name), is_known=True)
     package = normal(parts[0])
+    if other := _OTHER_NAMES.get(package):
+        return MissingModule(parts[0], other, is_known=True)
     return MissingModule(parts[0], package, is_known=is_known(package))
 
 

@@ -150,7 +150,7 @@ def _near(name: str, names: tuple[str, ...]) -> str:
 
     known = find_module(name)
     if known.is_known and known.package != canonicalize_name(name):
-        return f" The module {known.name} comes with the package {known.package}."
+        return f" What is known as {known.name} comes with the package {known.package}."
     found = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.75)
     return f" Names like it: {', '.join(found)}." if found else ""
 

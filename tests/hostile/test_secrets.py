@@ -52,7 +52,9 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
             "MPLBACKEND",
             "MPLCONFIGDIR",
             # Threads of the libraries, of which a checkpoint could not be a copy.
+            "JE_ARROW_MALLOC_CONF",
             "OPENBLAS_NUM_THREADS",
+            "_RJEM_MALLOC_CONF",
             "PATH",
             "PIP_DISABLE_PIP_VERSION_CHECK",
             "PIP_RETRIES",

@@ -287,6 +287,12 @@ def test_what_a_library_would_fetch_first_is_told_to_be_out_of_reach(
     assert "network" in error.hint
 
 
+def test_who_writes_where_nobody_can_is_told_where_to(interpreter: Interpreter) -> None:
+    error = run(interpreter, "import errno; raise OSError(errno.EROFS, 'no', '/etc/x')").error
+    assert error is not None
+    assert error.hint.startswith("Only the work directory, where")
+
+
 def test_a_line_that_is_full_of_data_is_cut(interpreter: Interpreter) -> None:
     text = run(interpreter, f"int([{'1, ' * 20_000}])").traceback
     assert len(text) < 2000

@@ -349,6 +349,12 @@ async def test_a_session_that_imports_numpy_itself_can_go_back() -> None:
         crashed = await used.run("b = 1; import os; os.abort()")
         assert crashed.rollback is not None
         assert await used.value("b[0, 0]") == "np.float64(500.0)"
+        # Nor do allocators of pyarrow, which pandas imports, and of polars begin threads.
+        for name in ("JE_ARROW_MALLOC_CONF", "_RJEM_MALLOC_CONF"):
+            assert (
+                await used.value(f"__import__('os').environ[{name!r}]")
+                == "'background_thread:false'"
+            )
 
 
 async def test_a_crash_soon_after_other_calls_says_how_far_it_goes_back() -> None:

@@ -157,8 +157,9 @@ async def test_pip_s_words_for_it_are_understood_too(pip: PackageBroker, index: 
     ("wanted", "says"),
     [
         ("needs-elsewhere", "No version of elsewhere, which needs-elsewhere needs, has a wheel"),
-        ("sklearn", "The module sklearn comes with the package scikit-learn. Nothing"),
-        ("yaml", "The module yaml comes with the package pyyaml. Nothing"),
+        ("sklearn", "What is known as sklearn comes with the package scikit-learn. Nothing"),
+        ("yaml", "What is known as yaml comes with the package pyyaml. Nothing"),
+        ("pytorch", "What is known as pytorch comes with the package torch. Nothing"),
         ("sources-alone", "No version of sources-alone has a wheel for this interpreter"),
         ("tea-time==9", "in a version that fits, and sources are not built. Versions that"),
         ("tea-time<1", "Versions that have one: 1.1."),
