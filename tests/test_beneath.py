@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.beneath import (
+    LOOK,
+    O_DIRECTORY,
+    O_NONBLOCK,
     find_openat2,
     make_directories_beneath,
     open_beneath,
@@ -114,6 +117,23 @@ def test_a_new_file_gets_the_mode(root: Root) -> None:
     made = _directory(root) / "sub" / "new"
     assert made.read_bytes() == b"x"
     assert made.stat().st_mode & 0o777 == 0o600
+
+
+def test_whatever_there_is_can_be_looked_at_and_opening_it_does_not_wait(root: Root) -> None:
+    os.mkfifo(_directory(root) / "fifo")
+    (_directory(root) / "again").hardlink_to(_directory(root) / "sub" / "file")
+    for name in ("fifo", "again", "sub"):
+        for flags in (LOOK, os.O_RDONLY | O_NONBLOCK):
+            descriptor = root.open((name,), flags)
+            assert os.path.samestat(os.fstat(descriptor), (_directory(root) / name).stat())
+            os.close(descriptor)
+    assert _refusal(root, "sub", "file", flags=LOOK | O_DIRECTORY) == errno.ENOTDIR
+
+
+def test_a_new_file_never_takes_the_place_of_what_is_there(root: Root) -> None:
+    (_directory(root) / "link").symlink_to("sub/file")
+    for parts in (("sub", "file"), ("link",)):
+        assert _refusal(root, *parts, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL) == errno.EEXIST
 
 
 def test_a_mode_without_creation_is_ignored(root: Root) -> None:

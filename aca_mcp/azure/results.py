@@ -15,8 +15,8 @@ from aca_mcp.azure.endings import Ending, find_ending, seconds_in, stderr_before
 from aca_mcp.azure.wrapping import ABSENT
 from aca_mcp.execution import Execution, ExecutionError, Output, StreamText, Variables
 from aca_mcp.reports.building import ExecutionContext, build_execution
-from aca_mcp.reports.counted import counted_pieces, in_order
 from aca_mcp.reports.events import Report, Shown
+from aca_mcp.reports.stream_order import counted_pieces, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

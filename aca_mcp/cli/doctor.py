@@ -24,7 +24,7 @@ from aca_mcp.cli.client_entries import is_ours
 from aca_mcp.cli.config_documents import DocumentError, servers_in
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.cli.patience import say_if_it_takes_long
+from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.embedded.machine import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.pools import (

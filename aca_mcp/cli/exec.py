@@ -15,9 +15,9 @@ import anyio.to_thread
 from aca_mcp.cli.figures import shower
 from aca_mcp.cli.interrupts import INTERRUPTED, Interrupts, open_interrupts
 from aca_mcp.cli.logs import configure_logging
-from aca_mcp.cli.patience import say_if_it_takes_long
 from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload, written_whole
+from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.errors import SettingsError
 from aca_mcp.packages.offer import package_offer
 from aca_mcp.pool import ExecutionStatus

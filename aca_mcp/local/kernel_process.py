@@ -21,7 +21,7 @@ from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.local import trees
+from aca_mcp.local import directory_trees
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, describe_status
@@ -393,7 +393,7 @@ class KernelProcess:
     def _remove(self) -> None:
         try:
             if self.storage.is_absolute():
-                trees.remove_tree(self.storage)
+                directory_trees.remove_tree(self.storage)
         finally:
             if self._group is not None:
                 self._ran_out_of_memory = self._group.ran_out_of_memory()

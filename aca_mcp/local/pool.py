@@ -14,13 +14,13 @@ import anyio.to_thread
 from aca_mcp.background import background_tasks, guarded
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.local.cgroups import GroupLimits
+from aca_mcp.local.checkpoint_pacing import CheckpointPacing
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
-from aca_mcp.local.excess import is_of_full_disk, limits_of, with_hint
+from aca_mcp.local.exceeded_limits import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
-from aca_mcp.local.patience import Patience
 from aca_mcp.local.ready_sessions import LocalReadySessions
 from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
 from aca_mcp.local.session_packages import LocalPackages
@@ -58,7 +58,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         packages = LocalPackages(broker, templates, configuration)
         super().__init__(configuration, ready, packages, tasks)
         self._watcher = Watcher(self._sessions, self._limits, tasks, network=configuration.network)
-        self._patience = Patience(os.cpu_count() or 1)
+        self._pacing = CheckpointPacing(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
         for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
             tasks.start_soon(task)
@@ -75,7 +75,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
 
     async def _code_begins(self, identifier: str, kernel: KernelProcess) -> dict[str, object]:
         self._watcher.code_begins(kernel)
-        return {"patience": self._patience.begins(identifier, anyio.current_time())}
+        return {"patience": self._pacing.begins(identifier, anyio.current_time())}
 
     async def _explained(self, kernel: KernelProcess, error: ExecutionError) -> ExecutionError:
         largest = ""

@@ -18,7 +18,7 @@ import anyio.to_thread
 from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.embedded.session_packages import SessionPackages
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.local import trees
+from aca_mcp.local import directory_trees
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.sandbox.policy import Isolation
 
@@ -62,7 +62,7 @@ class LocalPackages(SessionPackages[KernelProcess]):
         if template.isolation is not Isolation.LANDLOCK or os.geteuid() == 0:
             return str(directory)
         self._check_room(
-            await anyio.to_thread.run_sync(trees.size_of_tree, kernel.storage), size_bytes
+            await anyio.to_thread.run_sync(directory_trees.size_of_tree, kernel.storage), size_bytes
         )
         name = secrets.token_hex(8)
         base = os.dup(kernel.base_directory)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aca_mcp.local.cgroups import SessionGroup
-    from aca_mcp.local.excess import Limits
+    from aca_mcp.local.exceeded_limits import Limits
     from aca_mcp.local.identities import Identities
     from aca_mcp.local.session_cgroups import ControlGroups
     from aca_mcp.local.template_process import TemplateProcess

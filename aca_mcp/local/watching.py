@@ -17,9 +17,9 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.background import guarded, repeated
-from aca_mcp.local import trees, usage
+from aca_mcp.local import directory_trees, usage
 from aca_mcp.local.checkpoints import FOR_MEMORY
-from aca_mcp.local.excess import MAX_MAPPINGS, Limits, too_many, too_many_mappings
+from aca_mcp.local.exceeded_limits import MAX_MAPPINGS, Limits, too_many, too_many_mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +232,7 @@ def _successions(kernel: KernelProcess) -> int:
 
 
 def _disk_of(pid: int, storage: Path) -> float:
-    return trees.size_of_tree(storage) + usage.deleted_files(pid, storage)
+    return directory_trees.size_of_tree(storage) + usage.deleted_files(pid, storage)
 
 
 def _of_code(kernel: KernelProcess, found: Usage) -> Usage:

@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from aca_mcp.azure import in_session
 from aca_mcp.azure.wrapping import ReportPart, read_report
-from aca_mcp.reports.counted import counted_pieces
+from aca_mcp.reports.stream_order import counted_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

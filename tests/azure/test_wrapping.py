@@ -19,7 +19,7 @@ from aca_mcp.azure.wrapping import (
     wrap,
 )
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.reports.counted import Counted, counted_pieces
+from aca_mcp.reports.stream_order import Counted, counted_pieces
 
 DONE: dict[str, Any] = {"event": "done", "error": None, "fresh": True, "seconds": 0.1, "pieces": []}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.local.excess import MAX_MAPPINGS
+from aca_mcp.local.exceeded_limits import MAX_MAPPINGS
 from tests.hostile.arena import OUT_OF_MEMORY, ended_by, why
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pytest
 from aca_mcp.background import background_tasks
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
-from aca_mcp.local.excess import limits_of
+from aca_mcp.local.exceeded_limits import limits_of
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
 from aca_mcp.local.spawn import Spawner

@@ -14,7 +14,7 @@ import pytest
 
 from aca_mcp.embedded.live_sessions import LiveSessions
 from aca_mcp.error_boundary import ErrorBoundary
-from aca_mcp.local import cgroups, kernel_process, spawn, trees, usage, watching
+from aca_mcp.local import cgroups, directory_trees, kernel_process, spawn, usage, watching
 from aca_mcp.local.cgroups import find_groups
 from aca_mcp.local.exchange import Exchange
 from aca_mcp.local.files import LocalFiles
@@ -127,7 +127,7 @@ async def test_in_the_background_it_ends_nothing(
 AT_THE_END = {
     "a session is killed": (KernelProcess, "kill"),
     "its end is waited for": (kernel_process, "wait_ended"),
-    "its files are removed": (trees, "remove_tree"),
+    "its files are removed": (directory_trees, "remove_tree"),
     "the template is closed": (TemplateProcess, "close"),
 }
 

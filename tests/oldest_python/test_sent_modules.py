@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.azure.wrapping import ReportPart, ask_for_more, read_report, wrap
-from aca_mcp.reports.counted import counted_pieces
+from aca_mcp.reports.stream_order import counted_pieces
 from tests.oldest_python.environment import PYTHON
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from aca_mcp.server.results.fitting import shown_smaller, text_result
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import cut, show_name
-from aca_mcp.server.tools.nearest import existing
+from aca_mcp.server.tools.nearest_file import existing
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
 from aca_mcp.session import PythonSession
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp import beneath
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.host_names import host_parts
@@ -19,11 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["openat2", "walk"])
-def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The work directory, beside a secret; both ways to open run every test."""
-    if request.param == "walk":  # as on a kernel that lacks the call
-        monkeypatch.setattr(beneath, "find_openat2", lambda: None)
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """The work directory, beside a secret."""
     (tmp_path / "secret").write_text("secret")
     directory = tmp_path / "work"
     (directory / "data").mkdir(parents=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.local.trees import remove_tree, size_of_tree
+from aca_mcp.local.directory_trees import remove_tree, size_of_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

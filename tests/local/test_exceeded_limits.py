@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from aca_mcp.embedded.machine import default_memory_mib, share_of
-from aca_mcp.local.excess import MAX_CHANNELS, MAX_EVENT_QUEUES, Limits, too_many, with_hint
+from aca_mcp.local.exceeded_limits import (
+    MAX_CHANNELS,
+    MAX_EVENT_QUEUES,
+    Limits,
+    too_many,
+    with_hint,
+)
 from aca_mcp.local.usage import Usage
 from aca_mcp.pool import ExecutionError
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.local.patience import Patience
+from aca_mcp.local.checkpoint_pacing import CheckpointPacing
 
 CALLS = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 3)), max_size=120)
 
 
 @given(calls=CALLS)
-def test_patience_is_the_sessions_in_use_for_each_five_of_a_processor(
+def test_the_pause_is_the_sessions_in_use_for_each_five_of_a_processor(
     calls: list[tuple[int, float]],
 ) -> None:
-    patience, now = Patience(2), 0.0
+    pacing, now = CheckpointPacing(2), 0.0
     last: dict[str, float] = {}
     for number, pause in calls:
         now += pause
         last[str(number)] = now
         in_use = sum(at >= now - 2 for at in last.values())
-        assert patience.begins(str(number), now) == max(1, in_use / 10)
+        assert pacing.begins(str(number), now) == max(1, in_use / 10)
 
 
 def test_one_session_never_waits_longer_however_often_it_is_called() -> None:
-    patience = Patience(1)
-    assert {patience.begins("one", number / 1000) for number in range(5000)} == {1.0}
+    pacing = CheckpointPacing(1)
+    assert {pacing.begins("one", number / 1000) for number in range(5000)} == {1.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aca_mcp.execution import StreamText
-from aca_mcp.reports.counted import Counted, in_order
+from aca_mcp.reports.stream_order import Counted, in_order
 
 
 def parts(stdout: str, *counted: Counted, stderr: str = "") -> list[tuple[int, str]]:

@@ -15,7 +15,7 @@ _AT_ONCE = 5
 """Sessions in use for each processor, up to which nobody waits longer."""
 
 
-class Patience:
+class CheckpointPacing:
     """Tells it to each execution.
 
     Args:
