@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.session_settings import SESSION_SETTINGS
 from tests.support.toy_pool import ToyPool
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _OF_ITS_TIME = 0.9
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # The tests of environments, and those of figures and tables, name others.
 for name, text in SESSION_SETTINGS.items():

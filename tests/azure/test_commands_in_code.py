@@ -126,7 +126,7 @@ python() { shift 2; pip "$@"; }
 """
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(script=_COMMAND)
 def test_all_that_a_shell_runs_is_found(script: str) -> None:
     read, write = os.pipe()

@@ -198,7 +198,7 @@ def test_what_is_removed_goes_with_its_comma_and_nothing_else(text: str, expecte
 
 
 @given(documents(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_after_a_removal_the_rest_says_what_it_said(
     document: tuple[str, dict[str, Json]], data: st.DataObject
 ) -> None:

@@ -151,7 +151,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestRegistry.settings = settings(max_examples=100, stateful_step_count=50)
 
 
 def test_only_so_many_losses_are_remembered() -> None:

@@ -110,4 +110,4 @@ class ConnectionsMachine(RuleBasedStateMachine):
 
 
 TestConnectionsMachine = ConnectionsMachine.TestCase
-TestConnectionsMachine.settings = settings(max_examples=50, deadline=None)
+TestConnectionsMachine.settings = settings(max_examples=50)

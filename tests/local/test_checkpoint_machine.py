@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.from_thread
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -217,9 +217,4 @@ class CheckpointMachine(RuleBasedStateMachine):
 
 
 TestCheckpointMachine = CheckpointMachine.TestCase
-TestCheckpointMachine.settings = settings(
-    max_examples=6,
-    stateful_step_count=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestCheckpointMachine.settings = settings(max_examples=6, stateful_step_count=12)
