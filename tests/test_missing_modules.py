@@ -57,5 +57,7 @@ def test_a_list_offers_what_is_on_it() -> None:
 def test_whoever_has_no_tools_is_told_the_code() -> None:
     said = about_missing_module("yaml", PackageOffer("index"), by_code=True)
     assert about_missing_module("pip", PackageOffer("index")).startswith("pip is a command")
+    plain = about_missing_module("xgboost", PackageOffer("index"), by_code=True)
+    assert plain == "xgboost is not installed: %pip install xgboost gets it."
     assert said == "yaml comes with the package pyyaml: %pip install pyyaml gets it."
     assert "ACA_MCP_PACKAGES=index" in about_missing_module("yaml", PackageOffer("off"))

@@ -121,6 +121,8 @@ class Screen:
             self.is_incomplete = True
             saved = str(error), None
         if saved is not None:
+            if output.text:
+                self._show_text(output.text, is_markdown=False)
             told, image = saved
             self.note(told)
             if image is not None and self._show_figure is not None:

@@ -77,7 +77,8 @@ def about_missing_module(
     wanted = found.requirement
     call = f"%pip install {shlex.quote(wanted)}" if by_code else _call(wanted)
     if found.is_known:
-        return f"{name} comes with the package {package}: {call} gets it."
+        what = "is not installed" if name == package else f"comes with the package {package}"
+        return f"{name} {what}: {call} gets it."
     # A stranger may have taken the name of what is a file of the user's.
     return f"If {name} is a package of that name, and not a file that is missing: {call}"
 

@@ -119,6 +119,17 @@ def test_one_image_named_many_times_is_saved_once(
     assert streams[1].getvalue().count("the same figure as figure-1.png") == 299
 
 
+def test_the_text_of_a_value_is_shown_beside_its_picture(
+    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    point = "<POINT (0 0)>"
+    drawing = Output("result", {"text/plain": point, "image/png": PNG}, text=point)
+    Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, drawing))
+    assert streams[0].getvalue() == f"{point}\n"
+    assert "saved figure-1.png" in streams[1].getvalue()
+
+
 def test_how_many_figures_are_saved_is_bounded_and_said_once(
     streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
