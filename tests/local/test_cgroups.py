@@ -241,6 +241,21 @@ async def test_code_and_all_that_it_starts_are_in_its_group_from_the_first_momen
     assert bool(of_each[0]) == (group is not None)
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("memory.events", "max 9\noom_kill {}\n"), ("memory.oom_control", "oom_kill {}\n")],
+)
+def test_memory_that_ran_out_earlier_is_not_why_something_ended_now(
+    tmp_path: Path, file: str, text: str
+) -> None:
+    group = SessionGroup((tmp_path / "tasks",))
+    told: list[bool] = [group.ran_out_of_memory()]
+    for killed in (0, 1, 1, 3):
+        (tmp_path / file).write_text(text.format(killed))
+        told.append(group.ran_out_of_memory())
+    assert told == [False, False, True, False, True]
+
+
 async def test_a_session_that_cannot_enter_its_group_is_not_started(tmp_path: Path) -> None:
     """Nor is its group left behind, where it can be removed."""
     entrance = tmp_path / "group" / "tasks"

@@ -199,6 +199,10 @@ async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
         ("import multiprocessing as m; d = m.Manager().dict()", "programs"),
         ("import os; ends = os.pipe()", "pipes"),
         ("import fcntl; f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)", "lock"),
+        (
+            "import sqlite3; c = sqlite3.connect('w.db'); c.execute('pragma journal_mode = wal')",
+            "lock",
+        ),
         (CONNECTION, "connections"),
         (ALL_FILES, "as many files open"),
     ],
@@ -297,7 +301,10 @@ async def test_what_survives_going_back() -> None:
             "memory = sqlite3.connect(':memory:'); memory.execute('create table t (x)')\n"
             "memory.execute('insert into t values (1)'); memory.commit()\n"
             "disk = sqlite3.connect('base.db'); disk.execute('create table t (x)'); disk.commit()\n"
-            "random.seed(7); os.environ['SET'] = 'before'; os.mkdir('there'); os.chdir('there')"
+            "random.seed(7); os.environ['SET'] = 'before'; os.mkdir('there'); os.chdir('there')\n"
+            "import gc, signal, sys\n"
+            "gc.disable(); os.umask(0o077); sys.path.append('/added'); os.nice(1)\n"
+            "signal.signal(signal.SIGUSR1, print); priority = os.nice(0)"
         )
         expected = await used.value("random.Random(7).random()")
         await used.settled()
@@ -305,12 +312,17 @@ async def test_what_survives_going_back() -> None:
             "os.environ['SET'] = 'after'; os.chdir('..'); random.random(); file.readline()\n"
             "memory.execute('insert into t values (2)'); memory.commit()\n"
             "disk.execute('insert into t values (2)'); disk.commit()\n"
+            "gc.enable(); os.umask(0); sys.path.pop(); os.nice(1)\n"
+            "signal.signal(signal.SIGUSR1, signal.SIG_DFL)\n"
             "os._exit(1)"
         )
         assert await used.value("random.random()") == expected
         assert await used.value("os.environ['SET'], os.path.basename(os.getcwd())") == (
             "('before', 'there')"
         )
+        found = "gc.isenabled(), os.umask(0o077), sys.path[-1], os.nice(0) - priority"
+        assert await used.value(found) == "(False, 63, '/added', 0)"
+        assert await used.value("signal.getsignal(signal.SIGUSR1) is print") == "True"
         # Its own memory is from before; what is in files is as the lost code left it.
         assert await used.value("memory.execute('select count(*) from t').fetchone()") == "(1,)"
         assert await used.value("disk.execute('select count(*) from t').fetchone()") == "(1,)"
@@ -322,7 +334,8 @@ async def test_what_the_system_keeps_for_a_process_is_not_as_before() -> None:
     """As docs/sessions.md says it, too."""
     async with session() as used:
         await used.run(
-            "import mmap, os, signal\n"
+            "import mmap, os, signal, time\n"
+            "while time.process_time() < 0.2: pass\n"
             "import numpy\n"
             "shared = mmap.mmap(-1, 10); shared[0] = 1; number = os.getpid()\n"
             "numpy.random.seed(7); generator = numpy.random.default_rng(7)\n"
@@ -331,6 +344,7 @@ async def test_what_the_system_keeps_for_a_process_is_not_as_before() -> None:
         await used.settled()
         await used.run("shared[0] = 2; numpy.random.random(), generator.random(); os._exit(1)")
         assert await used.value("shared[0], number == os.getpid()") == "(2, False)"
+        assert await used.value("time.process_time() < 0.2") == "True"
         assert await used.value("signal.getitimer(signal.ITIMER_REAL)") == "(0.0, 0.0)"
         assert (
             await used.value("numpy.random.random() == numpy.random.RandomState(7).random()")
