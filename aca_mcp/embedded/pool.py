@@ -242,6 +242,8 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
             if outcome.rollback is None:
                 await self._sessions.end(identifier, why, use.session)
                 left = "lost; the next call starts a new one"
+            elif outcome.rollback.executions:
+                left = f"as they were before {outcome.rollback.executions} executions"
             raise PoolUnavailableError(
                 f"The session could not list its packages, because {why}. Its variables and files "
                 f"are {left}."

@@ -105,12 +105,6 @@ class Checkpoints:
         """Numbers of those whose effects are there."""
 
     @property
-    def are_fresh(self) -> bool:
-        """Whether the newest has the variables that there are now."""
-        newest = self.newest()
-        return newest is not None and not (self.executions and self.executions[-1] > newest.after)
-
-    @property
     def leaving(self) -> list[int]:
         """Numbers, as of ``pids``, of those let go that have not given back their memory."""
         return self._leaving.pids(anyio.current_time())

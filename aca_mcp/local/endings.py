@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
+
+from aca_mcp.embedded.session_process import Outcome
+from aca_mcp.execution import Rollback
+
+if TYPE_CHECKING:
+    from aca_mcp.embedded.request_output import RequestOutput
 
 TEMPLATE_ENDED = "the process that it was forked from ended, which ends its sessions"
 """Why sessions end that did nothing wrong: a clause."""
@@ -36,3 +43,15 @@ def describe_status(status: int | None, *, had_used_its_time: bool = False) -> s
     except ValueError:
         name = f"signal {-status}"  # of the real-time ones only two have names
     return causes.get(-status, f"it was ended by {name}")
+
+
+def not_run(went: Rollback, output: RequestOutput) -> Outcome:
+    """What is told of a request before which the session had to go back.
+
+    Args:
+        went: back, and by how many executions that had ended well.
+        output: empty.
+    """
+    why = f"it was not run, because the session's process had ended meanwhile: {went.reason}"
+    told = Rollback(why, went.executions + 1)
+    return Outcome(output, None, None, why, told)

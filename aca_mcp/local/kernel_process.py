@@ -24,7 +24,7 @@ from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local import directory_trees
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
-from aca_mcp.local.endings import TEMPLATE_ENDED, describe_status
+from aca_mcp.local.endings import TEMPLATE_ENDED, describe_status, not_run
 from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.first_message import receive_readiness
 from aca_mcp.local.process_group import ProcessGroup
@@ -124,9 +124,8 @@ class KernelProcess:
             return False  # it has said nothing, and its process is there
         if has_ended(self.process):
             return True
-        if self.checkpoints is None or self.is_running or not self.checkpoints.take_notices():
-            return False
-        return not self.checkpoints.are_fresh  # what ran is gone, and nothing has all of it
+        copies = self.checkpoints  # with one left, what ran being gone is not the end
+        return copies is not None and not self.is_running and copies.take_notices() and not copies
 
     async def start(self) -> None:
         """Wait until the session is contained.
@@ -163,9 +162,12 @@ class KernelProcess:
         self._requests += 1
         self._stop = None
         self._request_over = anyio.Event()
-        said = self.checkpoints is not None and bool(self._events.poll(0))
-        if said and self.checkpoints is not None and self.checkpoints.take_notices():
-            await self._roll_back("")  # it ended while nobody used it: nothing is lost by that
+        copies = self.checkpoints
+        if copies is not None and self._events.poll(0) and copies.take_notices():
+            went = await self._roll_back("")  # it ended while nobody used it
+            if went is not None and went.executions:  # else by that nothing is lost
+                self._finish_request()
+                return not_run(went, RequestOutput(self._token, 0, None))
         if not self._packages_told:
             self._packages_told = True
             paths = dict.fromkeys(path for _, path in self.added_packages.values())
@@ -180,8 +182,8 @@ class KernelProcess:
             on_question=on_question,
             checkpoints=self.checkpoints,
         )
-        if self.checkpoints is not None and header["op"] == "execute":
-            self.checkpoints.executions.append(self._requests)
+        if copies is not None and header["op"] == "execute":
+            copies.executions.append(self._requests)
         try:
             reply = await exchange.send_and_wait(header, deadline)
             if reply is None:
@@ -287,12 +289,10 @@ class KernelProcess:
             return INTERFERED  # its connection is closed, and it goes on
         used_up = self.checkpoints is not None and self.checkpoints.had_used_its_time
         killed = status == -signal.SIGKILL and not used_up
-        if killed and await anyio.to_thread.run_sync(self._group_ran_out):
+        group = self._group if killed else None
+        if group is not None and await anyio.to_thread.run_sync(group.ran_out_of_memory):
             return self._out_of_memory
         return describe_status(status, had_used_its_time=used_up)
-
-    def _group_ran_out(self) -> bool:
-        return self._group is not None and self._group.ran_out_of_memory()
 
     def end_code(self, why: str, memory: int = 0) -> None:
         """End what runs, and all of the session where no checkpoint can take its place.
@@ -382,8 +382,7 @@ class KernelProcess:
         self._control.close()
         if self.checkpoints is not None:
             self.checkpoints.close()
-        descriptors = (self._stdout, self._stderr, self.process, self.base_directory)
-        for descriptor in descriptors:
+        for descriptor in (self._stdout, self._stderr, self.process, self.base_directory):
             if descriptor >= 0:
                 os.close(descriptor)
         await anyio.to_thread.run_sync(self._remove)

@@ -118,19 +118,23 @@ def result_of(execution: Execution) -> str:
     return text
 
 
+def are_fresh(checkpoints: Checkpoints) -> bool:
+    """Whether the newest of these has the variables that there are now."""
+    checkpoints.take_notices()
+    newest = checkpoints.newest()
+    last = checkpoints.executions[-1] if checkpoints.executions else 0
+    return newest is not None and newest.after >= last
+
+
 async def copied(pool: LocalSessionPool, identifier: str) -> Checkpoints:
     """Wait until a session has a copy of what its variables are now."""
-
-    def are_fresh() -> bool:
-        checkpoints.take_notices()
-        return checkpoints.are_fresh
 
     session = pool._sessions.get(identifier)  # pyright: ignore[reportPrivateUsage] -- nobody else asks which one is there
     assert session is not None
     assert session.kernel is not None
     assert session.kernel.checkpoints is not None
     checkpoints = session.kernel.checkpoints
-    await until(are_fresh, 30)
+    await until(lambda: are_fresh(checkpoints), 30)
     return checkpoints
 
 

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import configuration, control_groups, new_identifier
+from tests.local.pools import are_fresh, configuration, control_groups, new_identifier
 from tests.support.processes import descendants
 from tests.support.waiting import until
 
@@ -194,8 +194,7 @@ class CheckpointMachine(RuleBasedStateMachine):
             # Which one is there is looked at each time: one that was ended gets no copies any more.
             if (kernel := self.kernel) is None or (checkpoints := kernel.checkpoints) is None:
                 return True
-            checkpoints.take_notices()
-            return checkpoints.are_fresh
+            return are_fresh(checkpoints)
 
         await until(is_settled, 40)
 

@@ -69,3 +69,32 @@ async def test_whoever_ends_it_meanwhile_need_not_wait_and_the_next_use_is_anoth
         assert crashed[0].session_lost or crashed[0].rollback, moment
         assert (await run(pool, session, "x = 1")).started_session
         await pool.stop_session(session)
+
+
+@pytest.mark.parametrize("copied_first", [True, False])
+async def test_a_session_that_ended_while_nobody_used_it_says_how_far_it_went_back(
+    pool: LocalSessionPool, copied_first: bool
+) -> None:
+    """Where there was no copy yet of what ran last; else nothing is lost, and nothing is said."""
+    session = await begun(pool)
+    after = 1.5 if copied_first else 0.0
+    alarm = "import signal, time\nsignal.signal(signal.SIGALRM, signal.SIG_DFL)\n"
+    code = f"{alarm}y = 2; signal.setitimer(signal.ITIMER_REAL, {after or 0.15})"
+    first = await run(pool, session, code)
+    if first.rollback is None:  # else it took so long that the code itself was ended
+        if copied_first:
+            await copied(pool, session)
+        await anyio.sleep(after + 0.5)
+        next_one = await run(pool, session, "y = 3; 'run'")
+        if copied_first:
+            assert result_of(next_one) == "'run'"
+        else:
+            assert next_one.rollback is not None
+            assert next_one.rollback.reason == (
+                "it was not run, because the session's process had ended meanwhile: "
+                "it was ended by SIGALRM"
+            )
+            assert next_one.rollback.executions == 2
+            assert result_of(await run(pool, session, "'y' in globals()")) == "False"
+    assert result_of(await run(pool, session, "x")) == "'before'"
+    await pool.stop_session(session)
