@@ -9,6 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare names (PEP 503).
+
+    Elsewhere ``packaging`` does it, which takes too long to import for the start of a server.
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 _PACKAGES = {
     "Bio": "biopython",
     "Crypto": "pycryptodome",
@@ -163,6 +172,7 @@ COMMON_PACKAGES = frozenset(
         "beautifulsoup4",
         "lxml",
         "jinja2",
+        "tables",
         "tabulate",
         "pypdf",
         "pdfplumber",
@@ -262,6 +272,7 @@ COMMON_PACKAGES = frozenset(
 )
 """What people ask for: to find what a mistyped name may have meant, and to suggest no others."""
 
+_NORMAL = {normal(module): package for module, package in _PACKAGES.items() if module.isalnum()}
 _MODULES = {package: module for module, package in reversed(_PACKAGES.items())}
 
 
@@ -293,7 +304,7 @@ def find_module(module: str) -> MissingModule:
             name = ".".join(parts[:most])
             return MissingModule(name, normal(name), is_known=True)
     package = normal(parts[0])
-    if other := _OTHER_NAMES.get(package):
+    if other := _OTHER_NAMES.get(package) or _NORMAL.get(package):
         return MissingModule(parts[0], other, is_known=True)
     return MissingModule(parts[0], package, is_known=is_known(package))
 
@@ -307,11 +318,3 @@ def module_of(package: str) -> str:
     """The module of a package, by its normalized name, where it has another name; else empty."""
     module = _MODULES.get(package, "")
     return "" if module == package else module
-
-
-def normal(name: str) -> str:
-    """A package's name as indexes compare names (PEP 503).
-
-    Elsewhere ``packaging`` does it, which takes too long to import for the start of a server.
-    """
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -120,9 +120,10 @@ class PackageBroker:
         if not missing:
             return PackageSet((), present, 0, time.monotonic() - started)
         fetched = await self._fetcher.fetch(missing, target, installed, self.policy.limits)
-        if fetched.directory is None:  # extras that the session has already
+        if fetched.directory is None:  # extras that are there already, or markers that do not hold
             names = (canonicalize_name(each.name) for each in missing)
-            present = (*present, *(Package(name, installed[name]) for name in names))
+            there = (Package(name, installed[name]) for name in names if name in installed)
+            present = (*present, *there)
             return PackageSet((), present, 0, time.monotonic() - started)
         size = await anyio.to_thread.run_sync(size_of, fetched.directory)
         new = tuple(Package(pin.name, pin.version) for pin in fetched.pins)
@@ -142,6 +143,8 @@ def _divide(
             missing.append(requirement)
         elif requirement.specifier.contains(version, prereleases=True):
             present.append(Package(name, version))
+        elif requirement.marker is not None:
+            missing.append(requirement)  # the installer knows whether it holds for the interpreter
         else:
             instead = _ANOTHER_SESSION if name in added else _ANOTHER_ENVIRONMENT
             raise PackagesNotInstalledError(

@@ -59,7 +59,7 @@ def show_installation(made: Installation) -> str:
     if made.present:
         names = ", ".join(f"{each.name} {each.version}" for each in made.present)
         lines.append(f"Already there: {names}.")
-    return "\n".join(lines)
+    return "\n".join(lines) or "Nothing was needed: none of it is for the session's interpreter."
 
 
 def _answer(packages: Sequence[Package], word: str, offer: PackageOffer) -> str:
