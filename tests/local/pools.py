@@ -84,7 +84,7 @@ async def pool_with_checkpoints(isolation: str) -> AsyncGenerator[LocalSessionPo
             isolation=isolation,
             checkpoints=1,
             memory_bytes=256 * MEBIBYTE,
-            interrupt_grace_seconds=0.3,
+            interrupt_grace_seconds=1.5,
             **python,
         )
         async with open_local_pool(chosen) as pool:
