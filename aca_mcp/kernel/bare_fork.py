@@ -30,9 +30,14 @@ def bare_fork() -> int:
     return pid
 
 
-def tell_python_of_fork() -> None:
-    """Run in the child what ``os.fork`` would have run. Random numbers go on as in the parent."""
-    generator = random.getstate()
+def tell_python_of_fork(*, keeps_random: bool) -> None:
+    """Run in the child what ``os.fork`` would have run.
+
+    Args:
+        keeps_random: random numbers go on as in the parent, rather than from anywhere.
+    """
+    generator = random.getstate() if keeps_random else None
     _interpreter.PyOS_BeforeFork()
     _interpreter.PyOS_AfterFork_Child()
-    random.setstate(generator)
+    if generator is not None:
+        random.setstate(generator)

@@ -173,7 +173,7 @@ class Checkpoints:
             told = b""
         if not told:
             os._exit(0)
-        tell_python_of_fork()
+        tell_python_of_fork(keeps_random=True)
         os.setpgid(0, group)
         # What was sent to the whole group while this waited was for the one that is gone.
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:

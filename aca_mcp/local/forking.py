@@ -22,6 +22,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from aca_mcp.kernel.bare_fork import bare_fork, tell_python_of_fork
 from aca_mcp.kernel.checkpoint import RESUMED, Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, serve
@@ -30,7 +31,7 @@ from aca_mcp.local.keeper import keep
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.passing import receive, send_patiently
 from aca_mcp.sandbox import limits, syscalls
-from aca_mcp.sandbox.contain import contain_session, prepare_storage
+from aca_mcp.sandbox.contain import contain_session, prepare, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class ForkServer:
 
     def answer_for_ever(self) -> NoReturn:
         """Answer until the connection closes, which ends the process."""
+        # What libraries do in a child is done here, where it is much: Matplotlib forgets its fonts.
+        tell_python_of_fork(keeps_random=False)
         gc.collect()
         while True:
             while self._requests:
@@ -145,12 +148,13 @@ class ForkServer:
 
     def _fork(self, request: SessionRequest, descriptors: list[int]) -> int:
         # Frozen objects are never visited by a session's collector, so their pages stay shared.
+        prepare(self._policy, one_share=request.one_share)
         gc.freeze()
         in_namespaces = self._policy.isolation is Isolation.NAMESPACES
         if in_namespaces:
             syscalls.unshare(syscalls.CLONE_NEWPID)
         try:
-            pid = os.fork()
+            pid = bare_fork()
             if pid == 0:
                 _become_session(self._policy, self._interpreter, request, descriptors)
         finally:
@@ -217,14 +221,16 @@ def _become_session(
             channel, entrances, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
         )
         work_directory = prepare_storage(policy, request.storage)
+        if not begins_anew:
+            # What follows is done while the supervisor makes its first request.
+            _tell_readiness(control, work_directory, token)
+        tell_python_of_fork(keeps_random=False)
         reseed(policy, work_directory)
         gc.enable()
         interpreter.begin_session()
         streams = Streams(token)
         if begins_anew:
             control.sendall(RESUMED)
-        else:
-            _tell_readiness(control, work_directory, token)
         # Now that it has sent its own, which the limit would count together with everybody's.
         limits.restrict_descriptors()
     except BaseException as error:
@@ -264,7 +270,7 @@ def _leave_first_place(
         In that child False, and True in each that the keeper forks later, to begin anew from here:
         the one is as the other, for in neither has code run.
     """
-    kernel = os.fork()
+    kernel = bare_fork()
     if kernel:
         null, stdout, stderr = os.open(os.devnull, os.O_RDWR), os.dup(1), os.dup(2)
         for number in (0, 1, 2, _CONTROL):
@@ -304,9 +310,9 @@ def _arrange(descriptors: list[int]) -> None:
 
 def reseed(policy: SandboxPolicy, work_directory: str) -> None:
     """Make anew what forks would share."""
-    scratch = "/tmp"
+    base, scratch = os.path.dirname(work_directory), "/tmp"  # noqa: PTH120 -- a page of memory less
     if policy.isolation is not Isolation.NAMESPACES:
-        scratch = str(Path(work_directory).parent / "tmp")
+        scratch = f"{base}/tmp"
     for name in tuple(os.environ):
         # NumPy's own threads stay one, and allocators without any, as where the template has
         # imported them: a session that had to import them itself would have threads from then on,
@@ -315,7 +321,7 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
         if is_for_imports or name == "GLIBC_TUNABLES":
             del os.environ[name]
     # Beside the work directory: what pip installs is nothing that listings should show.
-    packages = str(Path(work_directory).parent / "packages")
+    packages = f"{base}/packages"
     os.environ.update(
         HOME=work_directory,
         TMPDIR=scratch,
@@ -344,6 +350,6 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
 
 
 def _before_installed(path: list[str]) -> int:
-    names = [Path(entry).name for entry in path]
+    names = [entry.rpartition("/")[2] for entry in path]
     found = [names.index(name) for name in ("site-packages", "dist-packages") if name in names]
     return min(found, default=len(path))

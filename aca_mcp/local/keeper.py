@@ -30,8 +30,9 @@ import select
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from aca_mcp.kernel.bare_fork import bare_fork
 from aca_mcp.kernel.process import can_run
 from aca_mcp.local.passing import receive
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     import socket
 
 _MAX_PACKET_BYTES = 4096
+_KEPT_WAITING = frozenset(map(int, signal.valid_signals() - {signal.SIGCHLD}))
+"""Signals: for ever, all but the one that tells of children."""
 _CLEAR_SECONDS = 10.0
 _STOP_SECONDS = 3.0
 _SURELY_USED = 0.75
@@ -75,12 +78,8 @@ class Keeper:
         self._channel = channel
         self._kernel = kernel
         self._waking, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._handlers: dict[int, Any] = {}
-        """Of signals, as they were."""
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            with suppress(OSError, ValueError):
-                self._handlers[number] = signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, _wake)
+        self._mask = signal.pthread_sigmask(signal.SIG_SETMASK, _KEPT_WAITING)
+        self._handler = signal.signal(signal.SIGCHLD, _wake)
         signal.set_wakeup_fd(writer)
 
     def run(self) -> int | None:
@@ -114,16 +113,14 @@ class Keeper:
         if self._kernel:
             return False
         try:
-            self._kernel = os.fork()
+            self._kernel = bare_fork()
         except OSError:
             return False  # its connection is closed, which tells
         if self._kernel:
             return False
         signal.set_wakeup_fd(-1)
-        # What interrupts code is for the one before it until there is an interpreter again.
-        for number in self._handlers.keys() - {signal.SIGINT}:
-            if self._handlers[number] is not None:  # it can be set again
-                signal.signal(number, self._handlers[number])
+        signal.signal(signal.SIGCHLD, self._handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         return True
 
     def _obey(self, message: dict[str, object]) -> None:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
 
 from aca_mcp.sandbox import landlock, limits, namespaces, seccomp, syscalls
 from aca_mcp.sandbox.policy import DEVICES, Isolation, SandboxPolicy
 
 _WRITABLE_IN_NAMESPACES = ("/mnt", "/tmp", "/dev/shm")
 _READABLE_EVERYWHERE = ("/proc", "/dev/fd")
+
+
+def prepare(policy: SandboxPolicy, *, one_share: bool) -> None:
+    """Work out, in the process that forks sessions, what is the same for each of them.
+
+    A session then need not, and has no memory of its own for it.
+
+    Args:
+        policy: what is allowed.
+        one_share: as for ``contain_session``.
+    """
+    if policy.isolation is Isolation.NAMESPACES:
+        namespaces.what_tells_of_the_machine()
+        landlock.abi_version()
+        seccomp.assemble(_rules(policy, shares_identity=False, one_share=one_share, keeper=None))
 
 
 def contain_session(
@@ -57,14 +72,23 @@ def contain_session(
             # Its own network has loopback, and nothing else to reach.
             network=policy.network or in_namespaces,
         )
-    rules = seccomp.rules_for(
-        namespaces=in_namespaces,
-        network=policy.network,
-        shares_identity=identity is None,
-        one_share=one_share,
-        keeper=os.getpid() if has_keeper else None,
+    keeper = os.getpid() if has_keeper else None
+    shares_identity = identity is None
+    seccomp.install(
+        _rules(policy, shares_identity=shares_identity, one_share=one_share, keeper=keeper)
     )
-    seccomp.install(rules)
+
+
+def _rules(
+    policy: SandboxPolicy, *, shares_identity: bool, one_share: bool, keeper: int | None
+) -> seccomp.SystemCallRules:
+    return seccomp.rules_for(
+        namespaces=policy.isolation is Isolation.NAMESPACES,
+        network=policy.network,
+        shares_identity=shares_identity,
+        one_share=one_share,
+        keeper=keeper,
+    )
 
 
 def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
@@ -73,8 +97,8 @@ def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
     Where it begins anew they are, or are what its code has made of them.
     """
     base = "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
-    for name in ("data", "incoming", "packages"):
-        Path(base, name).mkdir(mode=0o700, exist_ok=True)
-    if policy.isolation is not Isolation.NAMESPACES:
-        Path(base, "tmp").mkdir(mode=0o700, exist_ok=True)
+    names = ("data", "incoming", "packages")
+    for name in names if policy.isolation is Isolation.NAMESPACES else (*names, "tmp"):
+        with suppress(FileExistsError):
+            os.mkdir(f"{base}/{name}", mode=0o700)  # noqa: PTH102 -- as quick as can be
     return f"{base}/data"

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import struct
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aca_mcp.sandbox import syscalls
@@ -38,6 +39,7 @@ MINIMUM_ABI_ALONE = _SCOPE_ABI
 """The version from which Landlock, without namespaces, keeps a session from signalling others."""
 
 
+@cache
 def abi_version() -> int:
     """The version of Landlock that this kernel has in force; 0 if none."""
     try:

@@ -22,7 +22,8 @@ import os
 import socket
 import stat
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,15 +130,25 @@ def mount_proc() -> None:
 
 def _hide_the_machine() -> None:
     """Cover what ``/proc`` tells of the machine with nothing."""
-    for name in _ABOUT_THE_MACHINE:
-        path = f"/proc/{name}"
-        try:
-            is_directory = stat.S_ISDIR(os.lstat(path).st_mode)
-        except OSError:
-            continue  # this kernel does not have it
-        tree = syscalls.clone_tree(_NOTHING_IN if is_directory else "/dev/null")
+    for path, nothing in what_tells_of_the_machine():
+        tree = syscalls.clone_tree(nothing)
         syscalls.attach_tree(tree, path)
         os.close(tree)
+
+
+@cache
+def what_tells_of_the_machine() -> tuple[tuple[str, str], ...]:
+    """What of ``/proc`` no session needs, each with an empty thing of its kind.
+
+    Every ``/proc`` of a kernel has the same.
+    """
+    found: list[tuple[str, str]] = []
+    for name in _ABOUT_THE_MACHINE:
+        path = f"/proc/{name}"
+        with suppress(OSError):  # this kernel does not have it
+            is_directory = stat.S_ISDIR(os.lstat(path).st_mode)
+            found.append((path, _NOTHING_IN if is_directory else "/dev/null"))
+    return tuple(found)
 
 
 def _bring_loopback_up() -> None:
@@ -146,7 +157,7 @@ def _bring_loopback_up() -> None:
         request = struct.pack("16sH14x", b"lo", _IFF_UP | _IFF_RUNNING)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
     for name in ("tcp_rmem", "tcp_wmem"):
-        Path("/proc/sys/net/ipv4", name).write_text(_SOCKET_BUFFERS, encoding="ascii")
+        _write(f"/proc/sys/net/ipv4/{name}", _SOCKET_BUFFERS)
 
 
 def become_unprivileged(identity: int) -> None:
@@ -170,9 +181,18 @@ def enter_user_namespace(with_flags: int) -> None:
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER | with_flags)
     # Without "deny" the kernel refuses an unprivileged group map.
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{SESSION_ID} {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{SESSION_ID} {gid} 1", encoding="ascii")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{SESSION_ID} {uid} 1")
+    _write("/proc/self/gid_map", f"{SESSION_ID} {gid} 1")
+
+
+def _write(path: str, text: str) -> None:
+    # With nothing in between: a session that begins has a copy of every page that it touches.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -185,12 +205,12 @@ def _mapped_from_outside(line: str) -> Generator[None]:
     mapper = os.fork()
     if mapper == 0:
         os.close(writer)
-        inside = Path(f"/proc/{os.getppid()}")
+        inside = f"/proc/{os.getppid()}"
         try:
             if os.read(reader, 1):
-                (inside / "setgroups").write_text("deny", encoding="ascii")
-                (inside / "uid_map").write_text(line, encoding="ascii")
-                (inside / "gid_map").write_text(line, encoding="ascii")
+                _write(f"{inside}/setgroups", "deny")
+                _write(f"{inside}/uid_map", line)
+                _write(f"{inside}/gid_map", line)
                 os._exit(0)
         finally:
             os._exit(1)

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aca_mcp.sandbox.filtered_calls import (
@@ -143,10 +144,11 @@ def rules_for(
         among_strangers=not namespaces,
         shares_identity=shares_identity and not namespaces,
         one_share=one_share,
-        keeper=keeper,
+        keeper=None if namespaces else keeper,
     )
 
 
+@cache
 def assemble(rules: SystemCallRules, machine: str = MACHINE) -> bytes:
     """Return the filter program for an architecture.
 
