@@ -222,6 +222,20 @@ async def test_a_group_that_could_not_be_removed_is_removed_later(
                 await until(lambda: not group.entrances[0].parent.exists())
 
 
+async def test_each_session_has_a_group_of_its_own_made_ahead_or_not(
+    group: SessionGroup | None,
+) -> None:
+    async with open_control_groups(LIMITS_OF_A_SESSION) as groups, background_tasks() as tasks:
+        tasks.start_soon(groups.keep)
+        taken: list[SessionGroup | None] = []
+        for pause in (0.0, 0.0, 0.5, 0.5):  # quicker than one can be made, and not
+            async with groups.for_session() as one:
+                taken.append(one)
+            await anyio.sleep(pause)
+    assert len(set(taken)) == (1 if group is None else len(taken))
+    assert not any(each.entrances[0].parent.exists() for each in taken if each is not None)
+
+
 async def test_code_and_all_that_it_starts_are_in_its_group_from_the_first_moment(
     group: SessionGroup | None,
 ) -> None:
