@@ -78,8 +78,6 @@ class ForkServer:
 
     def answer_for_ever(self) -> NoReturn:
         """Answer until the connection closes, which ends the process."""
-        # What libraries do in a child is done here, where it is much: Matplotlib forgets its fonts.
-        tell_python_of_fork(keeps_random=False)
         gc.collect()
         while True:
             while self._requests:
@@ -147,8 +145,8 @@ class ForkServer:
                 os.close(descriptor)
 
     def _fork(self, request: SessionRequest, descriptors: list[int]) -> int:
-        # Frozen objects are never visited by a session's collector, so their pages stay shared.
         prepare(self._policy, one_share=request.one_share)
+        # Frozen objects are never visited by a session's collector, so their pages stay shared.
         gc.freeze()
         in_namespaces = self._policy.isolation is Isolation.NAMESPACES
         if in_namespaces:

@@ -261,3 +261,7 @@ def _draw_once() -> None:
     figure.add_subplot().plot([0, 1])
     figure.savefig(io.BytesIO(), format="png")
     pyplot.close(figure)
+    # In each child of this process Matplotlib forgets the fonts that it has open, which is as much
+    # memory to write to: it forgets them here, where that can be done.
+    with contextlib.suppress(AttributeError):  # in a release that keeps them elsewhere
+        sys.modules["matplotlib.font_manager"]._get_font.cache_clear()

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -42,6 +43,7 @@ _POLICY = SandboxPolicy(
     max_tasks=4096,
     readable=(),
 )
+_NOBODY = 65_534
 _NO_INTERPRETER = cast("Interpreter", None)
 """For requests that fork nothing."""
 
@@ -111,27 +113,28 @@ def test_a_request_that_nobody_knows_is_an_error(
 
 
 def test_a_fork_that_the_system_refuses_is_told_of(
-    connection: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    connection: tuple[socket.socket, socket.socket],
 ) -> None:
     """The descriptors that came with the request are closed all the same."""
     ours, theirs = connection
-    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
 
-    def refuse() -> int:
-        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+    def ask_where_there_is_no_room() -> None:
+        server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+        if os.geteuid() == 0:
+            os.setresuid(_NOBODY, _NOBODY, _NOBODY)  # root is not held to the limit
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        reader, writer = os.pipe()
+        message = {**SessionRequest("", None, ahead=False).to_message(), "id": 1}
+        socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
+        _request(ours, op="answer_now")
+        os.close(writer)
 
-    monkeypatch.setattr(os, "fork", refuse)
-    reader, writer = os.pipe()
-    message = {**SessionRequest("", None, ahead=False).to_message(), "id": 1}
-    socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
-    _request(ours, op="answer_now")
-    os.close(writer)
+        server.answer_if_awaited()
 
-    server.answer_if_awaited()
+        assert "temporarily unavailable" in str(_message(ours)["failed"])
+        assert os.read(reader, 1) == b""
 
-    assert "temporarily unavailable" in str(_message(ours)["failed"])
-    assert os.read(reader, 1) == b""
-    os.close(reader)
+    assert in_child(ask_where_there_is_no_room) is None
 
 
 def test_a_session_that_ended_is_let_go_with_its_status(
