@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 POOL = load_settings().pool_kind
 RESULTS = Path(__file__).with_name("results") / f"{POOL}.json"
 IDLE_SESSIONS = (1, 10) if POOL == "wasm" else (1, 10, 50, 200)
+UNTIL_IDLE_SECONDS = 6
+"""After which sessions that nobody calls have made their copies."""
 IMPORTS = "import numpy, pandas, matplotlib.pyplot\nprint(numpy.arange(3).sum())"
 
 
@@ -139,6 +141,7 @@ async def idle_memory() -> list[Row]:
             while live < count:
                 await pool.execute(f"session-{live}", "1+1", timeout_seconds=60)
                 live += 1
+            await anyio.sleep(UNTIL_IDLE_SECONDS)
             sessions = [pid for pid in descendants(os.getpid()) if pid not in helpers]
             # A session is several processes: its keeper, what runs code, and copies of that.
             private = sum(
