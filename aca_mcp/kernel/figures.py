@@ -213,3 +213,14 @@ def _chosen(figure: Any) -> dict[str, Any]:
     if "retina" in inline.figure_formats or "png2x" in inline.figure_formats:
         options["dpi"] = 2 * figure.dpi
     return options
+
+
+def forget_fonts() -> None:
+    """Have matplotlib, which keeps the files of fonts open, open them again.
+
+    Raises:
+        AttributeError: this release of it keeps them elsewhere.
+    """
+    fonts = sys.modules.get("matplotlib.font_manager")
+    if fonts is not None:
+        fonts._get_font.cache_clear()

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .process import can_run
+from .process import can_run, children_of
 
 _TRACKERS = (
     "multiprocessing.resource_tracker",
@@ -49,7 +49,8 @@ class Helpers:
             tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
             _note(tracker, "_pid", "_fd", trackers, ends)
         server = getattr(sys.modules.get(_FORK_SERVER), "_forkserver", None)
-        if not _has_children(getattr(server, "_forkserver_pid", None)):
+        pid = getattr(server, "_forkserver_pid", None)
+        if not (isinstance(pid, int) and children_of(pid)):
             _note(server, "_forkserver_pid", "_forkserver_alive_fd", servers, ends)
         return Helpers(frozenset(trackers), frozenset(servers), frozenset(ends))
 
@@ -70,9 +71,3 @@ def _note(helper: object, pid: str, end: str, pids: set[int], ends: set[int]) ->
     if isinstance(number, int) and isinstance(descriptor, int) and can_run(number):
         pids.add(number)
         ends.add(descriptor)
-
-
-def _has_children(pid: object) -> bool:
-    with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children", "rb") as file:  # noqa: PTH123
-        return bool(file.read().strip())
-    return False

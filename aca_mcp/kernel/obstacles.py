@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .helper_processes import Helpers
-from .process import can_run
+from .process import can_run, children_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,10 +43,10 @@ class Obstacles:
             return "threads"
         self.helpers = Helpers.that_run()
         # Those of another process that was ended just now may be ending still.
-        siblings = _children(os.getppid())
+        siblings = children_of(os.getppid())
         copies &= siblings  # a number may be another's, in time
         orphans = siblings - copies - {os.getpid()} - self.helpers.pids
-        children = _children(os.getpid()) - self.helpers.pids
+        children = children_of(os.getpid()) - self.helpers.pids
         if any(map(can_run, children | orphans)):
             return "programs"
         if children and not _all_waited_for(children):
@@ -96,15 +96,6 @@ def _is_connected(number: int) -> bool:
             return False
 
 
-def _children(pid: int) -> set[int]:
-    found: set[int] = set()
-    with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 -- as above
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
-                found |= set(map(int, file.read().split()))
-    return found
-
-
 def _all_waited_for(ended: set[int]) -> bool:
     """Have those of the standard library that stand for ended children wait for them.
 
@@ -120,4 +111,4 @@ def _all_waited_for(ended: set[int]) -> bool:
             if type(each) is subprocess.Popen and each.pid in ended:
                 each.poll()
         subprocess._cleanup()  # those whose object is gone
-    return not _children(os.getpid()) & ended
+    return not children_of(os.getpid()) & ended

@@ -6,6 +6,7 @@ import os
 import sys
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
 from _thread import get_ident
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,3 +78,16 @@ def can_run(pid: int) -> bool:
     except OSError:
         return False
     return fields[0] not in {b"Z", b"X"} and not int(fields[6]) & _PF_EXITING
+
+
+def children_of(pid: int) -> set[int]:
+    """Numbers of the processes that a process has started and not waited for; empty if it is gone.
+
+    By ``/proc/PID/task/TID/children`` (proc(5)): each thread has those that it started.
+    """
+    found: set[int] = set()
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 -- in a hurry
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
+                found |= set(map(int, file.read().split()))
+    return found

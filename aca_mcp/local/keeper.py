@@ -33,7 +33,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from aca_mcp.kernel.bare_fork import bare_fork
-from aca_mcp.kernel.process import can_run
+from aca_mcp.kernel.process import can_run, children_of
 from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Keeper:
 
 def _processor_seconds(pid: int) -> float:
     """What a process that has ended was allowed at the most."""
-    with suppress(OSError), open(f"/proc/{pid}/limits", "rb") as file:  # noqa: PTH123 -- as below
+    with suppress(OSError), open(f"/proc/{pid}/limits", "rb") as file:  # noqa: PTH123 -- in a hurry
         for line in file:
             words = line.split()
             if line.startswith(b"Max cpu time") and words[4].isdigit():
@@ -203,11 +203,7 @@ def _descendants(pid: int) -> set[int]:
     found: set[int] = set()
     pending = [pid]
     while pending:
-        current = pending.pop()
-        with suppress(OSError, ValueError):
-            for thread in os.listdir(f"/proc/{current}/task"):  # noqa: PTH208 -- in a hurry
-                with open(f"/proc/{current}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
-                    children = set(map(int, file.read().split())) - found
-                found |= children
-                pending += children
+        children = children_of(pending.pop()) - found
+        found |= children
+        pending += children
     return found

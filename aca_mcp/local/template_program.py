@@ -263,5 +263,7 @@ def _draw_once() -> None:
     pyplot.close(figure)
     # In each child of this process Matplotlib forgets the fonts that it has open, which is as much
     # memory to write to: it forgets them here, where that can be done.
-    with contextlib.suppress(AttributeError):  # in a release that keeps them elsewhere
-        sys.modules["matplotlib.font_manager"]._get_font.cache_clear()
+    from aca_mcp.kernel.figures import forget_fonts
+
+    with contextlib.suppress(AttributeError):
+        forget_fonts()

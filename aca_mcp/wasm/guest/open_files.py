@@ -7,6 +7,8 @@ import gc
 import io
 import sys
 
+from aca_mcp.kernel.figures import forget_fonts
+
 _STANDARD_STREAMS = 2
 
 
@@ -27,10 +29,3 @@ def _is_standard(thing: object) -> bool:
         return type(thing) is io.FileIO and thing.fileno() <= _STANDARD_STREAMS
     except ValueError:
         return False  # closed already
-
-
-def forget_fonts() -> None:
-    """Have matplotlib, which keeps the files of fonts open, open them again."""
-    fonts = sys.modules.get("matplotlib.font_manager")
-    if fonts is not None:
-        fonts._get_font.cache_clear()

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from aca_mcp.kernel.figures import forget_fonts
 from aca_mcp.kernel.frames import Frame, FrameDecoder, encode
 from aca_mcp.kernel.interpreter import Interpreter
 from aca_mcp.kernel.packages import PackageClient, add
@@ -64,7 +65,7 @@ class GuestSession:
         self._interpreter.warm_up()
         self._interpreter.begin_session()
         interrupts.show_signal_words(exchange)
-        open_files.forget_fonts()
+        forget_fonts()
 
     def begin(self) -> None:
         """Be another session than those that began with the same memory."""
