@@ -17,7 +17,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
-from aca_mcp.forwarding import ForwardingPool, T
+from aca_mcp.forwarding_pool import ForwardingPool, T
 from aca_mcp.pool import FileDownload
 
 if TYPE_CHECKING:

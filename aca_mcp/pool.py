@@ -26,8 +26,8 @@ from aca_mcp.execution import Variables as Variables
 from aca_mcp.execution import not_begun as not_begun
 from aca_mcp.execution import was_not_begun as was_not_begun
 from aca_mcp.execution import what_is_kept as what_is_kept
-from aca_mcp.installation import Installation as Installation  # noqa: TC001 -- as above
-from aca_mcp.installation import Package as Package  # noqa: TC001 -- as above
+from aca_mcp.installed_packages import Installation as Installation  # noqa: TC001 -- as above
+from aca_mcp.installed_packages import Package as Package  # noqa: TC001 -- as above
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

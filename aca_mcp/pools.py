@@ -70,7 +70,7 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 
 @asynccontextmanager
 async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
-    from aca_mcp.background import background_tasks
+    from aca_mcp.background_tasks import background_tasks
     from aca_mcp.environments.definitions import FIRST, PREFERRED, summary_of
     from aca_mcp.environments.store import EnvironmentStore
     from aca_mcp.local.environment_pools import EnvironmentPools
@@ -254,7 +254,7 @@ async def _open_azure_pools(settings: Settings) -> AsyncGenerator[SessionPool]:
             yield pools[0]
             return
         from aca_mcp.azure.several_pools import NamedPool, SeveralPools
-        from aca_mcp.observed import observed_member
+        from aca_mcp.observed_pool import observed_member
 
         several = [
             NamedPool(name, configuration.endpoint, observed_member(pool, name))
@@ -297,7 +297,7 @@ def azure_configuration(settings: Settings, endpoint: str) -> AzurePoolConfigura
     Raises:
         SettingsError: the endpoint cannot be one.
     """
-    from aca_mcp.azure.api import complaint_about
+    from aca_mcp.azure.api_versions import complaint_about
     from aca_mcp.azure.configuration import AzurePoolConfiguration
     from aca_mcp.azure.credentials import credential_factory, describe
 
@@ -363,7 +363,7 @@ def has_second_ring(settings: Settings) -> bool:
 
 def _of_this_machine(settings: Settings) -> EmbeddedPoolConfiguration:
     from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
-    from aca_mcp.embedded.machine import default_memory_mib
+    from aca_mcp.embedded.machine_memory import default_memory_mib
 
     mebibyte = 2**20
     return EmbeddedPoolConfiguration(

@@ -22,11 +22,11 @@ import anyio
 import httpx
 from measuring import percentile
 
-from aca_mcp.azure.api import Api
+from aca_mcp.azure.api_versions import Api
+from aca_mcp.azure.code_wrapping import wrap
 from aca_mcp.azure.configuration import AzurePoolConfiguration
 from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.pool import open_azure_pool
-from aca_mcp.azure.wrapping import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from aca_mcp.azure.verification import NOT_ASKED
-from aca_mcp.emulator.catalogue import CATALOGUE
+from aca_mcp.emulator.behaviour_catalogue import CATALOGUE
 
 PAGE = Path(__file__).parent.parent / "docs" / "emulator.md"
 BEGIN, END = "<!-- catalogue: begin -->\n", "<!-- catalogue: end -->\n"

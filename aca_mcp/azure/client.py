@@ -30,7 +30,8 @@ from aca_mcp.azure.connection_errors import (
     is_lasting,
     opening,
 )
-from aca_mcp.azure.reading import ACCEPTED, decoded
+from aca_mcp.azure.decompression import ACCEPTED, decoded
+from aca_mcp.azure.responses import NotUnderstoodError, ServiceResponse
 from aca_mcp.azure.service_errors import (
     POOL_FULL,
     Subject,
@@ -40,7 +41,6 @@ from aca_mcp.azure.service_errors import (
     refusal,
 )
 from aca_mcp.azure.token_auth import TokenAuth
-from aca_mcp.azure.wire import NotUnderstoodError, ServiceResponse
 from aca_mcp.errors import PoolUnavailableError, SessionPoolError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aca_mcp.azure.api import MAX_FILE_BYTES
+from aca_mcp.azure.api_versions import MAX_FILE_BYTES
 from aca_mcp.azure.credentials import credential_factory, describe
 from aca_mcp.execution import MAX_IMAGE_SIDE
 

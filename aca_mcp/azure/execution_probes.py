@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, MAX_TIMEOUT_SECONDS, Feature
-from aca_mcp.azure.asking import fields_of
+from aca_mcp.azure.api_versions import DEFAULT_STREAM_CHARACTERS, MAX_TIMEOUT_SECONDS, Feature
+from aca_mcp.azure.probe_client import fields_of
 from aca_mcp.azure.probes import PYTHON, SHELL, Probe, outcome, run, words
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.asking import Asker, Seen
+    from aca_mcp.azure.probe_client import ProbeAnswer, ProbeClient
 
 TIMED_OUT = "Request timed out waiting for code execution to complete"
 _POLL_SECONDS = 30
@@ -29,54 +29,54 @@ _SHOW = (
 )
 
 
-async def _routes(ask: Asker) -> str:
+async def _routes(ask: ProbeClient) -> str:
     fields = {"codeInputType": "inline", "executionType": "synchronous", "code": "1+1"}
     seen = await ask("POST", "code/execute", body={"properties": fields}, query=_LEGACY)
     inner = fields_of(seen.fields.get("properties"))
     return f"{seen.code} {inner.get('status')}: {inner.get('result')!r}"
 
 
-async def _case(ask: Asker) -> str:
+async def _case(ask: ProbeClient) -> str:
     given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
     return outcome(ask, await ask("POST", "Executions", body=given))
 
 
-async def _nulls(ask: Asker) -> str:
+async def _nulls(ask: ProbeClient) -> str:
     if ask.runs == "python":
         return outcome(ask, await run(ask, shellCommand=None, timeoutInSeconds=None))
     return outcome(ask, await run(ask, execCommandAndArgs=None, timeoutInSeconds=None))
 
 
-async def _wrapped_body(ask: Asker) -> str:
+async def _wrapped_body(ask: ProbeClient) -> str:
     given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
     return (await ask("POST", "executions", body={"properties": given})).code
 
 
-def _problem(seen: Seen) -> str:
+def _problem(seen: ProbeAnswer) -> str:
     return f"{seen.code} {'with' if fields_of(seen.fields.get('errors')) else 'without'} errors"
 
 
-async def _invalid_body(ask: Asker) -> str:
+async def _invalid_body(ask: ProbeClient) -> str:
     return _problem(await run(ask, timeoutInSeconds="long"))
 
 
-async def _longest_timeout(ask: Asker) -> str:
+async def _longest_timeout(ask: ProbeClient) -> str:
     return _problem(await run(ask, timeoutInSeconds=MAX_TIMEOUT_SECONDS + 1))
 
 
-async def _python_execute(ask: Asker) -> str:
+async def _python_execute(ask: ProbeClient) -> str:
     fields = {"codeInputType": "inline", "executionType": "synchronous", "pythonCode": "1+1"}
     seen = await ask("POST", "python/execute", body={"properties": fields}, query=_LEGACY)
     return f"{seen.code}: {seen.fields.get('result')!r}"
 
 
-async def _values(ask: Asker) -> str:
+async def _values(ask: ProbeClient) -> str:
     seen = [await run(ask, code) for code in ("1+1", "'a'", "float('nan')", "None")]
     values = ", ".join(repr(each.result("executionResult")) for each in seen)
     return f"{seen[0].execution}: {values}"
 
 
-def _picture(seen: Seen) -> str:
+def _picture(seen: ProbeAnswer) -> str:
     value = fields_of(seen.result("executionResult"))
     try:
         data = base64.b64decode(str(value.get("base64_data")))
@@ -87,33 +87,33 @@ def _picture(seen: Seen) -> str:
     return f"{seen.execution}: {value.get('type')} {value.get('format')}, {which} picture"
 
 
-async def _figures(ask: Asker) -> str:
+async def _figures(ask: ProbeClient) -> str:
     return _picture(await run(ask, f"{_SHOW.format(pictures=_PICTURES)}first"))
 
 
-async def _several_figures(ask: Asker) -> str:
+async def _several_figures(ask: ProbeClient) -> str:
     return _picture(await run(ask, f"{_SHOW.format(pictures=_PICTURES)}display(first, second)"))
 
 
-async def _displayed_text(ask: Asker) -> str:
+async def _displayed_text(ask: ProbeClient) -> str:
     seen = await run(ask, "display({'text/plain': 'shown'}, raw=True)")
     where = [name for name in ("stdout", "executionResult") if "shown" in str(seen.result(name))]
     return f"{seen.execution}: in {', '.join(where) or 'nothing'}"
 
 
-async def _exception(ask: Asker) -> str:
+async def _exception(ask: ProbeClient) -> str:
     seen = await run(ask, "1/0")
     where = "in stderr" if "ZeroDivisionError" in str(seen.result("stderr")) else "elsewhere"
     return f"{seen.execution}: traceback {where}"
 
 
-async def _exception_error(ask: Asker) -> str:
+async def _exception_error(ask: ProbeClient) -> str:
     seen = await run(ask, "1/0")
     error = fields_of(fields_of(seen.fields.get("error")).get("error"))
     return f"{seen.status}: {error.get('code')}"
 
 
-async def _output_length(ask: Asker) -> str:
+async def _output_length(ask: ProbeClient) -> str:
     print_much = ("print('x' * 10000)", "head -c 10000 /dev/zero | tr '\\0' x")
     seen = await run(ask, *print_much)
     told = f"{outcome(ask, seen)}: {len(str(seen.result('stdout')))} characters"
@@ -124,7 +124,7 @@ async def _output_length(ask: Asker) -> str:
     return told
 
 
-async def _asynchronous(ask: Asker) -> str:
+async def _asynchronous(ask: ProbeClient) -> str:
     begun = await run(ask, "1+1", executionType="Asynchronous")
     where = "with" if "operation-location" in begun.headers else "without"
     path = f"executions/{begun.fields.get('id')}"
@@ -137,28 +137,28 @@ async def _asynchronous(ask: Asker) -> str:
     return f"{begun.status} {where} Operation-Location, then {told}"
 
 
-async def _directory(ask: Asker) -> str:
+async def _directory(ask: ProbeClient) -> str:
     seen = await run(ask, "import os; os.getcwd()")
     here = str(seen.result("executionResult")).strip("'")
     kind = here if here == "/mnt/data" else "another" if here.startswith("/") else "none"
     return f"{seen.execution}: {kind}"
 
 
-async def _shell(ask: Asker) -> str:
+async def _shell(ask: ProbeClient) -> str:
     failed = await run(ask, command="exit 3")
     late = await run(ask, command="sleep 30", timeoutInSeconds=1)
     refused = await ask("POST", "executions", body={"code": "1", "shellCommand": "true"})
     return f"{failed.execution}; {late.execution}; {refused.status}"
 
 
-async def _timeout(ask: Asker) -> str:
+async def _timeout(ask: ProbeClient) -> str:
     seen = await run(ask, "import time; time.sleep(30)", timeoutInSeconds=1)
     stderr = str(seen.result("stderr"))
     return f"{seen.execution}: {TIMED_OUT if stderr.startswith(TIMED_OUT) else words(stderr)}"
 
 
-async def _aborted(ask: Asker) -> str:
-    answers: dict[str, Seen | Exception] = {}
+async def _aborted(ask: ProbeClient) -> str:
+    answers: dict[str, ProbeAnswer | Exception] = {}
 
     async def send(code: str, timeout_seconds: int) -> None:
         try:
@@ -176,7 +176,7 @@ async def _aborted(ask: Asker) -> str:
     return f"{seen.execution}: {words(seen.result('stderr'))}"
 
 
-async def _interpreter_died(ask: Asker) -> str:
+async def _interpreter_died(ask: ProbeClient) -> str:
     seen = await run(ask, "import os; os._exit(1)")
     return f"{seen.execution}: {words(seen.result('stderr'))}"
 

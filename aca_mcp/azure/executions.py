@@ -15,11 +15,11 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
-from aca_mcp.azure.api import DEFAULT_STREAM_CHARACTERS, Feature
+from aca_mcp.azure.api_versions import DEFAULT_STREAM_CHARACTERS, Feature
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.known_sessions import is_new
+from aca_mcp.azure.responses import ExecutionResponse, NotUnderstoodError, TooManyValuesError
 from aca_mcp.azure.service_errors import Subject, describe_page
-from aca_mcp.azure.wire import ExecutionResponse, NotUnderstoodError, TooManyValuesError
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     InvalidRequestError,
@@ -27,7 +27,7 @@ from aca_mcp.errors import (
 )
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.api_versions import Api
     from aca_mcp.azure.client import DataPlane
     from aca_mcp.azure.configuration import AzurePoolConfiguration
 

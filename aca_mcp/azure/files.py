@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
-from aca_mcp.azure.api import Feature, file_path
+from aca_mcp.azure.api_versions import Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
+from aca_mcp.azure.responses import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.azure.service_errors import Subject, describe_page
-from aca_mcp.azure.wire import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.errors import (
     FileExistsInSessionError,
     FileTooLargeError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Mapping,
     )
 
-    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.api_versions import Api
     from aca_mcp.azure.client import DataPlane, StreamedReply
 
 MAX_ENTRIES = 1000

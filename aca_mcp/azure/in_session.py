@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, cast
 from IPython.core.getipython import get_ipython
 
 from aca_mcp.kernel.capture import Capture
-from aca_mcp.kernel.changes import changed, snapshot
-from aca_mcp.kernel.defaults import set_defaults
-from aca_mcp.kernel.own_frames import hide_own_frames
+from aca_mcp.kernel.changed_files import changed, snapshot
+from aca_mcp.kernel.hidden_frames import hide_own_frames
+from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
 from aca_mcp.kernel.timeline import Recorder, done, encoded
 from aca_mcp.kernel.tracebacks import is_normal_exit

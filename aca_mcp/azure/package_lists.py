@@ -14,8 +14,8 @@ from aca_mcp.turn import Waited
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aca_mcp.azure.interpreter import Interpreter
     from aca_mcp.azure.known_sessions import KnownSession
+    from aca_mcp.azure.remote_interpreter import RemoteInterpreter
     from aca_mcp.azure.shell import Shell
 _MAX_MODULES = 10
 
@@ -24,7 +24,7 @@ async def list_packages(
     identifier: str,
     known: KnownSession,
     of_pool: Callable[[], Awaitable[tuple[Package, ...]]],
-    interpreter: Interpreter | Shell,
+    interpreter: RemoteInterpreter | Shell,
 ) -> tuple[Package, ...]:
     """What a session can import, sorted by name. Does not wait for code that runs.
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aca_mcp.azure.commands_in_code import pip_commands
+from aca_mcp.azure.pip_in_code import pip_commands
 from aca_mcp.kernel.distributions import installed_packages
 from aca_mcp.kernel.pip_arguments import wanted_of
 

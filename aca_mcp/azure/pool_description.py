@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aca_mcp.azure.api import MAX_TIMEOUT_SECONDS, Feature
+from aca_mcp.azure.api_versions import MAX_TIMEOUT_SECONDS, Feature
 from aca_mcp.azure.client import Call
 from aca_mcp.azure.pool_kind import PoolKind, kind_of
+from aca_mcp.azure.responses import MetadataResponse
 from aca_mcp.azure.service_errors import Subject
-from aca_mcp.azure.wire import MetadataResponse
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.api import Api
+    from aca_mcp.azure.api_versions import Api
     from aca_mcp.azure.client import DataPlane
 
 _UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})

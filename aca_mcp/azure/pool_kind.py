@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aca_mcp.errors import NotSupportedError
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.wire import MetadataResponse
+    from aca_mcp.azure.responses import MetadataResponse
 
 CREATE_PYTHON_POOL = "Create a pool with --container-type PythonLTS, and set its endpoint."
 

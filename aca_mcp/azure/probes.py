@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aca_mcp.azure.api import Feature
-    from aca_mcp.azure.asking import Asker, Runs, Seen
+    from aca_mcp.azure.api_versions import Feature
+    from aca_mcp.azure.probe_client import ProbeAnswer, ProbeClient, Runs
 
 BOTH: frozenset[Runs] = frozenset({"python", "shell"})
 PYTHON: frozenset[Runs] = frozenset({"python"})
@@ -25,14 +25,14 @@ SHELL: frozenset[Runs] = frozenset({"shell"})
 class Probe:
     """A question to a pool."""
 
-    look: Callable[[Asker], Awaitable[str]]
+    look: Callable[[ProbeClient], Awaitable[str]]
     expected: str
     needs: tuple[Feature, ...] = ()
     """One of these, if there are any."""
     runs: frozenset[Runs] = BOTH
     """What sessions the question can be put to."""
 
-    def why_not(self, ask: Asker) -> str:
+    def why_not(self, ask: ProbeClient) -> str:
         """Why it is not asked; empty if it is."""
         if ask.runs not in self.runs:
             other = "shells" if ask.runs == "shell" else "Python"
@@ -42,13 +42,15 @@ class Probe:
         return ""
 
 
-async def run(ask: Asker, code: str = "1", command: str = "true", **fields: object) -> Seen:
+async def run(
+    ask: ProbeClient, code: str = "1", command: str = "true", **fields: object
+) -> ProbeAnswer:
     """Run code, or in a pool of shells what does the like there."""
     given = {"code": code} if ask.runs == "python" else {"shellCommand": command}
     return await ask("POST", "executions", body={**given, **fields})
 
 
-def outcome(ask: Asker, seen: Seen) -> str:
+def outcome(ask: ProbeClient, seen: ProbeAnswer) -> str:
     """Status, and what an execution came to, in the same words for both kinds."""
     if ask.runs == "shell" and seen.fields.get("status") == "0":
         return f"{seen.code} Succeeded"

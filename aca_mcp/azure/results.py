@@ -11,8 +11,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from aca_mcp.azure.endings import Ending, find_ending, seconds_in, stderr_before
-from aca_mcp.azure.wrapping import ABSENT
+from aca_mcp.azure.code_wrapping import ABSENT
+from aca_mcp.azure.execution_endings import Ending, find_ending, seconds_in, stderr_before
 from aca_mcp.execution import Execution, ExecutionError, Output, StreamText, Variables
 from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.reports.events import Report, Shown
@@ -21,8 +21,8 @@ from aca_mcp.reports.stream_order import counted_pieces, in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aca_mcp.azure.wire import ExecutionResponse, Fault
-    from aca_mcp.azure.wrapping import AzureReport
+    from aca_mcp.azure.code_wrapping import AzureReport
+    from aca_mcp.azure.responses import ExecutionResponse, Fault
 
 MAX_STREAM_CHARACTERS = 2**20
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

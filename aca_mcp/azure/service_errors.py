@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from aca_mcp.azure.api import MAX_FILE_BYTES
-from aca_mcp.azure.wire import Fault
+from aca_mcp.azure.api_versions import MAX_FILE_BYTES
+from aca_mcp.azure.responses import Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
     FileMissingError,

@@ -23,18 +23,18 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import anyio.to_thread
 
-from aca_mcp.azure.api import MAX_FILE_BYTES
+from aca_mcp.azure.api_versions import MAX_FILE_BYTES
+from aca_mcp.azure.code_wrapping import PREFIX
 from aca_mcp.azure.sent_modules import SentModule, sent_module
-from aca_mcp.azure.wrapping import PREFIX
 from aca_mcp.errors import PackagesNotInstalledError, PoolUnavailableError, SessionPoolError
-from aca_mcp.packages.requests import PackageRequests
+from aca_mcp.packages.request_limits import PackageRequests
 from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aca_mcp.azure.files import Files
-    from aca_mcp.azure.interpreter import Interpreter
+    from aca_mcp.azure.remote_interpreter import RemoteInterpreter
     from aca_mcp.azure.shell import Shell
     from aca_mcp.installing.wheels import Target
     from aca_mcp.packages.broker import PackageBroker, PackageSet
@@ -74,7 +74,10 @@ class SessionPackages:
     """
 
     def __init__(
-        self, broker: Callable[[], PackageBroker] | None, files: Files, interpreter: Interpreter
+        self,
+        broker: Callable[[], PackageBroker] | None,
+        files: Files,
+        interpreter: RemoteInterpreter,
     ) -> None:
         self._broker = broker
         self._files = files
@@ -170,7 +173,7 @@ class SessionPackages:
         return await ask_session(self._interpreter, identifier, call)
 
 
-async def ask_session(interpreter: Interpreter | Shell, identifier: str, call: str) -> object:
+async def ask_session(interpreter: RemoteInterpreter | Shell, identifier: str, call: str) -> object:
     """What a call of our module for packages gives in a session.
 
     Raises:
@@ -196,7 +199,7 @@ def _module() -> SentModule:
         [
             "aca_mcp.kernel.pip_arguments",
             "aca_mcp.kernel.distributions",
-            "aca_mcp.azure.commands_in_code",
+            "aca_mcp.azure.pip_in_code",
         ],
     )
 

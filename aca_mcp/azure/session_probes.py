@@ -5,29 +5,29 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from aca_mcp.azure.api import Feature
+from aca_mcp.azure.api_versions import Feature
 from aca_mcp.azure.probes import Probe
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.asking import Asker, Seen
+    from aca_mcp.azure.probe_client import ProbeAnswer, ProbeClient
 
 
 def _fresh() -> dict[str, str]:
     return {"identifier": secrets.token_urlsafe(24)}
 
 
-async def _allocate(ask: Asker, session: dict[str, str]) -> Seen:
+async def _allocate(ask: ProbeClient, session: dict[str, str]) -> ProbeAnswer:
     given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
     return await ask("POST", "executions", body=given, query=session)
 
 
-async def _stop(ask: Asker, session: dict[str, str]) -> Seen | None:
+async def _stop(ask: ProbeClient, session: dict[str, str]) -> ProbeAnswer | None:
     if ask.has(Feature.SESSIONS):
         return await ask("DELETE", "session", query=session)
     return None  # its cooldown ends it
 
 
-async def _new_allocation(ask: Asker) -> str:
+async def _new_allocation(ask: ProbeClient) -> str:
     session = _fresh()
     first, second = await _allocate(ask, session), await _allocate(ask, session)
     await _stop(ask, session)
@@ -37,17 +37,17 @@ async def _new_allocation(ask: Asker) -> str:
     return f"{first.status}, {second.status}: {told[0]}, then {told[1]}; {etag}"
 
 
-async def _session(ask: Asker) -> str:
+async def _session(ask: ProbeClient) -> str:
     session = _fresh()
     got = await ask("GET", "session", query=session)
     return f"{got.status}, {(await ask('DELETE', 'session', query=session)).status}"
 
 
-async def _managed_session(ask: Asker) -> str:
+async def _managed_session(ask: ProbeClient) -> str:
     return (await ask("POST", ".management/getSession", query=_fresh())).code
 
 
-async def _managed_shapes(ask: Asker) -> str:
+async def _managed_shapes(ask: ProbeClient) -> str:
     session = _fresh()
     await _allocate(ask, session)
     got = await ask("POST", ".management/getSession", query=session)
@@ -58,7 +58,7 @@ async def _managed_shapes(ask: Asker) -> str:
     return f"{got.status} {one} expiresAt, {listed.status} with {' and '.join(all_) or 'neither'}"
 
 
-async def _stop_session(ask: Asker) -> str:
+async def _stop_session(ask: ProbeClient) -> str:
     session = _fresh()
     await _allocate(ask, session)
     stopped = await ask("POST", ".management/stopSession", query=session)
@@ -67,20 +67,20 @@ async def _stop_session(ask: Asker) -> str:
     return f"{stopped.status} with {kind}, then {again.code}"
 
 
-async def _unknown_route(ask: Asker) -> str:
+async def _unknown_route(ask: ProbeClient) -> str:
     return (await ask("GET", "no-such-operation")).code
 
 
-async def _unknown_version(ask: Asker) -> str:
+async def _unknown_version(ask: ProbeClient) -> str:
     return (await ask("GET", "files", query={"api-version": "2020-01-01"})).code
 
 
-async def _identifiers(ask: Asker) -> str:
+async def _identifiers(ask: ProbeClient) -> str:
     seen = [await ask("GET", "files", query={"identifier": name}) for name in ("abc", "ab c d*")]
     return ", ".join(each.code for each in seen)
 
 
-async def _token(ask: Asker) -> str:
+async def _token(ask: ProbeClient) -> str:
     return str((await ask("GET", "files", with_token=False)).status)
 
 

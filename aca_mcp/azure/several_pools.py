@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from aca_mcp.azure.placement import order_of
-from aca_mcp.bounded import BoundedMapping
+from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.errors import (
     NotSupportedError,
     PoolFullError,
     PoolUnavailableError,
     SessionPoolError,
 )
-from aca_mcp.forwarding import ForwardingPool, T
+from aca_mcp.forwarding_pool import ForwardingPool, T
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
-from aca_mcp.azure.api import Api
-from aca_mcp.azure.asking import Asker
+from aca_mcp.azure.api_versions import Api
 from aca_mcp.azure.connection_errors import FOREIGN, opening
+from aca_mcp.azure.decompression import ACCEPTED
 from aca_mcp.azure.execution_probes import EXECUTION_PROBES, LAST_EXECUTION_PROBES
 from aca_mcp.azure.file_probes import FILE_PROBES
 from aca_mcp.azure.pool import token_source
-from aca_mcp.azure.reading import ACCEPTED
+from aca_mcp.azure.probe_client import ProbeClient
 from aca_mcp.azure.session_probes import SESSION_PROBES
 from aca_mcp.azure.token_auth import TokenAuth
 
@@ -80,7 +80,7 @@ async def verify(
         )
     async with http:
         api = Api(configuration.endpoint, configuration.api_version)
-        ask = Asker(http, api, configuration.pacing.head_start_seconds)
+        ask = ProbeClient(http, api, configuration.pacing.head_start_seconds)
         try:
             await ask.find_out_what_runs()
             found = [await _finding(ask, name) for name in PROBES]
@@ -90,7 +90,7 @@ async def verify(
     return [*found, *(Finding(name, "", "", why) for name, why in NOT_ASKED.items())]
 
 
-async def _finding(ask: Asker, name: str) -> Finding:
+async def _finding(ask: ProbeClient, name: str) -> Finding:
     probe = PROBES[name]
     if why := probe.why_not(ask):
         return Finding(name, probe.expected, "", why)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.azure.service_errors import ROLE
-from aca_mcp.cli import checks
-from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli import doctor_checks as checks
+from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.errors import (
     AcaMcpError,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Set
     from pathlib import Path
 
-    from aca_mcp.cli.client_configs import Client
     from aca_mcp.cli.json_comments import Json
+    from aca_mcp.cli.known_clients import Client
 
 _AZURE_VARIABLES = (
     "AZURE_CLIENT_ID",

@@ -11,8 +11,8 @@ from aca_mcp.cli.toml_tables import TomlError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aca_mcp.cli.client_configs import Client
     from aca_mcp.cli.json_comments import Json
+    from aca_mcp.cli.known_clients import Client
 
 _BYTE_ORDER_MARK = "\ufeff"
 DocumentError = (JsonError, TomlError)

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp import __version__
-from aca_mcp.cli import checks, config_files
+from aca_mcp.cli import config_files
+from aca_mcp.cli import doctor_checks as checks
 from aca_mcp.cli.azure_doctor import try_azure
-from aca_mcp.cli.checks import Check, State
-from aca_mcp.cli.client_configs import CLIENTS, config_file
 from aca_mcp.cli.client_entries import is_ours
 from aca_mcp.cli.config_documents import DocumentError, servers_in
+from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.cli.errors import error_in
+from aca_mcp.cli.known_clients import CLIENTS, config_file
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.waiting import say_if_it_takes_long
-from aca_mcp.embedded.machine import machine_bytes
+from aca_mcp.embedded.machine_memory import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.pools import (
     environment_summaries,

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from aca_mcp.cli import config_files
-from aca_mcp.cli.client_configs import CLIENTS, config_file, windows_file
 from aca_mcp.cli.client_entries import entry_for, for_windows, is_ours, stale_variables
 from aca_mcp.cli.config_documents import (
     DocumentError,
@@ -28,6 +27,7 @@ from aca_mcp.cli.config_documents import (
     with_server,
     without_server,
 )
+from aca_mcp.cli.known_clients import CLIENTS, config_file, windows_file
 from aca_mcp.cli.warm import offer_to_warm
 from aca_mcp.errors import SettingsError
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from aca_mcp.cli.client_configs import Client
     from aca_mcp.cli.client_entries import Entry
     from aca_mcp.cli.json_comments import Json
+    from aca_mcp.cli.known_clients import Client
     from aca_mcp.settings import Settings
 
 _CLIENT_SECONDS = 60

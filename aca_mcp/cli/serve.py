@@ -99,7 +99,7 @@ async def _open_pool(
         if telemetry is None:
             yield pool
         else:
-            from aca_mcp.observed import observed
+            from aca_mcp.observed_pool import observed
 
             yield observed(pool, kind=settings.pool_kind)
 
@@ -199,7 +199,7 @@ def _max_connections(settings: Settings) -> int:
 
 
 def _session_share(settings: Settings, *, is_alone: bool) -> int | None:
-    from aca_mcp.server.http.limits import share_of
+    from aca_mcp.server.http.rate_limits import share_of
 
     if is_alone:
         return None

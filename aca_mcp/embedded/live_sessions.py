@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic
 
 import anyio
 
-from aca_mcp.background import guarded
+from aca_mcp.background_tasks import guarded
 from aca_mcp.embedded.registry import Admission, Registry
 from aca_mcp.embedded.session_process import Kernel
 from aca_mcp.errors import PoolFullError, PoolUnavailableError

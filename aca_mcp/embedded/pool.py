@@ -18,9 +18,9 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.background import guarded
+from aca_mcp.background_tasks import guarded
+from aca_mcp.embedded.install_requests import InstallRequests
 from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
-from aca_mcp.embedded.questions import Questions
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages
 from aca_mcp.embedded.session_process import Kernel
@@ -140,7 +140,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         """Run code until ``use.deadline``; ``timeout_seconds`` is what the caller gave it."""
         began = anyio.current_time()
         header = await self._code_begins(identifier, use.kernel)
-        questions = Questions(
+        requests = InstallRequests(
             self._tasks, partial(self._installing.bring, identifier, use.kernel), use.kernel.answer
         )
         try:
@@ -155,10 +155,10 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
                 grace_seconds=self._common.interrupt_grace_seconds,
                 max_output_bytes=self._common.max_output_bytes,
                 on_output=on_output,
-                on_question=questions.ask,
+                on_question=requests.ask,
             )
         finally:
-            questions.close()
+            requests.close()
         context = ExecutionContext(
             execution_id=secrets.token_hex(16),
             timeout_seconds=timeout_seconds,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 import anyio.abc
 
-from aca_mcp.background import guarded, repeated
+from aca_mcp.background_tasks import guarded, repeated
 from aca_mcp.embedded.session_process import Kernel
 from aca_mcp.errors import PoolUnavailableError
 

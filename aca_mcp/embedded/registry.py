@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from aca_mcp.bounded import BoundedMapping
+from aca_mcp.bounded_mapping import BoundedMapping
 
 
 class SessionState(enum.Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING
 
-from aca_mcp.embedded.output import BoundedOutput, streams_of
+from aca_mcp.embedded.bounded_output import BoundedOutput, streams_of
 from aca_mcp.pool import OutputCallback, OutputChunk
 from aca_mcp.reports.events import Report
 

@@ -12,7 +12,7 @@ import anyio
 
 from aca_mcp.embedded.live_sessions import Kernel
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.packages.requests import PackageRequests
+from aca_mcp.packages.request_limits import PackageRequests
 from aca_mcp.turn import Waited
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.bounded import BoundedMapping
+from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.emulator.service_errors import invalid_identifier, invalid_identifier_length
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.turn import Turn

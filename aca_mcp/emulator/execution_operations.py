@@ -9,7 +9,8 @@ from urllib.parse import quote
 import anyio
 from starlette.responses import JSONResponse, Response
 
-from aca_mcp.emulator import bodies, service_errors
+from aca_mcp.emulator import response_bodies as bodies
+from aca_mcp.emulator import service_errors
 from aca_mcp.emulator.execution_requests import (
     ShellCommand,
     read_python_request,

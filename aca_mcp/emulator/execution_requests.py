@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from aca_mcp.emulator.bodies import DEFAULT_STREAM_CHARACTERS, ResultForm
+from aca_mcp.emulator.response_bodies import DEFAULT_STREAM_CHARACTERS, ResultForm
 from aca_mcp.emulator.service_errors import (
     MAX_TIMEOUT_SECONDS,
     invalid_body,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from aca_mcp.emulator import bodies, service_errors
+from aca_mcp.emulator import response_bodies as bodies
+from aca_mcp.emulator import service_errors
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.emulator.file_names import named_directory, named_file, uploaded_name
 from aca_mcp.emulator.multipart import read_uploaded_file

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from aca_mcp.emulator import bodies, service_errors
+from aca_mcp.emulator import response_bodies as bodies
+from aca_mcp.emulator import service_errors
 
 if TYPE_CHECKING:
     from aca_mcp.emulator.emulated_sessions import EmulatedSessions

@@ -19,11 +19,11 @@ from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from .bundles import Bundles, Shown
+from .display_files import DisplayFiles
+from .error_hints import NO_DEBUGGER
 from .figures import Figures, enable_matplotlib, show_open_figures
-from .hints import NO_DEBUGGER
 from .image_scaling import MAX_SIDE
-from .originals import Originals
+from .mime_bundles import Bundles, Shown
 from .tracebacks import describe
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class _Execution:
 
     def __init__(self, sink: Sink, work_directory: str, name: str, max_side: int) -> None:
         self.sink = sink
-        self.originals = Originals(work_directory, name)
-        self.bundles = Bundles(self.originals, max_side)
+        self.kept = DisplayFiles(work_directory, name)
+        self.bundles = Bundles(self.kept, max_side)
         self.figures = Figures()
         self.errors: list[BaseException] = []
         """That IPython would print: not all of them end the code."""
@@ -92,7 +92,7 @@ class Capture:
 
         Args:
             sink: takes the events.
-            work_directory: where originals are kept.
+            work_directory: where the files of displays are kept.
             name: what their names begin with.
             max_side: pixels of a picture's longer side.
         """

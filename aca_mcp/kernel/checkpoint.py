@@ -23,8 +23,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .bare_fork import bare_fork, tell_python_of_fork
+from .checkpoint_obstacles import Obstacles
 from .frames import Frame, encode
-from .obstacles import Obstacles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,11 +33,11 @@ from traitlets import Type
 from traitlets.config import Config
 
 from .capture import Capture, no_debugger
-from .defaults import set_defaults
-from .hints import NO_INPUT
+from .error_hints import NO_INPUT
+from .event_loops import Loops
+from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
-from .loops import Loops
-from .own_frames import hide_own_frames
+from .library_defaults import set_defaults
 from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
 
-    from .packages import PackageClient
+    from .pip_requests import PackageClient
     from .timeline import Sink
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})

@@ -13,7 +13,7 @@ import re
 import sys
 from importlib import metadata
 
-from .hints import causes, text_of
+from .error_hints import causes, text_of
 
 _TO_INSTALL = re.compile(
     r"(?:pip3? install|conda install|[Pp]lease install|to install|accessor requires)(?: the)? "

@@ -7,11 +7,11 @@ import select
 import threading
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from .changes import changed, snapshot
+from .changed_files import changed, snapshot
 from .distributions import installed_packages
 from .frames import Frame, FrameDecoder, encode
 from .image_scaling import MAX_SIDE
-from .packages import FOREVER, PackageClient, add
+from .pip_requests import FOREVER, PackageClient, add
 from .process import flush_native, other_threads
 from .timeline import Recorder, done, encoded
 

@@ -17,10 +17,10 @@ from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from .cutting import cut
-from .hints import hint_for, says_all
+from .error_hints import hint_for, says_all
+from .hidden_frames import is_own
 from .missing_modules import missing_module, similar_module
-from .own_frames import is_own
+from .truncation import truncate_middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def describe(error: BaseException) -> dict[str, str]:
     hint = description.in_time(lambda: hint_for(error)) or ""
     try:
         pieces = description.one(error, 0) if says_all(hint) else description.chain(error)
-        shown = cut("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
+        shown = truncate_middle("\n".join(pieces).rstrip("\n"), _MAX_CHARACTERS)
     except Exception:
         shown = f"{type_name(error)}: (its traceback could not be made)"
     return {
@@ -196,7 +196,7 @@ class _Description:
     def message(self, error: BaseException) -> str:
         """The exception's text, if it can be made in time."""
         text = self.in_time(lambda: str(error))
-        return _NO_TEXT if text is None else cut(text, _MAX_MESSAGE_CHARACTERS)
+        return _NO_TEXT if text is None else truncate_middle(text, _MAX_MESSAGE_CHARACTERS)
 
     def _last_lines(self, error: BaseException) -> str:
         """The name and text, the place of a syntax error, suggestions and notes, as Python does."""
@@ -207,7 +207,7 @@ class _Description:
         if type(error) is ModuleNotFoundError and not text.endswith("?"):
             similar = self.in_time(lambda: similar_module(error))
             text += f". Did you mean: {similar!r}?" if similar else ""
-        return cut(text, _MAX_MESSAGE_CHARACTERS)
+        return truncate_middle(text, _MAX_MESSAGE_CHARACTERS)
 
     def in_time(self, make: Callable[[], str]) -> str | None:
         """Call what runs methods of an exception; None if it fails, or takes too long."""

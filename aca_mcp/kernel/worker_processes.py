@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
-    from .on_import import ImportHooks
+    from .import_hooks import ImportHooks
 
 _MAX_CHARACTERS = 2**20
 """Of the code that definitions are taken from: the newest."""

@@ -14,7 +14,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aca_mcp.beneath import open_beneath
+from aca_mcp.open_beneath import open_beneath
 
 if TYPE_CHECKING:
     from pathlib import Path

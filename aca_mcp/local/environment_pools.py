@@ -21,7 +21,7 @@ from aca_mcp.errors import (
     PoolFullError,
     PoolUnavailableError,
 )
-from aca_mcp.forwarding import ForwardingPool, T
+from aca_mcp.forwarding_pool import ForwardingPool, T
 from aca_mcp.local.pool import LocalSessionPool
 from aca_mcp.pool import EnvironmentSummary, environment_of
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.embedded.files import (
     OpenFile,
     Parts,
@@ -29,6 +28,7 @@ from aca_mcp.embedded.files import (
     entry_of,
 )
 from aca_mcp.errors import InvalidPathError
+from aca_mcp.open_beneath import make_directories_beneath, open_beneath
 from aca_mcp.sandbox.syscalls import set_file_system_ids
 
 if TYPE_CHECKING:

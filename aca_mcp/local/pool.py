@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.background import background_tasks, guarded
+from aca_mcp.background_tasks import background_tasks, guarded
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoint_pacing import CheckpointPacing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aca_mcp.background import guarded
+from aca_mcp.background_tasks import guarded
 from aca_mcp.embedded.ready_sessions import ReadySessions
 from aca_mcp.local.kernel_process import KernelProcess
 

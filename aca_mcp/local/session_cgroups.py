@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from aca_mcp.background import guarded, repeated
+from aca_mcp.background_tasks import guarded, repeated
 from aca_mcp.local.cgroups import find_groups
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.beneath import make_directories_beneath, open_beneath
 from aca_mcp.embedded.session_packages import SessionPackages
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.local import directory_trees
 from aca_mcp.local.kernel_process import KernelProcess
+from aca_mcp.open_beneath import make_directories_beneath, open_beneath
 from aca_mcp.sandbox.policy import Isolation
 
 if TYPE_CHECKING:

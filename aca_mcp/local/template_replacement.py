@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.background import guarded, repeated
+from aca_mcp.background_tasks import guarded, repeated
 from aca_mcp.local.template_process import TemplateProcess, start_template
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.background import guarded, repeated
+from aca_mcp.background_tasks import guarded, repeated
 from aca_mcp.local import directory_trees, usage
 from aca_mcp.local.checkpoints import FOR_MEMORY
 from aca_mcp.local.exceeded_limits import MAX_MAPPINGS, Limits, too_many, too_many_mappings

@@ -15,9 +15,9 @@ import anyio.to_thread
 from packaging.utils import canonicalize_name
 
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.installation import Installation, Package
+from aca_mcp.installed_packages import Installation, Package
 from aca_mcp.packages.fetching import MAX_SET_BYTES, Fetcher
-from aca_mcp.packages.requests import PackageRequests
+from aca_mcp.packages.request_limits import PackageRequests
 from aca_mcp.packages.requirements import Policy, check_requirements
 from aca_mcp.packages.store import PackageStore, size_of
 

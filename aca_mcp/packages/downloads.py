@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
-from aca_mcp.background import background_tasks
+from aca_mcp.background_tasks import background_tasks
 from aca_mcp.installing.commands import InstallerError
 from aca_mcp.packages.store import PackageStore, size_of
 

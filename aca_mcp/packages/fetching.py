@@ -15,7 +15,7 @@ from aca_mcp.installing.commands import Installer, InstallerError, find_installe
 from aca_mcp.installing.wheels import ANY_MACHINE, Pin, Target, has_compiled_code, install, resolve
 from aca_mcp.missing_modules.known_packages import COMMON_PACKAGES
 from aca_mcp.packages.downloads import Downloads
-from aca_mcp.packages.failures import (
+from aca_mcp.packages.installer_errors import (
     about_availability,
     missing_distribution,
     sentence_for,

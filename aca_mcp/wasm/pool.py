@@ -14,13 +14,13 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.background import background_tasks
+from aca_mcp.background_tasks import background_tasks
 from aca_mcp.embedded.pool import EmbeddedSessionPool
 from aca_mcp.embedded.ready_sessions import ReadySessions
 from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 from aca_mcp.wasm.artifacts import find_artifacts, packages_ahead, python_version
 from aca_mcp.wasm.first_start import Preparation, open_preparation
-from aca_mcp.wasm.hints import with_hint
+from aca_mcp.wasm.limit_hints import with_hint
 from aca_mcp.wasm.process import WasmProcess, start_process
 from aca_mcp.wasm.session_packages import WasmPackages
 from aca_mcp.wasm.watching import Watcher

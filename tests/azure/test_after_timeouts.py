@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from aca_mcp.azure.wrapping import ABSENT, PRESENT
+from aca_mcp.azure.code_wrapping import ABSENT, PRESENT
 from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import Execution, ExecutionStatus

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from aca_mcp.azure.wrapping import ABSENT, PRESENT
+from aca_mcp.azure.code_wrapping import ABSENT, PRESENT
 from aca_mcp.errors import (
     AuthenticationFailedError,
     ExecutionOutcomeUnknownError,

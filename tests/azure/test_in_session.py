@@ -17,14 +17,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from aca_mcp.azure import in_session
-from aca_mcp.azure.wrapping import ReportPart, read_report
+from aca_mcp.azure.code_wrapping import ReportPart, read_report
 from aca_mcp.reports.stream_order import counted_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from aca_mcp.azure.wrapping import AzureReport
+    from aca_mcp.azure.code_wrapping import AzureReport
     from aca_mcp.pool import ExecutionError
 
 PIXEL = r"b'\x89PNG\r\n\x1a\n-pixel'"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aca_mcp.azure.pip_in_session import packed
-from aca_mcp.azure.wire import ExecutionResponse, Fault
+from aca_mcp.azure.responses import ExecutionResponse, Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
     InvalidRequestError,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from aca_mcp.azure.responses import Fault
 from aca_mcp.azure.service_errors import Subject, find_fault, refusal
-from aca_mcp.azure.wire import Fault
 from aca_mcp.errors import (
     AuthenticationFailedError,
     FileMissingError,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution, stream_text
-from aca_mcp.azure.wire import (
+from aca_mcp.azure.responses import (
     ExecutionResponse,
     Fault,
     FileListResponse,
@@ -20,6 +19,7 @@ from aca_mcp.azure.wire import (
     NotUnderstoodError,
     SessionResponse,
 )
+from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution, stream_text
 from aca_mcp.pool import Execution, ExecutionStatus
 
 PIXEL = b"\x89PNG\r\n\x1a\n-pixel"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from aca_mcp.azure.wrapping import ABSENT
+from aca_mcp.azure.code_wrapping import ABSENT
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions

@@ -19,7 +19,7 @@ from aca_mcp.cli.azure_doctor import (
     explain_execution,
     try_azure,
 )
-from aca_mcp.cli.checks import Check, State, value_in
+from aca_mcp.cli.doctor_checks import Check, State, value_in
 from aca_mcp.errors import AuthenticationFailedError, InvalidRequestError, PoolFullError
 from aca_mcp.pool import (
     Execution,

@@ -15,9 +15,9 @@ from mcp import Client as McpClient
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from aca_mcp.cli import main
-from aca_mcp.cli.client_configs import CLIENTS, config_file
 from aca_mcp.cli.commands import CLIENT_NAMES
 from aca_mcp.cli.json_comments import parse
+from aca_mcp.cli.known_clients import CLIENTS, config_file
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:

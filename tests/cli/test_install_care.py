@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.cli import main
-from aca_mcp.cli.client_configs import CLIENTS, windows_file
 from aca_mcp.cli.client_entries import is_ours
+from aca_mcp.cli.known_clients import CLIENTS, windows_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aca_mcp.embedded import machine
-from aca_mcp.packages import fetching, requests, store
+from aca_mcp.embedded import machine_memory
+from aca_mcp.packages import fetching, request_limits, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def words_of(page: str) -> str:
 
 def test_the_share_of_the_machine_s_memory_is_the_one_that_is_told() -> None:
     assert "a quarter of the machine's memory, at most 8 GiB" in words_of("README.md")
-    small, large = (machine.share_of(gib * 2**30, []) for gib in (8, 64))
+    small, large = (machine_memory.share_of(gib * 2**30, []) for gib in (8, 64))
     assert (small, large) == (8 * 1024 // 4, 8 * 1024)
 
 
@@ -27,8 +27,9 @@ def test_the_share_of_the_machine_s_memory_is_the_one_that_is_told() -> None:
     "figure",
     [
         f"{fetching.MAX_SET_PACKAGES} packages and {fetching.MAX_SET_BYTES // 2**30} GiB a set",
-        f"{requests.PER_MINUTE} requests a minute of one session",
-        f"{requests.PRINCIPAL_PER_MINUTE} of one principal's, {requests.ALL_PER_MINUTE} of all",
+        f"{request_limits.PER_MINUTE} requests a minute of one session",
+        f"{request_limits.PRINCIPAL_PER_MINUTE} of one principal's",
+        f"{request_limits.ALL_PER_MINUTE} of all",
         f"when all together have {store.MAX_STORE_BYTES // 2**30} GiB",
     ],
 )

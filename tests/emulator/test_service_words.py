@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from aca_mcp.emulator import catalogue
+from aca_mcp.emulator import behaviour_catalogue
 from aca_mcp.emulator.emulator import EmulatorOptions
 from tests.emulator.caller import LEGACY, NEWEST, Caller, calling
 
@@ -148,5 +148,5 @@ def test_the_document_has_the_catalogue() -> None:
     script = runpy.run_path(str(root / "scripts" / "emulator_table.py"))
     page = (root / "docs" / "emulator.md").read_text("utf-8")
     assert script["table_in"](page) == script["catalogue_table"]()
-    names = [each.name for each in catalogue.CATALOGUE]
+    names = [each.name for each in behaviour_catalogue.CATALOGUE]
     assert len(set(names)) == len(names)

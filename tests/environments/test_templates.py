@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.background import background_tasks
+from aca_mcp.background_tasks import background_tasks
 from aca_mcp.environments.store import EnvironmentStore, Record
 from aca_mcp.local.environment_pools import EnvironmentPools
 from aca_mcp.local.pool import open_local_pool

@@ -12,8 +12,8 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS
 from aca_mcp.kernel.interpreter import Transformer
+from aca_mcp.kernel.mime_bundles import MAX_TEXT_CHARACTERS
 from tests.kernel.results import run
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from aca_mcp.background import background_tasks
+from aca_mcp.background_tasks import background_tasks
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.cgroups import GroupLimits, Groups, SessionGroup, find_groups
 from aca_mcp.local.exceeded_limits import limits_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aca_mcp.embedded.machine import default_memory_mib, share_of
+from aca_mcp.embedded.machine_memory import default_memory_mib, share_of
 from aca_mcp.local.exceeded_limits import (
     MAX_CHANNELS,
     MAX_EVENT_QUEUES,

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from aca_mcp.observed import observed
+from aca_mcp.observed_pool import observed
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio
 from mcp import Client, MCPError
 
-from aca_mcp.observed import observed
+from aca_mcp.observed_pool import observed
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions

@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from aca_mcp.azure.several_pools import NamedPool, SeveralPools
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.observed import observed_member
+from aca_mcp.observed_pool import observed_member
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:

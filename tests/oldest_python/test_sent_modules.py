@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.azure.wrapping import ReportPart, ask_for_more, read_report, wrap
+from aca_mcp.azure.code_wrapping import ReportPart, ask_for_more, read_report, wrap
 from aca_mcp.reports.stream_order import counted_pieces
 from tests.oldest_python.environment import PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aca_mcp.azure.wrapping import AzureReport
+    from aca_mcp.azure.code_wrapping import AzureReport
 
 pytestmark = pytest.mark.timeout(180)  # the libraries are imported, on a machine that may be busy
 

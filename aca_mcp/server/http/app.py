@@ -26,13 +26,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from aca_mcp.server.app import create_server, open_work_dir
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.callers import Callers
-from aca_mcp.server.http.bodies import BodiesMiddleware
+from aca_mcp.server.http.body_limits import BodiesMiddleware
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
-from aca_mcp.server.http.limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.metrics import metrics_endpoint
 from aca_mcp.server.http.page import Page
-from aca_mcp.server.http.spelling import SpellingMiddleware
+from aca_mcp.server.http.rate_limits import Limits, LimitsMiddleware, share_of
+from aca_mcp.server.http.request_normalization import SpellingMiddleware
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight

@@ -27,8 +27,8 @@ from aca_mcp.errors import (
     SessionPoolError,
     StorageFullError,
 )
-from aca_mcp.server.http.limits import TooMuchError
 from aca_mcp.server.http.ranges import asked_part, etag, part_of
+from aca_mcp.server.http.rate_limits import TooMuchError
 from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import clean, show_name
 from aca_mcp.server.transfers.local_names import content_disposition
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from aca_mcp.pool import FileDownload
-    from aca_mcp.server.http.limits import Limits
+    from aca_mcp.server.http.rate_limits import Limits
     from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.sessions.client_sessions import ClientSessions
     from aca_mcp.server.transfers.links import Direction, Link, Links

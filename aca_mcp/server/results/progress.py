@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from aca_mcp.background import background_tasks
+from aca_mcp.background_tasks import background_tasks
 from aca_mcp.server.results.text import clean
 
 if TYPE_CHECKING:

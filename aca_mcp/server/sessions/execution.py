@@ -17,7 +17,7 @@ import anyio
 
 from aca_mcp.errors import ExecutionOutcomeUnknownError, InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, OutputCallback, OutputChunk, StreamText
-from aca_mcp.server.sessions.sizes import size_of
+from aca_mcp.server.sessions.result_sizes import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

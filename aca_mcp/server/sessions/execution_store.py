@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.sessions.execution import SessionExecution
 from aca_mcp.server.sessions.limits import Limits
-from aca_mcp.server.sessions.sizes import reduced, size_of, without_output
+from aca_mcp.server.sessions.result_sizes import reduced, size_of, without_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,9 +21,9 @@ from aca_mcp.server.results.report import Report, join, report
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
-from aca_mcp.server.sessions.sizes import size_of
+from aca_mcp.server.sessions.result_sizes import size_of
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
-from aca_mcp.server.tools.links import takes_links
+from aca_mcp.server.tools.resource_links import takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle, TimeoutSeconds

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.errors import HostPathRefusedError
+from aca_mcp.open_beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.pool import FileListing
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.transfers.host_entries import Entries, directories_below, entries_below

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from aca_mcp.beneath import O_DIRECTORY, open_beneath
+from aca_mcp.open_beneath import O_DIRECTORY, open_beneath
 from aca_mcp.pool import FileEntry
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.transfers.host_names import is_hidden, why_unreadable

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, cast
 from aca_mcp.kernel.figures import forget_fonts
 from aca_mcp.kernel.frames import Frame, FrameDecoder, encode
 from aca_mcp.kernel.interpreter import Interpreter
-from aca_mcp.kernel.packages import PackageClient, add
+from aca_mcp.kernel.pip_requests import PackageClient, add
 from aca_mcp.kernel.serve import execute, installed_packages
-from aca_mcp.wasm.guest import event_loop, habits, interrupts, missing, open_files
-from aca_mcp.wasm.guest.telling import Telling
+from aca_mcp.wasm.guest import event_loop, interrupts, open_files, platform_differences, unsupported
+from aca_mcp.wasm.guest.event_sender import EventSender
 
 if TYPE_CHECKING:
     import io
@@ -52,16 +52,16 @@ class GuestSession:
         # The process around the instance collects what is printed, and lets it go on soon.
         for stream in (sys.stdout, sys.stderr):
             cast("io.TextIOWrapper", stream).reconfigure(line_buffering=True)
-        habits.install()
+        platform_differences.install()
         event_loop.install()
-        self._telling = Telling(exchange)
+        self._sender = EventSender(exchange)
         for name in preimport:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
         self._interpreter = Interpreter()
         client = PackageClient(_Questions(exchange))
         self._interpreter.take_over_installing(client)
-        missing.explain(client)
+        unsupported.explain(client)
         self._interpreter.warm_up()
         self._interpreter.begin_session()
         interrupts.show_signal_words(exchange)
@@ -88,7 +88,7 @@ class GuestSession:
                 add(*map(str, cast("list[object]", frame.header["paths"])))
             else:
                 answer = execute(
-                    frame.header, self._interpreter, self._telling, self._telling, WORK_DIRECTORY
+                    frame.header, self._interpreter, self._sender, self._sender, WORK_DIRECTORY
                 )
             self._exchange(encode(Frame(answer)))
 

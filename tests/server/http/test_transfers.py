@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import FileDownload
-from aca_mcp.server.http.limits import Limits
+from aca_mcp.server.http.rate_limits import Limits
 from aca_mcp.server.http.transfers import Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
 from aca_mcp.server.sessions.client_sessions import open_sessions

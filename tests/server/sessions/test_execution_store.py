@@ -12,7 +12,7 @@ from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, Output, StreamText
 from aca_mcp.server.sessions.execution_store import ExecutionStore, SessionExecutions
 from aca_mcp.server.sessions.limits import Limits
-from aca_mcp.server.sessions.sizes import reduced, size_of
+from aca_mcp.server.sessions.result_sizes import reduced, size_of
 from aca_mcp.session import PythonSession
 from tests.support.toy_pool import ToyPool
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aca_mcp.azure.wire import ExecutionResponse
+    from aca_mcp.azure.responses import ExecutionResponse
 
 _SECONDS = re.compile(r"after (\d{1,6}(?:\.\d{1,3})?) seconds?\.?")
 

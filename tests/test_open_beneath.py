@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.beneath import (
+from aca_mcp.open_beneath import (
     LOOK,
     O_DIRECTORY,
     O_NONBLOCK,

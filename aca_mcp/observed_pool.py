@@ -16,7 +16,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aca_mcp.errors import SessionLostError
-from aca_mcp.forwarding import ForwardingPool, T
+from aca_mcp.forwarding_pool import ForwardingPool, T
 from aca_mcp.pool import Execution, FileDownload
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.reading import decoded
-from aca_mcp.azure.wire import (
+from aca_mcp.azure.decompression import decoded
+from aca_mcp.azure.responses import (
     ExecutionResponse,
     FileListResponse,
     ServiceResponse,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.api import Api, Feature, complaint_about, file_path
+from aca_mcp.azure.api_versions import Api, Feature, complaint_about, file_path
 from aca_mcp.azure.paths import is_plain_name, parse_file_path
 from aca_mcp.errors import InvalidPathError
 from aca_mcp.paths import parse_path

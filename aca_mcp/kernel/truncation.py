@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def cut(text: str, most: int) -> str:
+def truncate_middle(text: str, most: int) -> str:
     """The beginning and the end of a text, with a line between that says how much is left out.
 
     Args:

@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.embedded.output import MAX_MARKS, BoundedOutput, streams_of
+from aca_mcp.embedded.bounded_output import MAX_MARKS, BoundedOutput, streams_of
 from aca_mcp.kernel.streams import CLEARED, DISPLAY, LATE_STDERR, STDERR, STDOUT
 
 TOKEN = b"\0twelve-bytes"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.wrapping import (
+from aca_mcp.azure.code_wrapping import (
     BadReportError,
     ReportPart,
     ask_for_more,

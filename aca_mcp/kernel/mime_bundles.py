@@ -13,15 +13,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .cutting import cut
 from .html_text import read_html
 from .image_scaling import Drawn, Picture, fit
 from .renderers import render_svg
+from .truncation import truncate_middle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .originals import Originals
+    from .display_files import DisplayFiles
 
 MAX_TEXT_CHARACTERS = 2**20
 """Of one representation of one value; more is cut in the middle."""
@@ -82,16 +82,16 @@ class Bundles:
     """The displayed values of one execution.
 
     Args:
-        originals: keeps what cannot be shown as it is.
+        files: keeps what cannot be shown as it is.
         max_side: pixels of a picture's longer side.
         max_attached_bytes: of all pictures together.
     """
 
     def __init__(
-        self, originals: Originals, max_side: int, max_attached_bytes: int = MAX_ATTACHED_BYTES
+        self, files: DisplayFiles, max_side: int, max_attached_bytes: int = MAX_ATTACHED_BYTES
     ) -> None:
         self._max_attached_bytes = max_attached_bytes
-        self._originals = originals
+        self._files = files
         self._max_side = max_side
         self._attached = 0
 
@@ -125,7 +125,7 @@ class Bundles:
     def _add_text(self, shown: Shown, mime: str, content: object) -> None:
         text = content if isinstance(content, str) else _dumps(content)
         if mime in _TEXTS:
-            shown.data[mime] = cut(text, MAX_TEXT_CHARACTERS)
+            shown.data[mime] = truncate_middle(text, MAX_TEXT_CHARACTERS)
         elif len(text) <= MAX_MARKUP_CHARACTERS:
             shown.data[mime] = text
 
@@ -197,7 +197,9 @@ class Bundles:
         if text in plain:
             text = ""  # it says no more
         if text:
-            shown.text = cut(text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS)
+            shown.text = truncate_middle(
+                text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS
+            )
         if says_little or text or _SCRIPT.search(html):
             self._keep_page(shown, html, display_id)
 
@@ -230,7 +232,7 @@ class Bundles:
             shown.remarks.append(_SCRIPT_ALONE)
         for mime in ("application/geo+json", "application/json"):
             if mime in bundle:
-                shown.text = cut(_dumps(bundle[mime]), MAX_TEXT_CHARACTERS)
+                shown.text = truncate_middle(_dumps(bundle[mime]), MAX_TEXT_CHARACTERS)
                 return
         if shown.files or shown.remarks:
             shown.data.pop("text/plain", None)
@@ -246,7 +248,7 @@ class Bundles:
 
     def _keep(self, shown: Shown, content: bytes | str, mime: str, display_id: str) -> None:
         what = _WORDS.get(mime, mime)
-        path = self._originals.keep(content, mime, display_id)
+        path = self._files.keep(content, mime, display_id)
         if path is None:
             shown.remarks.append(f"{what} that was not kept: too large, or no room")
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MAX_CHARACTERS = 1000
 
 
-class Questions:
+class InstallRequests:
     """The questions of one execution: at most one is being answered."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup, bring: Bring, send: Send) -> None:

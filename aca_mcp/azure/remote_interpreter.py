@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from aca_mcp.azure.endings import Ending, find_ending
-from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
-from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution
-from aca_mcp.azure.wrapping import (
+from aca_mcp.azure.code_wrapping import (
     ABSENT,
     PLAIN_MARK,
     PREFIX,
@@ -31,13 +28,16 @@ from aca_mcp.azure.wrapping import (
     read_report,
     wrap,
 )
+from aca_mcp.azure.execution_endings import Ending, find_ending
+from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
+from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import WORK_DIRECTORY, Execution, ExecutionStatus
 
 if TYPE_CHECKING:
+    from aca_mcp.azure.code_wrapping import AzureReport
     from aca_mcp.azure.executions import ExecutionReply, Executions
     from aca_mcp.azure.known_sessions import KnownSession
-    from aca_mcp.azure.wrapping import AzureReport
 
 OWN_CODE_SECONDS = 60
 """How long code of ours may take."""
@@ -67,7 +67,7 @@ _LOOK_SECONDS = 10
 """How long it may take to find out what a timeout has left."""
 
 
-class Interpreter:
+class RemoteInterpreter:
     """Runs code in the sessions of one pool. Callers see to it that each has one run at a time.
 
     Args:

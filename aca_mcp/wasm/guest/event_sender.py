@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class Telling:
+class EventSender:
     """Streams and sink of each execution of one session.
 
     Args:

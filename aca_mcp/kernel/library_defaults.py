@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.getipython import get_ipython
 
 from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts
-from .on_import import ImportHooks
+from .import_hooks import ImportHooks
 from .plotly_figures import prepare_plotly
 from .renderers import has, picture
 from .worker_processes import prepare_workers

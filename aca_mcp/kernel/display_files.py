@@ -26,7 +26,7 @@ _SUFFIXES = {
 }
 
 
-class Originals:
+class DisplayFiles:
     """The files of one execution.
 
     Args:

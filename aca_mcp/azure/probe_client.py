@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import httpx
 
-from aca_mcp.azure.api import Api, Feature
+from aca_mcp.azure.api_versions import Api, Feature
 from aca_mcp.azure.connection_errors import FOREIGN, describe_failed_connection
+from aca_mcp.azure.decompression import decoded
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.pool_kind import PoolKind, kind_of
-from aca_mcp.azure.reading import decoded
-from aca_mcp.azure.wire import MetadataResponse, NotUnderstoodError
+from aca_mcp.azure.responses import MetadataResponse, NotUnderstoodError
 from aca_mcp.errors import PoolUnavailableError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MAX_TEXT_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProbeAnswer:
     """An answer, as a probe looks at it."""
 
     status: int
@@ -68,7 +68,7 @@ def fields_of(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
-class Asker:
+class ProbeClient:
     """Sends requests to a pool, about one session unless told otherwise.
 
     Args:
@@ -125,7 +125,7 @@ class Asker:
         query: Mapping[str, str | None] | None = None,
         file: tuple[str, bytes] | None = None,
         with_token: bool = True,
-    ) -> Seen:
+    ) -> ProbeAnswer:
         """Send one; in ``query``, None leaves a parameter out."""
         parameters = {"api-version": self._api.version, "identifier": self.identifier}
         asked = {**parameters, **(query or {})}
@@ -155,7 +155,7 @@ class Asker:
                     break
         finally:
             await response.aclose()
-        return Seen(response.status_code, response.headers, text.decode("utf-8", "replace"))
+        return ProbeAnswer(response.status_code, response.headers, text.decode("utf-8", "replace"))
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aca_mcp.kernel.changes import changed, snapshot
+from aca_mcp.kernel.changed_files import changed, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

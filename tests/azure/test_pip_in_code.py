@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from aca_mcp.azure.commands_in_code import commands_in_shell, pip_commands
+from aca_mcp.azure.pip_in_code import commands_in_shell, pip_commands
 from aca_mcp.kernel.pip_arguments import arguments_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.cli import checks
-from aca_mcp.cli.checks import Check, State
+from aca_mcp.cli import doctor_checks as checks
+from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.pool import (
     Execution,
     ExecutionError,

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from aca_mcp.errors import FileMissingError, PoolFullError, SessionLostError
-from aca_mcp.observed import observed
+from aca_mcp.observed_pool import observed
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.bounded import BoundedMapping
+from aca_mcp.bounded_mapping import BoundedMapping
 
 KEYS = st.integers(0, 6)
 

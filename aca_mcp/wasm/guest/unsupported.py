@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from aca_mcp.kernel.packages import arguments_of
+from aca_mcp.kernel.pip_requests import arguments_of
 
 if TYPE_CHECKING:
-    from aca_mcp.kernel.packages import PackageClient
+    from aca_mcp.kernel.pip_requests import PackageClient
 
 _HERE = "This session runs in WebAssembly, which has no {what}. {instead}"
 THREADS = _HERE.format(what="threads", instead="Call the function directly; n_jobs=1 where asked.")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from aca_mcp.kernel.bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_bare
+from aca_mcp.kernel.display_files import DisplayFiles
 from aca_mcp.kernel.image_scaling import MAX_BYTES
-from aca_mcp.kernel.originals import Originals
+from aca_mcp.kernel.mime_bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def describe(root: Path, bundle: Mapping[str, object], value: object = None) -> Shown:
-    return Bundles(Originals(str(root), "cell-1"), 1568).describe(bundle, value)
+    return Bundles(DisplayFiles(str(root), "cell-1"), 1568).describe(bundle, value)
 
 
 def test_text_stays_text_and_an_image_is_bytes(root: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_animation_is_its_first_frame_and_a_file(root: Path) -> None:
 
 
 def test_images_past_the_bound_are_left_out_and_said_so(root: Path) -> None:
-    collector = Bundles(Originals(str(root), "cell-1"), 1568, max_attached_bytes=len(png()) + 5)
+    collector = Bundles(DisplayFiles(str(root), "cell-1"), 1568, max_attached_bytes=len(png()) + 5)
     assert "image/png" in collector.describe({"image/png": png()}).data
     second = collector.describe({"image/png": png()})
     assert second.data == {}

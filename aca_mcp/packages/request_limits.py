@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from aca_mcp.bounded import BoundedMapping
+from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.requester import recording_packages, requester
 

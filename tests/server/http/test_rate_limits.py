@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.server.http.limits import Limits, TooMuchError, share_of
+from aca_mcp.server.http.rate_limits import Limits, TooMuchError, share_of
 from aca_mcp.server.in_flight import InFlight
 
 
