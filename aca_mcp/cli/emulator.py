@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from aca_mcp.cli.flags import host_names
 from aca_mcp.cli.garbage_collection import collect_seldom
 from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.emulator.access import Access
-from aca_mcp.emulator.emulator import EmulatorOptions
 from aca_mcp.emulator.emulator_server import check_listener, serve_emulator
 from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.errors import SettingsError
-from aca_mcp.hosts import parse_hosts
 from aca_mcp.listening.server import Listener
 from aca_mcp.pools import open_session_pool
 
@@ -62,17 +62,10 @@ def request_from(arguments: argparse.Namespace) -> EmulatorRequest:
     return EmulatorRequest(
         listener,
         faults,
-        _host_names(arguments.allowed_hosts),
+        host_names(arguments.allowed_hosts, "--allowed-hosts"),
         arguments.pool_type,
         arguments.record,
     )
-
-
-def _host_names(text: str) -> frozenset[HostName]:
-    try:
-        return parse_hosts(text)
-    except ValueError as error:
-        raise SettingsError(f"--allowed-hosts {error}") from None
 
 
 def emulate(settings: Settings, request: EmulatorRequest) -> int:

@@ -9,29 +9,32 @@ import logging
 import time
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from aca_mcp.emulator import service_errors, shell
-from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.emulated_sessions import POOL_SCOPE, PREPARATION, EmulatedSessions
 from aca_mcp.emulator.execution_requests import read_fields
-from aca_mcp.emulator.faults import ConnectionDroppedError, Faults
+from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.emulator.operation_request import OperationRequest, query_of
 from aca_mcp.emulator.operations import Operations
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.emulator.page import page
 from aca_mcp.emulator.recording import Recorder
-from aca_mcp.emulator.routes import LEGACY_VERSIONS, SINCE, VERSIONS, Operation, find_route
-from aca_mcp.emulator.session_operations import PAGE_SESSIONS
+from aca_mcp.emulator.routes import (
+    LEGACY_VERSIONS,
+    SINCE,
+    VERSIONS,
+    Operation,
+    find_route,
+    raw_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
-    from typing import TextIO
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,24 +47,6 @@ _MAX_REQUEST_BYTES = 32 * 2**20
 _ON_THE_POOL = frozenset(
     {Operation.LIST_SESSIONS, Operation.MANAGE_LIST_SESSIONS, Operation.METADATA}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EmulatorOptions:
-    """What a user can choose about an emulator."""
-
-    access: Access = field(default_factory=Access)
-    faults: Faults = field(default_factory=Faults)
-    max_concurrent_sessions: int = 20
-    """As the pool has it; said when it is full."""
-    pool_type: Literal["python", "shell"] = "python"
-    """What sessions of the emulated pool run."""
-    record: TextIO | None = None
-    """Gets a line for each exchange, without contents."""
-    page_sessions: int = PAGE_SESSIONS
-    """How many sessions a list has at once."""
-    max_file_bytes: int = service_errors.MAX_FILE_BYTES
-    """Of a file that clients may send: the service's own bound."""
 
 
 class Emulator:
@@ -83,7 +68,7 @@ class Emulator:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        path = _raw_path(request)
+        path = raw_path(request.scope)
         if request.method == "GET" and path == "/":
             return HTMLResponse(page(str(request.base_url).rstrip("/")))
         if request.method == "GET" and path == "/_internal/health":
@@ -171,29 +156,16 @@ async def _unheard(_: Message) -> None:
     """Take an answer that nobody gets: what is done while it is sent is done."""
 
 
-def _raw_path(request: Request) -> str:
-    raw: object = request.scope.get("raw_path")
-    return raw.decode("latin-1") if isinstance(raw, bytes) else quote(request.scope["path"])
-
-
 @asynccontextmanager
 async def open_emulator(
     pool: SessionPool, options: EmulatorOptions | None = None
 ) -> AsyncGenerator[ASGIApp]:
     """An emulator over a pool, as an ASGI application for as long as the context lasts."""
     options = options or EmulatorOptions()
-    is_shell = options.pool_type == "shell"
-    sessions = EmulatedSessions(pool, shell.PREPARATION if is_shell else PREPARATION)
+    preparation = shell.PREPARATION if options.is_shell else PREPARATION
+    sessions = EmulatedSessions(pool, preparation)
     async with anyio.create_task_group() as tasks:
-        operations = Operations(
-            pool,
-            sessions,
-            tasks,
-            options.max_concurrent_sessions,
-            is_shell=is_shell,
-            page_sessions=options.page_sessions,
-            max_file_bytes=options.max_file_bytes,
-        )
+        operations = Operations(pool, sessions, tasks, options)
         app = Emulator(sessions, operations, options)
         yield Recorder(app, options.record) if options.record is not None else app
         tasks.cancel_scope.cancel()

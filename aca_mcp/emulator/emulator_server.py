@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.errors import SettingsError
 from aca_mcp.hosts import LOOPBACK
@@ -17,6 +17,7 @@ from aca_mcp.signals import open_signals
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from aca_mcp.emulator.options import EmulatorOptions
     from aca_mcp.pool import SessionPool
 
 _SHUTDOWN_SECONDS = 5

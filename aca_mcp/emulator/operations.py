@@ -8,7 +8,7 @@ from aca_mcp.emulator import service_errors
 from aca_mcp.emulator.execution_operations import ExecutionOperations
 from aca_mcp.emulator.file_operations import FileOperations
 from aca_mcp.emulator.routes import Operation
-from aca_mcp.emulator.session_operations import PAGE_SESSIONS, SessionOperations
+from aca_mcp.emulator.session_operations import SessionOperations
 from aca_mcp.errors import SessionPoolError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.emulator.emulated_sessions import EmulatedSessions
     from aca_mcp.emulator.operation_request import OperationRequest
+    from aca_mcp.emulator.options import EmulatorOptions
     from aca_mcp.pool import SessionPool
 
 _NOT_USING = frozenset(
@@ -43,10 +44,7 @@ class Operations:
         pool: what does the work.
         sessions: what clients have named.
         tasks: where asynchronous executions run.
-        max_concurrent_sessions: said when the pool is full.
-        is_shell: the pool that is emulated has a shell and no Python.
-        page_sessions: how many sessions a list has at once.
-        max_file_bytes: of a file that clients may send.
+        options: what the user chose.
     """
 
     def __init__(
@@ -54,17 +52,15 @@ class Operations:
         pool: SessionPool,
         sessions: EmulatedSessions,
         tasks: TaskGroup,
-        max_concurrent_sessions: int,
-        *,
-        is_shell: bool = False,
-        page_sessions: int = PAGE_SESSIONS,
-        max_file_bytes: int = service_errors.MAX_FILE_BYTES,
+        options: EmulatorOptions,
     ) -> None:
         self._sessions = sessions
-        self._max_concurrent_sessions = max_concurrent_sessions
-        executions = ExecutionOperations(pool, tasks, is_shell=is_shell)
-        files = FileOperations(pool, max_file_bytes)
-        told = SessionOperations(pool, sessions, is_shell=is_shell, page=page_sessions)
+        self._max_concurrent_sessions = options.max_concurrent_sessions
+        executions = ExecutionOperations(pool, tasks, is_shell=options.is_shell)
+        files = FileOperations(pool, options.max_file_bytes)
+        told = SessionOperations(
+            pool, sessions, is_shell=options.is_shell, page=options.page_sessions
+        )
         self._table: dict[Operation, Callable[[OperationRequest], Awaitable[Response]]] = {
             Operation.EXECUTE: executions.execute,
             Operation.GET_EXECUTION: executions.get,

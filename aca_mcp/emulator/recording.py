@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
-from aca_mcp.emulator.routes import VERSIONS, Operation, find_route
+from aca_mcp.emulator.routes import VERSIONS, Operation, find_route, raw_path
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -143,7 +143,7 @@ class Recorder:
             await self._app(scope, hear, say)
         finally:
             headers: object = begun["headers"] if begun is not None else ()
-            route = _route(scope)
+            route = find_route(scope["method"], raw_path(scope))
             operation = route.operation if route is not None else None
             # What is sent to anything else may be a file, also where it should not be.
             sent = _body(scope["headers"], asked, is_file=operation is not Operation.EXECUTE)
@@ -160,12 +160,6 @@ def _keep(body: bytearray, message: Message) -> None:
     chunk: object = message.get("body", b"")
     if isinstance(chunk, bytes) and len(body) <= _MAX_BODY_BYTES:
         body += chunk
-
-
-def _route(scope: Scope) -> Route | None:
-    raw: object = scope.get("raw_path")
-    path = raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"])
-    return find_route(scope["method"], path)
 
 
 def _request_line(scope: Scope, route: Route | None) -> dict[str, object]:
@@ -193,7 +187,7 @@ def _names(headers: object) -> list[str]:
     return sorted(filter(_NAME.fullmatch, names))
 
 
-def _body(headers: object, body: bytearray, *, is_file: bool = False) -> dict[str, object]:
+def _body(headers: object, body: bytearray, *, is_file: bool) -> dict[str, object]:
     if not body:
         return {}
     pairs = dict(cast("list[tuple[bytes, bytes]]", headers))

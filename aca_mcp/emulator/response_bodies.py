@@ -216,22 +216,18 @@ def managed_session_body(identifier: str, info: SessionInfo, etag: str) -> Json:
     return body
 
 
-def metadata_body(metadata: PoolMetadata, started_at: datetime, *, is_shell: bool = False) -> Json:
+def metadata_body(metadata: PoolMetadata, started_at: datetime, *, is_shell: bool) -> Json:
     """What the sessions of the pool have."""
+    times = {"createdAt": _time(started_at), "lastUpdatedAt": _time(started_at)}
     if is_shell:
-        return {
-            "runtimes": [{"name": "Shell", "version": "bash"}],
-            "preInstalledPackages": [],
-            "createdAt": _time(started_at),
-            "lastUpdatedAt": _time(started_at),
-        }
+        runtime = {"name": "Shell", "version": "bash"}
+        return {"runtimes": [runtime], "preInstalledPackages": [], **times}
     _, _, version = metadata.runtime.partition(" ")
     packages = [{"name": each.name, "version": each.version} for each in metadata.packages]
     return {
         "runtimes": [{"name": "Python", "version": version}],
         "preInstalledPackages": packages,
-        "createdAt": _time(started_at),
-        "lastUpdatedAt": _time(started_at),
+        **times,
         "jupyterKernel": {
             "name": "aca-mcp",
             "version": "1",

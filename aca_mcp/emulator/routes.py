@@ -9,8 +9,11 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 Dialect = Literal["python", "legacy", "flat"]
 """How bodies look: before the first documented API version, in the older ones, in the newer."""
@@ -87,6 +90,12 @@ _ROUTES = tuple(
         ("POST", r"\.management/listSessions", Operation.MANAGE_LIST_SESSIONS),
     )
 )
+
+
+def raw_path(scope: Scope) -> str:
+    """The path of a request as it was sent, quoted."""
+    raw: object = scope.get("raw_path")
+    return raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"])
 
 
 def find_route(method: str, path: str) -> Route | None:

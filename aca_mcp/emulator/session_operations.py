@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from aca_mcp.emulator.operation_request import OperationRequest
     from aca_mcp.pool import SessionPool
 
-PAGE_SESSIONS = 300
-
 
 class SessionOperations:
     """Telling of sessions and ending them.

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from aca_mcp.azure.placement import order_of
 from aca_mcp.azure.several_pools import TRUSTED_SECONDS, NamedPool, SeveralPools
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.errors import (
     ExecutionOutcomeUnknownError,
     PoolFullError,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aca_mcp.azure.shell import commands_in
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.missing_modules import PackageOffer

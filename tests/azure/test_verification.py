@@ -15,7 +15,8 @@ from aca_mcp.azure.credentials import credential_factory
 from aca_mcp.azure.verification import NOT_ASKED, PROBES, Finding, render, verify
 from aca_mcp.cli import main
 from aca_mcp.emulator.behaviour_catalogue import CATALOGUE
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import configuration

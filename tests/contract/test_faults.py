@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.access import Access
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.errors import (
     AuthenticationFailedError,
     ExecutionOutcomeUnknownError,

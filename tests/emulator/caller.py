@@ -15,7 +15,7 @@ from tests.support.emulators import InProcess
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aca_mcp.emulator.emulator import EmulatorOptions
+    from aca_mcp.emulator.options import EmulatorOptions
     from aca_mcp.pool import SessionPool
 
 LEGACY = "2024-02-02-preview"

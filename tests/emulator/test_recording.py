@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse
 
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.emulator.recording import Recorder, shape_of
 from tests.emulator.caller import Caller
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from aca_mcp.emulator import behaviour_catalogue
-from aca_mcp.emulator.emulator import EmulatorOptions
+from aca_mcp.emulator.options import EmulatorOptions
 from tests.emulator.caller import LEGACY, NEWEST, Caller, calling
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from aca_mcp.emulator.emulated_sessions import MAX_EXECUTIONS, EmulatedSessions
-from aca_mcp.emulator.emulator import EmulatorOptions
 from aca_mcp.emulator.faults import Faults
+from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.local.pool import open_local_pool
 from tests.emulator.caller import NEWEST, Caller, calling
 from tests.local.pools import configuration, new_identifier, open_descriptors

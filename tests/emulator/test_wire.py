@@ -9,7 +9,8 @@ import anyio
 import httpx
 import pytest
 
-from aca_mcp.emulator.emulator import EmulatorOptions, open_emulator
+from aca_mcp.emulator.emulator import open_emulator
+from aca_mcp.emulator.options import EmulatorOptions
 from tests.emulator.caller import LEGACY, NEWEST, Caller
 
 if TYPE_CHECKING:
