@@ -37,8 +37,7 @@ async def _routes(ask: ProbeClient) -> str:
 
 
 async def _case(ask: ProbeClient) -> str:
-    given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
-    return outcome(ask, await ask("POST", "Executions", body=given))
+    return outcome(ask, await ask("POST", "Executions", body=ask.asked_to_run()))
 
 
 async def _nulls(ask: ProbeClient) -> str:
@@ -48,8 +47,7 @@ async def _nulls(ask: ProbeClient) -> str:
 
 
 async def _wrapped_body(ask: ProbeClient) -> str:
-    given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
-    return (await ask("POST", "executions", body={"properties": given})).code
+    return (await ask("POST", "executions", body={"properties": ask.asked_to_run()})).code
 
 
 def _problem(seen: ProbeAnswer) -> str:

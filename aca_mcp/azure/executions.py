@@ -35,6 +35,8 @@ _logger = logging.getLogger(__name__)
 
 MAX_SYNCHRONOUS_SECONDS = 100
 """Longer executions are polled: gateways and proxies on the way drop connections idle for long."""
+OWN_CODE_SECONDS = 60
+"""How long code of ours may take."""
 _READ_AT_ONCE_BYTES = 2**20
 """Of an answer; a larger one is read by a thread, while others have their turn."""
 

@@ -111,6 +111,10 @@ class ProbeClient:
             return kind_of(MetadataResponse.read((await self("GET", "metadata")).text.encode()))
         return PoolKind.UNKNOWN
 
+    def asked_to_run(self, code: str = "1", command: str = "true") -> dict[str, object]:
+        """What an execution's body says: code, or in a pool of shells what does the like there."""
+        return {"code": code} if self.runs == "python" else {"shellCommand": command}
+
     def unreachable(self, error: httpx.ConnectError) -> PoolUnavailableError:
         """What to say where there is no connection."""
         failure = describe_failed_connection(error, self._api.endpoint)

@@ -46,8 +46,7 @@ async def run(
     ask: ProbeClient, code: str = "1", command: str = "true", **fields: object
 ) -> ProbeAnswer:
     """Run code, or in a pool of shells what does the like there."""
-    given = {"code": code} if ask.runs == "python" else {"shellCommand": command}
-    return await ask("POST", "executions", body={**given, **fields})
+    return await ask("POST", "executions", body={**ask.asked_to_run(code, command), **fields})
 
 
 def outcome(ask: ProbeClient, seen: ProbeAnswer) -> str:

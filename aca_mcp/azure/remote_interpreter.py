@@ -1,8 +1,8 @@
 """The interpreter of a session as callers see it: state, loss, and all that code displayed.
 
-In the ordinary case a run is one request. The first one brings our module along (``wrapping``); one
-more is needed when the session turns out to be another than it was, and for each further part of a
-very long report. Knows nothing of HTTP.
+In the ordinary case a run is one request. The first one brings our module along
+(``code_wrapping``); one more is needed when the session turns out to be another than it was, and
+for each further part of a very long report. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from aca_mcp.azure.code_wrapping import (
     wrap,
 )
 from aca_mcp.azure.execution_endings import Ending, find_ending
+from aca_mcp.azure.executions import OWN_CODE_SECONDS
 from aca_mcp.azure.known_sessions import RECYCLED, RESTARTED
 from aca_mcp.azure.results import AzureExecutionContext, is_absent, read_execution
 from aca_mcp.errors import SessionPoolError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from aca_mcp.azure.executions import ExecutionReply, Executions
     from aca_mcp.azure.known_sessions import KnownSession
 
-OWN_CODE_SECONDS = 60
-"""How long code of ours may take."""
 _READ_AT_ONCE = 100_000
 """Characters of a report; a longer one is read by a thread, while others have their turn."""
 _PLAIN_FROM_NOW_ON = (

@@ -156,9 +156,9 @@ def _address(location: str) -> str:
 
 def _not_found(subject: Subject, said: str) -> SessionPoolError:
     if subject is Subject.FILE:
-        return FileMissingError("There is no such file or directory in the session.")
+        return _no_file(said)
     if subject is Subject.SESSION:
-        return SessionLostError("There is no such session any more.")
+        return _no_session(said)
     if subject is Subject.MANAGED_SESSION:
         return NotSupportedError(f"This session pool does not tell of its sessions.{said}")
     return PoolUnavailableError(
@@ -166,6 +166,18 @@ def _not_found(subject: Subject, said: str) -> SessionPoolError:
         "Compare ACA_MCP_POOL_MANAGEMENT_ENDPOINT with the pool's property poolManagementEndpoint; "
         f"a pool that has all the sessions it may have can answer this too.{said}"
     )
+
+
+def _no_file(_: str) -> SessionPoolError:
+    return FileMissingError("There is no such file or directory in the session.")
+
+
+def _no_session(_: str) -> SessionPoolError:
+    return SessionLostError("There is no such session any more.")
+
+
+def _no_such_operation(said: str) -> SessionPoolError:
+    return NotSupportedError(f"This session pool does not have the operation.{said}")
 
 
 def _way_is_closed(status: int, said: str) -> SessionPoolError:
@@ -182,18 +194,14 @@ _BY_CODE: dict[str, Callable[[str], SessionPoolError]] = {
         "their cooldown ends. Nothing was executed. End a session that is not needed, wait, or "
         f"raise the pool's maximum of concurrent sessions.{said}"
     ),
-    "filenotfound": lambda _: FileMissingError(
-        "There is no such file or directory in the session."
-    ),
+    "filenotfound": _no_file,
     "filepathinvalid": lambda said: InvalidPathError(f"Azure does not take this path.{said}"),
     "filenameinvalid": lambda said: InvalidPathError(
         "Azure does not take this file name: use letters, digits, spaces and - _ . @ $ & = ; , # "
         f"% ^ ( ).{said}"
     ),
-    "nosessionfounderror": lambda _: SessionLostError("There is no such session any more."),
-    "sessionwithidentifiernotfound": lambda _: SessionLostError(
-        "There is no such session any more."
-    ),
+    "nosessionfounderror": _no_session,
+    "sessionwithidentifiernotfound": _no_session,
     "invalidapiversion": lambda said: PoolUnavailableError(
         "The session pool does not know the API version. Set ACA_MCP_AZURE_API_VERSION to another "
         f"one.{said}"
@@ -224,7 +232,7 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
         f"executed. Give it the role '{ROLE}' on the pool; a new role takes some minutes to "
         f"reach it. A wrong endpoint can answer this too.{said}"
     ),
-    405: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
+    405: _no_such_operation,
     407: lambda said: _way_is_closed(407, said),
     511: lambda said: _way_is_closed(511, said),
     413: lambda _: FileTooLargeError(
@@ -234,5 +242,5 @@ _BY_STATUS: dict[int, Callable[[str], SessionPoolError]] = {
     507: lambda _: StorageFullError(
         "The session has no room for the file. Delete files in it. What was there is unchanged."
     ),
-    501: lambda said: NotSupportedError(f"This session pool does not have the operation.{said}"),
+    501: _no_such_operation,
 }

@@ -17,8 +17,7 @@ def _fresh() -> dict[str, str]:
 
 
 async def _allocate(ask: ProbeClient, session: dict[str, str]) -> ProbeAnswer:
-    given = {"code": "1"} if ask.runs == "python" else {"shellCommand": "true"}
-    return await ask("POST", "executions", body=given, query=session)
+    return await ask("POST", "executions", body=ask.asked_to_run(), query=session)
 
 
 async def _stop(ask: ProbeClient, session: dict[str, str]) -> ProbeAnswer | None:

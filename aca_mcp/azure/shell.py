@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.azure.executions import OWN_CODE_SECONDS
 from aca_mcp.azure.results import AzureExecutionContext, read_execution
 from aca_mcp.pool import WORK_DIRECTORY
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.pool import Execution
 
-OWN_CODE_SECONDS = 60
 _MAX_ARGUMENT_BYTES = 120_000
 _CELL = re.compile(r"\s*%%(?:bash|sh)[ \t]*\n(?P<commands>.*)", re.DOTALL)
 _LINE = re.compile(r"\s*!(?P<commands>[^\n]*)\s*")
