@@ -26,6 +26,7 @@ from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
 from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.spawn import Spawner
 from aca_mcp.local.template_replacement import Templates, open_templates
+from aca_mcp.local.usage import Measurements
 from aca_mcp.local.watching import Watcher
 from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 from aca_mcp.sandbox.limits import allow_descriptors
@@ -48,7 +49,8 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         identities: Identities | None,
         groups: ControlGroups,
         tasks: anyio.abc.TaskGroup,
-        broker: Callable[[], PackageBroker] | None = None,
+        broker: Callable[[], PackageBroker] | None,
+        measurements: Measurements,
     ) -> None:
         self._configuration = configuration
         self._templates = templates
@@ -57,7 +59,13 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
         ready = LocalReadySessions(spawner, templates, tasks, configuration.ready_sessions)
         packages = LocalPackages(broker, templates, configuration)
         super().__init__(configuration, ready, packages, tasks)
-        self._watcher = Watcher(self._sessions, self._limits, tasks, network=configuration.network)
+        self._watcher = Watcher(
+            self._sessions,
+            self._limits,
+            tasks,
+            network=configuration.network,
+            measurements=measurements,
+        )
         self._pacing = CheckpointPacing(os.cpu_count() or 1)
         self._packages: tuple[Package, ...] | None = None
         for task in (ready.keep, self._watcher.watch_busy, self._watcher.keep_house):
@@ -127,12 +135,15 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
 async def open_local_pool(
     configuration: LocalPoolConfiguration,
     broker: Callable[[], PackageBroker] | None = None,
+    *,
+    measurements: Measurements | None = None,
 ) -> AsyncGenerator[LocalSessionPool]:
     """Open a pool on this machine, and end all its sessions at the end. Does not wait for it.
 
     Args:
         configuration: of the pool.
         broker: makes what brings packages that sessions ask for; None where they may have none.
+        measurements: how sessions are measured, instead of the usual ones.
 
     Raises:
         PoolUnavailableError: the interpreter cannot be started.
@@ -145,7 +156,15 @@ async def open_local_pool(
         groups = await stack.enter_async_context(open_control_groups(_group_limits(configuration)))
         templates = await stack.enter_async_context(open_templates(configuration, users))
         async with background_tasks() as tasks:
-            pool = LocalSessionPool(configuration, templates, identities, groups, tasks, broker)
+            pool = LocalSessionPool(
+                configuration,
+                templates,
+                identities,
+                groups,
+                tasks,
+                broker,
+                measurements or Measurements(),
+            )
             # After the tasks have ended: one of them may be about to add a session. The template
             # goes first, and sessions with it: while it imports, it lets go of none of them soon.
             stack.push_async_callback(pool.close)

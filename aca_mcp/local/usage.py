@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from aca_mcp.sandbox.syscalls import share_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _MAX_TASKS = 8192
@@ -108,6 +108,14 @@ def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
         else:
             total += exact + (_fields(process, "status", _OWN) or 0)
     return total * 1024, is_exact
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """How a session is measured: often, and, where that is too much, exactly."""
+
+    quick: Callable[..., Usage] = measure
+    exact: Callable[[int, float], tuple[int, bool]] = measure_exactly
 
 
 def only_of(pid: int, inner_pids: list[int]) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.embedded.live_sessions import LiveSessions
     from aca_mcp.local.kernel_process import KernelProcess
-    from aca_mcp.local.usage import Usage
+    from aca_mcp.local.usage import Measurements, Usage
 
 _WATCH_SECONDS = 0.05
 """How often busy sessions are measured: what one can take in between is its overshoot."""
@@ -58,6 +58,7 @@ class Watcher:
         limits: of each of them.
         tasks: slow measurements are made in here.
         network: whether sessions have the host's.
+        measurements: how they are measured.
     """
 
     def __init__(
@@ -67,9 +68,11 @@ class Watcher:
         tasks: anyio.abc.TaskGroup,
         *,
         network: bool,
+        measurements: Measurements,
     ) -> None:
         self._sessions = sessions
         self._network = network
+        self._measurements = measurements
         self._limits = limits
         self._tasks = tasks
         self._busy: set[KernelProcess] = set()
@@ -146,7 +149,7 @@ class Watcher:
     def _measure_quickly(self, kernels: list[KernelProcess]) -> list[tuple[KernelProcess, Usage]]:
         measured: list[tuple[KernelProcess, Usage]] = []
         for kernel in kernels:
-            found = usage.measure(
+            found = self._measurements.quick(
                 kernel.pid,
                 descriptors=not kernel.is_grouped,
                 # Whoever has a file system of its own has the other namespaces, too.
@@ -179,7 +182,7 @@ class Watcher:
         limit = self._limits.memory_bytes + await self._held_by_leaving(kernel)
         before = _successions(kernel)
         memory, is_exact = await self._apart_in_thread(
-            usage.measure_exactly, kernel.pid, _EXACT_SECONDS
+            self._measurements.exact, kernel.pid, _EXACT_SECONDS
         )
         if memory <= limit:
             return
@@ -188,7 +191,7 @@ class Watcher:
                 # It cannot take more meanwhile.
                 stack.enter_context(kernel.processes.standing_still())
                 memory, _ = await self._apart_in_thread(
-                    usage.measure_exactly, kernel.pid, _STANDING_SECONDS
+                    self._measurements.exact, kernel.pid, _STANDING_SECONDS
                 )
             if memory > limit and _successions(kernel) == before:
                 await self._end_for_memory(kernel, memory, limit)

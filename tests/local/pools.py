@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.local.usage import Measurements
     from aca_mcp.pool import Execution, OutputCallback, OutputChunk
 
 MEBIBYTE = 2**20
@@ -74,7 +75,9 @@ def configuration(**changes: object) -> LocalPoolConfiguration:
 
 
 @asynccontextmanager
-async def pool_with_checkpoints(isolation: str) -> AsyncGenerator[LocalSessionPool]:
+async def pool_with_checkpoints(
+    isolation: str, measurements: Measurements | None = None
+) -> AsyncGenerator[LocalSessionPool]:
     """One whose sessions have little memory, and little time after an interrupt."""
     with ExitStack() as stack:
         python = {}
@@ -87,7 +90,7 @@ async def pool_with_checkpoints(isolation: str) -> AsyncGenerator[LocalSessionPo
             interrupt_grace_seconds=1.5,
             **python,
         )
-        async with open_local_pool(chosen) as pool:
+        async with open_local_pool(chosen, measurements=measurements) as pool:
             yield pool
 
 

@@ -33,21 +33,18 @@ CRASHES = {
 
 
 @pytest.mark.parametrize("how", CRASHES)
-async def test_what_code_took_that_crashed_meanwhile_does_not_end_the_next(
-    how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_code_took_that_crashed_meanwhile_does_not_end_the_next(how: str) -> None:
     """As on a machine so busy that a measurement is there when what it is of is gone."""
-    measure, measure_exactly = usage.measure, usage.measure_exactly
     next_runs = threading.Event()
 
     def of_processes(pid: int, **options: bool) -> usage.Usage:
-        found = measure(pid, **options)
+        found = usage.measure(pid, **options)
         if found.processes > 70:
             next_runs.wait(15)
         return found
 
     def of_memory(pid: int, seconds: float) -> tuple[int, bool]:
-        found = measure_exactly(pid, seconds)
+        found = usage.measure_exactly(pid, seconds)
         if found[0] > 256 * MEBIBYTE:
             next_runs.wait(15)
         return found
@@ -55,11 +52,8 @@ async def test_what_code_took_that_crashed_meanwhile_does_not_end_the_next(
     def heard(_: OutputChunk) -> None:
         next_runs.set()
 
-    if how == "memory":
-        monkeypatch.setattr(usage, "measure_exactly", of_memory)
-    else:
-        monkeypatch.setattr(usage, "measure", of_processes)
-    async with pool_with_checkpoints("namespaces") as pool:
+    slow = usage.Measurements(quick=of_processes, exact=of_memory)
+    async with pool_with_checkpoints("namespaces", slow) as pool:
         identifier = new_identifier()
         await run(pool, identifier, "import os, time; kept = 7")
         await copied(pool, identifier)
