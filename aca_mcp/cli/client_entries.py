@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import SecretStr
 
 from aca_mcp.cli.flags import SERVING_FIELDS
-from aca_mcp.settings import ENV_PREFIX, Settings, flag_name, variable_name
+from aca_mcp.settings import ENV_PREFIX, SECRET_FIELDS, Settings, flag_name, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -35,11 +35,7 @@ _AZURE_SECRETS = ("AZURE_CLIENT_SECRET", "HTTPS_PROXY")
 _CREDENTIALS_OF_COMMANDS = ("default", "azure-cli", "developer-cli")
 _MARGIN_SECONDS = 60
 """What a call takes beside its execution: start-up, figures, a kill."""
-_SECRETS = frozenset(
-    variable_name(name)
-    for name, info in Settings.model_fields.items()
-    if info.annotation is SecretStr
-)
+_SECRETS = frozenset(map(variable_name, SECRET_FIELDS))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -59,26 +59,16 @@ def _exec(line: CommandLine) -> None:
         action="store_true",
         help="Go on with the session at a prompt, as aca-mcp repl does.",
     )
-    _add_file_flags(parser)
-    line.add_settings(
-        parser,
-        without={*SERVING_FIELDS, *RESULT_FIELDS},
-        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
-    )
+    _add_session_flags(line, parser)
 
 
 def _repl(line: CommandLine) -> None:
     parser = line.command("repl", "Work in one session at a prompt, with history and completion.")
-    _add_file_flags(parser)
     parser.set_defaults(code=None, interactive=True)
-    line.add_settings(
-        parser,
-        without={*SERVING_FIELDS, *RESULT_FIELDS},
-        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
-    )
+    _add_session_flags(line, parser)
 
 
-def _add_file_flags(parser: Parser) -> None:
+def _add_session_flags(line: CommandLine, parser: Parser) -> None:
     parser.add_argument(
         "--upload",
         action="append",
@@ -98,6 +88,11 @@ def _add_file_flags(parser: Parser) -> None:
         type=Path,
         metavar="FILE",
         help="Write what ran, and what it showed, to this .ipynb file.",
+    )
+    line.add_settings(
+        parser,
+        without={*SERVING_FIELDS, *RESULT_FIELDS},
+        first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
     )
 
 

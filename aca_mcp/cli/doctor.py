@@ -1,6 +1,6 @@
 """``aca-mcp doctor``: looks at this machine, tries the real pool, and reports with fixes.
 
-The facts are gathered here; ``checks`` draws the conclusions.
+The facts are gathered here; ``doctor_checks`` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aca_mcp.cli.config_documents import DocumentError, servers_in
 from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.known_clients import CLIENTS, config_file
-from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.logs import configure_logging, note
 from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.embedded.machine_memory import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
@@ -103,13 +103,9 @@ def _versions() -> Check:
 
 async def _try_pool(settings: Settings) -> list[Check]:
     if settings.pool_kind == "azure":
-        async with say_if_it_takes_long(settings, _note):
+        async with say_if_it_takes_long(settings, note):
             return await try_azure(settings)
     return await _try_local(settings)
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"aca-mcp: {text}\n")
 
 
 async def _try_local(settings: Settings) -> list[Check]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.cli.logs import note
 from aca_mcp.environments import building
 from aca_mcp.environments.definitions import DEFINITIONS, PREFERRED, summary_of
 from aca_mcp.environments.store import EnvironmentStore
@@ -78,13 +79,8 @@ def manage(settings: Settings, request: EnvRequest) -> int:
                 _make(store, wanted, settings)
         case "update":
             record = store.get(request.name).record
-            known = DEFINITIONS.get(record.name)
-            # What the product defines may have been defined anew since.
-            is_ours = known is not None and summary_of(record.name, record.requirements) == (
-                known.summary
-            )
-            requirements = () if is_ours else record.requirements
-            _make(store, building.request_for(record.name, requirements, record.python), settings)
+            wanted = building.request_for(record.name, record.requirements, record.python)
+            _make(store, wanted, settings)
         case "show":
             _show(store.get(request.name))
         case "remove":
@@ -101,13 +97,13 @@ def _make(store: EnvironmentStore, request: building.Request, settings: Settings
         return await building.make(
             store,
             request,
-            say=lambda text: _note(f"{text} ..."),
+            say=lambda text: note(f"{text} ..."),
             index=settings.package_index,
             shows_progress=sys.stderr.isatty(),
         )
 
     made = anyio.run(make)
-    _note(f"{_line(made)}; it took {time.monotonic() - started:.0f} s")
+    note(f"{_line(made)}; it took {time.monotonic() - started:.0f} s")
 
 
 def _show(environment: Environment) -> None:
@@ -124,9 +120,9 @@ def _list(store: EnvironmentStore, settings: Settings) -> None:
     default = chosen or next((name for name in PREFERRED if name in names), "")
     if settings.local_python is not None:
         default = ""
-        _note(f"sessions have the interpreter {settings.local_python} (ACA_MCP_LOCAL_PYTHON)")
+        note(f"sessions have the interpreter {settings.local_python} (ACA_MCP_LOCAL_PYTHON)")
     elif chosen and chosen not in names:
-        _note(f"{chosen} (ACA_MCP_LOCAL_ENVIRONMENT) is not made: aca-mcp env create {chosen}")
+        note(f"{chosen} (ACA_MCP_LOCAL_ENVIRONMENT) is not made: aca-mcp env create {chosen}")
     for name in names:
         environment = store.get(name)
         record = environment.record
@@ -142,7 +138,3 @@ def _line(environment: Environment) -> str:
         f"{record.name}: Python {record.python_version}, {len(record.lock)} packages, "
         f"{environment.size_bytes() / 2**20:,.0f} MiB"
     )
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"aca-mcp: {text}\n")

@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
-from pydantic import SecretStr
-
+from aca_mcp.errors import SettingsError
+from aca_mcp.hosts import HostName, parse_hosts
 from aca_mcp.settings import (
+    SECRET_FIELDS,
     AuthSettings,
     HttpSettings,
     ObservingSettings,
@@ -67,7 +68,7 @@ def add_setting_flags(
         shows_all: the help shows the others as well.
     """
     heeded = [name for name in Settings.model_fields if name not in without]
-    secrets = [name for name in heeded if Settings.model_fields[name].annotation is SecretStr]
+    secrets = [name for name in heeded if name in SECRET_FIELDS]
     fields = [*first, *(name for name in heeded if name not in {*first, *secrets})]
     parser.set_defaults(setting_fields=fields)
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
@@ -111,6 +112,22 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     overrides = {field: value for field in fields if isinstance(value := given[field], str)}
     env_file = given["env_file"]
     return load_settings(overrides, env_file=env_file if isinstance(env_file, Path) else None)
+
+
+def host_names(text: str, name: str) -> frozenset[HostName]:
+    """The names of hosts in a list with commas between.
+
+    Args:
+        text: the list.
+        name: of the flag or variable that has it.
+
+    Raises:
+        SettingsError: one of them is none.
+    """
+    try:
+        return parse_hosts(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} {error}") from None
 
 
 def _metavar(annotation: object) -> str:

@@ -28,6 +28,7 @@ from aca_mcp.cli.config_documents import (
     without_server,
 )
 from aca_mcp.cli.known_clients import CLIENTS, config_file, windows_file
+from aca_mcp.cli.logs import note
 from aca_mcp.cli.warm import offer_to_warm
 from aca_mcp.errors import SettingsError
 
@@ -128,7 +129,7 @@ def install(settings: Settings, request: InstallRequest) -> int:
         _add(place, entry, replace=request.replace)
         offer_to_warm(settings)
     for variable in entry.left_out:
-        _note(
+        note(
             f"{variable} is set and was left out, because it may hold a secret: add it there "
             "yourself, or say --include-secrets."
         )
@@ -145,7 +146,7 @@ def uninstall(place: Place) -> int:
     old = config_files.read(path)
     servers = _servers(place, path, old)
     if place.name not in servers:
-        _note(f"{path} has no server {place.name}; nothing was changed.")
+        note(f"{path} has no server {place.name}; nothing was changed.")
         _note_of_others(place, servers)
         return 0
     if not is_ours(servers[place.name]):
@@ -156,7 +157,7 @@ def uninstall(place: Place) -> int:
         new = without_server(place.client, old, place.name)
         config_files.replace(path, new, private=False)
         config_files.show_difference(path, old, new)
-    _note(f"{place.client.title} forgets {place.name} when it is started again.")
+    note(f"{place.client.title} forgets {place.name} when it is started again.")
     return 0
 
 
@@ -175,7 +176,7 @@ def _print_for_windows(place: Place, entry: Entry) -> None:
         raise SettingsError("--windows is for a terminal inside WSL, and this is none.")
     value = for_windows(entry, distribution).value
     sys.stdout.write(shown(place.client, place.name, value) + "\n")
-    _note(f"put this into {windows_file(place.client)} on Windows, and start the client again.")
+    note(f"put this into {windows_file(place.client)} on Windows, and start the client again.")
 
 
 def _add(place: Place, entry: Entry, *, replace: bool) -> None:
@@ -192,7 +193,7 @@ def _add(place: Place, entry: Entry, *, replace: bool) -> None:
         )
     new = _changed(place, path, old, entry, there, replace=replace)
     if new == old:
-        _note(f"{path} has this entry already; nothing was changed.")
+        note(f"{path} has this entry already; nothing was changed.")
         return
     if _has_own_command(place, entry.secrets):
         if there is not None:
@@ -202,10 +203,10 @@ def _add(place: Place, entry: Entry, *, replace: bool) -> None:
         backup = config_files.replace(path, new, private=bool(entry.secrets))
         config_files.show_difference(path, old, new)
         if backup is not None:
-            _note(f"what was there before is in {backup}")
+            note(f"what was there before is in {backup}")
         if entry.secrets:
-            _note(f"{path} has secrets in it now, and only you may read it.")
-    _note(f"{client.title} finds {name} when it is started again. {client.one_connection}")
+            note(f"{path} has secrets in it now, and only you may read it.")
+    note(f"{client.title} finds {name} when it is started again. {client.one_connection}")
     if not had_folder and place.project is None:
         _note_of_missing_folder(client, path)
     _note_of_others(place, servers)
@@ -271,17 +272,17 @@ def _run_client(place: Place, *arguments: str) -> None:
     if code != 0:
         said = "".join(mark for mark in told.decode(errors="replace")[:500] if mark.isprintable())
         raise SettingsError(f"{shown_command} failed: {said}")
-    _note(f"{shown_command} did it.")
+    note(f"{shown_command} did it.")
 
 
 def _note_of_missing_folder(client: Client, path: Path) -> None:
-    _note(
+    note(
         f"{path.parent} was not there before: {client.title} has not been used here, or reads "
         "another file. If it does not find the server, look in its settings for where it keeps "
         "MCP servers."
     )
     if distribution := os.environ.get("WSL_DISTRO_NAME"):
-        _note(
+        note(
             f"this is {distribution} inside WSL, and a {client.title} on Windows does not read "
             "this file: --windows prints the entry for that one."
         )
@@ -290,8 +291,4 @@ def _note_of_missing_folder(client: Client, path: Path) -> None:
 def _note_of_others(place: Place, servers: Mapping[str, Json]) -> None:
     others = [name for name, value in servers.items() if name != place.name and is_ours(value)]
     if others:
-        _note(f"this server is also there under the name {', '.join(others)}.")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"aca-mcp: {text}\n")
+        note(f"this server is also there under the name {', '.join(others)}.")

@@ -1,4 +1,4 @@
-"""Logging for every command: to stderr, because stdout belongs to the protocol."""
+"""What commands say to people and to logs: on stderr, because stdout belongs to the protocol."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def configure_logging(level: str) -> None:
     logging.getLogger("aca_mcp").setLevel(level.upper())
     # It warns of what it then raises, and what it raises is said in a sentence.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
+
+
+def note(text: str) -> None:
+    """Say something to the person who runs a command."""
+    sys.stderr.write(f"aca-mcp: {text}\n")
 
 
 class RepetitionFilter(logging.Filter):

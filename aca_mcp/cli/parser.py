@@ -9,11 +9,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from pydantic import SecretStr
-
 from aca_mcp import __version__
 from aca_mcp.cli.flags import add_setting_flags
-from aca_mcp.settings import Settings, flag_name, variable_name
+from aca_mcp.settings import SECRET_FIELDS, flag_name, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -146,10 +144,7 @@ class CommandLine:
 
     def _refuse(self, parser: Parser, argument: str) -> NoReturn:
         flag = argument.partition("=")[0]
-        secrets = [
-            name for name, info in Settings.model_fields.items() if info.annotation is SecretStr
-        ]
-        variables = {flag_name(name): variable_name(name) for name in secrets}
+        variables = {flag_name(name): variable_name(name) for name in SECRET_FIELDS}
         others = [name for name, other in self._commands.items() if flag in _actions(other)]
         near = _nearest(flag, [*_actions(parser), *variables])
         # What was given is not repeated beyond the flag's name: it may be a secret.

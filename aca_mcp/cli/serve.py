@@ -19,10 +19,11 @@ import anyio
 import anyio.to_thread
 
 from aca_mcp import __version__
+from aca_mcp.cli.flags import host_names
 from aca_mcp.cli.garbage_collection import collect_seldom
-from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.logs import configure_logging, note
 from aca_mcp.cli.standard_error import unblocked_standard_error
-from aca_mcp.errors import SessionPoolError, SettingsError
+from aca_mcp.errors import SessionPoolError
 from aca_mcp.packages.offer import package_offer
 from aca_mcp.pools import (
     environment_summaries,
@@ -33,7 +34,6 @@ from aca_mcp.pools import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aca_mcp.hosts import HostName
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
@@ -71,12 +71,12 @@ def _serve(settings: Settings) -> int:
     if settings.pool_kind != "wasm":
         settings = with_place_for_packages(settings)
     if settings.work_dir is not None and not os.access(settings.work_dir, os.W_OK):
-        sys.stderr.write(
-            f"aca-mcp: models can read {settings.work_dir}, but nothing can be written there by "
-            "this user. In a container: --user, with the numbers of the directory's owner.\n"
+        note(
+            f"models can read {settings.work_dir}, but nothing can be written there by this user. "
+            "In a container: --user, with the numbers of the directory's owner."
         )
     if settings.transport == "stdio" and sys.stdin.isatty():
-        sys.stderr.write("aca-mcp: waiting for an MCP client on stdin; Ctrl-C ends it.\n")
+        note("waiting for an MCP client on stdin; Ctrl-C ends it.")
     sys.setswitchinterval(_SWITCH_SECONDS)
     run = _serve_stdio if settings.transport == "stdio" else _serve_http
     if settings.otel or settings.metrics:
@@ -145,7 +145,7 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
     http = HttpOptions(
         http_path=settings.http_path if "http" in transports else None,
         sse_path=settings.sse_path if "sse" in transports else None,
-        allowed_hosts=_hosts(settings.allowed_hosts),
+        allowed_hosts=host_names(settings.allowed_hosts, "ACA_MCP_ALLOWED_HOSTS"),
         allowed_origins=_names(settings.allowed_origins),
         max_connections=listener.max_connections,
         max_request_bytes=settings.max_request_mib << 20,
@@ -239,15 +239,6 @@ async def _what_runs(settings: Settings, pool: SessionPool) -> Literal["python",
         with anyio.move_on_after(_ASK_SECONDS), suppress(SessionPoolError):
             return (await pool.metadata()).runs
     return "python"
-
-
-def _hosts(text: str) -> frozenset[HostName]:
-    from aca_mcp.hosts import parse_hosts
-
-    try:
-        return parse_hosts(text)
-    except ValueError as error:
-        raise SettingsError(f"ACA_MCP_ALLOWED_HOSTS {error}") from None
 
 
 def _names(text: str) -> frozenset[str]:

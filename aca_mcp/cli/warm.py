@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.logs import configure_logging, note
 from aca_mcp.pools import is_wasm_prepared, open_wasm_preparation
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def offer_to_warm(settings: Settings) -> None:
     """Where the wasm pool would first compile: do it now if a person wants it, or say how to."""
     if settings.pool_kind != "wasm" or is_wasm_prepared(settings):
         return
-    sys.stderr.write(
-        "aca-mcp: the interpreter is compiled once on a machine, which takes minutes; the first "
-        "start waits for it.\n"
+    note(
+        "the interpreter is compiled once on a machine, which takes minutes; the first start waits "
+        "for it."
     )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        sys.stderr.write("aca-mcp: do it ahead with: aca-mcp warm\n")
+        note("do it ahead with: aca-mcp warm")
         return
     sys.stderr.write("Compile it now? [Y/n] ")
     sys.stderr.flush()

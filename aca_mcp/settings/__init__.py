@@ -12,12 +12,19 @@ from aca_mcp.settings.azure import ApiVersion, AzureSettings, CredentialChoice
 from aca_mcp.settings.environments import EnvironmentSettings
 from aca_mcp.settings.http import HttpSettings
 from aca_mcp.settings.http_auth import AuthSettings
-from aca_mcp.settings.loading import describe_default, flag_name, load_settings, variable_name
+from aca_mcp.settings.loading import (
+    SECRET_FIELDS,
+    describe_default,
+    flag_name,
+    load_settings,
+    variable_name,
+)
 from aca_mcp.settings.model import ENV_PREFIX, Settings
 from aca_mcp.settings.observing import ObservingSettings
 
 __all__ = [
     "ENV_PREFIX",
+    "SECRET_FIELDS",
     "ApiVersion",
     "AuthSettings",
     "AzureSettings",

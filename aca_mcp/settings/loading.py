@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+SECRET_FIELDS = tuple(
+    name for name, info in Settings.model_fields.items() if info.annotation is SecretStr
+)
+"""The settings that are never shown, and have no flag."""
+
+
 def flag_name(field: str) -> str:
     """The command line's name of a setting, such as ``--work-dir``."""
     return "--" + field.replace("_", "-")
