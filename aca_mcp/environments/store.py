@@ -126,11 +126,7 @@ class EnvironmentStore:
 
     def names(self) -> tuple[str, ...]:
         """Those that are there, sorted."""
-        try:
-            found = sorted(entry.name for entry in self._root.iterdir() if entry.is_symlink())
-        except OSError:
-            return ()
-        return tuple(name for name in found if self.find(name) is not None)
+        return tuple(name for name in sorted(self._links()) if self.find(name) is not None)
 
     def find(self, name: str) -> Environment | None:
         """The environment of a name, if it is there."""
@@ -298,9 +294,7 @@ def _remove_unless_held(directory: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(directory, ignore_errors=True)
-    except OSError:
-        return
+        if _locked(lock):
+            shutil.rmtree(directory, ignore_errors=True)
     finally:
         os.close(lock)

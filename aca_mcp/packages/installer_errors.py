@@ -56,7 +56,6 @@ _SPOILED = (
     "bad zip",
     "zip archive",
     "outside",
-    "has an invalid wheel",
     "Invalid Wheel",
     "is invalid",
 )

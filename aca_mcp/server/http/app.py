@@ -26,13 +26,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from aca_mcp.server.app import create_server, open_work_dir
 from aca_mcp.server.auth.principal import principal
 from aca_mcp.server.callers import Callers
-from aca_mcp.server.http.body_limits import BodiesMiddleware
+from aca_mcp.server.http.body_limits import BodyLimitMiddleware
 from aca_mcp.server.http.guard import Guard, GuardMiddleware
 from aca_mcp.server.http.health import Health
 from aca_mcp.server.http.metrics import metrics_endpoint
 from aca_mcp.server.http.page import Page
 from aca_mcp.server.http.rate_limits import Limits, LimitsMiddleware, share_of
-from aca_mcp.server.http.request_normalization import SpellingMiddleware
+from aca_mcp.server.http.request_normalization import NormalizationMiddleware
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
@@ -189,7 +189,7 @@ async def open_http_app(
         has_token_of_its_own = frozenset({_METRICS} if http.metrics_token else ())
         open_paths = PROBES | {"/"} | has_token_of_its_own
         middleware = [
-            Middleware(SpellingMiddleware, http.paths),
+            Middleware(NormalizationMiddleware, http.paths),
             Middleware(GuardMiddleware, guard, unguarded=PROBES),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
             Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),
@@ -202,7 +202,7 @@ async def open_http_app(
                 http_path=http.http_path,
                 sse_path=http.sse_path,
             ),
-            Middleware(BodiesMiddleware, http.max_request_bytes),
+            Middleware(BodyLimitMiddleware, http.max_request_bytes),
         ]
         asgi = Starlette(
             routes=routes, middleware=middleware, exception_handlers={Exception: _failed}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class BodiesMiddleware:
+class BodyLimitMiddleware:
     """Answers 413 for the app where a message has values without end.
 
     Args:

@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MINUTE = 60.0
@@ -66,6 +67,14 @@ class TooMuchError(Exception):
         """Say what is too much, and when to come back."""
         super().__init__(sentence)
         self.retry_after_seconds = retry_after_seconds
+
+    def response(self) -> Response:
+        """What a client is answered."""
+        return PlainTextResponse(
+            f"{self} Wait as long as Retry-After says, then try again.\n",
+            429,
+            {"Retry-After": str(self.retry_after_seconds)},
+        )
 
 
 @dataclass(slots=True)
@@ -221,12 +230,7 @@ class LimitsMiddleware:
                 if arriving.cancelled_caught:
                     raise TooMuchError("Others came before the rest of this request.", 1)
         except TooMuchError as error:
-            response = PlainTextResponse(
-                f"{error} Wait as long as Retry-After says, then try again.",
-                429,
-                {"Retry-After": str(error.retry_after_seconds)},
-            )
-            await response(scope, receive, send)
+            await error.response()(scope, receive, send)
 
     def _counted(
         self, scope: Scope, receive: Receive, send: Send, counted: ExitStack, arriving: CancelScope

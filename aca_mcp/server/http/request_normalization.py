@@ -14,7 +14,7 @@ _TAKES_ANY = frozenset({b"", b"*/*", b"application/*", b"application/json"})
 """What clients send that read whatever comes. Who names JSON alone gets a stream, not a refusal."""
 
 
-class SpellingMiddleware:
+class NormalizationMiddleware:
     """Serves the endpoints under both spellings, rather than sending clients to another address.
 
     A redirect would lose the body, and behind a proxy that ends TLS it would name another scheme.

@@ -102,8 +102,8 @@ class Transfers:
         try:
             await self._serve(Request(scope, wire.receive), wire)
         except TooMuchError as error:
-            refusal = _say(f"{error} Wait as long as Retry-After says, then try again.", 429)
-            refusal.headers["retry-after"] = str(error.retry_after_seconds)
+            refusal = error.response()
+            refusal.headers.update(_SAFE)
         except SessionPoolError as error:
             status = next(code for kind, code in _STATUSES if isinstance(error, kind))
             refusal = _say(error.message, status)

@@ -50,8 +50,6 @@ class Report:
     """Which files the code wrote, and how it ended, where it did not end by itself."""
     figures: tuple[Figure, ...]
     is_error: bool
-    files: tuple[str, ...] = ()
-    """Paths of those that the code made or changed."""
 
     @property
     def text(self) -> str:
@@ -92,7 +90,6 @@ def report(
         closing=closing,
         figures=tuple(figures),
         is_error=execution.status is not ExecutionStatus.SUCCEEDED,
-        files=execution.files,
     )
 
 

@@ -37,7 +37,7 @@ def clean(text: str) -> str:
     """The text as a terminal would leave it on the screen, without colours and controls.
 
     Of what was written over, as progress bars do, the last state remains. Characters that change
-    the direction of text are shown as escapes. Takes its time for a long text (``is_long``).
+    the direction of text are shown as escapes. Takes its time for a long text.
     """
     if _UNSAFE.search(text) is None:
         return text
