@@ -40,8 +40,8 @@ _MOST_REFUSALS = 14
 _ANSWER_SECONDS = 5
 """For a copy to say that it waits."""
 
-RESUMED = encode(Frame({"resumed": True}))
-"""What a process says on its control connection when it has taken another one's place."""
+RUNNING = encode(Frame({"running": True}))
+"""What a process says on its control connection when it runs a session's code from now on."""
 
 
 class Checkpoints:
@@ -179,7 +179,7 @@ class Checkpoints:
         while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
             pass
         self._obstacles.helpers.begin_without_servers()
-        self._control.sendall(RESUMED)
+        self._control.sendall(RUNNING)
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
         self._refusals, self._obstacle = 0, ""
 

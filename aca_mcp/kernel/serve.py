@@ -116,7 +116,6 @@ def serve(
     checkpoints: Checkpoints | None = None,
     *,
     asks_for_packages: bool = False,
-    started_ahead: bool = False,
 ) -> None:
     """Answer frames until the other end closes the connection. The interpreter has begun.
 
@@ -125,9 +124,8 @@ def serve(
     imported. With ``"paths": [...]`` directories can be imported from before anything else is
     done; ``{"op": "add", "id": n, "paths": [...]}`` is nothing but that. While code runs,
     ``{"ask": "install", "number": n, ...}`` may go out; the answer has its number.
-
-    A session that was started ahead writes to its memory first: what it shares with the template is
-    copied then, rather than when somebody waits.
+    ``{"op": "warm_up"}`` is not answered: a session that nobody waits for writes to its memory, so
+    that what it shares with the template is copied now rather than when somebody does.
     """
     connection = Connection(control)
     decoder = FrameDecoder()
@@ -141,9 +139,6 @@ def serve(
             decoder = FrameDecoder()  # for another connection
             interpreter.go_on_here()
             streams.go_on_here()
-        if started_ahead:
-            started_ahead = False
-            prefault(interpreter, streams)
         pause = None if checkpoints is None else checkpoints.pause
         interpreter.loops.run_until_readable(control, pause)
         if checkpoints is not None and not connection.comes_within(checkpoints.pause):
@@ -151,8 +146,10 @@ def serve(
         if not (data := connection.receive()):
             return
         for frame in decoder.feed(data):
-            if "op" not in frame.header:
-                continue  # the answer to a question that was interrupted
+            if frame.header.get("op") == "warm_up":
+                prefault(interpreter, streams)
+            if "id" not in frame.header:
+                continue  # that, or the answer to a question that was interrupted
             reply = _obey(frame.header, interpreter, streams, connection, work_directory)
             connection.send(encode(Frame({"id": frame.header["id"], **reply})))
             if checkpoints is not None and frame.header["op"] == "execute":

@@ -11,18 +11,19 @@ import json
 import os
 import socket
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError
+from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.copies import KEEPER, Checkpoint, Leaving
+from aca_mcp.local.first_message import receive_running
 from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 _MAX_PACKET_BYTES = 4096
 _MAX_NOTICES = 64
@@ -33,7 +34,6 @@ _EXECUTIONS_KNOWN = 256
 """Numbers of executions that are remembered, to say how many a rollback undoes."""
 _CLEAR_SECONDS = 15
 """For a keeper, which gives up sooner, to end what runs on a machine that has much else to do."""
-_RESUME_SECONDS = 10
 _OBEY_SECONDS = 0.5
 """For which what runs may take more memory when its keeper has been told to end it."""
 _OBEY_AT_LAST_SECONDS = 15
@@ -85,7 +85,6 @@ class Checkpoints:
     """
 
     def __init__(self, channel: socket.socket, most: int) -> None:
-        channel.setblocking(False)
         self._channel = channel
         self._most = most
         self._kept = deque([KEEPER])
@@ -302,56 +301,51 @@ class Checkpoints:
             self.drop("it could not be cleared up for the one there was")
             return None
         self.status = self._end = None
-        connection = self._begin(checkpoint)
-        if connection is not None:
-            if await _goes_on(connection):
-                self.why_none = _USED
-                return connection
-            connection.close()
+        self.why_none = _USED
+        with suppress(OSError, PoolUnavailableError):
+            if checkpoint.connection is None:
+                return await self.begin()
+            connection = checkpoint.connection
+            with _closed_unless_running(connection):
+                self._send({"kernel": checkpoint.pid})
+                connection.send(b"\0", socket.MSG_DONTWAIT)
+                await receive_running(connection)
+            return connection
         self.drop("the one there was did not go on")
         return None
 
-    def _begin(self, checkpoint: Checkpoint) -> socket.socket | None:
-        """Have one take the place of what ran; its control connection."""
-        with suppress(OSError):  # who does not hear it does not answer it
-            if checkpoint.connection is not None:
-                self._send({"kernel": checkpoint.pid})
-                checkpoint.connection.send(b"\0", socket.MSG_DONTWAIT)
-                return checkpoint.connection
-            connection, theirs = socket.socketpair()
+    async def begin(self) -> socket.socket:
+        """Have the keeper fork a process that runs code; its control connection.
+
+        Raises:
+            PoolUnavailableError: there is none.
+            OSError: there are no descriptors left.
+        """
+        connection, theirs = socket.socketpair()
+        with _closed_unless_running(connection):
             connection.setblocking(False)
             with theirs:
-                self._send({"anew": True}, theirs.fileno())
-            return connection
-        self._let_go(checkpoint)
-        return None
+                self._send({"begin": True}, theirs.fileno())
+            await receive_running(connection)
+        return connection
 
     def close(self) -> None:
         """Let them go, and the keeper, which ends the session."""
         self.drop("it has ended")
         self._leaving.close()
-        self._channel.close()
 
     def _send(self, message: dict[str, object], *descriptors: int) -> None:
         with suppress(OSError):  # who does not hear it does not answer it
             socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
 
 
-async def _goes_on(connection: socket.socket) -> bool:
-    decoder = FrameDecoder(_MAX_PACKET_BYTES)
+@contextmanager
+def _closed_unless_running(connection: socket.socket) -> Generator[None]:
     try:
-        with anyio.move_on_after(_RESUME_SECONDS):
-            while True:
-                await anyio.wait_readable(connection)
-                # Code may hold this end as well, and have made it one that waits.
-                data = connection.recv(_MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
-                if not data:
-                    return False
-                for frame in decoder.feed(data):
-                    return frame == Frame({"resumed": True})
-    except (OSError, FrameError):
-        return False
-    return False
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _socket_of(descriptor: int) -> socket.socket | None:

@@ -19,11 +19,10 @@ import sys
 import tempfile
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.bare_fork import bare_fork, tell_python_of_fork
-from aca_mcp.kernel.checkpoint import RESUMED, Checkpoints
+from aca_mcp.kernel.checkpoint import RUNNING, Checkpoints
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
@@ -31,24 +30,24 @@ from aca_mcp.local.keeper import keep
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.passing import receive, send_patiently
 from aca_mcp.sandbox import limits, syscalls
-from aca_mcp.sandbox.contain import contain_session, prepare, prepare_storage
+from aca_mcp.sandbox.contain import base_directory, contain_session, prepare, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     # It imports IPython, which neither the server nor a template outside its sandbox should.
     from aca_mcp.kernel.interpreter import Interpreter
 
 _MAX_REQUEST_BYTES = 4096
 _CONTROL = 3
+"""Of a process that runs code; of a keeper, its channel to the supervisor."""
 _CHANNEL = 4
+"""Of a process that runs code, where it has a keeper: the same channel."""
 _LAST_ORPHAN_SECONDS = 0.2
 """For which a session's end may keep the template; those that take longer are seen to later."""
 _FEWEST_DESCRIPTORS = 3
-"""Of a request for a fork: control connection, stdout, stderr."""
+"""Of a request for a fork: control connection or a keeper's channel, stdout, stderr."""
 _MOST_DESCRIPTORS = 16
-"""With a keeper's channel, and an entrance of each control group."""
+"""With an entrance of each control group."""
 _PATIENCE_SECONDS = 10
 """For which something is sent again that the kernel had no room for."""
 
@@ -64,6 +63,7 @@ class ForkServer:
         self._interpreter = interpreter
         self._requests: deque[tuple[dict[str, object], list[int]]] = deque()
         self._is_awaited = False
+        self._has_imported = False
         self._groups: set[int] = set()
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -79,6 +79,7 @@ class ForkServer:
     def answer_for_ever(self) -> NoReturn:
         """Answer until the connection closes, which ends the process."""
         gc.collect()
+        self._has_imported = True
         while True:
             while self._requests:
                 self._answer(*self._requests.popleft())
@@ -126,12 +127,13 @@ class ForkServer:
     def _answer_fork(self, number: object, request: SessionRequest, descriptors: list[int]) -> None:
         pid = 0
         try:
-            if len(descriptors) != _FEWEST_DESCRIPTORS + request.checkpoints + request.groups:
+            if len(descriptors) != _FEWEST_DESCRIPTORS + request.groups:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = self._fork(request, descriptors)
             process = os.pidfd_open(pid)
             try:
-                self.send({"id": number, "pid": pid}, (process,))
+                told = {"id": number, "pid": pid, "imported": self._has_imported}
+                self.send(told, (process,))
             finally:
                 os.close(process)
         except OSError as error:
@@ -194,16 +196,13 @@ def _become_session(
     request: SessionRequest,
     descriptors: list[int],
 ) -> NoReturn:
-    control = socket.socket(fileno=descriptors[0])
+    connection = socket.socket(fileno=descriptors[0])
     try:
         _arrange(descriptors)
-        control.detach()  # its number may be another descriptor's now
-        control = socket.socket(fileno=_CONTROL)
-        first = _CHANNEL + request.checkpoints
-        entrances = range(first, first + request.groups)
+        connection.detach()  # its number may be another descriptor's now
+        connection = socket.socket(fileno=_CONTROL)
         if not request.checkpoints:
-            _enter(entrances)
-        channel = socket.socket(fileno=_CHANNEL) if request.checkpoints else None
+            _enter(request.groups, after=_CONTROL)
         contain_session(
             policy,
             request.storage,
@@ -215,76 +214,67 @@ def _become_session(
         # it; where that is also the first of a PID namespace, the others die with it.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         token = new_token()
-        begins_anew = channel is not None and _leave_first_place(
-            channel, entrances, reaches_session_only=policy.isolation is not Isolation.UNSAFE_NONE
-        )
-        work_directory = prepare_storage(policy, request.storage)
-        if not begins_anew:
-            # What follows is done while the supervisor makes its first request.
-            _tell_readiness(control, work_directory, token)
+        base = base_directory(policy, request.storage)
+        channel = None
+        if request.checkpoints:
+            _tell_readiness(connection, base, token)
+            reaches_session_only = policy.isolation is not Isolation.UNSAFE_NONE
+            _run_code_in_child(connection, request, reaches_session_only=reaches_session_only)
+            connection.detach()
+            connection = socket.socket(fileno=_CONTROL)
+            channel = socket.socket(fileno=_CHANNEL)
+            _enter(request.groups, after=_CHANNEL)
+            prepare_storage(policy, request.storage)
+            connection.sendall(RUNNING)
+        else:
+            prepare_storage(policy, request.storage)
+            _tell_readiness(connection, base, token)
+        # What follows is done while the supervisor makes its first request.
         tell_python_of_fork(keeps_random=False)
-        reseed(policy, work_directory)
+        reseed(policy, f"{base}/data")
         gc.enable()
         interpreter.begin_session()
         streams = Streams(token)
-        if begins_anew:
-            control.sendall(RESUMED)
         # Now that it has sent its own, which the limit would count together with everybody's.
         limits.restrict_descriptors()
     except BaseException as error:
         with contextlib.suppress(OSError):
-            control.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
+            connection.sendall(encode(Frame({"refused": syscalls.words_of(error)})))
         os._exit(1)
     try:
-        copies = None if channel is None else Checkpoints(control, channel)
-        serve(
-            control,
-            interpreter,
-            streams,
-            copies,
-            asks_for_packages=not policy.network,
-            started_ahead=request.ahead and not begins_anew,
-        )
+        copies = None if channel is None else Checkpoints(connection, channel)
+        serve(connection, interpreter, streams, copies, asks_for_packages=not policy.network)
     finally:
         os._exit(0)
 
 
-def _tell_readiness(control: socket.socket, work_directory: str, token: bytes) -> None:
-    base = os.open(Path(work_directory).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    ready = encode(Frame({"ready": work_directory, "token": token.hex()}))
-    send_patiently(control, ready, (base,), _PATIENCE_SECONDS)
-    os.close(base)
+def _tell_readiness(connection: socket.socket, base: str, token: bytes) -> None:
+    directory = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    ready = encode(Frame({"ready": base, "token": token.hex()}))
+    send_patiently(connection, ready, (directory,), _PATIENCE_SECONDS)
+    os.close(directory)
 
 
-def _leave_first_place(
-    channel: socket.socket, entrances: Sequence[int], *, reaches_session_only: bool
-) -> bool:
-    """Go on as a child of this process, which becomes the session's keeper.
+def _run_code_in_child(
+    channel: socket.socket, request: SessionRequest, *, reaches_session_only: bool
+) -> None:
+    """Be the session's keeper, and return in each child of it that is to run code.
 
-    The child enters the session's control groups, and the keeper does not: where code has taken all
-    their memory, there is still some for what ends it, and the kernel ends that for nobody.
-
-    Returns:
-        In that child False, and True in each that the keeper forks later, to begin anew from here:
-        the one is as the other, for in neither has code run.
+    The child is to enter the session's control groups, and the keeper is not: where code has taken
+    all their memory, there is still some for what ends it, and the kernel ends that for nobody.
     """
-    kernel = bare_fork()
-    if kernel:
-        null, stdout, stderr = os.open(os.devnull, os.O_RDWR), os.dup(1), os.dup(2)
-        for number in (0, 1, 2, _CONTROL):
-            os.dup2(null, number)
-        control = keep(channel, kernel, reaches_session_only=reaches_session_only)
-        _enter(entrances)
-        _arrange([control, stdout, stderr, _CHANNEL])
-    else:
-        _enter(entrances)
+    null, stdout, stderr = os.open(os.devnull, os.O_RDWR), os.dup(1), os.dup(2)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    control = keep(channel, reaches_session_only=reaches_session_only)
+    entrances = range(_CONTROL + 1, _CONTROL + 1 + request.groups)
+    _arrange([control, stdout, stderr, channel.fileno(), *entrances])
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    return bool(kernel)
 
 
-def _enter(entrances: Iterable[int]) -> None:
+def _enter(groups: int, *, after: int) -> None:
     """Have this process, and all that it starts, be in control groups."""
-    for entrance in entrances:
+    for entrance in range(after + 1, after + 1 + groups):
         os.write(entrance, b"0")
         os.close(entrance)
 

@@ -1,9 +1,10 @@
 """The first process of a session, which outlives the one that runs its code.
 
-It tells the supervisor how that one ended, and on request ends everything in the session but the
-checkpoint that goes on. In a PID namespace it is the first process there: code cannot signal it,
-and with it everything ends. It has nothing of what code uses but its streams, and is itself the
-session's first checkpoint: forked before any code ran, it can begin anew.
+It is forked and contained, maybe long before anybody asks for a session, and then forks the process
+that runs code. It tells the supervisor how that one ended, and on request ends everything in the
+session but the checkpoint that goes on. In a PID namespace it is the first process there: code
+cannot signal it, and with it everything ends. It has nothing of what code uses but its streams, and
+is itself the session's first checkpoint: no code has run in it, so it can begin anew.
 
 It speaks JSON, a message a packet, over a connection whose end the code's process and its
 checkpoints have as well, to tell of checkpoints. So what comes from it, a supervisor must not
@@ -15,8 +16,8 @@ it would go on as this session's code, held as ever, and be believed no more tha
 * ``{"clear": n, "spare": [pid, ...]}`` ends all processes but those, answered with
   ``{"cleared": n}`` if it could;
 * ``{"kernel": pid}`` says which process runs the code from now on;
-* ``{"anew": true}``, with a control connection, has it fork a process to run code, where there is
-  none any more;
+* ``{"begin": true}``, with a control connection, has it fork a process to run code, where there is
+  none, or none any more;
 * ``{"ended": status, "used_up": bool}`` is told when that process has ended, and whether it was
   killed when it had used all the processor time that it had been allowed.
 """
@@ -49,21 +50,20 @@ _SURELY_USED = 0.75
 tells an exact one."""
 
 
-def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> int:
+def keep(channel: socket.socket, *, reaches_session_only: bool) -> int:
     """Be the first process of a session until the supervisor lets it go, which ends the session.
 
     Returns:
-        In a process forked to run code anew alone: the descriptor of its control connection.
+        In a process forked to run code alone: the descriptor of its control connection.
 
     Args:
         channel: to the supervisor.
-        kernel: the child of this process that runs code.
         reaches_session_only: a signal of this process to all that it may signal is for nobody but
             the session: there is a PID namespace, or Landlock's scope of signals.
     """
     control = None
     try:
-        control = Keeper(channel, kernel, reaches_session_only=reaches_session_only).run()
+        control = Keeper(channel, reaches_session_only=reaches_session_only).run()
     finally:
         if control is None:
             os._exit(0)
@@ -73,10 +73,11 @@ def keep(channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> 
 class Keeper:
     """Waits for children to end, and for what the supervisor wants."""
 
-    def __init__(self, channel: socket.socket, kernel: int, *, reaches_session_only: bool) -> None:
+    def __init__(self, channel: socket.socket, *, reaches_session_only: bool) -> None:
         self._reaches_session_only = reaches_session_only
         self._channel = channel
-        self._kernel = kernel
+        self._kernel = 0
+        """The child that runs code, if there is one."""
         self._waking, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._mask = signal.pthread_sigmask(signal.SIG_SETMASK, _KEPT_WAITING)
         self._handler = signal.signal(signal.SIGCHLD, _wake)
@@ -85,12 +86,11 @@ class Keeper:
     def run(self) -> int | None:
         """Return None when the supervisor has closed its end.
 
-        In a process forked to run code anew, return the descriptor of its control connection.
+        In a process forked to run code, return the descriptor of its control connection.
         """
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._waking, select.POLLIN)
-        self._reap()  # who ended before there was a handler
         while True:
             for descriptor, _ in poll.poll():
                 if descriptor == self._waking:
@@ -102,13 +102,13 @@ class Keeper:
                 if not packet:
                     return None
                 message = json.loads(packet)
-                if "anew" in message and self._begins_anew():
+                if "begin" in message and self._begins():
                     return connections[0]
                 for connection in connections:
                     os.close(connection)
                 self._obey(message)
 
-    def _begins_anew(self) -> bool:
+    def _begins(self) -> bool:
         """Fork a process to run code, unless there is one. True in that, as if nothing had been."""
         if self._kernel:
             return False

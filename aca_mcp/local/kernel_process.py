@@ -6,7 +6,6 @@ that everything in the session writes to. A process descriptor tells of its end.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 from contextlib import suppress
@@ -18,25 +17,18 @@ import anyio.to_thread
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.embedded.session_process import Outcome, Stop
-from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.local import directory_trees
 from aca_mcp.local.checkpoints import TURNED_OFF
-from aca_mcp.local.descriptors import has_ended, pid_behind, wait_ended
+from aca_mcp.local.descriptors import has_ended, wait_ended
 from aca_mcp.local.endings import TEMPLATE_ENDED, describe_status, not_run
 from aca_mcp.local.exchange import Exchange, KernelDied
-from aca_mcp.local.first_message import receive_readiness
-from aca_mcp.local.process_group import ProcessGroup
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
-    from pathlib import Path
 
-    from aca_mcp.local.cgroups import SessionGroup
     from aca_mcp.local.checkpoints import Checkpoints
-    from aca_mcp.local.template_process import TemplateProcess
+    from aca_mcp.local.contained_process import ContainedProcess
     from aca_mcp.pool import OutputCallback
 
 _ANSWER_SECONDS = 10
@@ -53,46 +45,39 @@ class KernelProcess:
 
     def __init__(
         self,
-        template: TemplateProcess,
-        storage: Path,
-        pid: int,
-        process: int,
-        control: socket.socket,
-        stdout: int,
-        stderr: int,
+        contained: ContainedProcess,
         out_of_memory: str,
         checkpoints: Checkpoints | None = None,
-        group: SessionGroup | None = None,
     ) -> None:
-        """Take over the descriptors of a process that was just forked.
+        """Take over a process that is contained.
+
+        Args:
+            contained: which is ended with this.
+            out_of_memory: why the system ended it, where it did for want of memory: a clause.
+            checkpoints: over its connection, where it has a keeper.
 
         Raises:
             OSError: there are no descriptors left; nothing was taken over.
         """
-        self.pid = pid_behind(process)
+        self._events = select.epoll()  # first, as it is what can fail
+        self._contained = contained
+        self.pid = contained.pid
         """Of the first process. Ours until ``kill`` has returned."""
-        self.processes = ProcessGroup(self.pid, process)
-        self._events = select.epoll()  # last of what can fail: who fails keeps none open
-        self._control, self._stdout, self._stderr = control, stdout, stderr
-        self._template = template
-        self.storage = storage
+        self.processes = contained.processes
+        self.storage = contained.storage
         """Its directory, where it has no mount namespace; elsewhere it does not exist."""
-        self._template_pid = pid
-        self.process = process
+        self.process = contained.process
         """A pidfd."""
-        self._group = group
-        self._ran_out_of_memory = False
+        self._control = contained.connection
+        self._stdout, self._stderr = contained.stdout, contained.stderr
         self.checkpoints = checkpoints
-        self.work_directory = ""
-        self.base_directory = -1
+        self.work_directory = contained.work_directory
+        self.base_directory = contained.base_directory
         """A descriptor of the directory that holds the session's ``data`` and ``incoming``."""
         self.kill_reason: str | None = None
         """Set by who is about to kill it: a clause."""
-        self.on_freed: Callable[[], None] | None = None
-        """Called when nothing of it is left."""
         self._out_of_memory = out_of_memory
-        """Why the system ended it, where it did for want of memory: a clause."""
-        self._token = b""
+        self._token = contained.token
         """What marks in its streams begin with."""
         self.added_packages: dict[str, tuple[str, str]] = {}
         """What the broker brought: normalized name to version and directory."""
@@ -113,7 +98,7 @@ class KernelProcess:
     @property
     def is_grouped(self) -> bool:
         """Whether a control group holds it, which counts memory of the system's too."""
-        return self._group is not None
+        return self._contained.group is not None
 
     @property
     def has_ended(self) -> bool:
@@ -127,22 +112,23 @@ class KernelProcess:
         copies = self.checkpoints  # with one left, what ran being gone is not the end
         return copies is not None and not self.is_running and copies.take_notices() and not copies
 
-    async def start(self) -> None:
-        """Wait until the session is contained.
+    async def start(self, *, ahead: bool) -> None:
+        """Have it run code from now on.
+
+        Args:
+            ahead: nobody waits for it: it may take the time to be quick later.
 
         Raises:
-            PoolUnavailableError: a step of the containment failed; no code has run.
-            TimeoutError: it took too long.
+            PoolUnavailableError: it does not; no code has run.
             OSError: there are no descriptors left.
         """
-        control = self._control
-        for descriptor in (control.fileno(), self._stdout, self._stderr, self.process):
-            self._events.register(descriptor, select.EPOLLIN)
         if self.checkpoints is not None:
+            self._control = await self.checkpoints.begin()
             self._events.register(self.checkpoints, select.EPOLLIN)
-        said = await receive_readiness(control)
-        self.base_directory, self.work_directory = said.base_directory, said.work_directory
-        self._token = said.token
+        for descriptor in (self._control.fileno(), self._stdout, self._stderr, self.process):
+            self._events.register(descriptor, select.EPOLLIN)
+        if ahead:
+            self._control.send(encode(Frame({"op": "warm_up"})))
 
     async def request(
         self,
@@ -289,7 +275,7 @@ class KernelProcess:
             return INTERFERED  # its connection is closed, and it goes on
         used_up = self.checkpoints is not None and self.checkpoints.had_used_its_time
         killed = status == -signal.SIGKILL and not used_up
-        group = self._group if killed else None
+        group = self._contained.group if killed else None
         if group is not None and await anyio.to_thread.run_sync(group.ran_out_of_memory):
             return self._out_of_memory
         return describe_status(status, had_used_its_time=used_up)
@@ -327,9 +313,9 @@ class KernelProcess:
                         await wait_ended(self.process)
             seen = "" if self.has_ended else INTERFERED
         status = await self.kill(None)
-        if status is None and self._template.has_ended:
+        if status is None and self._contained.template.has_ended:
             seen = TEMPLATE_ENDED
-        if status == -signal.SIGKILL and self._ran_out_of_memory:
+        if status == -signal.SIGKILL and self._contained.ran_out_of_memory:
             return self.kill_reason or self._out_of_memory
         return self.kill_reason or seen or describe_status(status)
 
@@ -357,43 +343,17 @@ class KernelProcess:
                     await self._request_over.wait()
             async with self._freeing:
                 if not self.processes.is_gone:
-                    self.processes.is_gone = True
                     try:
-                        await self._wait_and_reap()
+                        wants_status = self.kill_reason is None
+                        self._status = await self._contained.end(wants_status=wants_status)
                     finally:
-                        await self._free()
+                        self._events.close()
+                        self._control.close()
+                        if self.checkpoints is not None:
+                            self.checkpoints.close()
         return self._status
 
     def _finish_request(self) -> None:
         if self._request_over is not None:
             self._request_over.set()
             self._request_over = None
-
-    async def _wait_and_reap(self) -> None:
-        with anyio.move_on_after(_DEATH_SECONDS), suppress(PoolUnavailableError):
-            await wait_ended(self.process)
-            if self.kill_reason is not None:
-                await self._template.let_go(self._template_pid)
-            else:
-                self._status = await self._template.reap(self._template_pid)
-
-    async def _free(self) -> None:
-        self._events.close()
-        self._control.close()
-        if self.checkpoints is not None:
-            self.checkpoints.close()
-        for descriptor in (self._stdout, self._stderr, self.process, self.base_directory):
-            if descriptor >= 0:
-                os.close(descriptor)
-        await anyio.to_thread.run_sync(self._remove)
-        if self.on_freed is not None:
-            self.on_freed()
-
-    def _remove(self) -> None:
-        try:
-            if self.storage.is_absolute():
-                directory_trees.remove_tree(self.storage)
-        finally:
-            if self._group is not None:
-                self._ran_out_of_memory = self._group.ran_out_of_memory()
-                self._group.remove()

@@ -46,12 +46,10 @@ class SessionRequest:
     """Its directory, where there are no namespaces."""
     identity: int | None
     """The user that it becomes, as the template counts, where root started the server."""
-    ahead: bool
-    """Nobody waits for it: it may take the time to be quick later."""
     one_share: bool = False
     """It must not have more shares of processor time than one, by having terminal sessions."""
     checkpoints: bool = False
-    """It makes them, and has a keeper; a fourth descriptor comes with the request."""
+    """It makes them, and has a keeper: the first descriptor is the connection to that."""
     groups: int = 0
     """Descriptors that come last: entrances of its control group, to be taken first of all."""
 
@@ -66,7 +64,6 @@ class SessionRequest:
         return cls(
             storage=str(message["storage"]),
             identity=identity if isinstance(identity, int) else None,
-            ahead=message["ahead"] is True,
             one_share=message["one_share"] is True,
             checkpoints=message["checkpoints"] is True,
             groups=int(str(message["groups"])),

@@ -4,8 +4,6 @@
 * A session's group is made first of all, and the process that is to run code enters it before it
   does: whatever it starts is in it. To be put into it by another takes the kernel some 15 ms a
   process, for which it waits for all processes of the machine.
-* Making one takes the kernel longer than most of what a session's start waits for, so the next one
-  is made when nobody does.
 * A session that is freed removes its own. What is left, because its processes outlived a wait, is
   tried again every few seconds, and at the end of the pool, once the template and with it all of
   them are gone.
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 _AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 _AGAIN_SECONDS = 3
 """Between two attempts to remove what is left."""
-_AFTER_START_SECONDS = 0.1
-"""When a session that has taken a group has started, and another one can be made."""
 
 
 class ControlGroups:
@@ -46,9 +42,6 @@ class ControlGroups:
     def __init__(self, limits: GroupLimits) -> None:
         self._limits = limits
         self._groups: Groups | None = None
-        self._ahead: SessionGroup | None = None
-        """One that nobody has yet."""
-        self._taken = anyio.Event()
         self._looked = anyio.Event()
         self._is_divided_by_session = False
 
@@ -58,9 +51,7 @@ class ControlGroups:
         return self._is_divided_by_session and not (self._groups and self._groups.divide_time)
 
     async def keep(self) -> None:
-        """Find where they can be made, make one ahead, and see to those that are left.
-
-        Until cancelled.
+        """Find where they can be made, and see to those that are left, until cancelled.
 
         Where there are none, the watcher holds sessions alone.
         """
@@ -69,10 +60,7 @@ class ControlGroups:
         finally:
             self._looked.set()
         if self._groups is not None:
-            self._taken.set()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(repeated, self._make_ahead)
-                await repeated(self._remove_left)
+            await repeated(self._remove_left)
 
     @asynccontextmanager
     async def for_session(self) -> AsyncGenerator[SessionGroup | None]:
@@ -87,13 +75,11 @@ class ControlGroups:
         if self._groups is None:
             yield None
             return
-        group, self._ahead = self._ahead, None
-        self._taken.set()
+        group = None
         try:
-            if group is None:
-                # Shielded, else nobody would know of it, who could remove it.
-                with anyio.CancelScope(shield=True):
-                    group = await anyio.to_thread.run_sync(self._groups.create, self._limits)
+            # Shielded, else nobody would know of it, who could remove it.
+            with anyio.CancelScope(shield=True):
+                group = await anyio.to_thread.run_sync(self._groups.create, self._limits)
             yield group
         except BaseException:
             if group is not None:
@@ -104,13 +90,6 @@ class ControlGroups:
     async def _find(self) -> None:
         self._is_divided_by_session = await anyio.to_thread.run_sync(_time_is_divided_by_session)
         self._groups = await anyio.to_thread.run_sync(find_groups)
-
-    async def _make_ahead(self) -> None:
-        await self._taken.wait()
-        self._taken = anyio.Event()
-        await anyio.sleep(_AFTER_START_SECONDS)
-        if self._groups is not None and self._ahead is None:
-            self._ahead = await anyio.to_thread.run_sync(self._groups.create, self._limits)
 
     async def _remove_left(self) -> None:
         await anyio.sleep(_AGAIN_SECONDS)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aca_mcp.background import guarded, repeated
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.checkpoints import Checkpoints
+from aca_mcp.local.contained_process import ContainedProcess
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.messages import SessionRequest
 from aca_mcp.local.template_process import TemplateEndedError
@@ -23,6 +24,7 @@ from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.syscalls import words_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
     from aca_mcp.local.cgroups import SessionGroup
@@ -33,15 +35,22 @@ if TYPE_CHECKING:
     from aca_mcp.local.template_replacement import Templates
 
 
+_AFTER_START_SECONDS = 0.1
+"""When a session that has taken a process has started, and another one can be made."""
+
+
 class Spawner:
     """Starts session processes of a pool's template.
+
+    Where sessions have a keeper, the next one's is forked and contained when nobody waits: it has
+    hardly any memory of its own, and takes most of the time of a start.
 
     Args:
         templates: has the template.
         identities: users for the sessions, where the server is root.
         groups: for the sessions.
         limits: of one session.
-        tasks: groups are found in here.
+        tasks: processes are made ahead in here.
     """
 
     def __init__(
@@ -56,8 +65,16 @@ class Spawner:
         self._identities = identities
         self._groups = groups
         self._limits = limits
+        self._tasks = tasks
         self._numbers = itertools.count()
+        self._template: TemplateProcess | None = None
+        """Which the last session was forked from."""
+        self._ahead: ContainedProcess | None = None
+        """One that no session has yet."""
+        self._taken = anyio.Event()
         tasks.start_soon(groups.keep)
+        if limits.checkpoints:
+            tasks.start_soon(self._keep_one_ahead)
 
     async def spawn(self, *, ahead: bool) -> KernelProcess:
         """Start a session, and return it contained and ready to run code.
@@ -75,28 +92,61 @@ class Spawner:
             return await self._spawn_from(await self._templates.ready(), ahead=ahead)
 
     async def _spawn_from(self, template: TemplateProcess, *, ahead: bool) -> KernelProcess:
+        self._template = template
         try:
-            async with self._groups.for_session() as group:
-                kernel = await self._fork(template, group, ahead=ahead)
-        except OSError as error:
-            raise PoolUnavailableError(
-                f"A local session could not be started: {words_of(error)}. Stop sessions that are "
-                "not needed, and try again."
-            ) from error
+            with _told_in_a_sentence(template):
+                contained = self._take(template) or await self._contain(template)
+                return await self._start_in(contained, ahead=ahead)
+        finally:
+            self._taken.set()
+
+    async def _start_in(self, contained: ContainedProcess, *, ahead: bool) -> KernelProcess:
+        async with _ended_on_failure(contained):
+            kept = self._limits.checkpoints
+            checkpoints = Checkpoints(contained.connection, kept + 1) if kept else None
+            kernel = KernelProcess(contained, self._limits.memory(), checkpoints)
         try:
-            await kernel.start()
-        except (PoolUnavailableError, OSError) as error:
-            await kernel.kill("it could not be started")
-            kind = TemplateEndedError if template.has_ended else PoolUnavailableError
-            raise kind(str(error) or "A local session did not start. Try again.") from error
-        except anyio.get_cancelled_exc_class():
-            await kernel.kill("it is not wanted any more")
+            await kernel.start(ahead=ahead)
+        except BaseException:
+            await kernel.kill("it was not started")
             raise
         return kernel
 
+    def _take(self, template: TemplateProcess) -> ContainedProcess | None:
+        contained, self._ahead = self._ahead, None
+        if contained is None or (contained.template is template and not contained.has_ended):
+            return contained
+        self._tasks.start_soon(guarded, contained.end)
+        return None
+
+    async def _keep_one_ahead(self) -> None:
+        try:
+            await repeated(self._contain_ahead)
+        finally:
+            if self._ahead is not None:
+                with anyio.CancelScope(shield=True):
+                    await guarded(self._ahead.end)
+
+    async def _contain_ahead(self) -> None:
+        await self._taken.wait()
+        self._taken = anyio.Event()
+        await anyio.sleep(_AFTER_START_SECONDS)
+        template = self._template
+        # One that was forked earlier would lack what is imported until then.
+        if template is not None and template.has_imported and self._ahead is None:
+            with suppress(PoolUnavailableError), _told_in_a_sentence(template):
+                self._ahead = await self._contain(template)
+
+    async def _contain(self, template: TemplateProcess) -> ContainedProcess:
+        async with self._groups.for_session() as group:
+            contained = await self._fork(template, group)
+        async with _ended_on_failure(contained):
+            await contained.wait_contained()
+        return contained
+
     async def _fork(
-        self, template: TemplateProcess, group: SessionGroup | None, *, ahead: bool
-    ) -> KernelProcess:
+        self, template: TemplateProcess, group: SessionGroup | None
+    ) -> ContainedProcess:
         with ExitStack() as ours, ExitStack() as theirs:
             entrances: list[int] = []
             if group is not None:
@@ -108,18 +158,14 @@ class Spawner:
                 identity = self._identities.take()
                 ours.callback(self._identities.give_back, identity)
             user = identity and identity.user
-            control, control_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            ours.enter_context(control)
-            theirs.enter_context(control_theirs)
+            has_keeper = self._limits.checkpoints > 0
+            kind = socket.SOCK_SEQPACKET if has_keeper else socket.SOCK_STREAM
+            connection, connection_theirs = socket.socketpair(socket.AF_UNIX, kind)
+            ours.enter_context(connection)
+            theirs.enter_context(connection_theirs)
             stdout, stdout_theirs = _pipe(ours, theirs, user)
             stderr, stderr_theirs = _pipe(ours, theirs, user)
-            control.setblocking(False)
-            checkpoints, channel = None, list[int]()
-            if self._limits.checkpoints:
-                keeper, keeper_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                ours.enter_context(keeper)
-                channel = [theirs.enter_context(keeper_theirs).fileno()]
-                checkpoints = Checkpoints(keeper, self._limits.checkpoints + 1)
+            connection.setblocking(False)
             storage = template.scratch / f"session-{next(self._numbers)}"
             becomes = user
             if template.isolation is not Isolation.NAMESPACES:
@@ -128,22 +174,43 @@ class Spawner:
                 becomes = SESSION_ID + identity.number
             pid, process = await template.fork(
                 SessionRequest(
-                    *(str(storage), becomes, ahead, self._groups.one_share_is_kept, bool(channel)),
+                    *(str(storage), becomes, self._groups.one_share_is_kept, has_keeper),
                     groups=len(entrances),
                 ),
-                (control_theirs.fileno(), stdout_theirs, stderr_theirs, *channel, *entrances),
+                (connection_theirs.fileno(), stdout_theirs, stderr_theirs, *entrances),
             )
             ours.callback(os.close, process)
-            kernel = KernelProcess(
-                *(template, storage, pid, process, control, stdout, stderr),
-                self._limits.memory(),
-                checkpoints,
-                group,
+            held = template, storage, pid, process, connection, stdout, stderr, group
+            contained = ContainedProcess(*held)
+            contained.closes(ours.pop_all())
+        return contained
+
+
+@asynccontextmanager
+async def _ended_on_failure(contained: ContainedProcess) -> AsyncGenerator[None]:
+    try:
+        yield
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await contained.end()
+        raise
+
+
+@contextmanager
+def _told_in_a_sentence(template: TemplateProcess) -> Generator[None]:
+    """Have whoever waits for a session told why there is none, by a ``PoolUnavailableError``."""
+    try:
+        yield
+    except (PoolUnavailableError, OSError) as error:
+        why = str(error)
+        if isinstance(error, TimeoutError):
+            why = "A local session did not start in time: the machine is very busy. Try again."
+        elif isinstance(error, OSError):
+            why = (
+                f"A local session could not be started: {words_of(error)}. Stop sessions that are "
+                "not needed, and try again."
             )
-            ours.pop_all()
-        if self._identities and identity:
-            kernel.on_freed = functools.partial(self._identities.give_back, identity)
-        return kernel
+        raise (TemplateEndedError if template.has_ended else PoolUnavailableError)(why) from error
 
 
 def _make_storage(storage: Path, identity: int | None) -> None:

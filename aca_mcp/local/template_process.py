@@ -77,6 +77,8 @@ class TemplateProcess:
         """What separates sessions; known once ``wait_ready`` has returned."""
         self.runtime = ""
         """Such as ``Python 3.12.7``; known once ``wait_ready`` has returned."""
+        self.has_imported = False
+        """Whether a session that it forks now has all that sessions are to have."""
         self.answer_seconds: float = _ANSWER_SECONDS
         """How long whoever asks it waits for the answer."""
         self._process = process
@@ -122,7 +124,8 @@ class TemplateProcess:
 
         Args:
             request: what it is to be.
-            descriptors: control connection, stdout and stderr, of its side.
+            descriptors: of its side: control connection, or channel of its keeper, stdout, stderr,
+                entrances of control groups.
 
         Returns:
             Its number as the template knows it, and a pidfd, which is the caller's to close.
@@ -138,6 +141,7 @@ class TemplateProcess:
                 f"A local session could not be started: {why}. Try again when other programs have "
                 "ended, or stop sessions that are not needed."
             )
+        self.has_imported = answer["imported"] is True
         return cast("int", answer["pid"]), received[0]
 
     async def reap(self, pid: int) -> int:

@@ -91,14 +91,18 @@ def _rules(
     )
 
 
-def prepare_storage(policy: SandboxPolicy, storage: str) -> str:
-    """Make the directories of a session that are not there, and return its work directory.
+def base_directory(policy: SandboxPolicy, storage: str) -> str:
+    """Where a session has its directories, of which ``data`` is the one that it works in."""
+    return "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
+
+
+def prepare_storage(policy: SandboxPolicy, storage: str) -> None:
+    """Make the directories of a session that are not there.
 
     Where it begins anew they are, or are what its code has made of them.
     """
-    base = "/mnt" if policy.isolation is Isolation.NAMESPACES else storage
+    base = base_directory(policy, storage)
     names = ("data", "incoming", "packages")
     for name in names if policy.isolation is Isolation.NAMESPACES else (*names, "tmp"):
         with suppress(FileExistsError):
             os.mkdir(f"{base}/{name}", mode=0o700)  # noqa: PTH102 -- as quick as can be
-    return f"{base}/data"

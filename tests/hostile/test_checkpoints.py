@@ -35,7 +35,7 @@ tell({'checkpoint': os.getpid(), 'after': 10**6}, a.fileno())
 if os.fork():
     os._exit(1)
 while b.recv(1):
-    text = b'{"resumed":true,"blobs":[]}'
+    text = b'{"running":true,"blobs":[]}'
     b.sendall(len(text).to_bytes(4, 'big') + bytes(4) + text)
 """,
     "forges a copy that is a file": """
@@ -78,7 +78,7 @@ while True:
     tell({'cleared': 1}); tell({'ended': 0})
     for _, _, numbers in others:
         control = socket.socket(fileno=array.array('i', numbers)[0])
-        text = b'{"resumed":true,"blobs":[]}'
+        text = b'{"running":true,"blobs":[]}'
         control.sendall(len(text).to_bytes(4, 'big') + bytes(4) + text + b'9' * 100)
 """,
     "kills whatever it can": """

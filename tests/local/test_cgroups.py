@@ -222,7 +222,7 @@ async def test_a_group_that_could_not_be_removed_is_removed_later(
                 await until(lambda: not group.entrances[0].parent.exists())
 
 
-async def test_each_session_has_a_group_of_its_own_made_ahead_or_not(
+async def test_each_session_has_a_group_of_its_own(
     group: SessionGroup | None,
 ) -> None:
     async with open_control_groups(LIMITS_OF_A_SESSION) as groups, background_tasks() as tasks:

@@ -124,7 +124,7 @@ def test_a_fork_that_the_system_refuses_is_told_of(
             os.setresuid(_NOBODY, _NOBODY, _NOBODY)  # root is not held to the limit
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         reader, writer = os.pipe()
-        message = {**SessionRequest("", None, ahead=False).to_message(), "id": 1}
+        message = {**SessionRequest("", None).to_message(), "id": 1}
         socket.send_fds(ours, [json.dumps(message).encode()], [writer, writer, writer])
         _request(ours, op="answer_now")
         os.close(writer)
