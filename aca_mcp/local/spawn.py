@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from aca_mcp.background import guarded, repeated
+from aca_mcp.background_tasks import guarded, repeated
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.checkpoints import Checkpoints
 from aca_mcp.local.contained_process import ContainedProcess

@@ -96,8 +96,8 @@ def test_with_landlock_a_session_writes_to_its_storage_and_reads_nothing_of_the_
 
     def session() -> None:
         contain_session(policy, str(storage), identity())
-        work_directory = Path(prepare_storage(policy, str(storage)))
-        (work_directory / "file").write_text("x", encoding="ascii")
+        prepare_storage(policy, str(storage))
+        (storage / "data" / "file").write_text("x", encoding="ascii")
         with pytest.raises(PermissionError):
             secret.read_text(encoding="ascii")
         with pytest.raises(PermissionError):
