@@ -13,7 +13,7 @@ import pytest
 
 from aca_mcp import kernel
 from aca_mcp.sandbox import namespaces, syscalls
-from aca_mcp.sandbox.contain import contain_session, prepare_storage
+from aca_mcp.sandbox.contain import base_directory, contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from tests.support.forked import in_child
 
@@ -48,7 +48,8 @@ def test_in_namespaces_a_session_sees_its_own_directories_and_nothing_of_the_hos
 
     def session() -> None:
         contain_session(policy, "", None)
-        assert prepare_storage(policy, "") == "/mnt/data"
+        assert base_directory(policy, "") == "/mnt"
+        prepare_storage(policy, "")
         Path("/mnt/data/file").write_text("x", encoding="ascii")
         assert not secret.exists()
         assert not Path("/home").exists()
