@@ -97,7 +97,7 @@ async def test_in_a_call_its_caller_is_told_in_a_sentence(
 
 IN_THE_BACKGROUND = {
     "sessions are measured": (watching.Watcher, "_measure_quickly"),
-    "a process is measured": (usage, "measure"),
+    "a process is measured": (usage, "_tree"),
     "idle sessions are ended": (LiveSessions, "kernels"),
     "ready sessions are started": (spawn, "_pipe"),
     "a control group is made": (cgroups.Groups, "create"),

@@ -18,7 +18,7 @@ from aca_mcp.errors import PoolUnavailableError
 from tests.azure.certificates import server_tls
 from tests.azure.loopback_service import listening
 from tests.azure.service import answer, run, succeeded
-from tests.azure.telling import Terminal, told_to_model
+from tests.azure.shown_answers import Terminal, told_to_model
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.sessions.limits import Limits
 from tests.azure.service import IDENTIFIER, answer, fault, succeeded
-from tests.azure.telling import Scripted, Terminal, no_gzip, told_to_model
+from tests.azure.shown_answers import Scripted, Terminal, no_gzip, told_to_model
 from tests.support.calling import Caller
 from tests.support.emulators import POOL_PATH, azure_pool_at
 

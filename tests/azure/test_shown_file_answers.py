@@ -9,7 +9,7 @@ import pytest
 
 from aca_mcp.azure.pip_in_session import packed
 from tests.azure.service import answer, fault, succeeded
-from tests.azure.telling import Scripted, Terminal, no_gzip, reported, told_to_model
+from tests.azure.shown_answers import Scripted, Terminal, no_gzip, reported, told_to_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
