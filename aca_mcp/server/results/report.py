@@ -22,10 +22,13 @@ from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.text import clean, fold, fold_all, show_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _NO_IMAGE = "[an image that is not whole, or of too many pixels; save it to a file instead]"
 _LATE = "[from earlier code that still ran]"
+_LONG_CHARACTERS = 50_000
+_CHARACTERS_OF_ONE = 500
+"""That take about as long as a displayed value, or a step of the timeline, beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,18 @@ class Report:
     def text(self) -> str:
         """All of it."""
         return join(self.opening, self.body, self.closing)
+
+
+def takes_long(execution: Execution) -> bool:
+    """Whether arranging a result may take longer than others should wait."""
+    length = _CHARACTERS_OF_ONE * (len(execution.outputs) + len(execution.order))
+    for stream in (execution.stdout, execution.stderr):
+        length += len(stream.head) + len(stream.tail)
+    for output in execution.outputs:
+        length += len(output.text) + sum(map(len, output.data.values()))
+    if execution.error is not None:
+        length += len(execution.error.traceback)
+    return length > _LONG_CHARACTERS
 
 
 def report(
@@ -95,7 +110,7 @@ def report(
 
 def join(*pieces: str) -> str:
     """The pieces that are not empty, one below the other."""
-    return "\n".join(piece for piece in pieces if piece)
+    return "\n".join(filter(None, pieces))
 
 
 def _opening(execution: Execution) -> str:
@@ -108,7 +123,7 @@ def _opening(execution: Execution) -> str:
 
 
 def _closing(execution: Execution) -> str:
-    files = (path for path in execution.files if path not in execution.kept_files)
+    files = [path for path in execution.files if path not in execution.kept_files]
     written = ", ".join(map(show_name, files))
     return join(f"[files written: {written}]" if written else "", _ending(execution))
 
@@ -153,14 +168,13 @@ def text_of(output: Output) -> str:
     """The best text that a displayed value has: Markdown before plain text, tables as tables."""
     if output.text:
         return output.text
-    texts = {kind: text for kind, text in output.data.items() if isinstance(text, str)}
     for kind in ("text/markdown", "text/latex", "text/plain", "application/json"):
-        if texts.get(kind):
-            return texts[kind]
+        if isinstance(text := output.data.get(kind), str) and text:
+            return text
     if output.remarks:
         return ""
-    if "text/html" in texts:
-        return texts["text/html"]
+    if isinstance(text := output.data.get("text/html"), str):
+        return text
     if output.data:
         return f"[a value that only {', '.join(sorted(output.data))} can show]"
     return ""
@@ -191,8 +205,7 @@ class _Body:
             self.pieces.append(f"[figure {len(self.figures)}]")
         else:
             self._add_text(output, clean(text_of(output)).strip("\n"))
-        if image is None and any(isinstance(data, bytes) for data in output.data.values()):
-            self.pieces.append(_NO_IMAGE)
+            self.pieces += [_NO_IMAGE] if bytes in map(type, output.data.values()) else []
         self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
 
     def _add_text(self, output: Output, shown: str) -> None:
@@ -219,7 +232,7 @@ class _Body:
             self._source = source
 
 
-def _joined(timeline: Iterable[StreamPart | Output]) -> Iterator[StreamPart | Output]:
+def _joined(timeline: Iterable[StreamPart | Output]) -> list[StreamPart | Output]:
     """The timeline without what a progress bar was before it was drawn again."""
     items = list(timeline)
     last: dict[str, int] = {}
@@ -232,4 +245,4 @@ def _joined(timeline: Iterable[StreamPart | Output]) -> Iterator[StreamPart | Ou
                 kept = earlier.text[: earlier.text.rfind("\n") + 1]
                 items[before] = replace(earlier, text=kept)
         last[item.stream] = at
-    yield from items
+    return items

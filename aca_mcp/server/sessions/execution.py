@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,7 +21,7 @@ from aca_mcp.pool import Execution, ExecutionStatus, OutputCallback, OutputChunk
 from aca_mcp.server.sessions.result_sizes import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from aca_mcp.session import PythonSession
 
@@ -58,8 +59,6 @@ class SessionExecution:
         self.code = code
         self.remark = remark
         self.in_background = in_background
-        self.task = secrets.token_urlsafe(16)
-        """Its name for who asks without saying of which session."""
         self.begun_at = datetime.now(UTC)
         self.ended_at: datetime | None = None
         self.result: Execution | None = None
@@ -73,10 +72,16 @@ class SessionExecution:
         self._on_end = on_end
         self._output = ""
         self._printed = 0
-        self._listeners: list[OutputCallback] = []
+        self._listeners: set[OutputCallback] = set()
         self._begun = time.monotonic()
         self._scope = anyio.CancelScope()
-        self._done = anyio.Event()
+        self._done: anyio.Event | None = None
+        """There once somebody waits for its end."""
+
+    @cached_property
+    def task(self) -> str:
+        """Its name for who asks without saying of which session."""
+        return secrets.token_urlsafe(16)
 
     @property
     def has_ended(self) -> bool:
@@ -103,12 +108,24 @@ class SessionExecution:
             return shown
         return f"[... {self._printed - len(shown):,} characters before this ...]\n{shown}"
 
-    async def run(self, session: PythonSession, timeout_seconds: float) -> Execution:
+    async def run(
+        self,
+        session: PythonSession,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
         """Run it to its end. The result is whole, and may be more than what is kept of it.
+
+        Args:
+            session: where to run it.
+            timeout_seconds: when to interrupt it.
+            on_output: hears what it prints.
 
         Raises:
             SessionPoolError: it has none. Whatever else goes wrong becomes one of these.
         """
+        if on_output is not None:
+            self._listeners.add(on_output)
         try:
             with self._scope:
                 self.result = await session.execute(
@@ -134,7 +151,9 @@ class SessionExecution:
         finally:
             self.ended_at = datetime.now(UTC)
             self._output = ""
-            self._done.set()
+            self._listeners.clear()
+            if self._done is not None:
+                self._done.set()
             self._on_end(self)
         return whole
 
@@ -146,21 +165,15 @@ class SessionExecution:
     async def wait(self, seconds: float, *, on_output: OutputCallback | None = None) -> bool:
         """Wait for its end, and hear what it prints meanwhile. True if it has ended."""
         if not self.has_ended:
-            with self.heard(on_output), anyio.move_on_after(seconds):
-                await self._done.wait()
+            listening = {on_output} if on_output is not None else set[OutputCallback]()
+            self._listeners |= listening
+            self._done = self._done or anyio.Event()
+            try:
+                with anyio.move_on_after(seconds):
+                    await self._done.wait()
+            finally:
+                self._listeners -= listening
         return self.has_ended
-
-    @contextmanager
-    def heard(self, on_output: OutputCallback | None) -> Generator[None]:
-        """Tell somebody what it prints, for as long as the block lasts."""
-        if on_output is None:
-            yield
-            return
-        self._listeners.append(on_output)
-        try:
-            yield
-        finally:
-            self._listeners.remove(on_output)
 
     async def cancel(self, *, within_seconds: float) -> bool:
         """Interrupt it. True if it has ended, by this or before."""

@@ -16,7 +16,7 @@ from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.result_sizes import reduced, size_of, without_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from aca_mcp.pool import Execution
 
@@ -221,9 +221,9 @@ class ExecutionStore:
 
     def charge(self, principal: str, execution: SessionExecution) -> None:
         """Count one anew, by the memory that it takes now."""
-        self.release(principal, execution)
-        execution.charged_bytes = execution.size_bytes
-        self._bytes[principal] += execution.charged_bytes
+        size = execution.size_bytes
+        self._bytes[principal] += size - execution.charged_bytes
+        execution.charged_bytes = size
 
     def release(self, principal: str, execution: SessionExecution) -> None:
         """Count one no longer."""
@@ -232,21 +232,20 @@ class ExecutionStore:
 
     def make_room(self, principal: str) -> bool:
         """Forget the oldest until the bounds are kept. False if what runs alone is too much."""
-        return self._forget_while(
-            lambda: self._bytes[principal] > self.limits.principal_bytes, lambda: principal
-        ) and self._forget_while(
-            lambda: self.size_bytes > self.limits.server_bytes,
-            lambda: max(self._bytes, key=self._bytes.__getitem__),
-        )
-
-    def _forget_while(self, too_much: Callable[[], bool], whose: Callable[[], str]) -> bool:
-        while too_much():
-            found = [
-                (oldest.ended_at, number, session)
-                for number, session in enumerate(self._sessions.get(whose(), []))
-                if (oldest := session.oldest_ended()) is not None and oldest.ended_at is not None
-            ]
-            if not found:
+        while self._bytes[principal] > self.limits.principal_bytes:
+            if not self._forget_oldest_of(principal):
                 return False
-            min(found)[2].forget_oldest()
+        while self.size_bytes > self.limits.server_bytes:
+            if not self._forget_oldest_of(max(self._bytes, key=self._bytes.__getitem__)):
+                return False
         return True
+
+    def _forget_oldest_of(self, principal: str) -> bool:
+        found = [
+            (oldest.ended_at, number, session)
+            for number, session in enumerate(self._sessions.get(principal, []))
+            if (oldest := session.oldest_ended()) is not None and oldest.ended_at is not None
+        ]
+        if found:
+            min(found)[2].forget_oldest()
+        return bool(found)

@@ -17,19 +17,16 @@ from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
-from aca_mcp.server.results.report import Report, join, report
+from aca_mcp.server.results.report import Report, join, report, takes_long
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
-from aca_mcp.server.sessions.result_sizes import size_of
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.resource_links import takes_links
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle, TimeoutSeconds
 
-_LONG_BYTES = 50_000
-"""Of a result in memory: arranging more may take longer than others should wait."""
 MAX_WAIT_SECONDS = 50
 """Below the minute after which some clients give a call up."""
 Result = TypeVar("Result")
@@ -86,10 +83,7 @@ class ExecutionTools:
             if as_task:
                 return await self._result_or_task(ctx, target, execution)
 
-            async def run(on_output: OutputCallback | None) -> Execution:
-                with execution.heard(on_output):
-                    return await execution.run(target.python, seconds)
-
+            run = partial(execution.run, target.python, seconds)
             result = await self._with_progress(ctx, run)
             if ahead and was_not_begun(result):
                 execution.remark = join(remark, _waits_for(ahead))
@@ -187,9 +181,7 @@ async def _reported(execution: Execution, remark: str, options: ServerOptions) -
     arrange = partial(
         report, execution, remark, offer=options.offer, max_image_side=options.max_image_side
     )
-    if size_of(execution) < _LONG_BYTES:
-        return arrange()
-    return await anyio.to_thread.run_sync(arrange)
+    return await anyio.to_thread.run_sync(arrange) if takes_long(execution) else arrange()
 
 
 def _find(session: OpenSession, execution_id: str) -> SessionExecution:
