@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def serving(
 ) -> Generator[None]:
     """Say for whom the block works; what is not given stays as it was."""
     told = _current.get()
-    if principal is not None:
-        told = replace(told, principal=principal)
-    if record_packages is not None:
-        told = replace(told, record_packages=record_packages)
-    token = _current.set(told)
+    token = _current.set(
+        Requester(
+            told.principal if principal is None else principal,
+            record_packages or told.record_packages,
+        )
+    )
     try:
         yield
     finally:

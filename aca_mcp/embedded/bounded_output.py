@@ -85,8 +85,9 @@ class BoundedOutput:
 
     def finish(self) -> None:
         """No more will come: what looked like the beginning of a mark was none."""
-        rest, self._split = self._split, b""
-        self._keep(rest)
+        if self._split:
+            self._keep(self._split)
+            self._split = b""
 
     def text(self) -> StreamText:
         """All of it decoded, characters cut in two at the bound left out."""

@@ -6,8 +6,9 @@ What may be started and what is to end is the registry's to decide; this module 
 from __future__ import annotations
 
 import math
+import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic
 
@@ -88,11 +89,11 @@ class LiveSessions(Generic[Kernel]):
         try:
             yield SessionInUse(session, session.kernel, started)
         finally:
-            self.registry.leave(identifier, anyio.current_time())
+            self.registry.leave(identifier, time.monotonic())
 
     async def _admitted(self, identifier: str) -> tuple[Session[Kernel], bool]:
         """The session of an identifier once its start has ended; whether this is who started it."""
-        match self.registry.admit(identifier, anyio.current_time()):
+        match self.registry.admit(identifier, time.monotonic()):
             case Admission.FULL:
                 raise PoolFullError(
                     f"All {self.registry.max_sessions} sessions of the local pool are in use. "
@@ -132,14 +133,14 @@ class LiveSessions(Generic[Kernel]):
                 deadline = deadline or anyio.current_time() + seconds
                 async with use.session.turn.take(deadline) as waited:
                     if waited is not Waited.SESSION_ENDED:  # else there is another one by now
-                        taken = waited is Waited.TAKEN
-                        yield replace(use, deadline=deadline) if taken else None
+                        turn = SessionInUse(use.session, use.kernel, use.started, deadline)
+                        yield turn if waited is Waited.TAKEN else None
                         return
 
     async def _start(self, identifier: str, session: Session[Kernel]) -> None:
         try:
             session.kernel = await self._ready.take()
-            self.registry.started(identifier, anyio.current_time())
+            self.registry.started(identifier, time.monotonic())
         except PoolUnavailableError as error:
             session.failure = error
             raise
@@ -174,7 +175,7 @@ class LiveSessions(Generic[Kernel]):
 
     async def end_expired(self) -> None:
         """End those that nobody used for the cooldown."""
-        for identifier in self.registry.expired(anyio.current_time()):
+        for identifier in self.registry.expired(time.monotonic()):
             idle = f"nobody used it for {self.registry.cooldown_seconds:g} seconds"
             await self.end(identifier, idle)
 

@@ -7,6 +7,7 @@ their files are reached, is each pool's own business.
 from __future__ import annotations
 
 import secrets
+import time
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -138,7 +139,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         on_output: OutputCallback | None,
     ) -> Execution:
         """Run code until ``use.deadline``; ``timeout_seconds`` is what the caller gave it."""
-        began = anyio.current_time()
+        began = time.monotonic()
         header = await self._code_begins(identifier, use.kernel)
         requests = InstallRequests(
             self._tasks, partial(self._installing.bring, identifier, use.kernel), use.kernel.answer
@@ -162,7 +163,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         context = ExecutionContext(
             execution_id=secrets.token_hex(16),
             timeout_seconds=timeout_seconds,
-            duration_seconds=anyio.current_time() - began,
+            duration_seconds=time.monotonic() - began,
             started_session=use.started,
             lost_before=self._registry.told(identifier),
             stopped=outcome.stopped,
@@ -258,7 +259,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         session, record = self._sessions.get(identifier), self._registry.get(identifier)
         if session is None or record is None:
             return None
-        now, clock = datetime.now(UTC), anyio.current_time()
+        now, clock = datetime.now(UTC), time.monotonic()
         expiry = self._registry.expires_at(identifier)
         return SessionInfo(
             identifier=identifier,
@@ -270,7 +271,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         )
 
     async def keep_alive(self, identifier: str) -> bool:
-        return self._registry.touch(identifier, anyio.current_time())
+        return self._registry.touch(identifier, time.monotonic())
 
     async def undo(self, identifier: str) -> Rollback:
         session = self._sessions.get(identifier)

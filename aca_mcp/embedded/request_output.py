@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from aca_mcp.reports.building import Streams
 
 
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
+
 class HeardStream:
     """What came by one stream: kept within a bound, and told as it comes."""
 
@@ -21,19 +24,25 @@ class HeardStream:
         self._name: StreamName = name
         self.kept = kept
         self._heard = heard
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """There once something has come."""
 
     def take(self, data: bytes) -> None:
         """Take bytes as they came, marks among them."""
         data = self.kept.write(data)
-        if self._heard is not None and (text := self._decoder.decode(data)):
-            self._heard(OutputChunk(self._name, text))
+        if self._heard is not None:
+            self._decoder = self._decoder or _UTF8("replace")
+            self._tell(self._heard, self._decoder.decode(data))
 
     def finish(self) -> None:
         """No more will come."""
         self.kept.finish()
-        if self._heard is not None and (text := self._decoder.decode(b"", final=True)):
-            self._heard(OutputChunk(self._name, text))
+        if self._heard is not None and self._decoder is not None:
+            self._tell(self._heard, self._decoder.decode(b"", final=True))
+
+    def _tell(self, heard: OutputCallback, text: str) -> None:
+        if text:
+            heard(OutputChunk(self._name, text))
 
 
 class RequestOutput:

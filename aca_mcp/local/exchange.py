@@ -105,10 +105,10 @@ class Exchange:
         return None
 
     async def _reply(self) -> Frame:
-        # Looked for before it is waited for: the kernel often runs first, and has answered by now.
-        while (reply := self._take_events()) is None:
+        while True:
             await anyio.wait_readable(self._events.fileno())
-        return reply
+            if (reply := self._take_events()) is not None:
+                return reply
 
     def _take_events(self) -> Frame | None:
         """Read what there is, once; the reply if it has come.
@@ -164,14 +164,16 @@ class Exchange:
 
     def _read_what_is_there(self) -> None:
         """Read what the pipes hold at this moment, and no more: others may go on writing."""
-        ready = {descriptor for descriptor, _ in self._events.poll(0)}
-        for descriptor, stream in self._streams.items():
-            waiting = bytes_waiting(descriptor) if descriptor in ready else 0
+        for descriptor, _ in self._events.poll(0):
+            if descriptor not in self._streams:
+                continue
+            waiting = bytes_waiting(descriptor)
             # Code can open its end for reading too, and take what was counted here.
             with suppress(BlockingIOError):
                 while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):
                     waiting -= len(data)
-                    stream.take(data)
+                    self._streams[descriptor].take(data)
+        for stream in self._streams.values():
             stream.finish()
 
     def _read_from_before(self) -> None:

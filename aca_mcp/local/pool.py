@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.abc
 import anyio.to_thread
 
@@ -83,7 +83,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
 
     async def _code_begins(self, identifier: str, kernel: KernelProcess) -> dict[str, object]:
         self._watcher.code_begins(kernel)
-        return {"patience": self._pacing.begins(identifier, anyio.current_time())}
+        return {"patience": self._pacing.begins(identifier, time.monotonic())}
 
     async def _explained(self, kernel: KernelProcess, error: ExecutionError) -> ExecutionError:
         largest = ""
