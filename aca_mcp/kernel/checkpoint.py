@@ -5,6 +5,10 @@ of the two writes. So after an execution the process forks a copy that stops at 
 is lost later, the copy is told to go on, with the variables as they were. Before the first
 execution there is nothing to copy: a session begins anew in a process that has run no code.
 
+What the process goes on to write to is copied then, a page at a time. So pages that one execution
+after the other writes to are copied when nobody waits. Memory that both have is there twice; where
+nobody calls for a while, the copy is made again, and all is shared.
+
 A copy is made only where it would be a true one: not beside threads, programs that code has
 started, connections, or what the process would give up and the copy still hold (pipes, locks).
 It holds no descriptor that anybody waits for: its control connection is one of its own, whose other
@@ -25,6 +29,7 @@ from typing import TYPE_CHECKING
 from .bare_fork import bare_fork, tell_python_of_fork
 from .checkpoint_obstacles import Obstacles
 from .frames import Frame, encode
+from .own_pages import own_pages, write_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +40,10 @@ STALE_SECONDS = 5.0
 """In a session that is never idle, the time after which there is a copy all the same."""
 FIRST_PAUSE_SECONDS = 0.25
 """Before a copy that could not be made is tried again; each further pause is twice as long."""
+SHARE_AGAIN_SECONDS = 5.0
+"""Without a request, before a copy is made again of a process that has pages copied ahead."""
+_MOST_PAGES_AHEAD = 1024
+"""Where executions write to more, to wait for these would hardly matter."""
 _MOST_REFUSALS = 14
 """Of one copy: the last after more than an hour."""
 _ANSWER_SECONDS = 5
@@ -64,6 +73,11 @@ class Checkpoints:
         self._obstacle = ""
         """For which it was refused last."""
         self._again_at = 0.0
+        self._written: frozenset[int] = frozenset()
+        """Pages of memory that were, between two copies."""
+        self._ahead: frozenset[int] = frozenset()
+        """Pages that were copied ahead when the last copy was made."""
+        self._share_again_at: float | None = None
         self._due_since = 0.0
         self._patience = 1.0
         self._number: object = 0
@@ -83,9 +97,8 @@ class Checkpoints:
     @property
     def pause(self) -> float | None:
         """Seconds until ``settle`` is to try again, though nobody calls; None if it need not."""
-        if not (self._is_due and self._refusals):
-            return None
-        return max(self._again_at - time.monotonic(), 0.0)
+        at = self._again_at if self._is_due and self._refusals else self._share_again_at
+        return None if at is None else max(at - time.monotonic(), 0.0)
 
     def settle(self, *, busy: str = "") -> bool:
         """Make a copy if one is due and nobody calls. True in the copy, once it goes on.
@@ -93,16 +106,8 @@ class Checkpoints:
         Args:
             busy: what goes on in the process, for which there can be none; empty for nothing.
         """
-        if not self._is_due:
-            return False
-        now = time.monotonic()
         try:
-            if self._refusals:
-                if now < self._again_at:
-                    return False
-            elif now - self._due_since < STALE_SECONDS * self._patience and _is_readable(
-                self._control, IDLE_SECONDS * self._patience
-            ):
+            if not self._is_time():
                 return False
             obstacle = busy or self._obstacles.find(self._copies)
         except OSError:  # code has all the files open that it may
@@ -117,8 +122,26 @@ class Checkpoints:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
+    def _is_time(self) -> bool:
+        """Whether to make a copy now: a new one, or the last one again.
+
+        Raises:
+            OSError: it cannot be told whether somebody calls.
+        """
+        now = time.monotonic()
+        if not self._is_due:
+            at = self._share_again_at
+            return at is not None and now >= at and not _is_readable(self._control, 0)
+        if self._refusals:
+            return now >= self._again_at
+        is_stale = now - self._due_since >= STALE_SECONDS * self._patience
+        return is_stale or not _is_readable(self._control, IDLE_SECONDS * self._patience)
+
     def _refuse(self, obstacle: str) -> None:
         """Make no copy now. What is in the way may go by itself, and is looked for again."""
+        if not self._is_due:
+            self._share_again_at = None  # the one there is will do
+            return
         if obstacle != self._obstacle:
             self._tell({"none": obstacle, "after": self._number})
             self._obstacle = obstacle
@@ -127,7 +150,17 @@ class Checkpoints:
         self._refusals += 1
         self._is_due = self._refusals <= _MOST_REFUSALS
 
+    def _pages_to_copy_ahead(self) -> frozenset[int]:
+        """Those that executions write to again and again."""
+        own = own_pages()
+        if self._ahead:  # in which case what else was written to since then cannot be told
+            return self._ahead & own
+        before, self._written = self._written, own
+        again = before & own
+        return again if len(again) <= _MOST_PAGES_AHEAD else frozenset()
+
     def _copy(self) -> bool:
+        ahead = self._pages_to_copy_ahead()
         try:
             ours, theirs = socket.socketpair()
         except OSError:
@@ -152,10 +185,15 @@ class Checkpoints:
                 self._refuse("room")
                 return False
             self._copies.add(pid)
-            self._is_due, self._refusals = False, 0
+            is_new, self._is_due, self._refusals = self._is_due, False, 0
             helpers = sorted(self._obstacles.helpers.trackers)
             told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
             self._tell(told, [ours.fileno()])
+        self._share_again_at = None
+        self._ahead = ahead if is_new else frozenset()
+        if self._ahead:
+            write_ahead(self._ahead)
+            self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS * self._patience
         return False
 
     def _become_copy(self, connection: socket.socket) -> None:
@@ -180,6 +218,8 @@ class Checkpoints:
             pass
         self._obstacles.helpers.begin_without_servers()
         self._control.sendall(RUNNING)
+        self._written = self._ahead = frozenset()
+        self._share_again_at = None
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
         self._refusals, self._obstacle = 0, ""
 

@@ -175,6 +175,8 @@ class Checkpoints:
             case {"checkpoint": int(pid), "after": int(after)} if len(connections) == 1 and pid > 0:
                 connections[0].setblocking(False)
                 helpers = _numbers(message.get("helpers"))
+                if self._kept and self._kept[-1].pid and self._kept[-1].after == after:
+                    self._let_go(self._kept.pop())  # the same again, which shares more
                 self._kept.append(Checkpoint(pid, after, connections[0], helpers))
                 while len(self._kept) > self._most:
                     self._let_go(self._kept.popleft())

@@ -17,6 +17,7 @@ from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (
     MEBIBYTE,
     Started,
+    are_fresh,
     configuration,
     copied,
     new_identifier,
@@ -24,6 +25,7 @@ from tests.local.pools import (
     run,
 )
 from tests.support.processes import descendants
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,3 +140,24 @@ def test_copies_that_never_leave_count_as_none_in_the_end_however_many_there_are
     )
     assert open_ones < 50
     leaving.close()
+
+
+async def test_a_copy_that_is_made_again_takes_the_place_of_the_last() -> None:
+    """In an idle session, to share memory that was copied ahead; an undo is one execution."""
+    async with open_local_pool(configuration(checkpoints=1)) as pool:
+        session = new_identifier()
+        for value in range(3):
+            await run(pool, session, f"x = {value}")
+            await copied(pool, session)
+        checkpoints = await copied(pool, session)
+        before = checkpoints.newest()
+        kept = len(checkpoints)
+        await until(lambda: are_fresh(checkpoints) and checkpoints.newest() != before, 60)
+        assert len(checkpoints) == kept
+        crashed = await run(pool, session, "x = 9; import os; os._exit(1)")
+        assert crashed.rollback is not None
+        assert crashed.rollback.executions == 1
+        assert result_of(await run(pool, session, "x")) == "2"
+        await run(pool, session, "x = 4")
+        await pool.undo(session)
+        assert result_of(await run(pool, session, "x")) == "2"

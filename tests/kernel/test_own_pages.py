@@ -1,0 +1,76 @@
+"""Which pages a process shares with its copy, and which not any more: by real forks."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aca_mcp.kernel.own_pages import own_pages, write_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+PAGES = 24
+SIZE = mmap.PAGESIZE
+pages = st.sets(st.integers(0, PAGES - 1))
+
+
+@contextmanager
+def copy_of_this_process() -> Generator[None]:
+    """There, and waiting, in the block."""
+    reader, writer = os.pipe()
+    copy = os.fork()
+    if copy == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(reader)
+    try:
+        yield
+    finally:
+        os.close(writer)
+        os.waitpid(copy, 0)
+
+
+@given(written=pages, ahead=pages)
+@settings(max_examples=15)
+def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
+    written: set[int], ahead: set[int]
+) -> None:
+    """And hold what they held."""
+    memory = mmap.mmap(-1, PAGES * SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    first = ctypes.addressof(ctypes.c_char.from_buffer(memory)) // SIZE
+
+    def own() -> set[int]:
+        return {page - first for page in own_pages() if first <= page < first + PAGES}
+
+    for page in range(PAGES):
+        memory[page * SIZE] = page
+    assert own() == set(range(PAGES))
+    with copy_of_this_process():
+        assert own() == set()
+        for page in written:
+            memory[page * SIZE + 1] = 1
+        assert own() == written
+        write_ahead({first + page for page in ahead})
+        assert own() == written | ahead
+    assert [memory[page * SIZE] for page in range(PAGES)] == list(range(PAGES))
+    assert {page for page in range(PAGES) if memory[page * SIZE + 1]} == written
+
+
+def test_pages_that_are_not_there_are_passed_over() -> None:
+    """Code may have freed them."""
+    write_ahead({0, 1, 2**40})
+
+
+def test_memory_that_is_shared_on_purpose_is_nobodys_own() -> None:
+    memory = mmap.mmap(-1, PAGES * SIZE)
+    memory[0] = 1
+    first = ctypes.addressof(ctypes.c_char.from_buffer(memory)) // SIZE
+    assert own_pages().isdisjoint(range(first, first + PAGES))
