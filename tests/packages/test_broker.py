@@ -197,9 +197,8 @@ async def test_a_wheel_of_another_machine_is_none_for_this_one(
 
 
 async def test_an_index_that_cannot_be_reached_names_the_command_for_a_person(
-    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, index: Index
 ) -> None:
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     store = PackageStore(tmp_path / "store")
     closed = PackageBroker(store, Policy("index"), index="http://127.0.0.1:9/simple/")
     said = await refusal(closed, "tea-time[hot]>=1.0; python_version > '3'")

@@ -218,5 +218,6 @@ def only_this_index(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")  # what is broken in a test stays so
     monkeypatch.setenv("UV_CACHE_DIR", str(temporary / "uv-cache"))
     monkeypatch.setenv("PIP_CACHE_DIR", str(temporary / "pip-cache"))
