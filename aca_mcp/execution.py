@@ -178,6 +178,10 @@ class Execution:
     """
     kept_files: tuple[str, ...] = ()
     """Paths of files that keep originals of outputs, and are named with those."""
+    remarks: tuple[str, ...] = ()
+    """What was not there, where no exception but only what was written tells it: sentences."""
+    missing_modules: tuple[str, ...] = ()
+    """Names of modules that programs which the code started did not find."""
     order: tuple[Span, ...] = ()
     """In which order streams and outputs were made, as far as the pool knows; see ``timeline``."""
 

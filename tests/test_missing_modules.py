@@ -31,6 +31,8 @@ from aca_mcp.missing_modules import PackageOffer, about_missing_module
         ("backports.tarfile", "backports-tarfile"),
         ("pkg_resources", "setuptools<81"),
         ("pytables", "tables"),
+        ("odf.opendocument", "odfpy"),
+        ("kafka", "kafka-python"),
     ],
 )
 def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, package: str) -> None:
@@ -44,6 +46,23 @@ def test_a_missing_module_is_told_with_its_package_and_the_call(module: str, pac
 def test_a_name_that_may_be_a_strangers_is_not_recommended() -> None:
     said = about_missing_module("my_helpers", PackageOffer("index"))
     assert said.startswith("If my_helpers is a package of that name")
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("google.colab.drive", "google.colab is Colab's own."),
+        ("kaggle_secrets", "is Kaggle's own"),
+        ("winreg", "on Windows alone"),
+        ("urllib2", "urllib.request"),
+        ("ConfigParser", "configparser"),
+        ("imp", "importlib"),
+    ],
+)
+def test_what_no_package_brings_is_told_without_one(module: str, told: str) -> None:
+    said = about_missing_module(module, PackageOffer("index"))
+    assert told in said
+    assert "install" not in said
 
 
 def test_a_list_offers_what_is_on_it() -> None:

@@ -118,6 +118,7 @@ async def _execute(settings: Settings, request: ExecRequest) -> int:
         keeps_session=request.interactive,
         show_figure=show_figure,
         offer=package_offer(settings.packages_policy, settings.packages_list),
+        downloads=request.downloads,
     )
     code = INTERRUPTED
     async with open_interrupts(screen.note) as interrupts, open_session_pool(settings) as pool:

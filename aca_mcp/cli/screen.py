@@ -6,6 +6,7 @@ make text read as something else, and it never chooses a file name of this machi
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
@@ -16,7 +17,7 @@ from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
 from aca_mcp.server.results.report import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from aca_mcp.pool import Execution, OutputChunk
 
@@ -34,6 +35,7 @@ _HARMFUL = {
     )
     if chr(code) not in "\t\n\r"
 }
+_MAX_NAMED = 5
 _TIME_IS_UP = "TimeoutError: "
 
 
@@ -48,6 +50,7 @@ class Screen:
         keeps_session: bool = False,
         show_figure: Callable[[bytes], None] | None = None,
         offer: PackageOffer = NOTHING,
+        downloads: Collection[str] = (),
     ) -> None:
         """Show on these streams.
 
@@ -57,14 +60,17 @@ class Screen:
             keeps_session: the session goes on after an execution.
             show_figure: shows a PNG beside saying where it was saved.
             offer: which further packages sessions may get.
+            downloads: files that are saved when the code has succeeded.
         """
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._keeps_session = keeps_session
         self._show_figure = show_figure
         self._offer = offer
+        self._downloads = downloads
         self._figures = Figures()
         self._shown: set[str] = set()
         self._within_line: set[str] = set()
+        self._has_told_of_files = False
         self.is_incomplete = False
         """A figure could not be saved."""
 
@@ -99,7 +105,28 @@ class Screen:
             tells = self._keeps_session and execution.session_lost is None
             kept = f"; {what_is_kept(execution.variables)}" if tells else ""
             self.note(f"time is up{kept}; --timeout gives more")
+        self._tell_what_is_missing(execution)
+        self._tell_where_files_are(execution)
         self._tell_what_was_lost(execution)
+
+    def _tell_what_is_missing(self, execution: Execution) -> None:
+        for remark in execution.remarks:
+            self.note(remark)
+        for module in execution.missing_modules:
+            self.note(about_missing_module(module, self._offer, by_code=True))
+
+    def _tell_where_files_are(self, execution: Execution) -> None:
+        """Say how to get what an output is kept in: it was named with the output."""
+        kept = [each for each in execution.kept_files if each not in self._downloads]
+        if not kept or self._has_told_of_files:
+            return
+        self._has_told_of_files = True
+        named = " ".join(f"--download {shlex.quote(each)}" for each in kept[:_MAX_NAMED])
+        more = f" and {len(kept) - _MAX_NAMED:,} more" if len(kept) > _MAX_NAMED else ""
+        self.note(
+            "what is in outputs/ belongs to the session, which ends with this command; "
+            f"to have it here, say {named}{more}"
+        )
 
     def _tell_what_was_lost(self, execution: Execution) -> None:
         if execution.session_lost is not None:

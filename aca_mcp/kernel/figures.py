@@ -14,9 +14,10 @@ import io
 import re
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
+from .error_hints import NO_CLICKS
 from .image_scaling import Drawn
 
 if TYPE_CHECKING:
@@ -99,6 +100,17 @@ def _is_empty(figure: Any) -> bool:
     parts = figure.subfigs
     drawn = len(figure.get_children()) - len(parts)
     return drawn <= 1 and not figure.axes and all(map(_is_empty, parts))
+
+
+def refuse_clicks() -> None:
+    """Have what waits for a click or a key say that there will be none."""
+    waiting = sys.modules.get("matplotlib._blocking_input")  # from matplotlib 3.6 on
+    if waiting is not None:
+        waiting.blocking_input_loop = _no_clicks  # pyright: ignore[reportAttributeAccessIssue] -- it has one
+
+
+def _no_clicks(*args: object, **kwargs: object) -> NoReturn:
+    raise EOFError(NO_CLICKS)
 
 
 def open_figures() -> list[Any]:

@@ -10,8 +10,13 @@ whoever shows it looks at its structure.
 from __future__ import annotations
 
 import io
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 MAX_BYTES = 500_000
 """Of one picture that is shown. Photographs become JPEG, others smaller, to keep it."""
@@ -57,7 +62,7 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
     except (Exception, SystemExit):  # not there, or something else of that name is
         return Picture(data, mime)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _quietly(Image), Image.open(io.BytesIO(data)) as image:
             frames = getattr(image, "n_frames", 1)
             form = _SHOWN.get(image.format or "")
             if form == "image/jpeg" and not features.check("jpg"):
@@ -78,6 +83,14 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
     except Exception as error:
         what = str(error)[:100] or type(error).__name__
         return Picture(None, remark=f"an image that cannot be decoded, {mime}: {what}")
+
+
+@contextmanager
+def _quietly(pillow: Any) -> Generator[None]:
+    """Say nothing of many pixels: too many are refused, and nobody chose to open them here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+        yield
 
 
 def _first_frame(image: Any, frames: int, max_side: int) -> Picture:

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import FileFinder, PathFinder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,8 +59,9 @@ class ImportHooks(MetaPathFinder):
         if fullname not in self._actions:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and isinstance(spec.loader, Loader):
-            spec.loader = _ThenCall(spec.loader, self._act)
+        # That of an archive is no Loader by its class.
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _ThenCall(cast("Loader", spec.loader), self._act)
         return spec
 
     def _act(self, module: ModuleType) -> None:

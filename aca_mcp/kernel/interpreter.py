@@ -33,7 +33,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from .capture import Capture, no_debugger
-from .error_hints import NO_INPUT
+from .error_hints import NO_EDITOR, NO_INPUT
 from .event_loops import Loops
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
@@ -203,6 +203,7 @@ class Interpreter:
         set_defaults()
         hide_own_frames()
         _leave_out_what_needs_a_person()
+        shell.set_hook("editor", _no_editor)
 
     def warm_up(self) -> None:
         """Run what every session will, in the template, so that no session has to load it."""
@@ -323,6 +324,10 @@ def _no_input(*args: object, **kwargs: object) -> NoReturn:
 
 def _no_password(*args: object, **kwargs: object) -> NoReturn:
     raise EOFError(NO_INPUT.format("getpass"))
+
+
+def _no_editor(*args: object, **kwargs: object) -> NoReturn:
+    raise EOFError(NO_EDITOR)
 
 
 def _flush(stream: object) -> None:

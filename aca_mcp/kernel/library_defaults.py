@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
-from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts
+from .browsers import prepare_webbrowser
+from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts, refuse_clicks
 from .import_hooks import ImportHooks
 from .plotly_figures import prepare_plotly
 from .renderers import has, picture
@@ -37,6 +38,7 @@ def set_defaults() -> None:
     hooks.add("altair", _altair)
     hooks.add("tqdm.std", _tqdm)
     hooks.add("tqdm.notebook", _tqdm_notebook)
+    hooks.add("webbrowser", prepare_webbrowser)
     prepare_workers(hooks, _cells)
     hooks.install()
 
@@ -59,6 +61,7 @@ def _polars(polars: ModuleType) -> None:
 def _pyplot(pyplot: ModuleType) -> None:
     accept_backends(pyplot)
     collect_missing_glyphs()
+    refuse_clicks()
     find_fonts(sys.modules["matplotlib.font_manager"])
 
 

@@ -43,9 +43,15 @@ _NO_STYLE = r"(?<!url\()(?<!url\([\"'])"
 """Pictures of a style sheet are a page's ornaments, such as its maker's logo."""
 _PICTURE = re.compile(_NO_STYLE + r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
 _PICTURES = re.compile(_NO_STYLE + r"data:image/(?:png|jpeg|gif|webp);base64,")
+_SIDE = re.compile(r"\b(?:height|width)\s*[:=]\s*[\"']?(\d{1,5})(?![\d.%])")
+_MIN_PIXELS = 48
+_MAX_TAG = 1000
+"""Characters that are looked at on each side of a picture."""
+_DRAWN_PAGE = "HTML that scripts draw in a browser"
 _SCRIPT_ALONE = "JavaScript, which nothing here runs"
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 """In a page that does something."""
+_DRAWS = re.compile(r"<script\b|\bsrcdoc\s*=", re.IGNORECASE)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _MARKUP = re.compile(r"\s*['\"]?<(?:!doctype|html|div|table|svg)\b", re.IGNORECASE)
 """What begins a text that is a page's source."""
@@ -201,11 +207,13 @@ class Bundles:
                 text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS
             )
         if says_little or text or _SCRIPT.search(html):
-            self._keep_page(shown, html, display_id)
+            is_drawn = says_little and not text and not _has_picture(shown)
+            self._keep_page(shown, html, display_id, is_drawn=is_drawn)
 
     def _show_picture_of_page(self, shown: Shown, html: str) -> None:
         """Show the first picture that a page brings along, as those of animations are."""
-        found = _PICTURE.search(html)
+        pictures = (each for each in _PICTURE.finditer(html) if not _is_ornament(html, each))
+        found = next(pictures, None)
         raw = _bytes_of(found[2].replace("\\", "")) if found else None
         if found is None or raw is None:
             return
@@ -213,7 +221,7 @@ class Bundles:
         if picture.data is None:
             return
         self._show(shown, picture, found[1])
-        count = len(_PICTURES.findall(html))
+        count = len(_PICTURES.findall(html, found.start()))
         if count > 1:
             shown.remarks.append(f"the first of {count:,} pictures in it is shown")
 
@@ -237,23 +245,37 @@ class Bundles:
         if shown.files or shown.remarks:
             shown.data.pop("text/plain", None)
 
-    def _keep_page(self, shown: Shown, html: str, display_id: str) -> None:
+    def _keep_page(
+        self, shown: Shown, html: str, display_id: str, *, is_drawn: bool = False
+    ) -> None:
         """Keep a page, or of one that only plays something what it plays."""
         media = _MEDIA.search(html)
         data = _bytes_of(media[2]) if media else None
         if media and data is not None:
             self._keep(shown, data, media[1], display_id)
         else:
-            self._keep(shown, html, "text/html", display_id)
+            what = _DRAWN_PAGE if is_drawn and _DRAWS.search(html) else ""
+            self._keep(shown, html, "text/html", display_id, what)
 
-    def _keep(self, shown: Shown, content: bytes | str, mime: str, display_id: str) -> None:
-        what = _WORDS.get(mime, mime)
+    def _keep(
+        self, shown: Shown, content: bytes | str, mime: str, display_id: str, what: str = ""
+    ) -> None:
+        what = what or _WORDS.get(mime, mime)
         path = self._files.keep(content, mime, display_id)
         if path is None:
             shown.remarks.append(f"{what} that was not kept: too large, or no room")
             return
         shown.files.append(path)
         shown.remarks.append(f"{what}: {path}")
+
+
+def _is_ornament(html: str, picture: re.Match[str]) -> bool:
+    """Whether a page shows a picture as small as its maker's logo."""
+    start = html.rfind("<", 0, picture.start())
+    end = html.find(">", picture.end())
+    around = html[max(start, picture.start() - _MAX_TAG) : picture.start()]
+    around += html[picture.end() : min(end, picture.end() + _MAX_TAG)]
+    return any(int(each) < _MIN_PIXELS for each in _SIDE.findall(around))
 
 
 def _has_picture(shown: Shown) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shlex
 import site
 import subprocess  # noqa: TID251 -- whatever starts programs in a session is watched here
@@ -18,6 +19,7 @@ import threading
 import warnings
 from functools import wraps
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,8 +137,14 @@ class PackageClient:
                 add(*paths)
                 if self._commands is not None:
                     self._commands.add(paths)
-                if answer.get("installed"):
-                    lines.append(f"Successfully installed {' '.join(answer['installed'])}")
+                installed = answer.get("installed", [])
+                if installed:
+                    lines.append(f"Successfully installed {' '.join(installed)}")
+                lines += [
+                    f"Ignoring {each}: it is not for this interpreter"
+                    for each in requirements
+                    if ";" in each and not _is_among(each, (*present, *installed))
+                ]
             for wheel in wheels:
                 unpack(wheel, Path(os.environ["PIP_TARGET"]))
                 lines.append(f"Successfully installed {wheel.name}-{wheel.version}")
@@ -190,6 +198,12 @@ def _divided(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
     return left, lines
 
 
+def _is_among(requirement: str, packages: Sequence[str]) -> bool:
+    """Whether a package is one of those, which have versions behind their names."""
+    name = normalized(name_of(requirement))
+    return any(re.match(rf"{re.escape(name)}[ -]", normalized(each)) for each in packages)
+
+
 def _version_of(name: str) -> str | None:
     if name in {"pip", "uv"}:
         return ""  # the commands are the session's own
@@ -205,7 +219,8 @@ def _read(file: Path) -> str:
 
 def _magic(client: PackageClient, name: str) -> Callable[[str], None]:
     def magic(line: str) -> None:
-        text, code = client.run([name, *shlex.split(line)])
+        words = takewhile(lambda word: not word.startswith("#"), shlex.split(line))
+        text, code = client.run([name, *words])  # a comment, as a shell would leave it out
         print(text, end="", file=sys.stderr if code else sys.stdout)
 
     return magic

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _SHELL = f"{os.sep}IPython{os.sep}"
 _KERNEL = f"{os.sep}ipykernel{os.sep}"
+_IMPORTING = "<frozen importlib"
+"""Python's own, which it leaves out itself where a statement imports."""
 _CELLS = ("<cell ", "<ipython-input", "/tmp/ipykernel_")  # noqa: S108 -- names to compare
 _LIBRARY_FRAMES_KEPT = 3
 _FIRST_FRAMES = 10
@@ -279,7 +281,12 @@ def _has_cell(tb: TracebackType | None) -> bool:
 
 
 def _is_own(filename: str) -> bool:
-    return is_own(filename) or _SHELL in filename or _KERNEL in filename
+    return (
+        is_own(filename)
+        or filename.startswith(_IMPORTING)
+        or _SHELL in filename
+        or _KERNEL in filename
+    )
 
 
 def _interrupt_handler() -> str:

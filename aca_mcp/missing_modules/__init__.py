@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aca_mcp.missing_modules.known_packages import find_module, normal
+from aca_mcp.missing_modules.no_packages import why_no_package
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def about_missing_module(
         offer: what sessions may get.
         by_code: say what code gets it, for whoever has no tools to call.
     """
+    if why := why_no_package(module):
+        return why
     found = find_module(module)
     name, package = found.name, found.package
     if name == "pip" and offer.is_open:

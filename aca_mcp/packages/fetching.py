@@ -181,4 +181,4 @@ class Fetcher:
                 available = await self._downloads.within_bounds(self._installer, look)
                 known = tuple(sorted(COMMON_PACKAGES | installed.keys()))
                 return about_availability(name, available, wanted, names=known)
-        return sentence_for(said, wanted, most_bytes=self._max_set_bytes)
+        return sentence_for(said, wanted, most_bytes=self._max_set_bytes, installed=installed)

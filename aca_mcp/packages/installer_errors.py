@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from aca_mcp.missing_modules.known_packages import find_module
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aca_mcp.installing.availability import Availability
 
@@ -59,6 +59,11 @@ _SPOILED = (
     "Invalid Wheel",
     "is invalid",
 )
+_CONFLICT = re.compile(
+    r"([\w.-]+?)(?:\[[^\]]*\])?(?:[<>=!~]\S*)? depends? on (?P<name>[\w.-]+?)"
+    r"(?P<wanted>[<>=!~]\S*) and (?P=name)==(?P<version>[\w.+!-]*\w)"
+)
+"""How uv says that a version which the session has does not go together with a package."""
 _NOTHING = "Nothing was installed."
 
 
@@ -111,13 +116,20 @@ def too_large(requirements: Sequence[str], most_bytes: int, size_bytes: int = 0)
     )
 
 
-def sentence_for(said: str, requirements: Sequence[str], *, most_bytes: int) -> str:
+def sentence_for(
+    said: str,
+    requirements: Sequence[str],
+    *,
+    most_bytes: int,
+    installed: Mapping[str, str] | None = None,
+) -> str:
     """What happened, and what to do.
 
     Args:
         said: by uv or pip, or by the system.
         requirements: what was asked for.
         most_bytes: the most that is installed at once.
+        installed: what the session has, normalized name to version.
     """
     if _has(said, _TOO_LARGE):
         return too_large(requirements, most_bytes)
@@ -137,7 +149,25 @@ def sentence_for(said: str, requirements: Sequence[str], *, most_bytes: int) -> 
             f"The package index cannot be reached. {_NOTHING} A person can install it where there "
             f"is a network: aca-mcp env create NAME {shlex.join(requirements)}"
         )
+    if why := _conflict(" ".join(said.split()), installed or {}):
+        return (
+            f"{_shown(requirements)} does not go together with what the session has: {why}, which "
+            f"stays as it is. {_NOTHING} Do without it, or have a person make another environment: "
+            f"aca-mcp env create NAME {shlex.join(requirements)}, or, for Azure, another pool."
+        )
     return f"{_shown(requirements)} could not be installed. {_NOTHING} {_shortened(said)}"
+
+
+def _conflict(said: str, installed: Mapping[str, str]) -> str:
+    """Which package needs another version of one that is there: a clause, or nothing.
+
+    uv tells the last of its reasons last.
+    """
+    for match in reversed(list(_CONFLICT.finditer(said))):
+        name, version = canonicalize_name(match["name"]), match["version"]
+        if installed.get(name) == version:
+            return f"{match[1]} needs {name}{match['wanted']}, and there is {name} {version}"
+    return ""
 
 
 def _shown(requirements: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from aca_mcp.execution import (
     Variables,
     what_is_kept,
 )
+from aca_mcp.reports.remarks import remarks_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +67,7 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
     error = report.error
     if status is ExecutionStatus.TIMED_OUT and context.died is None:
         error = _timed_out(error, context)
+    remarks, modules = remarks_on(streams.stdout.text, streams.stderr.text, error)
     return Execution(
         execution_id=context.execution_id,
         status=status,
@@ -80,6 +82,8 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
         variables=context.variables,
         files=() if context.died else report.files,
         kept_files=() if context.died else report.kept_files,
+        remarks=remarks,
+        missing_modules=modules,
         order=tuple(_order(streams.pieces, report.shown)),
     )
 

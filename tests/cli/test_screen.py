@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import resource
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aca_mcp.cli.screen import Screen
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import (
     Execution,
     ExecutionError,
@@ -128,6 +130,31 @@ def test_the_text_of_a_value_is_shown_beside_its_picture(
     Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, drawing))
     assert streams[0].getvalue() == f"{point}\n"
     assert "saved figure-1.png" in streams[1].getvalue()
+
+
+def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
+    page = Output("display", {"text/plain": "figure"}, remarks=("HTML: outputs/cell-1-1.html",))
+    done = replace(
+        execution(ExecutionStatus.SUCCEEDED, page),
+        kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"),
+    )
+    screen = Screen(*streams, downloads=["outputs/cell 2.html"])
+    screen.show_rest(done)
+    screen.show_rest(done)
+    said = streams[1].getvalue()
+    assert said.count("ends with this command") == 1
+    assert said.count("--download") == 1
+    assert "say --download outputs/cell-1-1.html\n" in said
+
+
+def test_what_was_not_there_is_said_to_a_person_too(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
+    done = replace(execution(), remarks=("There is no ffmpeg.",), missing_modules=("yaml",))
+    Screen(*streams, offer=PackageOffer("index")).show_rest(done)
+    assert "aca-mcp: There is no ffmpeg.\naca-mcp: yaml comes with" in streams[1].getvalue()
 
 
 def test_how_many_figures_are_saved_is_bounded_and_said_once(

@@ -173,6 +173,53 @@ async def test_who_asks_a_person_hears_that_there_is_none(
         assert "nobody can type into this session" in execution.error.message, code
 
 
+FOR_PEOPLE = (
+    ("import webbrowser; webbrowser.open('https://example.com/a')", "example.com/a was not opened"),
+    ("webbrowser.get('firefox').open_new_tab('x' * 10**6)", "xxx… was not opened"),
+    ("open('a b.html', 'w').write('x'); webbrowser.open('a b.html')", "a b.html stays a file of"),
+    ("webbrowser.open('file://' + __import__('os').path.abspath('a b.html'))", "a b.html stays"),
+)
+
+
+async def test_what_would_open_in_a_browser_is_told_and_kept(
+    pool: SessionPool, identifier: str
+) -> None:
+    for code, told in FOR_PEOPLE:
+        text = await shown(pool, identifier, code)
+        assert "There is no browser here" in text, code
+        assert told in text, code
+        assert text.rstrip().split("\n")[-1] in {"False", "[files written: a b.html]"}, code
+
+
+WITHOUT_A_PERSON = (
+    ("import matplotlib.pyplot as plt\nplt.plot([1]); plt.ginput(1)", "Nobody can click"),
+    ("plt.waitforbuttonpress()", "Nobody can click"),
+    ("%edit notes.py", "There is no editor"),
+    ("class PyperclipException(Exception): pass\nraise PyperclipException", "no clipboard"),
+    ("# timing\n%%time\n1", "the first line of the code"),
+    ("%lprun -f f f()", "%load_ext line_profiler"),
+)
+
+
+async def test_each_habit_that_cannot_work_is_told_at_once_in_a_sentence(
+    pool: SessionPool, identifier: str
+) -> None:
+    for code, told in WITHOUT_A_PERSON:
+        error = (await run(pool, identifier, code)).error
+        assert error is not None, code
+        assert told in error.hint + error.message, code
+
+
+async def test_a_value_that_has_text_and_no_representation_is_told_by_its_text(
+    pool: SessionPool, identifier: str
+) -> None:
+    code = "class Graph:\n    def __str__(self): return 'a graph of 3 nodes'\n"
+    assert await shown(pool, identifier, f"{code}Graph()") == "a graph of 3 nodes"
+    assert await shown(pool, identifier, "display(Graph())") == "a graph of 3 nodes"
+    code = "class Bad(Graph):\n    def __str__(self): raise ValueError\nBad()"
+    assert (await shown(pool, identifier, code)).startswith("<__main__.Bad")
+
+
 async def test_a_module_that_is_missing_is_named(pool: SessionPool, identifier: str) -> None:
     execution = await run(pool, identifier, "import no_such_thing.inner")
     assert execution.error is not None

@@ -207,6 +207,26 @@ def test_a_script_without_anything_to_draw_in_is_one_line(root: Path) -> None:
     assert shown.remarks == ["JavaScript, which nothing here runs"]
 
 
+@pytest.mark.parametrize(
+    "page", ["<div></div><script>map()</script>", "<iframe srcdoc='&lt;script>map()'></iframe>"]
+)
+def test_a_page_that_scripts_draw_is_called_so(root: Path, page: str) -> None:
+    shown = describe(root, {"text/plain": "<Map object>", "text/html": page})
+    assert shown.remarks == [f"HTML that scripts draw in a browser: {shown.files[0]}"]
+
+
+@pytest.mark.parametrize("sized", ["style='height:25px'", 'width="32"', "height = 9"])
+def test_the_logo_of_whoever_made_a_page_is_not_its_picture(root: Path, sized: str) -> None:
+    logo, picture = (base64.b64encode(png(width)).decode() for width in (5, 6))
+    page = f"<img {sized} src='data:image/png;base64,{logo}'>"
+    assert describe(root, {"text/html": page}).data == {"text/html": page}
+    page = page.replace(f"{sized} src", "src").replace(">", f" {sized}>")
+    page += f"<img width='100%' src='data:image/png;base64,{picture}'>"
+    shown = describe(root, {"text/html": page})
+    assert shown.data["image/png"] == png(6)
+    assert not any("pictures in it" in each for each in shown.remarks)
+
+
 @pytest.mark.parametrize("end", ["", "\\\n"])
 def test_of_the_pictures_that_a_page_brings_along_the_first_is_shown(root: Path, end: str) -> None:
     uris = [base64.b64encode(saved(Image.new("RGB", (9, n)), "PNG")).decode() for n in (5, 6)]

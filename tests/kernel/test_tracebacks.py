@@ -287,6 +287,27 @@ def test_what_a_library_would_fetch_first_is_told_to_be_out_of_reach(
     assert "network" in error.hint
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This event loop is already running",
+        "Already running asyncio in this thread",
+        "Cannot run the event loop while another loop is running",
+    ],
+)
+def test_who_runs_a_loop_within_the_loop_is_told_to_await(
+    interpreter: Interpreter, said: str
+) -> None:
+    error = run(interpreter, f"raise RuntimeError({said!r})").error
+    assert error is not None
+    assert "write await before the coroutine" in error.hint
+
+
+def test_frames_of_pythons_own_import_are_left_out(interpreter: Interpreter) -> None:
+    for code in ("%load_ext no_such_extension", "__import__('importlib').import_module('no.such')"):
+        assert "<frozen" not in run(interpreter, code).traceback
+
+
 def test_who_writes_where_nobody_can_is_told_where_to(interpreter: Interpreter) -> None:
     error = run(interpreter, "import errno; raise OSError(errno.EROFS, 'no', '/etc/x')").error
     assert error is not None

@@ -26,6 +26,10 @@ async def test_pip_prints_what_came_of_it(pool: SessionPool) -> None:
     assert "Requires: tea-time\n" in told
     assert "No broken requirements found.\n" in told
     assert "restart_session" in told
+    commented = "%pip install has-program 'elsewhere; python_version < \"3\"'  # for tea"
+    text = await printed(pool, commented)
+    assert "Successfully installed has-program-1.0" in text
+    assert 'Ignoring elsewhere; python_version < "3"' in text
     refused = await printed(pool, "%pip install --index-url http://evil.example x")
     assert "the option --index-url, which is not available" in refused
     failed = await run(

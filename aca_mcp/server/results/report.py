@@ -24,6 +24,8 @@ from aca_mcp.server.results.text import clean, fold, fold_all, show_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_TEXTS = dict.fromkeys(("text/markdown", "text/latex", "text/plain", "application/json"))
+"""In the order of preference."""
 _NO_IMAGE = "[an image that is not whole, or of too many pixels; save it to a file instead]"
 _LATE = "[from earlier code that still ran]"
 _LONG_CHARACTERS = 50_000
@@ -95,6 +97,8 @@ def report(
             body.add_output(item)
     if execution.error is not None:
         body.add_error(execution.error, offer=offer)
+    body.add_remarks(execution.remarks)
+    body.add_remarks(about_missing_module(each, offer) for each in execution.missing_modules)
     pieces, figures = body.pieces, body.figures
     closing = _closing(execution)
     if not pieces and not closing:
@@ -168,14 +172,14 @@ def text_of(output: Output) -> str:
     """The best text that a displayed value has: Markdown before plain text, tables as tables."""
     if output.text:
         return output.text
-    for kind in ("text/markdown", "text/latex", "text/plain", "application/json"):
+    for kind in _TEXTS:
         if isinstance(text := output.data.get(kind), str) and text:
             return text
     if output.remarks:
         return ""
     if isinstance(text := output.data.get("text/html"), str):
         return text
-    if output.data:
+    if output.data and not _TEXTS.keys() & output.data.keys():
         return f"[a value that only {', '.join(sorted(output.data))} can show]"
     return ""
 
@@ -188,6 +192,8 @@ class _Body:
         self.pieces: list[str] = []
         self.figures: list[Figure] = []
         self._source = "[stdout]"
+        self._said: set[str] = set()
+        """Remarks on outputs: libraries load what they draw with by scripts of their own, each."""
 
     def add_stream(self, part: StreamPart) -> None:
         text = fold(clean(part.text).strip("\n"))
@@ -206,7 +212,8 @@ class _Body:
         else:
             self._add_text(output, clean(text_of(output)).strip("\n"))
             self.pieces += [_NO_IMAGE] if bytes in map(type, output.data.values()) else []
-        self.pieces += [f"[{clean(remark)}]" for remark in output.remarks]
+        self.add_remarks(each for each in output.remarks if each not in self._said)
+        self._said.update(output.remarks)
 
     def _add_text(self, output: Output, shown: str) -> None:
         if not shown:
@@ -225,6 +232,9 @@ class _Body:
             module = clean(error.missing_module)
             about = about_missing_module(module, offer)
             self.pieces.append(f"[{about}]")
+
+    def add_remarks(self, remarks: Iterable[str]) -> None:
+        self.pieces += [f"[{clean(remark)}]" for remark in remarks]
 
     def _say_source(self, source: str) -> None:
         if source != self._source:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, Span, StreamText
 from aca_mcp.server.results.report import Figure, report
 from tests.support.pictures import png
@@ -94,6 +95,27 @@ def test_the_most_readable_text_of_a_value_is_taken(
 ) -> None:
     expected = data["text/plain"] if text is None else text
     assert shown(Output("display", data)) == expected
+
+
+def test_what_was_not_there_is_told_after_what_was_printed() -> None:
+    result = report(
+        dataclasses.replace(
+            QUIET,
+            stdout=StreamText("before\n"),
+            remarks=("There is no ffmpeg.",),
+            missing_modules=("yaml",),
+        ),
+        offer=PackageOffer("index"),
+    )
+    call = 'install_packages(packages=["pyyaml"]) gets it.'
+    assert result.text == (
+        f"before\n[There is no ffmpeg.]\n[yaml comes with the package pyyaml: {call}]"
+    )
+
+
+def test_a_remark_on_several_outputs_is_told_once() -> None:
+    script = Output("display", {"application/javascript": "x()"}, remarks=("JavaScript",))
+    assert report(dataclasses.replace(QUIET, outputs=(script,) * 3)).text == "[JavaScript]"
 
 
 def test_an_error_is_an_error_after_what_was_printed() -> None:
