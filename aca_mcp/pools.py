@@ -219,8 +219,7 @@ def is_wasm_prepared(settings: Settings) -> bool:
         return False  # whoever opens the pool is told why
 
 
-@asynccontextmanager
-async def open_wasm_preparation(settings: Settings) -> AsyncGenerator[Preparation]:
+def open_wasm_preparation(settings: Settings) -> AbstractAsyncContextManager[Preparation]:
     """Make what a wasm pool makes once on a machine, without the pool.
 
     Raises:
@@ -232,8 +231,7 @@ async def open_wasm_preparation(settings: Settings) -> AsyncGenerator[Preparatio
         configuration = wasm_configuration(settings)
     except ImportError as error:
         raise PoolUnavailableError(_NO_WASM) from error
-    async with open_preparation(configuration) as preparation:
-        yield preparation
+    return open_preparation(configuration)
 
 
 @asynccontextmanager

@@ -41,21 +41,18 @@ _SAFE_ATTRIBUTES = frozenset(
 _OWN_ATTRIBUTES = "aca_mcp."
 
 
-class Telemetry:
-    """What the process has measured."""
+def metrics_text() -> tuple[bytes, str]:
+    """All measurements as Prometheus scrapes them: the body, and its content type.
 
-    def metrics_text(self) -> tuple[bytes, str]:
-        """All measurements as Prometheus scrapes them: the body, and its content type.
+    Takes some milliseconds, and no lock that a caller could hold.
+    """
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        Takes some milliseconds, and no lock that a caller could hold.
-        """
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-        return generate_latest(), CONTENT_TYPE_LATEST
+    return generate_latest(), CONTENT_TYPE_LATEST
 
 
 @contextmanager
-def open_telemetry(*, otlp: bool, prometheus: bool, version: str) -> Generator[Telemetry]:
+def open_telemetry(*, otlp: bool, prometheus: bool, version: str) -> Generator[None]:
     """Record traces and metrics of this process while the context lasts, once in its life.
 
     To be entered before the event loop runs, and left after: leaving sends what is unsent, which
@@ -63,7 +60,7 @@ def open_telemetry(*, otlp: bool, prometheus: bool, version: str) -> Generator[T
 
     Args:
         otlp: send traces and metrics by OTLP over HTTP.
-        prometheus: keep metrics for ``Telemetry.metrics_text``.
+        prometheus: keep metrics for ``metrics_text``.
         version: of this package, to be told with them.
 
     Raises:
@@ -79,7 +76,7 @@ def open_telemetry(*, otlp: bool, prometheus: bool, version: str) -> Generator[T
                     "pip install 'aca-mcp[otel]', or switch --metrics and --otel off."
                 ) from None
             stack.callback(_run_bounded, shutdowns)
-        yield Telemetry()
+        yield
 
 
 def _set_up(version: str, *, otlp: bool, prometheus: bool) -> list[Callable[[], object]]:

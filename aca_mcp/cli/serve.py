@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.settings import Settings
-    from aca_mcp.telemetry import Telemetry
 
 
 _logger = logging.getLogger(__name__)
@@ -79,33 +78,33 @@ def _serve(settings: Settings) -> int:
         note("waiting for an MCP client on stdin; Ctrl-C ends it.")
     sys.setswitchinterval(_SWITCH_SECONDS)
     run = _serve_stdio if settings.transport == "stdio" else _serve_http
-    if settings.otel or settings.metrics:
+    if _is_observed(settings):
         from aca_mcp.telemetry import open_telemetry
 
-        with open_telemetry(
-            otlp=settings.otel, prometheus=settings.metrics, version=__version__
-        ) as telemetry:
-            anyio.run(run, settings, telemetry)
+        with open_telemetry(otlp=settings.otel, prometheus=settings.metrics, version=__version__):
+            anyio.run(run, settings)
     else:
-        anyio.run(run, settings, None)
+        anyio.run(run, settings)
     return 0
 
 
 @asynccontextmanager
-async def _open_pool(
-    settings: Settings, telemetry: Telemetry | None
-) -> AsyncGenerator[SessionPool]:
+async def _open_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
     async with open_session_pool(settings) as pool:
-        if telemetry is None:
-            yield pool
-        else:
+        if _is_observed(settings):
             from aca_mcp.observed_pool import observed
 
             yield observed(pool, kind=settings.pool_kind)
+        else:
+            yield pool
 
 
-async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
-    async with _open_pool(settings, telemetry) as pool:
+def _is_observed(settings: Settings) -> bool:
+    return settings.otel or settings.metrics
+
+
+async def _serve_stdio(settings: Settings) -> None:
+    async with _open_pool(settings) as pool:
         # In a thread, so that the event loop can see to the pool meanwhile.
         await anyio.to_thread.run_sync(importlib.import_module, "aca_mcp.server.stdio")
         from aca_mcp.server.stdio import serve_stdio
@@ -114,12 +113,13 @@ async def _serve_stdio(settings: Settings, telemetry: Telemetry | None) -> None:
         await serve_stdio(pool, await _options(settings, pool))
 
 
-async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
+async def _serve_http(settings: Settings) -> None:
     from aca_mcp.listening.server import Listener
     from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
     from aca_mcp.server.http.app import HttpOptions
     from aca_mcp.server.http.serve import check_listener, serve_http
     from aca_mcp.server.sessions.limits import Limits
+    from aca_mcp.telemetry import metrics_text
 
     listener = Listener(
         settings.host,
@@ -154,14 +154,14 @@ async def _serve_http(settings: Settings, telemetry: Telemetry | None) -> None:
         max_calls_per_minute=settings.max_calls_per_minute,
         public_url=settings.public_url,
         transfer_link_seconds=settings.transfer_link_seconds,
-        metrics_text=telemetry.metrics_text if telemetry and settings.metrics else None,
+        metrics_text=metrics_text if settings.metrics else None,
         metrics_token=settings.metrics_token.get_secret_value(),
     )
     if settings.audit_log:
         from aca_mcp.server.audit import write_audit_log
 
         write_audit_log(sys.stderr)
-    async with _open_pool(settings, telemetry) as pool:
+    async with _open_pool(settings) as pool:
         collect_seldom()
         await serve_http(
             pool,

@@ -12,7 +12,7 @@ from aca_mcp.observed_pool import observed
 from aca_mcp.server.app import ServerOptions, create_server
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.sessions.client_sessions import open_sessions
-from aca_mcp.telemetry import open_telemetry
+from aca_mcp.telemetry import metrics_text, open_telemetry
 from tests.support.toy_pool import ToyPool
 
 
@@ -32,8 +32,8 @@ async def use(canary: str) -> None:
 
 if __name__ == "__main__":
     otlp, prometheus = "otlp" in sys.argv, "prometheus" in sys.argv
-    with open_telemetry(otlp=otlp, prometheus=prometheus, version="1.2.3") as telemetry:
+    with open_telemetry(otlp=otlp, prometheus=prometheus, version="1.2.3"):
         anyio.run(use, sys.argv[1])
         if prometheus:
-            body, content_type = telemetry.metrics_text()
+            body, content_type = metrics_text()
             sys.stdout.write(f"{content_type}\n{body.decode()}")

@@ -51,13 +51,6 @@ class Authentication:
     scopes: tuple[str, ...] = ()
     metadata_url: str = ""
 
-    async def warm_up(self) -> None:
-        """Ask the issuers for their keys when the server starts, so that a wrong one is seen then.
-
-        Takes some seconds at most. What is wrong is logged, and tried again when a token comes.
-        """
-        await self.verifier.warm_up()
-
     def middleware(self, *, open_paths: frozenset[str] = frozenset()) -> Middleware:
         """What lets callers with a good bearer token through, and sets their principal.
 

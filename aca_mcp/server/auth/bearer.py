@@ -42,7 +42,10 @@ class TokenVerifier:
         self._issued = issued
 
     async def warm_up(self) -> None:
-        """Do ahead of the first request what it would wait for. What is wrong is logged."""
+        """Ask the issuers for their keys when the server starts, so that a wrong one is seen then.
+
+        Takes some seconds at most. What is wrong is logged, and tried again when a token comes.
+        """
         if self._issued is not None:
             await self._issued.warm_up()
 

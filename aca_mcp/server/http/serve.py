@@ -109,7 +109,7 @@ async def serve_http(
                 )
                 tasks.start_soon(server.serve_until_told)
                 if authentication is not None:
-                    tasks.start_soon(authentication.warm_up)
+                    tasks.start_soon(authentication.verifier.warm_up)
                 async for _ in signals:
                     break
                 server.stop_accepting()

@@ -10,7 +10,7 @@ from aca_mcp.errors import FileMissingError
 from aca_mcp.paths import below
 from aca_mcp.pool import WORK_DIRECTORY
 from aca_mcp.server.results.text import show_name
-from aca_mcp.server.transfers.matching import closest, composed
+from aca_mcp.server.transfers.matching import close_to, closest, composed
 
 if TYPE_CHECKING:
     from aca_mcp.session import PythonSession
@@ -37,5 +37,5 @@ async def existing(
         if composed(each) == wanted:
             return each
     near = await anyio.to_thread.run_sync(closest, wanted, known)
-    told = f"Close to it: {', '.join(map(show_name, near))}." if near else "List the files to see."
+    told = close_to(near) or "List the files to see."
     raise FileMissingError(f"There is no {show_name(path)} in the session. {told}")

@@ -22,7 +22,7 @@ from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.transfers.host_directory import MAX_LISTED, FoundFiles, WorkDir
 from aca_mcp.server.transfers.host_names import directory_parts, refuse, relative_path
-from aca_mcp.server.transfers.matching import closest, composed, is_pattern, named
+from aca_mcp.server.transfers.matching import close_to, closest, composed, is_pattern, named
 from aca_mcp.server.types import Ctx, SessionHandle
 from aca_mcp.session import PythonSession
 
@@ -127,8 +127,8 @@ async def _find_in_session(session: PythonSession, path: str, root: str) -> Foun
         if any(entry.path == wanted.strip("/") for entry in listing.entries):
             refuse(path, "it is a directory without files")
         near = await anyio.to_thread.run_sync(closest, wanted, known)
-        hint = f". Close to it: {', '.join(map(show_name, near))}" if near else ""
-        refuse(path, f"the session has no such file{hint}")
+        hint = close_to(near).rstrip(".")
+        refuse(path, ". ".join(filter(None, ("the session has no such file", hint))))
     return FoundFiles(tuple(files) or (wanted,))
 
 

@@ -20,7 +20,6 @@ import anyio.to_thread
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.open_beneath import LOOK, O_NONBLOCK, make_directories_beneath, open_beneath
 from aca_mcp.pool import FileListing
-from aca_mcp.server.results.text import show_name
 from aca_mcp.server.transfers.host_entries import Entries, directories_below, entries_below
 from aca_mcp.server.transfers.host_names import (
     check_untrusted,
@@ -30,7 +29,7 @@ from aca_mcp.server.transfers.host_names import (
     relative_path,
     why_unreadable,
 )
-from aca_mcp.server.transfers.matching import closest, composed, is_pattern, named
+from aca_mcp.server.transfers.matching import close_to, closest, composed, is_pattern, named
 from aca_mcp.server.transfers.write_budget import WriteBudget
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class WorkDir:
                 pass
             except HostPathRefusedError as error:
                 if not is_pattern(wanted):
-                    near = _close_to(await self.near(wanted))
+                    near = close_to(await self.near(wanted))
                     raise HostPathRefusedError(f"{error} {near}".strip()) from None
             if is_pattern(wanted):
                 why = "no file is there that may be copied"
@@ -249,7 +248,7 @@ class WorkDir:
         known = await anyio.to_thread.run_sync(directories_below, self._root)
         same = [each for each in known if composed(each) == composed(wanted)]
         if len(same) != 1:
-            near = _close_to(await anyio.to_thread.run_sync(closest, wanted, known))
+            near = close_to(await anyio.to_thread.run_sync(closest, wanted, known))
             hint = near.rstrip(".") or await self._near((wanted,))
             refuse(path, f"there is no such directory. {hint}")
         return tuple(same[0].split("/"))
@@ -269,7 +268,7 @@ class WorkDir:
         paths = await self._all_paths()
         near = await anyio.to_thread.run_sync(closest, "/".join(parts), paths)
         if near:
-            return _close_to(near).rstrip(".")
+            return close_to(near).rstrip(".")
         if not paths:
             return "The work directory has no files"
         return f"list_work_dir shows the {len(paths):,} files that there are"
@@ -290,10 +289,6 @@ class WorkDir:
             os.close(descriptor)
             raise
         return descriptor
-
-
-def _close_to(names: Sequence[str]) -> str:
-    return f"Close to it: {', '.join(map(show_name, names))}." if names else ""
 
 
 def _put_in_place(path: str, parent: int, unfinished: str, name: str, overwrite: bool) -> None:

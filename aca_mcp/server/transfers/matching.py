@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from aca_mcp.server.results.text import show_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -101,6 +103,11 @@ def closest(path: str, known: Iterable[str]) -> list[str]:
         if likeness >= _CUTOFF:
             scored.append((-likeness, candidate))
     return [candidate for _, candidate in sorted(scored)[:_CLOSEST]]
+
+
+def close_to(names: Sequence[str]) -> str:
+    """A sentence with names that are close to one that is not there; empty for none."""
+    return f"Close to it: {', '.join(map(show_name, names))}." if names else ""
 
 
 def _likeness(one: str, other: str) -> float:

@@ -327,7 +327,7 @@ async def test_the_keys_of_every_issuer_can_be_fetched_when_the_server_starts(
         found = authentication(options)
         assert found is not None
         with anyio.fail_after(10):
-            await found.warm_up()
+            await found.verifier.warm_up()
     assert first.fetches == 1
     assert f"The keys of {second.url} cannot be fetched" in caplog.text
 
