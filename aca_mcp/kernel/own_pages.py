@@ -11,15 +11,17 @@ nothing is done.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import re
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PAGE_BYTES = mmap.PAGESIZE
 _ENTRY_BYTES = 8
 _MOST_LOOKED_AT = 2**17
 """Pages: 512 MiB of them, for which it takes some milliseconds."""
@@ -31,9 +33,6 @@ _IS_OWN = bytes(
     flags & (_PRESENT | _OF_FILE | _EXCLUSIVE) == _PRESENT | _EXCLUSIVE for flags in range(256)
 )
 _RUN = re.compile(b"\1+")
-
-_libc = ctypes.CDLL(None)
-_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def own_pages() -> frozenset[int]:
@@ -63,8 +62,16 @@ def _writable() -> Generator[tuple[int, int]]:
 
 def write_ahead(pages: Iterable[int]) -> None:
     """Have pages to itself, as if each had been written to. Their contents stay as they are."""
+    madvise = _madvise()
     for first, count in _runs(sorted(pages)):
-        _libc.madvise(first * _PAGE_BYTES, count * _PAGE_BYTES, _MADV_POPULATE_WRITE)
+        madvise(first * _PAGE_BYTES, count * _PAGE_BYTES, _MADV_POPULATE_WRITE)
+
+
+@cache
+def _madvise() -> Callable[[int, int, int], int]:
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return madvise
 
 
 def _runs(pages: list[int]) -> Generator[tuple[int, int]]:
