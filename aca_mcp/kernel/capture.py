@@ -107,13 +107,16 @@ class Capture:
         now = self._now
         if now is None:
             return [], []
-        with self._lock, self._noting_errors(now):
-            self._tell_last(now)
-            if now.held is not None:
-                now.sink.emit(*now.held)
-            self._look_at_widgets(now)
-            self._tell_updates(now)
-            now.figures.end()
+        with self._lock:
+            try:
+                self._tell_last(now)
+                if now.held is not None:
+                    now.sink.emit(*now.held)
+                self._look_at_widgets(now)
+                self._tell_updates(now)
+                now.figures.end()
+            except Exception as error:
+                now.errors.append(error)
         self._now = None
         return now.errors, now.files
 
@@ -147,9 +150,12 @@ class Capture:
     def show_open_figures(self) -> None:
         """Display the figures that code left open, and close them."""
         now = self._now
-        if now is not None:
-            with self._noting_errors(now):
-                show_open_figures()
+        if now is None:
+            return
+        try:
+            show_open_figures()
+        except Exception as error:
+            now.errors.append(error)
 
     def publish(
         self,
@@ -322,13 +328,6 @@ class Capture:
 
     def _is_late(self) -> bool:
         return get_ident() in self.old_threads
-
-    @contextmanager
-    def _noting_errors(self, now: _Execution) -> Generator[None]:
-        try:
-            yield
-        except Exception as error:
-            now.errors.append(error)
 
 
 def _attached(content: str | bytes, blobs: list[bytes]) -> object:

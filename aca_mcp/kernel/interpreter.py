@@ -18,7 +18,7 @@ import re
 import signal
 import sys
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -42,7 +42,6 @@ from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from types import FrameType
 
     from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
@@ -54,6 +53,7 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 """Types whose values are text and nothing else."""
 _SHOWN_AS_REPR = frozenset({int, complex, str, bytes})
 """Those of them whose text is ``repr``'s, unless code chose another one."""
+_NO_COPY = nullcontext()
 _WARM_UPS = 10
 _set_handler: Any = import_module("_signal").signal
 """``signal.signal``, which makes an enumeration of its result, without that."""
@@ -160,10 +160,9 @@ class _Shell(InteractiveShell):
         """Keep no history of errors, which would run the code's own methods to describe them."""
         return {}
 
-    @contextmanager
-    def _tee(self, channel: str) -> Generator[None]:
+    def _tee(self, channel: str) -> Any:
         """Keep no copy of what is printed, as IPython 9 would for its history."""
-        yield
+        return _NO_COPY
 
     def system(self, cmd: str) -> None:
         """Run a shell command with the session's own stdout and stderr."""

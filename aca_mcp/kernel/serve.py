@@ -61,23 +61,23 @@ class Connection:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._pending = _Pending(b"")
+        self._pending = _Pending()
         self._lock = threading.RLock()  # a thread may ask for packages meanwhile
 
     def put(self, data: bytes) -> None:
         """Have bytes sent before those that are sent next."""
         with self._lock:
-            rest = self._pending.rest()
-            self._pending = _Pending(bytes(rest) + data if rest else data)
+            self._pending.frames.append(data)
 
     def send(self, data: bytes) -> None:
         """Send bytes, after what was put there, and what an exception left unsent before."""
         with self._lock:
-            self.put(data)
             pending = self._pending
-            while pending.rest():
+            pending.frames.append(data)
+            while rest := pending.rest():
                 # In one step: between a call and the assignment of what it gave a handler may run.
-                pending.sent.extend(map(self._socket.send, (pending.rest(),)))
+                pending.sent.extend(map(self._socket.send, (rest,)))
+            self._pending = _Pending()
 
     def receive(self) -> bytes:
         """What has come; empty when the other end is closed."""
@@ -101,12 +101,13 @@ class Connection:
 
 
 class _Pending:
-    def __init__(self, data: bytes) -> None:
-        self._view = memoryview(data)
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
         self.sent: list[int] = []
+        """How many bytes of them together, step by step."""
 
     def rest(self) -> memoryview:
-        return self._view[sum(self.sent) :]
+        return memoryview(b"".join(self.frames))[sum(self.sent) :]
 
 
 def serve(

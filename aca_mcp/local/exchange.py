@@ -82,17 +82,23 @@ class Exchange:
         rest = memoryview(encode(Frame({**header, "id": self._number})))
         if self._events.poll(0):
             self._read_from_before()
+        rest = self._send(rest)
         with anyio.CancelScope(deadline=deadline):
             while rest:
-                try:
-                    rest = rest[self._control.send(rest, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    await anyio.wait_writable(self._control)
-                except OSError:
-                    self._read_what_is_there()
-                    raise KernelDied("") from None
+                await anyio.wait_writable(self._control)
+                rest = self._send(rest)
             return await self._reply()
         return None
+
+    def _send(self, data: memoryview) -> memoryview:
+        """Send as much as goes at once, and return the rest."""
+        try:
+            return data[self._control.send(data, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self._read_what_is_there()
+            raise KernelDied("") from None
 
     async def wait(self, deadline: float) -> Frame | None:
         """Wait for the reply until a time of anyio's clock; None if it has not come by then.
