@@ -213,7 +213,7 @@ class _Instruments:
         self._file_bytes.add(size_bytes, {_KIND: self._kind, _DIRECTION: direction})
 
 
-class _Passage:
+class _CountedChunks:
     """Chunks on their way, counted."""
 
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
@@ -262,24 +262,24 @@ class _ObservedPool(ForwardingPool):
         *,
         overwrite: bool = True,
     ) -> FileEntry:
-        passage = _Passage(content)
+        counted = _CountedChunks(content)
         with self._instruments.operation("upload_file") as span:
             try:
                 return await self._pool.upload_file(
-                    identifier, path, aiter(passage), overwrite=overwrite
+                    identifier, path, aiter(counted), overwrite=overwrite
                 )
             finally:
-                self._instruments.moved(span, "upload", passage.size_bytes)
+                self._instruments.moved(span, "upload", counted.size_bytes)
 
     @asynccontextmanager
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
         with self._instruments.operation("download_file", current=False) as span:
             async with self._pool.download_file(identifier, path) as download:
-                passage = _Passage(download.chunks)
+                counted = _CountedChunks(download.chunks)
                 try:
-                    yield FileDownload(download.entry, aiter(passage))
+                    yield FileDownload(download.entry, aiter(counted))
                 finally:
-                    self._instruments.moved(span, "download", passage.size_bytes)
+                    self._instruments.moved(span, "download", counted.size_bytes)
 
 
 def _kind_of(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aca_mcp.azure.pool_kind import CREATE_PYTHON_POOL
 from aca_mcp.azure.service_errors import ROLE
 from aca_mcp.cli import doctor_checks as checks
 from aca_mcp.cli.doctor_checks import Check, State
@@ -129,7 +130,7 @@ def check_metadata(metadata: PoolMetadata) -> Check:
             "Metadata",
             State.BROKEN,
             f"the pool runs {metadata.runtime}, and not Python",
-            "Create a pool with --container-type PythonLTS, and set its endpoint.",
+            CREATE_PYTHON_POOL,
         )
     count = len(metadata.packages)
     return Check("Metadata", State.OK, f"{metadata.runtime}, {count} packages installed")

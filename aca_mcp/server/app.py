@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_types import ToolAnnotations
 
-from aca_mcp.server.instructions import facts_of, instructions, told
+from aca_mcp.server.instructions import environments_clause, facts_of, instructions
 from aca_mcp.server.python_server import PythonServer
 from aca_mcp.server.tasks import TasksExtension
 from aca_mcp.server.tools.execute import ExecutionTools
@@ -72,7 +72,7 @@ def create_server(
         extensions=[TasksExtension(callers, execution.result_of)],
         middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],
     )
-    environments = told(options.environments)
+    environments = environments_clause(options.environments)
     tools = _tools(callers, options, execution, links, work_dir)
     for tool, (title, promised) in tools.items():
         server.offer(tool, title, promised, {**facts, "environments": environments})

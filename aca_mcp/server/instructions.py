@@ -135,7 +135,7 @@ Print what you need, not everything.
 - For several independent sessions, call start_session and pass its handle as `session`."""
 
 
-def told(environments: Sequence[EnvironmentSummary]) -> str:
+def environments_clause(environments: Sequence[EnvironmentSummary]) -> str:
     """The choice of environments, as a clause; empty where there is none."""
     if len(environments) < 2:
         return ""

@@ -98,9 +98,9 @@ class Transfers:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        wire = _Wire(receive, send, self._stall_seconds)
+        connection = _Connection(receive, send, self._stall_seconds)
         try:
-            await self._serve(Request(scope, wire.receive), wire)
+            await self._serve(Request(scope, connection.receive), connection)
         except TooMuchError as error:
             refusal = error.response()
             refusal.headers.update(_SAFE)
@@ -117,42 +117,42 @@ class Transfers:
             return
         else:
             return
-        if wire.has_answered:
+        if connection.has_answered:
             # The connection is closed before all was sent: the client sees that it is not all.
             _logger.warning("A transfer by a link broke off.")
             return
         with suppress(_StalledError):
-            await refusal(scope, receive, wire.send)
+            await refusal(scope, receive, connection.send)
 
-    async def _serve(self, request: Request, wire: _Wire) -> None:
+    async def _serve(self, request: Request, connection: _Connection) -> None:
         link = self._links.read(request.scope["path"].removeprefix(TRANSFERS_PATH))
         if link is None:
             response = _say("This link is wrong or has expired. Ask for a new one.", 403)
-            await response(request.scope, wire.receive, wire.send)
+            await response(request.scope, connection.receive, connection.send)
             return
         if request.method not in (methods := _METHODS[link.direction]):
             response = _say(f"This link is for an {link.direction} alone.", 405)
             response.headers["allow"] = ", ".join(methods)
-            await response(request.scope, wire.receive, wire.send)
+            await response(request.scope, connection.receive, connection.send)
             return
         with self._limits.one_more(link.principal), self._in_flight.track():
             session = await self._sessions.find_linked(link.principal, link.session)
             if link.direction == "upload":
                 response = await self._upload(request, session.python, link)
-                await response(request.scope, wire.receive, wire.send)
+                await response(request.scope, connection.receive, connection.send)
                 return
             try:
                 async with session.python.open_file(link.path) as file:
                     response = _download(request, file)
                     # The receiving end is watched for as long as it takes.
-                    await response(request.scope, wire.receive_at_leisure, wire.send)
+                    await response(request.scope, connection.receive_without_bound, connection.send)
             except FileMissingError:
-                if link.path != FILE_NAME or wire.has_answered:
+                if link.path != FILE_NAME or connection.has_answered:
                     raise
                 response = Response(
                     await notebook_of(session.executions), headers=_headers(link.path)
                 )
-                await response(request.scope, wire.receive_at_leisure, wire.send)
+                await response(request.scope, connection.receive_without_bound, connection.send)
 
     async def _upload(self, request: Request, session: PythonSession, link: Link) -> Response:
         if "content-range" in request.headers:
@@ -188,18 +188,18 @@ class _StalledError(Exception):
 
 
 @dataclass(slots=True)
-class _Wire:
+class _Connection:
     """The connection, which does not wait for ever for the client."""
 
-    receive_at_leisure: Receive
-    send_at_leisure: Send
+    receive_without_bound: Receive
+    send_without_bound: Send
     stall_seconds: float
     has_answered: bool = False
 
     async def receive(self) -> Message:
         try:
             with anyio.fail_after(self.stall_seconds):
-                return await self.receive_at_leisure()
+                return await self.receive_without_bound()
         except TimeoutError:
             raise _StalledError from None
 
@@ -207,7 +207,7 @@ class _Wire:
         self.has_answered = True
         try:
             with anyio.fail_after(self.stall_seconds):
-                await self.send_at_leisure(message)
+                await self.send_without_bound(message)
         except TimeoutError:
             raise _StalledError from None
 
