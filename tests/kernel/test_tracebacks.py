@@ -308,6 +308,43 @@ def test_frames_of_pythons_own_import_are_left_out(interpreter: Interpreter) -> 
         assert "<frozen" not in run(interpreter, code).traceback
 
 
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("open('sale.csv')", "The work directory has 'sales.csv'."),
+        ("open('/mnt/data/Sales.csv')", "The work directory has 'sales.csv'."),
+        ("open('C:\\\\me\\\\sales.csv')", "The work directory has 'sales.csv'."),
+        ("open('/kaggle/input/train/x.parquet')", "path of another machine"),
+        ("import os; os.chdir('/content/drive/MyDrive')", "which has 'b', 'sales.csv'."),
+        ("open(r'C:\\Users\\me\\y.json')", "path of another machine"),
+        ("open('quite/another')", ""),
+        ("open('/dev/no-such')", ""),
+        ("open('')", ""),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_what_is(
+    interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sales.csv", "b", ".hidden"):
+        (tmp_path / name).touch()
+    error = run(interpreter, code).error
+    assert error is not None
+    assert hint in error.hint
+    assert bool(error.hint) == bool(hint)
+
+
+def test_what_a_library_says_of_people_and_places_is_a_sentence(interpreter: Interpreter) -> None:
+    code = "raise OSError(\"Cannot save file into a non-existent directory: '/home/me'\")"
+    error = run(interpreter, code).error
+    assert error is not None
+    assert error.hint.startswith("Only the work directory, where")
+    code = "class Abort(Exception): pass\nAbort.__module__ = 'click.exceptions'\nraise Abort"
+    error = run(interpreter, code).error
+    assert error is not None
+    assert "nobody can type" in error.hint
+
+
 def test_who_writes_where_nobody_can_is_told_where_to(interpreter: Interpreter) -> None:
     error = run(interpreter, "import errno; raise OSError(errno.EROFS, 'no', '/etc/x')").error
     assert error is not None

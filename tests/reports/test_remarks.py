@@ -13,7 +13,7 @@ from aca_mcp.reports.remarks import remarks_on
     [
         ("/bin/sh: 1: xdg-open: not found\n", "xdg-open"),
         ("sh: 12: ffmpeg: not found", "ffmpeg"),
-        ("first\nbash: line 1: kaggle: command not found\nlast", "kaggle"),
+        ("first\nbash: line 1: gcloud: command not found\nlast", "gcloud"),
         ("Couldn't find program: 'ruby'", "ruby"),
     ],
 )
@@ -22,6 +22,11 @@ def test_a_program_that_a_shell_did_not_find_is_a_sentence(said: str, name: str)
         [told], modules = remarks_on(*streams, None)
         assert told.startswith(f"This session has no program {name!r}, and")
         assert modules == ()
+
+
+def test_a_program_of_a_package_is_told_with_the_package() -> None:
+    [told], _ = remarks_on("", "/bin/sh: 1: pytest: not found\n", None)
+    assert told.endswith("comes with the package pytest: %pip install pytest")
 
 
 @pytest.mark.parametrize(
