@@ -42,6 +42,8 @@ FIRST_PAUSE_SECONDS = 0.25
 """Before a copy that could not be made is tried again; each further pause is twice as long."""
 SHARE_AGAIN_SECONDS = 5.0
 """Without a request, before a copy is made again of a process that has pages copied ahead."""
+_MOST_WRITTEN = 2**13
+"""Pages: who has written to more has done much else than each execution does."""
 _MOST_PAGES_AHEAD = 1024
 """Where executions write to more, to wait for these would hardly matter."""
 _MOST_REFUSALS = 14
@@ -152,7 +154,7 @@ class Checkpoints:
 
     def _pages_to_copy_ahead(self) -> frozenset[int]:
         """Those that executions write to again and again."""
-        own = own_pages()
+        own = own_pages(_MOST_WRITTEN)
         if self._ahead:  # in which case what else was written to since then cannot be told
             return self._ahead & own
         before, self._written = self._written, own

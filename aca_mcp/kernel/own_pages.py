@@ -35,13 +35,18 @@ _IS_OWN = bytes(
 _RUN = re.compile(b"\1+")
 
 
-def own_pages() -> frozenset[int]:
-    """Numbers of the pages that no other process has, of memory that may be written."""
+def own_pages(most: int) -> frozenset[int]:
+    """Numbers of the pages that no other process has, of memory that may be written.
+
+    None where they are more than ``most``.
+    """
     found: set[int] = set()
     with suppress(OSError), open("/proc/self/pagemap", "rb", buffering=0) as entries:  # noqa: PTH123 -- less memory
         for first, count in _writable():
             flags = os.pread(entries.fileno(), count * _ENTRY_BYTES, first * _ENTRY_BYTES)
             owned = flags[_ENTRY_BYTES - 1 :: _ENTRY_BYTES].translate(_IS_OWN)
+            if len(found) + owned.count(1) > most:
+                return frozenset()
             for run in _RUN.finditer(owned):
                 found.update(range(first + run.start(), first + run.end()))
     return frozenset(found)

@@ -48,7 +48,7 @@ def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
     first = ctypes.addressof(ctypes.c_char.from_buffer(memory)) // SIZE
 
     def own() -> set[int]:
-        return {page - first for page in own_pages() if first <= page < first + PAGES}
+        return {page - first for page in own_pages(2**20) if first <= page < first + PAGES}
 
     for page in range(PAGES):
         memory[page * SIZE] = page
@@ -73,4 +73,12 @@ def test_memory_that_is_shared_on_purpose_is_nobodys_own() -> None:
     memory = mmap.mmap(-1, PAGES * SIZE)
     memory[0] = 1
     first = ctypes.addressof(ctypes.c_char.from_buffer(memory)) // SIZE
-    assert own_pages().isdisjoint(range(first, first + PAGES))
+    assert own_pages(2**20).isdisjoint(range(first, first + PAGES))
+
+
+def test_who_has_more_to_itself_than_is_asked_for_is_told_of_none() -> None:
+    there = len(own_pages(2**20))
+    assert own_pages(there + 1000)
+    memory = mmap.mmap(-1, 2000 * SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.write(b"a" * len(memory))
+    assert not own_pages(there + 1000)
