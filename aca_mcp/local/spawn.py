@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 _AFTER_START_SECONDS = 0.1
-"""When a session that has taken a process has started, and another one can be made."""
+"""After the start of a session, whose beginning what is made ahead should not make slower."""
 
 
 class Spawner:
@@ -71,7 +71,7 @@ class Spawner:
         """Which the last session was forked from."""
         self._ahead: ContainedProcess | None = None
         """One that no session has yet."""
-        self._taken = anyio.Event()
+        self._started = anyio.Event()
         tasks.start_soon(groups.keep)
         if limits.checkpoints:
             tasks.start_soon(self._keep_one_ahead)
@@ -98,7 +98,7 @@ class Spawner:
                 contained = self._take(template) or await self._contain(template)
                 return await self._start_in(contained, ahead=ahead)
         finally:
-            self._taken.set()
+            self._started.set()
 
     async def _start_in(self, contained: ContainedProcess, *, ahead: bool) -> KernelProcess:
         async with _ended_on_failure(contained):
@@ -128,8 +128,8 @@ class Spawner:
                     await guarded(self._ahead.end)
 
     async def _contain_ahead(self) -> None:
-        await self._taken.wait()
-        self._taken = anyio.Event()
+        await self._started.wait()
+        self._started = anyio.Event()
         await anyio.sleep(_AFTER_START_SECONDS)
         template = self._template
         # One that was forked earlier would lack what is imported until then.
