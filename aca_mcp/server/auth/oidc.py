@@ -6,7 +6,6 @@ issuers there are is a closed set: the token chooses one of them, and can name n
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,6 @@ from aca_mcp.server.auth.keys import ALGORITHMS, SigningKeys
 from aca_mcp.server.auth.principal import issued_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp.server.auth.provider import AccessToken
 
 LEEWAY_SECONDS = 30
@@ -75,19 +72,12 @@ class _Claims(BaseModel):
 
 
 class IssuedTokens:
-    """Tokens of the trusted issuers.
+    """Tokens of the trusted issuers: whose are taken, and what they must have, says the policy."""
 
-    Args:
-        policy: whose are taken, and what they must have.
-        clock: seconds that only grow, for how old keys are.
-    """
-
-    def __init__(
-        self, policy: IssuerPolicy, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, policy: IssuerPolicy) -> None:
         self._policy = policy
         self._tenants = policy.issuers()
-        self._keys = {issuer: SigningKeys(issuer, clock=clock) for issuer in self._tenants}
+        self._keys = {issuer: SigningKeys(issuer) for issuer in self._tenants}
 
     async def warm_up(self) -> None:
         """Fetch the keys of every issuer ahead of the first token; takes some seconds at most."""
