@@ -14,8 +14,8 @@ from aca_mcp.kernel.error_hints import NOT_REACHED, about_program
 if TYPE_CHECKING:
     from aca_mcp.execution import ExecutionError
 
-_MAX_CHARACTERS = 32 * 1024
-"""That are searched of each stream, from its end."""
+_MAX_CHARACTERS = 8 * 1024
+"""That are searched of each stream, from its end: an event loop waits for it."""
 _MAX_REMARKS = 3
 _NO_PROGRAM = re.compile(
     r"^(?:/(?:usr/)?bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?"
