@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,9 +23,11 @@ from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.resource_links import takes_links
-from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle, TimeoutSeconds
+
+if TYPE_CHECKING:
+    from aca_mcp.server.transfers.host_directory import WorkDir
 
 MAX_WAIT_SECONDS = 50
 """Below the minute after which some clients give a call up."""
@@ -42,7 +44,7 @@ class ExecutionTools:
     """
 
     def __init__(
-        self, callers: Callers, options: ServerOptions, work_dir: WorkDir | None = None
+        self, callers: Callers, options: ServerOptions, work_dir: "WorkDir | None" = None
     ) -> None:
         self._callers = callers
         self._options = options
