@@ -134,7 +134,7 @@ class Checkpoints:
         """How many there are; what was told meanwhile is taken first where ``look`` says so."""
         if look:
             self.take_notices()
-        return len(self._kept)
+        return min(len(self._kept), self._most)
 
     @property
     def pids(self) -> list[int]:
@@ -178,8 +178,7 @@ class Checkpoints:
                 if self._kept and self._kept[-1].pid and self._kept[-1].after == after:
                     self._let_go(self._kept.pop())  # the same again, which shares more
                 self._kept.append(Checkpoint(pid, after, connections[0], helpers))
-                while len(self._kept) > self._most:
-                    self._let_go(self._kept.popleft())
+                self.let_surplus_go(but=1)  # that one when nobody waits: it takes a while to end
                 return True
             case {"none": str(reason), "after": int()}:
                 # An older one is further back than anybody would expect.
@@ -203,6 +202,7 @@ class Checkpoints:
     def keep_those_before_the_last_execution(self) -> bool:
         """Let newer ones go. False if there is none, for the reason that ``why_none`` says."""
         self.take_notices()
+        self.let_surplus_go()
         if not self.executions:
             self.why_none = "nothing has run in it"
             return False
@@ -218,6 +218,11 @@ class Checkpoints:
             self.executions.pop()
             undone += 1
         return undone
+
+    def let_surplus_go(self, but: int = 0) -> None:
+        """Let older ones go that are more than are to be kept, ``but`` so many."""
+        while len(self._kept) > self._most + but:
+            self._let_go(self._kept.popleft())
 
     def drop_one(self, why: str) -> None:
         """Let the oldest copy go, and what is older still: it would be further back."""

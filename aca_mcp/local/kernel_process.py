@@ -110,7 +110,11 @@ class KernelProcess:
         if has_ended(self.process):
             return True
         copies = self.checkpoints  # with one left, what ran being gone is not the end
-        return copies is not None and not self.is_running and copies.take_notices() and not copies
+        if copies is None or self.is_running:
+            return False
+        ended = copies.take_notices()
+        copies.let_surplus_go()
+        return ended and not copies
 
     async def start(self, *, ahead: bool) -> None:
         """Have it run code from now on.
@@ -354,6 +358,8 @@ class KernelProcess:
         return self._status
 
     def _finish_request(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.let_surplus_go()
         if self._request_over is not None:
             self._request_over.set()
             self._request_over = None

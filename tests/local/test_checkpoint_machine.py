@@ -104,6 +104,10 @@ class CheckpointMachine(RuleBasedStateMachine):
 
         self.portal.call(run)
         execution = self._run("x if 'x' in dir() else None")
+        if (
+            execution.rollback is not None
+        ):  # what was cancelled has ended only since, and this tells
+            execution = self._run("x if 'x' in dir() else None")
         found = execution.outputs[0].data["text/plain"] if execution.outputs else "None"
         if execution.started_session or execution.lost_before is not None:
             self._gone()
