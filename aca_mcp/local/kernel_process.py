@@ -110,11 +110,7 @@ class KernelProcess:
         if has_ended(self.process):
             return True
         copies = self.checkpoints  # with one left, what ran being gone is not the end
-        if copies is None or self.is_running:
-            return False
-        ended = copies.take_notices()
-        copies.let_surplus_go()
-        return ended and not copies
+        return copies is not None and not self.is_running and copies.take_notices() and not copies
 
     async def start(self, *, ahead: bool) -> None:
         """Have it run code from now on.

@@ -125,6 +125,9 @@ class Watcher:
 
     async def _measure(self, kernels: list[KernelProcess]) -> None:
         there = [kernel for kernel in kernels if not kernel.has_ended]
+        for kernel in there:
+            if kernel.checkpoints is not None and not kernel.is_running:
+                kernel.checkpoints.let_surplus_go()
         self._busy -= {kernel for kernel in self._busy if kernel.has_ended}
         self._crowded -= {kernel for kernel in self._crowded if kernel.has_ended}
         before = {kernel: _successions(kernel) for kernel in there}
