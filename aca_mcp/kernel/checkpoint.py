@@ -162,7 +162,8 @@ class Checkpoints:
         return again if len(again) <= _MOST_PAGES_AHEAD else frozenset()
 
     def _copy(self) -> bool:
-        ahead = self._pages_to_copy_ahead()
+        # A copy made again is there to share all, so none is looked for.
+        ahead = self._pages_to_copy_ahead() if self._is_due else frozenset[int]()
         try:
             ours, theirs = socket.socketpair()
         except OSError:
@@ -187,14 +188,14 @@ class Checkpoints:
                 self._refuse("room")
                 return False
             self._copies.add(pid)
-            is_new, self._is_due, self._refusals = self._is_due, False, 0
+            self._is_due, self._refusals = False, 0
             helpers = sorted(self._obstacles.helpers.trackers)
             told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
             self._tell(told, [ours.fileno()])
         self._share_again_at = None
-        self._ahead = ahead if is_new else frozenset()
-        if self._ahead:
-            write_ahead(self._ahead)
+        self._ahead = ahead
+        if ahead:
+            write_ahead(ahead)
             self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS * self._patience
         return False
 
