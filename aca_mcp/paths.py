@@ -69,3 +69,14 @@ def parse_path(path: str, *work_directories: str) -> tuple[str, ...]:
     ):
         raise InvalidPathError("The path is too long for a file system.")
     return parts
+
+
+def parse_file_path(path: str, *work_directories: str) -> tuple[str, ...]:
+    """The same for the path of a file, which has at least one name.
+
+    Raises:
+        InvalidPathError: as ``parse_path``, or it names the work directory itself.
+    """
+    if not (parts := parse_path(path, *work_directories)):
+        raise InvalidPathError("Give the name of a file.")
+    return parts

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 from aca_mcp.azure.api_versions import Feature, file_path
 from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
 from aca_mcp.azure.multipart import file_body
-from aca_mcp.azure.paths import is_plain_name, parse_file_path
 from aca_mcp.azure.responses import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.azure.service_errors import Subject, describe_page
 from aca_mcp.errors import (
@@ -19,7 +18,7 @@ from aca_mcp.errors import (
     InvalidPathError,
     PoolUnavailableError,
 )
-from aca_mcp.paths import parse_path
+from aca_mcp.paths import parse_file_path, parse_path
 from aca_mcp.pool import WORK_DIRECTORY, FileDownload, FileEntry, FileListing
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Files:
         plane: DataPlane,
         max_file_bytes: int,
         *,
-        whole_paths: Callable[[], bool] = lambda: False,
+        whole_paths: Callable[[], bool],
     ) -> None:
         self._api = api
         self._plane = plane
@@ -111,7 +110,7 @@ class Files:
         self, identifier: str, path: str, content: AsyncIterable[bytes], *, overwrite: bool
     ) -> FileEntry:
         """Write a file. Without ``overwrite`` the service is asked first whether it is there."""
-        directory, name = parse_file_path(path)
+        directory, name = _split(path)
         if not overwrite and await self._exists(identifier, directory, name):
             raise FileExistsInSessionError(
                 f"{path} is there already, and was left as it is. Overwrite it, or take another "
@@ -138,7 +137,7 @@ class Files:
             raise _lost("an upload", why, "Upload it again.") from error
         # The service may have made the name fit; where the file is, it says.
         sent = FileResponse(
-            name=answer.name if is_plain_name(answer.name) else name,
+            name=answer.name if _is_plain(answer.name) else name,
             type="file",
             size_in_bytes=answer.size_in_bytes,
             last_modified_at=answer.last_modified_at,
@@ -159,7 +158,7 @@ class Files:
     @asynccontextmanager
     async def download(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
         """Open a file for reading. Costs one request where the answer tells the file's size."""
-        directory, name = parse_file_path(path)
+        directory, name = _split(path)
         call = Call(
             "GET",
             self._api.url(file_path(name, "/content"), identifier, path=self._named(directory)),
@@ -183,7 +182,7 @@ class Files:
 
     async def delete(self, identifier: str, path: str) -> None:
         """Delete a file."""
-        directory, name = parse_file_path(path)
+        directory, name = _split(path)
         url = self._api.url(file_path(name), identifier, path=self._named(directory))
         try:
             await self._plane.send(Call("DELETE", url, Subject.FILE, identifier))
@@ -195,6 +194,12 @@ class Files:
     ) -> Reply:
         call = Call(method, url, Subject.FILE, identifier, repeatable=True, expected=expected)
         return await self._plane.send(call)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The directory of a file, empty at the top, and its name."""
+    *directories, name = parse_file_path(path, WORK_DIRECTORY)
+    return "/".join(directories), name
 
 
 def _lost(what: str, why: str, then: str) -> PoolUnavailableError:
@@ -210,7 +215,7 @@ def _why(error: AnswerLostError | AnswerTooLargeError) -> str:
 def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
     """A file as the port has it, or None if no file could have that name."""
     between = [part for part in answer.directory.split("/") if part not in ("", ".")]
-    if not all(map(is_plain_name, [*between, answer.name])):
+    if not all(map(_is_plain, [*between, answer.name])):
         return None
     kinds: dict[str, Literal["file", "directory"]] = {"file": "file", "directory": "directory"}
     return FileEntry(
@@ -220,6 +225,11 @@ def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
         # It is not older than this.
         modified_at=answer.last_modified_at if answer.tells_time else datetime.now(UTC),
     )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name that the service reports can be a part of a path."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
 def _described(path: str, headers: Mapping[str, str]) -> FileEntry | None:

@@ -147,11 +147,8 @@ def _address(location: str) -> str:
         parts = urlsplit(location)
     except ValueError:
         return "another address"
-    return (
-        _quoted(f"{parts.scheme}://{parts.hostname}{parts.path}", "", _PAGE_CHARACTERS)
-        if (parts.hostname)
-        else _quoted(parts.path, "", _PAGE_CHARACTERS) or "another address"
-    )
+    place = f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
+    return _quoted(place + parts.path, "", _PAGE_CHARACTERS) or "another address"
 
 
 def _not_found(subject: Subject, said: str) -> SessionPoolError:

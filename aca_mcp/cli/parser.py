@@ -92,10 +92,6 @@ class CommandLine:
         """The names of the commands."""
         return tuple(self._commands)
 
-    def flags_of(self, command: str) -> tuple[str, ...]:
-        """The flags that a command takes."""
-        return tuple(_actions(self._commands[command]))
-
     def print_help(self) -> None:
         """The page that lists the commands."""
         self._main.print_help()

@@ -23,7 +23,7 @@ from aca_mcp.errors import (
     SessionFileError,
     StorageFullError,
 )
-from aca_mcp.paths import parse_path
+from aca_mcp.paths import parse_file_path, parse_path
 from aca_mcp.pool import WORK_DIRECTORY, FileEntry, FileListing
 
 if TYPE_CHECKING:
@@ -175,9 +175,7 @@ class SessionFiles(ABC):
 
     def begin_upload(self, path: str, *, overwrite: bool) -> Upload:
         """Begin a file that appears when it is finished."""
-        parts = self.parse_path(path)
-        if not parts:
-            raise InvalidPathError("Give the name of a file.")
+        parts = parse_file_path(path, self._work_directory, WORK_DIRECTORY)
         with self.reaching(path):
             return self._begin_upload(path, parts, overwrite=overwrite)
 

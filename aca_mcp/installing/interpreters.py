@@ -25,13 +25,10 @@ def interpreter_behind(python: str) -> str:
     if (real.parent.parent / "pyvenv.cfg").is_file():  # a copy
         with suppress(OSError, UnicodeDecodeError):
             lines = (real.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-            settings = {key.strip(): value.strip() for key, _, value in _divided(lines)}
+            divided = (line.partition("=") for line in lines)
+            settings = {key.strip(): value.strip() for key, _, value in divided}
             real = Path(settings.get("home", ""), real.name)
     return str(real) if os.access(real, os.X_OK) else python
-
-
-def _divided(lines: list[str]) -> list[tuple[str, str, str]]:
-    return [line.partition("=") for line in lines]
 
 
 def packages_of(environment: Path) -> Path:

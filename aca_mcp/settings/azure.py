@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from aca_mcp.settings.urls import MUST_BE_PRIVATE, is_private
+from aca_mcp.settings.urls import MUST_BE_SECURE, is_secure
 
 ApiVersion = Literal["2024-10-02-preview", "2025-02-02-preview", "2025-10-02-preview"]
 CredentialChoice = Literal[
@@ -64,8 +64,8 @@ class AzureSettings(BaseSettings):
     @classmethod
     def _https_only(cls, value: str) -> str:
         endpoints = _split(value)
-        if not all(is_private(urlsplit(each)) for each in endpoints):
-            raise ValueError(MUST_BE_PRIVATE)
+        if not all(is_secure(urlsplit(each)) for each in endpoints):
+            raise ValueError(MUST_BE_SECURE)
         if len(set(endpoints)) < len(endpoints):
             raise ValueError("must not name a pool twice")
         return ",".join(endpoints)

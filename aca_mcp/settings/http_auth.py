@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from aca_mcp.settings.urls import MUST_BE_PRIVATE, is_private
+from aca_mcp.settings.urls import MUST_BE_SECURE, is_secure
 
 MIN_TOKEN_CHARACTERS = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -108,9 +108,9 @@ class AuthSettings(BaseSettings):
     def _plain_https_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and not (
-            _URL.fullmatch(value) and is_private(parts) and not parts.query and not parts.fragment
+            _URL.fullmatch(value) and is_secure(parts) and not parts.query and not parts.fragment
         ):
-            raise ValueError(MUST_BE_PRIVATE)
+            raise ValueError(MUST_BE_SECURE)
         return value
 
     @field_validator("auth_tenants")

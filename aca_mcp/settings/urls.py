@@ -9,10 +9,10 @@ from aca_mcp.hosts import LOOPBACK
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-MUST_BE_PRIVATE = "must be an https:// URL (or http:// to this machine's own loopback)"
+MUST_BE_SECURE = "must be an https:// URL (or http:// to this machine's own loopback)"
 
 
-def is_private(parts: SplitResult) -> bool:
+def is_secure(parts: SplitResult) -> bool:
     """Whether what is sent there stays between it and us: by https, or on this machine."""
     return (
         bool(parts.hostname)

@@ -10,9 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.azure.api_versions import Api, Feature, complaint_about, file_path
-from aca_mcp.azure.paths import is_plain_name, parse_file_path
-from aca_mcp.errors import InvalidPathError
-from aca_mcp.paths import parse_path
 from aca_mcp.pool import check_identifier
 from aca_mcp.session import PythonSession
 from tests.azure.service import ENDPOINT
@@ -40,39 +37,6 @@ def test_every_legal_file_name_survives_the_way_to_the_service(
     assert query.get("path", [""]) == [path]
     assert query["api-version"] == ["2025-10-02-preview"]
     assert sent.host == "westus2.dynamicsessions.io"
-
-
-@given(st.lists(names, min_size=1, max_size=5))
-def test_a_path_is_split_into_the_names_it_was_made_of(parts: list[str]) -> None:
-    path = "/".join(parts)
-    assert parse_path(path, "/mnt/data") == tuple(parts)
-    assert parse_path(f"/mnt/data/{path}", "/mnt/data") == tuple(parts)
-    assert parse_file_path(path) == ("/".join(parts[:-1]), parts[-1])
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "..",
-        "a/../b",
-        "/",
-        "/etc",
-        "/mnt/database/x",
-        "a\nb",
-        "a\x7f",
-        "\ud800",
-        "a" * 256,
-        "ab/" * 2000,
-    ],
-)
-def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
-    with pytest.raises(InvalidPathError):
-        parse_file_path(path)
-
-
-def test_names_that_would_be_paths_are_not_plain() -> None:
-    assert is_plain_name("a b")
-    assert not any(map(is_plain_name, ("", ".", "..", "a/b", "a\0b")))
 
 
 def test_new_identifiers_are_always_ones_that_azure_takes() -> None:

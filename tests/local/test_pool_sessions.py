@@ -18,7 +18,7 @@ from aca_mcp.errors import (
     InvalidPathError,
     StorageFullError,
 )
-from aca_mcp.local.endings import TEMPLATE_ENDED
+from aca_mcp.local.exit_reasons import TEMPLATE_ENDED
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (
     MEBIBYTE,

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from aca_mcp.errors import PoolFullError
-from aca_mcp.local.endings import describe_status
+from aca_mcp.local.exit_reasons import describe_status
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus
 from tests.local.pools import (

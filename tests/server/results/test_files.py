@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.errors import FileTooLargeError
-from aca_mcp.paths import parse_path, without_scheme
 from aca_mcp.pool import FileDownload, FileEntry, FileListing
 from aca_mcp.server.results.files import as_text, read_at_most, show_listing
 from aca_mcp.session import PythonSession
@@ -127,21 +126,3 @@ async def test_a_file_that_is_larger_than_it_says_does_not_fill_memory() -> None
     async with PythonSession(LyingPool()) as session:
         with pytest.raises(FileTooLargeError, match=r"a has 6,000 bytes.* at most 5,000"):
             await read_at_most(session, "a", 5000)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "sandbox:/mnt/data/a b.csv",
-        "file:///mnt/data/a%20b.csv",
-        "file:/mnt/data/a%20b.csv",
-        "attachment:a b.csv",
-        "[the table](sandbox:/mnt/data/a b.csv)",
-        "![a](<a b.csv>)",
-        "/mnt/data/a b.csv",
-        "a b.csv",
-        "aca://sessions/current/files/a%20b.csv",
-    ],
-)
-def test_names_from_elsewhere_are_understood(path: str) -> None:
-    assert parse_path(without_scheme(path), "/mnt/data") == ("a b.csv",)
