@@ -11,7 +11,7 @@ import anyio
 
 from aca_mcp.cli.logs import note
 from aca_mcp.environments import building
-from aca_mcp.environments.definitions import DEFINITIONS, PREFERRED, summary_of
+from aca_mcp.environments.definitions import DEFINITIONS, PREFERRED, otherwise_now, summary_of
 from aca_mcp.environments.store import EnvironmentStore
 from aca_mcp.errors import SettingsError
 from aca_mcp.pools import environments_directory
@@ -81,6 +81,11 @@ def manage(settings: Settings, request: EnvRequest) -> int:
             record = store.get(request.name).record
             wanted = building.request_for(record.name, record.requirements, record.python)
             _make(store, wanted, settings)
+            if otherwise := otherwise_now(record.name, record.requirements):
+                note(
+                    f"it has what was asked for when it was made. This version makes {record.name} "
+                    f"{otherwise}: aca-mcp env create {record.name}"
+                )
         case "show":
             _show(store.get(request.name))
         case "remove":

@@ -84,6 +84,25 @@ def summary_of(name: str, requirements: tuple[str, ...]) -> str:
     known = DEFINITIONS.get(name)
     if known is not None and known.requirements == requirements:
         return known.summary
+    return _listed(requirements)
+
+
+def otherwise_now(name: str, requirements: tuple[str, ...]) -> str:
+    """How this version makes an environment otherwise: a clause; empty if it does not.
+
+    Args:
+        name: the environment's.
+        requirements: what it was made of.
+    """
+    if (known := DEFINITIONS.get(name)) is None:
+        return ""
+    added = tuple(each for each in known.requirements if each not in requirements)
+    gone = tuple(each for each in requirements if each not in known.requirements)
+    parts = (f"with {_listed(added)}" if added else "", f"without {_listed(gone)}" if gone else "")
+    return " and ".join(filter(None, parts))
+
+
+def _listed(requirements: tuple[str, ...]) -> str:
     shown = ", ".join(requirements[:_SHOWN])
     more = len(requirements) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown

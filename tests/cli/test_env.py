@@ -86,6 +86,16 @@ def test_an_environment_is_made_listed_shown_made_anew_and_removed(
     assert list((tmp_path / "data" / "environments" / ".builds").iterdir()) == []
 
 
+def test_updating_keeps_to_what_was_asked_for_and_says_what_the_product_makes_now(env: Env) -> None:
+    assert env("create", "minimal", "tea-time")[0] == 0
+    code, _, err = env("update", "minimal")
+    assert code == 0
+    assert "makes minimal with matplotlib>=3.9, numpy>=2.0, pandas>=2.2 and without tea-time" in err
+    assert "of: tea-time\n" in env("show", "minimal")[1]
+    assert env("create", "tea", "tea-time")[0] == 0
+    assert "This version makes" not in env("update", "tea")[2]
+
+
 def test_the_list_marks_what_sessions_have(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     assert env("create", "minimal", "tea-time")[0] == 0
     assert env("create", "tea", "tea-time")[0] == 0

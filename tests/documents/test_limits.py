@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aca_mcp.azure.code_wrapping import wrap
 from aca_mcp.embedded import machine_memory
 from aca_mcp.packages import fetching, request_limits, store
 
@@ -35,3 +36,8 @@ def test_the_share_of_the_machine_s_memory_is_the_one_that_is_told() -> None:
 )
 def test_the_page_about_packages_has_the_figures_of_the_broker(figure: str) -> None:
     assert figure in words_of("docs/environments.md")
+
+
+def test_the_page_about_azure_says_what_the_first_execution_of_a_session_sends() -> None:
+    sent = len(wrap("1", bring_module=True, max_side=1568))
+    assert f"about {round(sent, -4) // 1000} KB in the request" in words_of("docs/azure.md")
