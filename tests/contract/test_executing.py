@@ -36,8 +36,10 @@ async def test_variables_are_there_in_the_next_execution(
     assert first.started_session
     assert values(second) == ["42"]
     assert second.outputs[0].data["application/json"] == "42"
+    assert second.stdout.text == ""
     assert not second.started_session
     assert second.lost_before is None
+    assert second.execution_id != first.execution_id
 
 
 async def test_the_last_value_is_ipythons(pool: SessionPool, identifier: str) -> None:
@@ -217,6 +219,7 @@ async def test_a_timeout_keeps_the_state(pool: SessionPool, identifier: str) -> 
     assert execution.status is ExecutionStatus.TIMED_OUT
     assert execution.stdout.text == "begun\n"
     assert execution.stderr.text == ""
+    assert execution.duration_seconds >= 0.9
     assert execution.error is not None
     assert execution.error.traceback.count("TimeoutError: the code was interrupted after 1 s") == 1
     assert "aca_mcp" not in execution.error.traceback
@@ -235,17 +238,17 @@ async def test_a_second_execution_waits_and_its_wait_counts(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(execute, "first", "time.sleep(1.5)", 30)
         await anyio.wait_all_tasks_blocked()
-        await execute("impatient", "1", 0.2)
-        await execute("patient", "1", 30)
+        await execute("impatient", "ran = True", 0.2)
+        await execute("patient", "'ran' in globals()", 30)
     assert list(ended) == ["impatient", "first", "patient"]
     impatient, patient = ended["impatient"], ended["patient"]
     assert impatient.status is ExecutionStatus.TIMED_OUT
     assert impatient.error is not None
     assert "not started" in impatient.error.message
-    assert patient.status is ExecutionStatus.SUCCEEDED
+    assert values(patient) == ["False"]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 1e6])
+@pytest.mark.parametrize("seconds", [0, -1, 1e6, float("nan"), float("inf")])
 async def test_a_timeout_out_of_range_is_refused(
     pool: SessionPool, identifier: str, seconds: float
 ) -> None:
@@ -253,6 +256,7 @@ async def test_a_timeout_out_of_range_is_refused(
     with pytest.raises(InvalidRequestError, match=f"{most:g}"):
         await run(pool, identifier, "1", seconds)
     assert most >= 220
+    assert await pool.get_session(identifier) is None
 
 
 async def test_a_dead_session_is_said_to_be_lost(pool: SessionPool, identifier: str) -> None:
@@ -287,12 +291,33 @@ async def test_cancelling_ends_the_code(pool: SessionPool, identifier: str) -> N
     assert values(after) == ["True"] or after.lost_before is not None
 
 
-async def test_interrupting_is_done_or_said_not_to_be_possible(
+async def test_interrupting_keeps_the_state_or_is_said_not_to_be_possible(
     pool: SessionPool, identifier: str
 ) -> None:
-    kind = (await pool.metadata()).kind
-    if kind in ("local", "wasm"):
-        assert await pool.interrupt(identifier) is False
-    else:
+    if not (await pool.metadata()).can_interrupt:
         with pytest.raises(NotSupportedError):
             await pool.interrupt(identifier)
+        return
+    assert not await pool.interrupt(identifier)  # there is no session
+    await run(pool, identifier, "x = 1")
+    assert not await pool.interrupt(identifier)  # nothing runs
+    started = anyio.Event()
+    ended: list[Execution] = []
+
+    async def execute() -> None:
+        code = "x = 2\nprint('begun', flush=True)\nwhile True: pass"
+        ended.append(
+            await pool.execute(
+                identifier, code, timeout_seconds=60, on_output=lambda _: started.set()
+            )
+        )
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(execute)
+            await started.wait()
+            assert await pool.interrupt(identifier)
+    assert ended[0].status is ExecutionStatus.CANCELED
+    assert ended[0].error is not None
+    assert ended[0].error.name == "KeyboardInterrupt"
+    assert values(await run(pool, identifier, "x")) == ["2"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aca_mcp.local.checkpoints import Checkpoints
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.local.usage import Measurements
-    from aca_mcp.pool import Execution, OutputCallback, OutputChunk
+    from aca_mcp.pool import Execution, OutputCallback, OutputChunk, SessionPool
 
 MEBIBYTE = 2**20
 
@@ -99,7 +99,7 @@ def new_identifier() -> str:
 
 
 async def run(
-    pool: LocalSessionPool,
+    pool: SessionPool,
     identifier: str,
     code: str,
     *,

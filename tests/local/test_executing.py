@@ -12,12 +12,10 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus, OutputChunk
 from tests.local.pools import (
     MEBIBYTE,
-    SLEEPING,
     STUBBORN,
     Started,
     configuration,
     content,
-    new_identifier,
     result_of,
     run,
 )
@@ -27,21 +25,6 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Execution
 
 # State and output
-
-
-async def test_state_is_kept_and_sessions_share_none(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    first = await run(pool, identifier, "x = 20")
-    assert (first.status, first.started_session) == (ExecutionStatus.SUCCEEDED, True)
-    second = await run(pool, identifier, "x + 1")
-    assert (result_of(second), second.started_session) == ("21", False)
-    assert second.execution_id != first.execution_id
-    other = new_identifier()
-    stranger = await run(pool, other, "x")
-    assert stranger.error is not None
-    assert stranger.error.name == "NameError"
-    await pool.stop_session(other)
 
 
 async def test_the_streams_are_told_apart(pool: LocalSessionPool, identifier: str) -> None:
@@ -105,24 +88,6 @@ async def test_of_a_flood_the_beginning_and_the_end_are_kept(
     assert execution.stdout.tail.endswith("xxx\nend\n")
 
 
-async def test_output_of_one_run_is_not_in_the_next(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    await run(pool, identifier, "print('first', end='')")
-    assert (await run(pool, identifier, "print('second')")).stdout.text == "second\n"
-
-
-async def test_what_was_printed_before_an_exception_is_kept(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    execution = await run(pool, identifier, "print('before')\n1/0")
-    assert execution.status is ExecutionStatus.FAILED
-    assert execution.stdout.text == "before\n"
-    assert execution.error is not None
-    assert execution.error.name == "ZeroDivisionError"
-    assert execution.session_lost is None
-
-
 @pytest.mark.parametrize("code", ["print('\ud800')", "# \ud800", "\x00", "'" * 1001, "\\"])
 async def test_code_that_is_hardly_text_is_an_error_of_the_code(
     pool: LocalSessionPool, identifier: str, code: str
@@ -182,25 +147,7 @@ async def test_streams_that_code_closed_are_there_again(
     assert execution.stdout.text == "again\n"
 
 
-async def test_large_results_come_in_pieces(pool: LocalSessionPool, identifier: str) -> None:
-    text = result_of(await run(pool, identifier, "'x' * 1_000_000"))
-    assert len(text) == 1_000_002
-
-
 # Time
-
-
-async def test_code_past_its_time_is_interrupted_and_state_kept(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    execution = await run(pool, identifier, SLEEPING, timeout=0.5)
-    assert execution.status is ExecutionStatus.TIMED_OUT
-    assert execution.stdout.text == "started\n"
-    assert execution.session_lost is None
-    assert execution.error is not None
-    assert "time.sleep(60)" in execution.error.traceback
-    assert 0.3 <= execution.duration_seconds < 5
-    assert result_of(await run(pool, identifier, "kept")) == "1"
 
 
 async def test_a_shell_command_past_its_time_is_interrupted_too(
@@ -222,50 +169,6 @@ async def test_code_that_will_not_stop_is_killed_and_the_loss_told_twice() -> No
         after = await run(pool, "stubborn", "1")
         assert (after.started_session, after.lost_before) == (True, why)
         assert (await run(pool, "stubborn", "1")).lost_before is None
-
-
-async def test_time_spent_waiting_for_earlier_code_counts(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    started = Started()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: run(pool, identifier, SLEEPING, on_output=started))
-        with anyio.fail_after(20):
-            await started.event.wait()
-        second = await run(pool, identifier, "kept = 2", timeout=0.3)
-        assert second.status is ExecutionStatus.TIMED_OUT
-        assert second.error is not None
-        assert "was not started" in second.error.message
-        assert await pool.interrupt(identifier)
-    assert result_of(await run(pool, identifier, "kept")) == "1"
-
-
-async def test_runs_of_one_session_come_one_after_the_other(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    await run(pool, identifier, "order = []")
-    async with anyio.create_task_group() as tasks:
-        for number in range(5):
-            code = f"order.append({number}); import time; time.sleep(0.02); order.append({number})"
-            tasks.start_soon(run, pool, identifier, code)
-    assert result_of(await run(pool, identifier, "order[::2] == order[1::2]")) == "True"
-
-
-@pytest.mark.parametrize("seconds", [0, -1, 60.5, float("nan"), float("inf")])
-async def test_a_timeout_out_of_range_is_refused_before_anything_starts(
-    pool: LocalSessionPool, identifier: str, seconds: float
-) -> None:
-    with pytest.raises(InvalidRequestError, match="more than 0 and at most 60 seconds"):
-        await pool.execute(identifier, "1", timeout_seconds=seconds)
-    assert await pool.get_session(identifier) is None
-
-
-@pytest.mark.parametrize("identifier", ["abc", "a" * 129, "a/b/c", "../..", "a b c"])
-async def test_an_identifier_that_azure_would_refuse_is_refused(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    with pytest.raises(InvalidRequestError, match="A session identifier has 4 to 128"):
-        await pool.execute(identifier, "1", timeout_seconds=1)
 
 
 @pytest.mark.parametrize("steps", [0, 1])

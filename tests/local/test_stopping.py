@@ -35,34 +35,6 @@ if TYPE_CHECKING:
 # Interrupting and cancelling
 
 
-async def test_interrupted_code_is_canceled_and_state_kept(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        ended.append(await run(pool, identifier, SLEEPING, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
-        assert await pool.interrupt(identifier)
-    assert ended[0].status is ExecutionStatus.CANCELED
-    assert ended[0].error is not None
-    assert ended[0].error.name == "KeyboardInterrupt"
-    assert result_of(await run(pool, identifier, "kept")) == "1"
-
-
-async def test_where_nothing_runs_there_is_nothing_to_interrupt(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    assert not await pool.interrupt(identifier)
-    await run(pool, identifier, "1")
-    assert not await pool.interrupt(identifier)
-
-
 async def test_cancelling_the_caller_interrupts_the_code_and_keeps_the_session(
     pool: LocalSessionPool, identifier: str
 ) -> None:
@@ -161,18 +133,6 @@ async def test_stopping_a_session_while_code_runs_ends_the_run(
     assert ended[0].stdout.text == "started\n"
     after = await run(pool, identifier, "1")
     assert (after.started_session, after.lost_before) == (True, None)
-
-
-async def test_a_stopped_session_is_gone_and_nobody_is_told_of_a_loss(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    assert not await pool.stop_session(identifier)
-    await run(pool, identifier, "x = 1")
-    assert await pool.stop_session(identifier)
-    assert await pool.get_session(identifier) is None
-    assert not await pool.stop_session(identifier)
-    after = await run(pool, identifier, "'x' in dir()")
-    assert (result_of(after), after.lost_before) == ("False", None)
 
 
 async def test_stopping_a_session_does_not_wait_for_a_template_that_is_busy() -> None:

@@ -9,14 +9,13 @@ import pytest
 
 from aca_mcp.errors import SessionFileError
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.local.pools import MEBIBYTE, content, new_identifier, result_of
+from tests.local.pools import MEBIBYTE, content, new_identifier, result_of, run
 from tests.wasm.pools import wasm_configuration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aca_mcp.pool import Execution
     from aca_mcp.wasm.pool import WasmSessionPool
 
 SECRET = "/etc/passwd"
@@ -44,6 +43,9 @@ REACHES = {
 }
 
 
+FLOOD = "while True: print('x' * 10_000)"
+
+
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[WasmSessionPool]:
     configuration = wasm_configuration(
@@ -51,18 +53,6 @@ async def pool() -> AsyncIterator[WasmSessionPool]:
     )
     async with open_wasm_pool(configuration) as opened:
         yield opened
-
-
-@pytest.fixture
-async def identifier(pool: WasmSessionPool) -> AsyncIterator[str]:
-    made = new_identifier()
-    yield made
-    await pool.stop_session(made)
-
-
-async def run(pool: WasmSessionPool, identifier: str, code: str, seconds: float = 20) -> Execution:
-    with anyio.fail_after(seconds + 25):
-        return await pool.execute(identifier, code, timeout_seconds=seconds)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +138,7 @@ async def test_a_flood_of_output_is_bounded_and_does_not_stop_others(
     pool: WasmSessionPool, identifier: str, shared: str
 ) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, pool, identifier, "while True: print('x' * 10_000)", 3)
+        tasks.start_soon(lambda: run(pool, identifier, FLOOD, timeout=3))
         await anyio.sleep(0.5)
         with anyio.fail_after(10):
             assert result_of(await run(pool, shared, "6 * 7")) == "42"

@@ -10,13 +10,14 @@ import pytest
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import Settings
+from tests.packages.sessions import printed, run
 from tests.support.package_index import make_wheel, only_this_index, serve_index
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
-    from aca_mcp.pool import Execution, SessionPool
+    from aca_mcp.pool import SessionPool
     from tests.support.package_index import Index
 
 STUBBORN = "while True:\n  try:\n    while True: pass\n  except BaseException: pass"
@@ -49,17 +50,6 @@ async def pool(index: Index, tmp_path: Path) -> AsyncGenerator[SessionPool]:
         yield opened
 
 
-async def run(pool: SessionPool, code: str, seconds: float = 40) -> Execution:
-    with anyio.fail_after(seconds + 30):
-        return await pool.execute("a-session", code, timeout_seconds=seconds)
-
-
-async def printed(pool: SessionPool, code: str) -> str:
-    execution = await run(pool, code)
-    assert execution.error is None, execution.error.traceback
-    return execution.stdout.text + execution.stderr.text
-
-
 async def test_the_import_works_in_the_next_line_and_stays(pool: SessionPool) -> None:
     assert await printed(pool, "%pip install needs-tea\nimport needs_tea, tea_time") == (
         "Successfully installed needs-tea-1.0 tea-time-1.0\n"
@@ -68,7 +58,7 @@ async def test_the_import_works_in_the_next_line_and_stays(pool: SessionPool) ->
         "Requirement already satisfied: tea-time (1.0)\n"
     )
     await anyio.sleep(0.5)  # in which a checkpoint is made
-    await run(pool, STUBBORN, 1)
+    await pool.execute("a-session", STUBBORN, timeout_seconds=1)
     assert await printed(pool, "print(tea_time.version)\nimport needs_tea") == "1.0\n"
     refused = await run(pool, "open(tea_time.__file__, 'w')")
     assert refused.error is not None
@@ -95,7 +85,8 @@ async def test_code_that_is_interrupted_while_it_installs_keeps_its_session(
     pool: SessionPool,
 ) -> None:
     await printed(pool, "kept = 1")
-    execution = await run(pool, "%pip install needs-tea", 0.02)
+    code = "%pip install needs-tea"
+    execution = await pool.execute("a-session", code, timeout_seconds=0.02)
     assert execution.session_lost is None
     assert await printed(pool, "print(kept)") == "1\n"
     assert "tea-time-1.0" in await printed(pool, "%pip install needs-tea tea-time")

@@ -12,7 +12,7 @@ import pytest
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError, StorageFullError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.local.pools import MEBIBYTE, Started, content, new_identifier, result_of
+from tests.local.pools import MEBIBYTE, Started, content, new_identifier, result_of, run
 from tests.support.processes import descendants
 from tests.wasm.pools import wasm_configuration
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aca_mcp.pool import Execution, OutputCallback
     from aca_mcp.wasm.pool import WasmSessionPool
 
 IN_C = (
@@ -45,25 +44,6 @@ async def pool() -> AsyncIterator[WasmSessionPool]:
         yield opened
 
 
-@pytest.fixture
-async def identifier(pool: WasmSessionPool) -> AsyncIterator[str]:
-    made = new_identifier()
-    yield made
-    await pool.stop_session(made)
-
-
-async def run(
-    pool: WasmSessionPool,
-    identifier: str,
-    code: str,
-    *,
-    seconds: float = 30,
-    on_output: OutputCallback | None = None,
-) -> Execution:
-    with anyio.fail_after(seconds + 25):
-        return await pool.execute(identifier, code, timeout_seconds=seconds, on_output=on_output)
-
-
 async def come_to_rest() -> None:
     """Let the session keep a copy of its state, for which nothing waits."""
     await anyio.sleep(0.5)
@@ -75,7 +55,7 @@ async def test_code_that_does_not_heed_an_interrupt_costs_itself_alone(
 ) -> None:
     await run(pool, identifier, "x = [1, 2]; open('kept.txt', 'w').write('kept');")
     await come_to_rest()
-    stopped = await run(pool, identifier, f"x.append(3)\n{code}", seconds=1)
+    stopped = await run(pool, identifier, f"x.append(3)\n{code}", timeout=1)
     assert stopped.status is ExecutionStatus.TIMED_OUT
     assert stopped.session_lost is None
     assert stopped.rollback is not None
@@ -91,7 +71,7 @@ async def test_figures_can_be_drawn_after_coming_back(
     plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('title');"
     assert "image/png" in (await run(pool, identifier, plot)).outputs[0].data
     await come_to_rest()
-    assert (await run(pool, identifier, STUBBORN, seconds=1)).session_lost is None
+    assert (await run(pool, identifier, STUBBORN, timeout=1)).session_lost is None
     again = await run(pool, identifier, plot)
     assert again.error is None
     assert "image/png" in again.outputs[0].data
@@ -338,23 +318,6 @@ async def test_modules_of_the_work_directory_are_found_and_shadow_nothing(
         await run(pool, identifier, write.format(name))
     code = "import helpers, random\nhelpers.answer(), hasattr(random, 'answer')"
     assert result_of(await run(pool, identifier, code)) == "(42, False)"
-
-
-async def test_interrupting_keeps_the_state(pool: WasmSessionPool, identifier: str) -> None:
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        code = "x = 5\nprint('on', flush=True)\nwhile True: pass"
-        ended.append(await run(pool, identifier, code, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
-            assert await pool.interrupt(identifier)
-    assert ended[0].status is ExecutionStatus.CANCELED
-    assert result_of(await run(pool, identifier, "x")) == "5"
 
 
 async def test_a_process_that_is_killed_is_replaced() -> None:
