@@ -17,8 +17,9 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
-from aca_mcp.pool import FileDownload, SessionPool
+from aca_mcp.pool import SessionPool
 from tests.support.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, content, foreign_errors
+from tests.support.odd_pools import BreakingPool
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
@@ -110,17 +111,7 @@ async def test_what_the_reader_of_a_download_raises_is_its_own() -> None:
 
 
 async def test_chunks_that_break_are_told_in_a_sentence() -> None:
-    class Breaking(ToyPool):
-        @asynccontextmanager
-        async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-            async with super().download_file(identifier, path) as download:
-                yield FileDownload(download.entry, breaking())
-
-    async def breaking() -> AsyncIterator[bytes]:
-        yield b"abc"
-        raise OSError(SECRET)
-
-    pool = ErrorBoundary(Breaking())
+    pool = ErrorBoundary(BreakingPool(OSError(SECRET)))
     await pool.upload_file(IDENTIFIER, "a", content(b"abc"))
     with pytest.raises(SessionPoolError, match="OSError"):
         await OPERATIONS["download_file"](pool)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import httpx
@@ -13,13 +12,10 @@ import pytest
 
 from aca_mcp.emulator.emulated_sessions import EmulatedSessions
 from aca_mcp.emulator.operations import Operations
-from aca_mcp.pool import FileDownload
 from tests.emulator.caller import calling
 from tests.support.foreign_errors import SECRET, foreign_errors
+from tests.support.odd_pools import BreakingPool
 from tests.support.toy_pool import ToyPool
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
 
 REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", "executions", {"json": {"code": "1"}}),
@@ -97,17 +93,7 @@ async def test_an_error_in_the_background_is_the_answer_to_who_asks_for_it(
 
 
 async def test_a_file_that_breaks_in_the_middle_is_an_answer_without_end() -> None:
-    class Breaking(ToyPool):
-        @asynccontextmanager
-        async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
-            async with super().download_file(identifier, path) as download:
-                yield FileDownload(download.entry, breaking())
-
-    async def breaking() -> AsyncIterator[bytes]:
-        yield b"ab"
-        raise OSError(SECRET)
-
-    async with calling(Breaking()) as call:
+    async with calling(BreakingPool(OSError(SECRET))) as call:
         await call("POST", "files", files={"file": ("a", b"abc")})
         with pytest.raises(httpx.RemoteProtocolError):
             await call("GET", "files/a/content")

@@ -16,15 +16,15 @@ from aca_mcp.server.http.app import HttpOptions, open_http_app
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.http.clients import Endpoint, call, connected, text_in
 from tests.server.http.serving import served, server_process
+from tests.support.odd_pools import OddPool
 from tests.support.server_process import INITIALIZE
-from tests.support.toy_pool import ToyPool
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aca_mcp.pool import PoolMetadata
     from tests.http.conftest import Serve
+    from tests.support.toy_pool import ToyPool
 
 NO_MESSAGES = (
     b"",
@@ -194,18 +194,11 @@ async def test_what_is_no_message_is_refused_and_never_a_crash(serve: Serve) -> 
             assert "Traceback" not in answer.text
 
 
-class BrokenPool(ToyPool):
-    """What it does has nothing to do with its port."""
-
-    async def metadata(self) -> PoolMetadata:
-        raise KeyError("a secret")
-
-
 async def test_a_pool_that_fails_in_its_own_way_ends_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with (
-        open_sessions(BrokenPool()) as sessions,
+        open_sessions(OddPool(KeyError("a secret"), "metadata")) as sessions,
         open_http_app(sessions, ServerOptions(), HttpOptions()) as app,
         served(app) as address,
         httpx.AsyncClient(base_url=address, timeout=10) as http,

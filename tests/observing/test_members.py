@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from aca_mcp.azure.several_pools import NamedPool, SeveralPools
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.observed_pool import observed_member
+from tests.support.odd_pools import OddPool
 from tests.support.toy_pool import ToyPool
-
-if TYPE_CHECKING:
-    from aca_mcp.pool import Execution, OutputCallback, SessionInfo
-
-
-class Gone(ToyPool):
-    """A pool that cannot be reached."""
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        raise PoolUnavailableError("It cannot be reached.")
-
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
-        raise PoolUnavailableError("It cannot be reached.")
 
 
 async def test_each_pool_has_its_own_counts_and_errors() -> None:
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader], shutdown_on_exit=False)
-    toys = {"full": ToyPool(max_sessions=0), "good": ToyPool(max_sessions=99), "gone": Gone()}
+    gone = OddPool(PoolUnavailableError("It cannot be reached."), "get_session", "execute")
+    toys = {"full": ToyPool(max_sessions=0), "good": ToyPool(max_sessions=99), "gone": gone}
     pools = SeveralPools(
         [
             NamedPool(

@@ -10,12 +10,12 @@ from opentelemetry.trace import StatusCode
 
 from aca_mcp.errors import FileMissingError, PoolFullError, SessionLostError
 from aca_mcp.observed_pool import observed
+from tests.support.odd_pools import OddPool
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aca_mcp.pool import Execution, OutputCallback
     from tests.observing.conftest import Watched
 
 CANARY = "canary-5d1f"
@@ -162,18 +162,8 @@ async def test_a_span_is_part_of_what_called_it(watched: Watched) -> None:
 async def test_a_session_that_an_operation_finds_gone_is_counted() -> None:
     """Without an SDK nothing is recorded, and errors pass as they are."""
 
-    class Losing(ToyPool):
-        async def execute(
-            self,
-            identifier: str,
-            code: str,
-            *,
-            timeout_seconds: float,
-            on_output: OutputCallback | None = None,
-        ) -> Execution:
-            raise SessionLostError("The session ended.")
-
+    losing = OddPool(SessionLostError("The session ended."), "execute")
     with pytest.raises(SessionLostError):
-        await observed(Losing(), kind="azure").execute("abcd", "1", timeout_seconds=5)
+        await observed(losing, kind="azure").execute("abcd", "1", timeout_seconds=5)
     with pytest.raises(PoolFullError):
         await observed(ToyPool(max_sessions=0), kind="local").list_packages("abcd")

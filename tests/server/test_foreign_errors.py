@@ -14,62 +14,13 @@ from aca_mcp.server.sessions.limits import Limits
 from tests.support.calling import Caller
 from tests.support.connecting import connected
 from tests.support.foreign_errors import SECRET, foreign_errors
-from tests.support.toy_pool import ToyPool
+from tests.support.odd_pools import OddPool
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from aca_mcp.pool import SessionInfo
-
 KINDS = {type(error).__name__: error for error in foreign_errors()}
-
-
-class OddPool(ToyPool):
-    """Raises an error in the operations that are named."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-        self.odd: set[str] = set()
-        self.asked = 0
-
-    def _answer(self, operation: str) -> None:
-        self.asked += 1
-        if operation in self.odd:
-            raise self.error
-
-    async def execute(self, *arguments: Any, **options: Any) -> Any:
-        self._answer("execute")
-        return await super().execute(*arguments, **options)
-
-    async def list_files(self, *arguments: Any, **options: Any) -> Any:
-        self._answer("list_files")
-        return await super().list_files(*arguments, **options)
-
-    async def list_packages(self, identifier: str) -> Any:
-        self._answer("list_packages")
-        return await super().list_packages(identifier)
-
-    async def upload_file(self, *arguments: Any, **options: Any) -> Any:
-        self._answer("upload_file")
-        return await super().upload_file(*arguments, **options)
-
-    def download_file(self, identifier: str, path: str) -> Any:
-        self._answer("download_file")
-        return super().download_file(identifier, path)
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        self._answer("get_session")
-        return await super().get_session(identifier)
-
-    async def keep_alive(self, identifier: str) -> bool:
-        self._answer("keep_alive")
-        return await super().keep_alive(identifier)
-
-    async def stop_session(self, identifier: str) -> bool:
-        self._answer("stop_session")
-        return await super().stop_session(identifier)
 
 
 @pytest.fixture(params=KINDS.values(), ids=list(KINDS))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from aca_mcp import __version__
 from aca_mcp.missing_modules import PackageOffer
@@ -15,24 +13,10 @@ from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.support.connecting import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from tests.support.calling import Caller
+    from tests.support.connecting import Connect
     from tests.support.toy_pool import ToyPool
-
-    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
-
-
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    """Connects a client to a server over the toy pool."""
-
-    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
-        return connected(pool, era=request.param, **options)
-
-    return to_pool
 
 
 async def test_packages_are_installed_where_that_is_permitted(connect: Connect) -> None:

@@ -18,34 +18,21 @@ from mcp_types import (
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.sessions.limits import Limits
-from tests.support.calling import Caller, text_of
+from tests.support.calling import text_of
 from tests.support.connecting import connected
 from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from aca_mcp.pool import Execution
     from aca_mcp.server.types import ResultLinks
-
-    Connect = Callable[..., AbstractAsyncContextManager["Caller"]]
+    from tests.support.connecting import Connect
 
 PNG = png()
 SLEEP = "import anyio; await anyio.sleep(60)"
-
-
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    """Connects a client to a server over the toy pool."""
-
-    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
-        return connected(pool, era=request.param, **options)
-
-    return to_pool
 
 
 async def test_code_runs_and_state_stays(connect: Connect) -> None:
@@ -104,6 +91,7 @@ async def test_wrong_arguments_are_answered_with_a_sentence(connect: Connect) ->
         assert await call.refusal("execute_python") == (
             "execute_python: `code`: field required. Nothing was executed."
         )
+        assert "`code`" in await call.refusal("execute_python", code=None)
         assert "encoding" in await call.refusal(
             "upload_file", path="a", content="", encoding="utf-16"
         )
@@ -337,37 +325,9 @@ async def test_the_list_of_tools_is_small_and_complete(connect: Connect, tmp_pat
             assert tool.output_schema is None
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint is not None
-            assert 40 < len(tool.description or "") < 1024
-
-
-async def test_null_means_that_an_argument_is_left_out(connect: Connect) -> None:
-    async with connect() as call:
-        text = await call(
-            "execute_python",
-            code="1 + 1",
-            session=None,
-            timeout_seconds=None,
-            run_in_background=None,
-        )
-        assert text == "2"
-        assert await call("list_files", directory=None, recursive=None, session=None)
-        assert await call("list_packages", query=None, session=None)
-        await call("upload_file", path="a", content="x", encoding=None, session=None)
-        assert await call("download_file", path="a", session=None) == "x"
-        assert "`code`" in await call.refusal("execute_python", code=None)
-
-
-async def test_fenced_code_is_run(connect: Connect) -> None:
-    async with connect() as call:
-        assert await call("execute_python", code="\ufeff```python\n1 + 1\n```") == "2"
-
-
-async def test_every_tool_has_a_title_for_people(connect: Connect) -> None:
-    async with connect() as call:
-        for tool in (await call.client.list_tools()).tools:
-            assert tool.annotations is not None
             assert tool.annotations.title
             assert tool.annotations.title[0].isupper()
+            assert 40 < len(tool.description or "") < 1024
 
 
 class WritingPool(ToyPool):

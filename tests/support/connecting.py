@@ -13,9 +13,12 @@ from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.support.calling import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from aca_mcp.pool import SessionPool
+
+    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
 
 Era = Literal["legacy", "2026-07-28"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from mcp import Client
@@ -24,46 +24,15 @@ from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.server.http.serving import serving
 from tests.support.calling import Caller
-from tests.support.connecting import connected
+from tests.support.odd_pools import OddPool
 from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
-
-    from aca_mcp.pool import FileListing, SessionInfo
-
-    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+    from tests.support.connecting import Connect
 
 ROOT = "aca://sessions/current"
 MODES: tuple[Literal["legacy", "2026-07-28"], ...] = ("legacy", "2026-07-28")
-
-
-class BlindPool(ToyPool):
-    """Cannot tell whether a session is there."""
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        raise NotSupportedError("This pool cannot tell.")
-
-
-class BrokenPool(ToyPool):
-    """Cannot list files."""
-
-    async def list_files(
-        self, identifier: str, directory: str = "", *, recursive: bool = False
-    ) -> FileListing:
-        raise PoolUnavailableError("The pool is away.")
-
-
-@pytest.fixture(params=MODES)
-def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    """Connects a client to a server over the toy pool, unless told of another."""
-
-    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
-        return connected(pool, era=request.param, **options)
-
-    return to_pool
 
 
 async def text_at(call: Caller, uri: str) -> tuple[str, str | None]:
@@ -139,7 +108,7 @@ async def test_a_session_tells_of_itself(connect: Connect) -> None:
 
 
 async def test_a_pool_that_cannot_tell_is_not_quoted_wrongly(connect: Connect) -> None:
-    async with connect(BlindPool()) as call:
+    async with connect(OddPool(NotSupportedError("It cannot tell."), "get_session")) as call:
         await call("execute_python", code="1")
         assert json.loads((await text_at(call, ROOT))[0])["status"] == "unknown"
 
@@ -218,7 +187,7 @@ async def test_a_connections_files_are_listed_where_lists_may_vary(toy_pool: Toy
 
 
 async def test_a_pool_that_lists_no_files_leaves_the_rest() -> None:
-    pool = BrokenPool()
+    pool = OddPool(PoolUnavailableError("The pool is away."), "list_files")
     async with (
         open_sessions(pool) as sessions,
         Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,

@@ -11,7 +11,7 @@ from aca_mcp.errors import InvalidRequestError, NotSupportedError, PoolFullError
 from aca_mcp.server.callers import Caller
 from aca_mcp.server.sessions.client_sessions import ClientSessions, open_sessions
 from aca_mcp.server.sessions.limits import Limits
-from tests.support.toy_pool import ToyPool
+from tests.support.odd_pools import OddPool
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from aca_mcp.pool import SessionInfo
+    from tests.support.toy_pool import ToyPool
 
 SECRET = b"s" * 32
 
@@ -29,13 +29,6 @@ async def tasks() -> AsyncGenerator[TaskGroup]:
     async with anyio.create_task_group() as group:
         yield group
         group.cancel_scope.cancel()
-
-
-class BlindPool(ToyPool):
-    """Cannot tell whether a session is there, as custom-container pools of Azure cannot."""
-
-    async def get_session(self, identifier: str) -> SessionInfo | None:
-        raise NotSupportedError("This pool cannot tell.")
 
 
 async def test_any_server_with_the_secret_serves_a_handle(toy_pool: ToyPool) -> None:
@@ -67,14 +60,14 @@ async def test_a_session_that_ended_elsewhere_is_not_begun_anew_in_silence(
 
 
 async def test_where_the_pool_cannot_tell_the_next_result_does(tasks: TaskGroup) -> None:
-    pool = BlindPool()
+    pool = OddPool(NotSupportedError("This pool cannot tell."), "get_session")
     here, there = (
         ClientSessions(pool, tasks, secret=SECRET),
         ClientSessions(pool, tasks, secret=SECRET),
     )
     handle = here.start("").handle
     await (await here.find("", handle)).python.execute("x = 1")
-    pool.lose(None)
+    pool.toy.lose(None)
     session = await there.find("", handle)
     assert (await session.python.execute("1")).lost_before is not None
 

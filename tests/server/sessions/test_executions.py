@@ -18,12 +18,8 @@ from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
-
-    from aca_mcp.pool import Execution, OutputCallback, PoolMetadata, SessionInfo
-
-    Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+    from aca_mcp.pool import Execution, PoolMetadata, SessionInfo
+    from tests.support.connecting import Connect
 
 SLEEP = "print('begun'); import anyio; await anyio.sleep(60)"
 BRIEFLY = "import anyio; await anyio.sleep(0.05)\nprint('done'); x = 5\nx"
@@ -36,18 +32,9 @@ class EndingPool(ToyPool):
         super().__init__()
         self._tells = tells
 
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
+    async def execute(self, identifier: str, *arguments: Any, **options: Any) -> Execution:
         try:
-            return await super().execute(
-                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
-            )
+            return await super().execute(identifier, *arguments, **options)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await self.stop_session(identifier)
@@ -60,16 +47,6 @@ class EndingPool(ToyPool):
 
     async def metadata(self) -> PoolMetadata:
         return dataclasses.replace(await super().metadata(), can_interrupt=False)
-
-
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def connect(request: pytest.FixtureRequest, toy_pool: ToyPool) -> Connect:
-    """Connects a client to a server over the toy pool."""
-
-    def to_pool(pool: ToyPool = toy_pool, **options: Any) -> AbstractAsyncContextManager[Caller]:
-        return connected(pool, era=request.param, **options)
-
-    return to_pool
 
 
 async def begin(call: Caller, code: str, **arguments: object) -> str:
