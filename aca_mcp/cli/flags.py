@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from aca_mcp.errors import SettingsError
-from aca_mcp.hosts import HostName, parse_hosts
 from aca_mcp.settings import (
     SECRET_FIELDS,
     AuthSettings,
@@ -25,6 +24,8 @@ from aca_mcp.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Set
+
+    from aca_mcp.hosts import HostName
 
 SERVING_FIELDS = (
     HttpSettings.model_fields.keys()
@@ -124,6 +125,8 @@ def host_names(text: str, name: str) -> frozenset[HostName]:
     Raises:
         SettingsError: one of them is none.
     """
+    from aca_mcp.hosts import parse_hosts  # for servers alone
+
     try:
         return parse_hosts(text)
     except ValueError as error:

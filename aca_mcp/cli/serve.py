@@ -7,7 +7,6 @@ out of this module.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import os
@@ -59,8 +58,6 @@ def serve(settings: Settings) -> int:
         SettingsError: it must not listen there.
         PoolUnavailableError: the pool cannot start on this machine, or nothing can listen there.
     """
-    # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
-    gc.disable()
     with unblocked_standard_error():
         return _serve(settings)
 

@@ -10,17 +10,18 @@ which the kernel takes back when the server ends, however it ends.
 
 from __future__ import annotations
 
-import random
+import secrets
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aca_mcp.errors import PoolUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
 _HIGH = range(1_900_000_000, 1_900_000_000 + 2**26, 2**13)
 """First users of blocks that no distribution, container or service manager hands out."""
@@ -76,13 +77,17 @@ class Identities:
         self._taken.discard(identity.number)
 
 
-def possible_blocks(uid_map: str) -> list[Block]:
-    """The blocks that a process may use, by its ``/proc/self/uid_map``. Pure."""
+def possible_blocks(uid_map: str) -> range:
+    """The first users of the blocks that a process may use, which have one size, the step. Pure.
+
+    Args:
+        uid_map: its ``/proc/self/uid_map``.
+    """
     mapped = [range(int(first), int(first) + int(count)) for first, _, count in _rows(uid_map)]
     for starts in (_HIGH, _LOW):
         if any(starts[0] in known and starts[-1] + starts.step - 1 in known for known in mapped):
-            return [Block(first, starts.step) for first in starts]
-    return []
+            return starts
+    return range(0)
 
 
 def _rows(uid_map: str) -> list[list[str]]:
@@ -90,11 +95,11 @@ def _rows(uid_map: str) -> list[list[str]]:
 
 
 @contextmanager
-def reserve_identities(blocks: Sequence[Block] | None = None) -> Generator[Identities]:
+def reserve_identities(blocks: range | None = None) -> Generator[Identities]:
     """Keep a block of users for this process until the end of the context.
 
     Args:
-        blocks: those to choose from; by default what this process may use.
+        blocks: those to choose from, as ``possible_blocks`` has them; by default those.
 
     Raises:
         PoolUnavailableError: there is none, or other servers have them all.
@@ -108,12 +113,13 @@ def reserve_identities(blocks: Sequence[Block] | None = None) -> Generator[Ident
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
         # At random, because servers in other network namespaces have names of their own.
-        for block in random.sample(blocks, len(blocks)):
+        at = secrets.randbelow(len(blocks))
+        for first in chain(blocks[at:], blocks[:at]):
             try:
-                name.bind(f"\0aca-mcp/users/{block.first}")
+                name.bind(f"\0aca-mcp/users/{first}")
             except OSError:
                 continue
-            yield Identities(block)
+            yield Identities(Block(first, blocks.step))
             return
     raise PoolUnavailableError(
         "Other servers on this machine have all the users that local sessions could be. End one."

@@ -18,7 +18,6 @@ from aca_mcp.local.checkpoint_pacing import CheckpointPacing
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.exceeded_limits import is_of_full_disk, limits_of, with_hint
-from aca_mcp.local.files import LocalFiles
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.ready_sessions import LocalReadySessions
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
     from aca_mcp.execution import ExecutionError
+    from aca_mcp.local.files import LocalFiles
     from aca_mcp.packages.broker import PackageBroker
 
 
@@ -117,6 +117,8 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
 
     @contextmanager
     def _open_files(self, kernel: KernelProcess) -> Generator[LocalFiles]:
+        from aca_mcp.local.files import LocalFiles  # a client waits for the start
+
         # A copy: the session may end, and its descriptor's number be used for another file,
         # while a thread still works with it.
         base = os.dup(kernel.base_directory)

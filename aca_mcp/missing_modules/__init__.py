@@ -1,4 +1,7 @@
-"""What to do about a module that cannot be imported. Pure."""
+"""What to do about a module that cannot be imported. Pure.
+
+The tables of what is known are imported when a module is missing: a client waits for the start.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ import re
 import shlex
 from dataclasses import dataclass
 from typing import Literal
-
-from aca_mcp.missing_modules.known_packages import find_module, normal
-from aca_mcp.missing_modules.no_packages import why_no_package
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class PackageOffer:
 
     def has(self, package: str) -> bool:
         """Whether a package may be had, by its normalized name."""
+        from aca_mcp.missing_modules.known_packages import normal
+
         names = (re.match(r"[A-Za-z0-9._-]+", each) for each in self.listed)
         return self.kind == "index" or (
             self.kind == "list" and package in {normal(name.group()) for name in names if name}
@@ -65,6 +67,9 @@ def about_missing_module(
         offer: what sessions may get.
         by_code: say what code gets it, for whoever has no tools to call.
     """
+    from aca_mcp.missing_modules.known_packages import find_module
+    from aca_mcp.missing_modules.no_packages import why_no_package
+
     if why := why_no_package(module):
         return why
     found = find_module(module)
@@ -88,6 +93,8 @@ def about_missing_module(
 
 def about_absent_package(name: str, offer: PackageOffer) -> str:
     """What to do about a package that is not installed, by either of its names: a clause."""
+    from aca_mcp.missing_modules.known_packages import find_module
+
     found = find_module(name)
     package = found.package
     if not offer.has(package):

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aca_mcp.kernel.error_hints import NOT_REACHED, about_program
-
 if TYPE_CHECKING:
     from aca_mcp.execution import ExecutionError
 
@@ -55,6 +53,9 @@ def remarks_on(
         found = dict.fromkeys(
             one or two for text in texts for one, two in _NO_PROGRAM.findall(text)
         )
-        remarks += map(about_program, found)
-        remarks += [NOT_REACHED] if any(map(_NO_NETWORK.search, texts)) else []
+        is_cut_off = any(map(_NO_NETWORK.search, texts))
+        if found or is_cut_off:
+            from aca_mcp.kernel.error_hints import NOT_REACHED, about_program  # seldom needed
+
+            remarks = [*map(about_program, found), *([NOT_REACHED] if is_cut_off else [])]
     return tuple(remarks[:_MAX_REMARKS]), tuple(modules)[:_MAX_REMARKS]

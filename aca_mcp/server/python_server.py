@@ -27,7 +27,6 @@ from aca_mcp.server.audit import note_failure
 from aca_mcp.server.prompts import add_prompts
 from aca_mcp.server.resources.completion import add_completion
 from aca_mcp.server.resources.listing import list_resources, templates
-from aca_mcp.server.resources.reading import read
 from aca_mcp.server.resources.uris import parse
 from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.sessions.client_sessions import OpenSession
@@ -173,6 +172,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         """Read a resource; whatever is refused becomes a protocol error that says so."""
         if context is None or (resource := parse(str(uri))) is None:
             return await super().read_resource(uri, context)
+        from aca_mcp.server.resources.reading import read  # a client waits for the start
+
         try:
             caller = self._callers.of(context.request_context)
             return [await read(resource, caller, timeout_seconds=self._timeout_seconds)]

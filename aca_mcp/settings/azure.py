@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
 
+from aca_mcp.settings.section import SettingsSection
 from aca_mcp.settings.urls import MUST_BE_SECURE, is_secure
 
 ApiVersion = Literal["2024-10-02-preview", "2025-02-02-preview", "2025-10-02-preview"]
@@ -21,7 +21,7 @@ CredentialChoice = Literal[
 ]
 
 
-class AzureSettings(BaseSettings):
+class AzureSettings(SettingsSection):
     """Where the Azure pool is, and how it is called."""
 
     pool_management_endpoint: Annotated[

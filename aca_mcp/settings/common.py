@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
 
 from aca_mcp.execution import MAX_IMAGE_SIDE
+from aca_mcp.settings.section import SettingsSection
 
 
-class CommonSettings(BaseSettings):
+class CommonSettings(SettingsSection):
     """What is executed, and what is shown of it."""
 
     pool: Annotated[

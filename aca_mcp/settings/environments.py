@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from aca_mcp.settings.section import SettingsSection
 
 
-class EnvironmentSettings(BaseSettings):
+class EnvironmentSettings(SettingsSection):
     """Where environments are kept, and where packages come from."""
 
     data_dir: Annotated[

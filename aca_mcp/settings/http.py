@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+
+from aca_mcp.settings.section import SettingsSection
 
 _MIN_SECRET_CHARACTERS = 32
 _TRANSPORTS = ("stdio", "http", "sse")
 
 
-class HttpSettings(BaseSettings):
+class HttpSettings(SettingsSection):
     """How clients reach the server, and how much they may ask of it."""
 
     transport: Annotated[

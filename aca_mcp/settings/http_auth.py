@@ -12,8 +12,8 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
 
+from aca_mcp.settings.section import SettingsSection
 from aca_mcp.settings.urls import MUST_BE_SECURE, is_secure
 
 MIN_TOKEN_CHARACTERS = 16
@@ -28,7 +28,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_AN_ISSUER = ("auth_audience", "auth_tenants", "auth_required_scopes", "auth_required_roles")
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(SettingsSection):
     """Who may call over HTTP."""
 
     auth_tokens: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -69,6 +68,8 @@ def _unknown_variables(names: Iterable[str]) -> list[str]:
     for name in sorted(names):
         if not name.startswith(ENV_PREFIX) or name in known:
             continue
+        import difflib  # only here: the import is slow, and few names are mistyped
+
         near = difflib.get_close_matches(name, known, n=1)
         fix = f"did you mean {near[0]}?" if near else "unset it."
         found.append(f"{name} is not a setting; {fix}")

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+
+from aca_mcp.settings.section import SettingsSection
 
 
-class LocalSettings(BaseSettings):
+class LocalSettings(SettingsSection):
     """What a local session is, and how many there may be."""
 
     local_environment: Annotated[

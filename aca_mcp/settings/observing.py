@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+
+from aca_mcp.settings.section import SettingsSection
 
 
-class ObservingSettings(BaseSettings):
+class ObservingSettings(SettingsSection):
     """What is measured, and where it goes."""
 
     metrics: Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import anyio.to_thread
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 from aca_mcp.errors import FileMissingError, NotSupportedError
+from aca_mcp.server.resources.listing import BYTES, mime_type_of
 from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.notebook import MIME_TYPE, notebook_of
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from aca_mcp.server.callers import Caller
     from aca_mcp.server.resources.uris import ResourceUri
     from aca_mcp.server.sessions.client_sessions import OpenSession
-
-_BYTES = "application/octet-stream"
 
 
 async def read(
@@ -72,12 +70,7 @@ def file_contents(path: str, content: bytes) -> ReadResourceContents:
             is_text = guess.startswith("text/") or guess in _TEXT_TYPES
             return _text(text, guess if is_text else "text/plain")
     is_bytes = not guess.startswith("text/") and guess not in _TEXT_TYPES
-    return ReadResourceContents(content, guess if is_bytes else _BYTES)
-
-
-def mime_type_of(path: str) -> str:
-    """What a file's name says that it is."""
-    return mimetypes.guess_type(path)[0] or _BYTES
+    return ReadResourceContents(content, guess if is_bytes else BYTES)
 
 
 _TEXT_TYPES = frozenset(

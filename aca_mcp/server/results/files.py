@@ -10,7 +10,6 @@ from urllib.parse import quote
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, TextContent
 
 from aca_mcp.errors import FileTooLargeError
-from aca_mcp.server.results.encodings import encoding_of
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.text import clean, show_name
 
@@ -50,6 +49,8 @@ def as_text(content: bytes) -> tuple[str, str] | None:
 
     Takes its time for long texts in unusual encodings.
     """
+    from aca_mcp.server.results.encodings import encoding_of  # a client waits for the start
+
     if (encoding := encoding_of(content)) is None:
         return None
     text = content.decode(encoding, "replace")

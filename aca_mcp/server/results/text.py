@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aca_mcp.server.results.terminal import screen_text
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,7 +40,12 @@ def clean(text: str) -> str:
     if _UNSAFE.search(text) is None:
         return text
     text = text.replace("\r\n", "\n")
-    text = screen_text(text) if _MOVES.search(text) else _without_escapes(text)
+    if _MOVES.search(text):
+        from aca_mcp.server.results.terminal import screen_text  # seldom needed
+
+        text = screen_text(text)
+    else:
+        text = _without_escapes(text)
     return _UNSAFE.sub(_escaped, _CONTROLS.sub("", text))
 
 

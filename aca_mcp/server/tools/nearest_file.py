@@ -10,7 +10,6 @@ from aca_mcp.errors import FileMissingError
 from aca_mcp.paths import below
 from aca_mcp.pool import WORK_DIRECTORY
 from aca_mcp.server.results.text import show_name
-from aca_mcp.server.transfers.matching import close_to, closest, composed
 
 if TYPE_CHECKING:
     from aca_mcp.session import PythonSession
@@ -29,6 +28,8 @@ async def existing(
     Raises:
         FileMissingError: there is none. The message has the names that are close to it.
     """
+    from aca_mcp.server.transfers.matching import close_to, closest, composed  # seldom needed
+
     listing = await session.list_files(recursive=True)
     known = [entry.path for entry in listing.entries if entry.kind == kind]
     relative = below(path, WORK_DIRECTORY)

@@ -8,7 +8,6 @@ from pydantic import Field
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.callers import Callers
 from aca_mcp.server.results.fitting import text_result
-from aca_mcp.server.results.packages import show_installation, show_packages
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean, cut
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
@@ -34,6 +33,8 @@ class SessionTools:
         session: SessionHandle = "",
     ) -> CallToolResult:
         """Tell which packages the session has, by either name, and which could be installed."""
+        from aca_mcp.server.results.packages import show_packages  # a client waits for the start
+
         caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
             packages = await target.python.list_packages()
@@ -80,6 +81,8 @@ class SessionTools:
         They come as wheels from the index that the server is configured for, by name alone. The
         next import works, without a restart. Code can say %pip install as well.
         """
+        from aca_mcp.server.results.packages import show_installation
+
         caller = self._callers.of(ctx.request_context)
         async with caller.session_or_new(session) as (target, remark):
             made = await target.python.install_packages(*packages)
