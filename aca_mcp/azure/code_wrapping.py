@@ -48,7 +48,11 @@ _MODULES = (
     "browsers",
     "figures",
     "plotly_figures",
+    "bokeh_figures",
     "worker_processes",
+    "replaced_methods",
+    "output_widgets",
+    "standard_input",
     "library_defaults",
     "capture",
 )

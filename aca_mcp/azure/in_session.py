@@ -29,6 +29,7 @@ from aca_mcp.kernel.changed_files import changed, snapshot
 from aca_mcp.kernel.hidden_frames import hide_own_frames
 from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
+from aca_mcp.kernel.standard_input import take_stdin
 from aca_mcp.kernel.timeline import Recorder, done, encoded
 from aca_mcp.kernel.tracebacks import is_normal_exit
 
@@ -138,7 +139,8 @@ def begin(shell: InteractiveShell) -> Capture:
         state.work_directory = os.getcwd()  # noqa: PTH109 -- text is what is wanted
     state.capture = capture = Capture(shell)
     load_native()
-    set_defaults()
+    set_defaults(capture.output_widgets)
+    take_stdin()
     hide_own_frames()
     hook = shell.displayhook
     remember = hook.update_user_ns

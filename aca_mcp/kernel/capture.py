@@ -10,25 +10,29 @@ pool, where it works on the shell of the Jupyter kernel that is there.
 
 from __future__ import annotations
 
+import builtins
+import getpass
 import os
-import re
 import sys
 import time
 from _thread import RLock, get_ident
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from .display_files import DisplayFiles
 from .error_hints import NO_DEBUGGER
-from .figures import Figures, enable_matplotlib, show_open_figures
+from .figures import Figures, enable_matplotlib, is_empty_figure, is_figure, show_open_figures
 from .image_scaling import MAX_SIDE
 from .mime_bundles import Bundles, Shown, is_bare
+from .output_widgets import OutputWidgets
+from .replaced_methods import replaced
+from .standard_input import input_for, no_password
 from .tracebacks import describe
 from .widgets import as_it_stands, model_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     from IPython.core.formatters import DisplayFormatter
     from IPython.core.interactiveshell import InteractiveShell
@@ -42,7 +46,6 @@ _MAX_INLINE_CHARACTERS = 4096
 """Of a text in an event; longer ones are attachments."""
 _UPDATE_SECONDS = 0.1
 """Between two looks at a display that is updated; its last state is always told."""
-_EMPTY_FIGURE = re.compile(r"<Figure size [\w.+-]+x[\w.+-]+ with \d+ Axes>")
 
 
 class _Execution:
@@ -84,6 +87,7 @@ class Capture:
         """Identifiers of threads that earlier code has left."""
         self._last_traceback = "No traceback available to show."
         self._format = cast("DisplayFormatter", shell.display_formatter).format
+        self.output_widgets = OutputWidgets(self.describe)
 
     def begin(
         self, sink: Sink, *, work_directory: str, name: str, max_side: int = MAX_SIDE
@@ -98,6 +102,7 @@ class Capture:
         """
         self._process = os.getpid()
         self._now = _Execution(sink, work_directory, name, max_side)
+        self.output_widgets.begin()
         late, self._late = self._late, []
         for bundle, display_id in late:
             self._add("display", bundle, display_id=display_id, late=True)
@@ -109,6 +114,7 @@ class Capture:
             return [], []
         with self._lock:
             try:
+                self.output_widgets.end()
                 self._tell_last(now)
                 if now.held is not None:
                     now.sink.emit(*now.held)
@@ -140,11 +146,13 @@ class Capture:
                 (shell, "showsyntaxerror", self.note_error),
                 (shell, "showindentationerror", self.note_error),
                 (shell, "debugger", no_debugger),
+                (builtins, "input", input_for(builtins.input)),
+                (getpass, "getpass", no_password),
                 (shell, "enable_gui", _no_gui),
                 (shell, "set_next_input", _show_input),
                 (shell, "enable_matplotlib", self.enable_matplotlib),
             ):
-                stack.enter_context(_replaced(owner, name, method))
+                stack.enter_context(replaced(owner, name, method))
             yield
 
     def show_open_figures(self) -> None:
@@ -176,11 +184,13 @@ class Capture:
                 print(data.get("text/plain", ""))  # noqa: T201 -- see above
             elif now is None:
                 self._keep_for_later(data, display_id)
-            elif update:
+            elif is_empty_figure(data):
+                return
+            elif update and not self.output_widgets.update(data, display_id):
                 now.updates[display_id] = data
                 if time.monotonic() - now.updated_at >= _UPDATE_SECONDS:
                     self._tell_updates(now)
-            else:
+            elif not update and not self.output_widgets.take(data, display_id):
                 self._add("display", data, display_id=display_id, late=self._is_late())
 
     def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
@@ -194,10 +204,11 @@ class Capture:
         """Forget what was shown so far, now or when something else is shown."""
         with self._lock:
             now = self._now
-            if now is None or os.getpid() != self._process:
+            if now is None or os.getpid() != self._process or self.output_widgets.clear(wait):
                 return
             now.updates.clear()
             now.widgets.clear()
+            self.output_widgets.changed.clear()
             now.last.clear()
             now.displayed = 0
             now.clearing = wait
@@ -210,7 +221,7 @@ class Capture:
         self, obj: object, include: object = None, exclude: object = None
     ) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """The representations of a value; of a figure always a picture, whatever was configured."""
-        if self._now is None or not _is_figure(obj):
+        if self._now is None or not is_figure(obj):
             forms, about = self._format(obj, include=include, exclude=exclude)
             if len(forms) == 1 and is_bare(str(forms.get("text/plain", ""))):
                 forms = {"text/plain": _said(obj) or forms["text/plain"]}
@@ -245,7 +256,7 @@ class Capture:
         late: bool = False,
     ) -> None:
         now = cast("_Execution", self._now)
-        if _is_empty_figure(bundle):
+        if is_empty_figure(bundle):
             return
         if kind == "display":
             now.displayed += 1
@@ -314,13 +325,36 @@ class Capture:
     def _look_at_widgets(self, now: _Execution) -> None:
         """Show widgets as they are at the end: they change without being displayed again."""
         said: set[str] = set()
+        seen: set[str] = set()
         for model, (display_id, bundle) in now.widgets.items():
             with suppress(Exception):
-                seen, remark = as_it_stands(model)
-                shown = now.bundles.describe({**bundle, **seen}, None, display_id)
-                shown.remarks += {remark} - said - {""}
-                said.add(remark)
-                self._emit(now, {"event": "update"}, shown, display_id)
+                self._tell_widget(now, model, display_id, bundle, said, seen)
+        for model in self.output_widgets.changed:
+            if model not in seen:
+                with suppress(Exception):
+                    self._tell_widget(now, model, f"widget-{model}", {}, said, seen)
+
+    def _tell_widget(
+        self,
+        now: _Execution,
+        model: str,
+        display_id: str,
+        bundle: Mapping[str, object],
+        said: set[str],
+        seen: set[str],
+    ) -> None:
+        parts, remark = as_it_stands(model, seen)
+        for at, part in enumerate(parts or [""]):
+            form = {"text/plain": part} if isinstance(part, str) else {"text/plain": "", **part}
+            if at:  # what has several parts is several outputs
+                shown = now.bundles.describe(form, None, f"{display_id}-{at}")
+                about: dict[str, object] = {"event": "display", "place": None, "behind": display_id}
+                self._emit(now, about, shown, "")
+                continue
+            shown = now.bundles.describe({**bundle, **form}, None, display_id)
+            shown.remarks += {remark} - said - {""}
+            said.add(remark)
+            self._emit(now, {"event": "update"}, shown, display_id)
 
     def _keep_for_later(self, data: Mapping[str, object], display_id: str) -> None:
         if len(self._late) < LAST_DISPLAYS:
@@ -361,31 +395,3 @@ def _said(obj: object) -> str:
     with suppress(Exception):
         text = str(obj)
     return "" if is_bare(text) else text
-
-
-def _is_figure(obj: object) -> bool:
-    module = sys.modules.get("matplotlib.figure")
-    return module is not None and isinstance(obj, module.Figure)
-
-
-def _is_empty_figure(bundle: Mapping[str, object]) -> bool:
-    """A figure without anything in it, or one that was shown already."""
-    plain = bundle.get("text/plain")
-    return (
-        len(bundle) == 1 and isinstance(plain, str) and _EMPTY_FIGURE.fullmatch(plain) is not None
-    )
-
-
-@contextmanager
-def _replaced(owner: object, name: str, method: Callable[..., Any]) -> Generator[None]:
-    """Give one object a method that its class has too, or that it was given before."""
-    before = vars(owner).get(name)
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        if before is not None:
-            setattr(owner, name, before)
-        else:
-            with suppress(AttributeError):
-                delattr(owner, name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_INPUT = (
-    "{}() is not available: nobody can type into this session. "
+    "{} is not available: nobody can type into this session. "
     "Put the value into the code, or upload it as a file."
 )
 NO_DEBUGGER = (
@@ -66,7 +66,7 @@ _BY_NAME = {
     "BdbQuit": NO_DEBUGGER,
     "BrokenProcessPool": _LOST_WORKERS,
     "PyperclipException": _NO_CLIPBOARD,
-    "StdinNotImplementedError": NO_INPUT.format("input"),
+    "StdinNotImplementedError": NO_INPUT.format("input()"),
     "TerminatedWorkerError": _LOST_WORKERS,
 }
 """What there is to know about an exception of this name."""
@@ -186,7 +186,7 @@ def _by_kind(error: BaseException, name: str, text: str) -> str:
     if name == "UsageError" and (magic := _MAGIC.search(text)) is not None:
         return _about_magic(magic, text)
     if name == "Abort" and type(error).__module__.startswith("click"):
-        return NO_INPUT.format("click")
+        return NO_INPUT.format("A prompt")
     if isinstance(error, OSError) and (error.errno == errno.EROFS or _NO_PARENT in text):
         return _READ_ONLY
     program = _missing_program(error, text)

@@ -21,11 +21,13 @@ from .error_hints import NO_CLICKS
 from .image_scaling import Drawn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
 
 INLINE = "module://matplotlib_inline.backend_inline"
+_EMPTY_FIGURE = re.compile(r"<Figure size [\w.+-]+x[\w.+-]+ with \d+ Axes>")
 _MISSING_GLYPH = re.compile(r"Glyph (\d+) \(.*\) missing from")
 _FALLBACK_FONTS = (
     "Noto Sans CJK JP",
@@ -236,3 +238,17 @@ def forget_fonts() -> None:
     fonts = sys.modules.get("matplotlib.font_manager")
     if fonts is not None:
         fonts._get_font.cache_clear()
+
+
+def is_figure(obj: object) -> bool:
+    """Whether a value is a figure of matplotlib, which is not imported for that."""
+    module = sys.modules.get("matplotlib.figure")
+    return module is not None and isinstance(obj, module.Figure)
+
+
+def is_empty_figure(bundle: Mapping[str, object]) -> bool:
+    """A figure without anything in it, or one that was shown already."""
+    plain = bundle.get("text/plain")
+    return (
+        len(bundle) == 1 and isinstance(plain, str) and _EMPTY_FIGURE.fullmatch(plain) is not None
+    )

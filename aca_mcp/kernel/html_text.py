@@ -34,6 +34,10 @@ _WITHOUT_SIGHT = frozenset({"html", "head", "body", "title", "meta", "link", "sc
 """What alone shows nothing."""
 _FRAMES = frozenset({"iframe", "audio", "video", "img", "embed"})
 """What shows something from another address."""
+_LABELS = frozenset({"a", "span", "sup"})
+"""What may hold a symbol for a person to click, or to point at."""
+_MAX_LABELS = 50
+"""Within one another, that are looked at."""
 _SPACES = re.compile(r"[ \t\r\f\v\n\xa0]+")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
@@ -44,7 +48,8 @@ class _Table:
         self.left_out = 0
         self.spans: dict[int, int] = {}
         """Column to how many more rows an earlier cell covers it."""
-        self.width = 1
+        self.is_layout = False
+        """Whether it holds other tables: its cells are parts of a page, not values."""
 
     def begin_row(self) -> None:
         if len(self.rows) >= _MAX_ROWS:
@@ -74,8 +79,8 @@ class _Table:
 
     def text(self) -> str:
         rows = [row for row in self.rows[:_MAX_ROWS] if any(row)]
-        if not rows:
-            return ""
+        if self.is_layout or not rows:
+            return "\n".join(cell for row in rows for cell in row if cell)
         count = max(map(len, rows))
         rows = [row + [""] * (count - len(row)) for row in rows]
         widths = [max(len(row[column]) for row in rows) for column in range(count)]
@@ -105,6 +110,8 @@ class _Reader(HTMLParser):
         self._block = 0
         """Where the text of the innermost block begins, of those that are open or ended."""
         self._preformatted = 0
+        self._labels: list[tuple[str, int]] = []
+        """Those that are open, and where the text begins of one that is clicked or has a title."""
         self._lists: list[int | None] = []
         """Of those that are open, the number of the item before; None where items have none."""
         self.elements = 0
@@ -154,6 +161,9 @@ class _Reader(HTMLParser):
                 self._add("\n")
             case "li":
                 self._begin_item()
+            case _ if tag in _LABELS:
+                is_clicked = tag == "a" or "title" in attributes
+                self._labels.append((tag, len(self._pieces[-1]) if is_clicked else -1))
             case _:
                 self._add(_text_of(tag, attributes))
                 if _BLOCK.fullmatch(tag):
@@ -174,9 +184,7 @@ class _Reader(HTMLParser):
         if tag in ("td", "th", "tr"):
             self._end_cell()
         elif tag == "table" and self._tables:
-            self._end_cell()
-            text = self._tables.pop().text()
-            self._add(" ".join(text.split()) if self._tables else f"\n{text}\n")
+            self._end_table()
         elif tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
             self._add("\n")
@@ -186,8 +194,28 @@ class _Reader(HTMLParser):
         elif tag == "li" or _BLOCK.fullmatch(tag):
             self._add("\n")
         else:
+            self._end_label(tag)
             return
         self._block = len(self._pieces[-1])
+
+    def _end_table(self) -> None:
+        self._end_cell()
+        text = self._tables.pop().text()
+        if self._tables and text:
+            self._tables[-1].is_layout = True
+        self._add(f"\n{text}\n")
+
+    def _end_label(self, tag: str) -> None:
+        """Forget a label that is a symbol alone, such as one for help."""
+        recent = self._labels[-_MAX_LABELS:]
+        while recent and recent[-1][0] != tag:
+            recent.pop()
+        if not recent:
+            return
+        start = recent[-1][1]
+        del self._labels[len(recent) - 1 + max(0, len(self._labels) - _MAX_LABELS) :]
+        if start >= 0 and not any(map(str.isalnum, "".join(self._pieces[-1][start:]))):
+            del self._pieces[-1][start:]
 
     def handle_data(self, data: str) -> None:
         if self._hidden[-1:] == ["style"]:
@@ -222,9 +250,13 @@ class _Reader(HTMLParser):
         if not self._tables or len(self._cells) < len(self._tables):
             return
         columns, rows = self._cells.pop()
-        text = " ".join("".join(self._pieces.pop()).split())
-        if len(text) > _MAX_CELL:
-            text = f"{text[:_MAX_CELL]}…"
+        text = "".join(self._pieces.pop())
+        if self._tables[-1].is_layout:
+            text = _BLANK_LINES.sub("\n\n", text).strip("\n")
+        else:
+            text = " ".join(text.split())
+            if len(text) > _MAX_CELL:
+                text = f"{text[:_MAX_CELL]}…"
         self._tables[-1].add(text, columns, rows)
 
     def text(self) -> str:

@@ -9,9 +9,7 @@ Made once, in the template, before any session is forked: sessions share its mem
 from __future__ import annotations
 
 import bdb
-import builtins
 import code
-import getpass
 import os
 import pdb
 import re
@@ -33,11 +31,12 @@ from traitlets import Type
 from traitlets.config import Config
 
 from .capture import Capture, no_debugger
-from .error_hints import NO_EDITOR, NO_INPUT
+from .error_hints import NO_EDITOR
 from .event_loops import Loops
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
+from .standard_input import take_stdin
 from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name
 
@@ -199,7 +198,9 @@ class Interpreter:
         self._running = False
         shell.run_line_magic("load_ext", "storemagic")  # as IPython's own programs do
         self._installing: PackageClient | None = None
-        set_defaults()
+        _show_magics_in_lines(shell)
+        set_defaults(self._capture.output_widgets)
+        take_stdin()
         hide_own_frames()
         _leave_out_what_needs_a_person()
         shell.set_hook("editor", _no_editor)
@@ -299,6 +300,28 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
+class _Lines(str):
+    """A text that is shown as such where it is a value."""
+
+    __slots__ = ()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def _show_magics_in_lines(shell: InteractiveShell) -> None:
+    """IPython 9.18 makes ``%lsmagic`` a text, which is shown as one long literal."""
+    usual: Any = shell.find_line_magic("lsmagic")
+
+    def lsmagic(line: str) -> object:
+        found = usual(line)
+        return _Lines(found) if isinstance(found, str) else found
+
+    lsmagic.__doc__ = usual.__doc__
+    register: Any = shell.register_magic_function
+    register(lsmagic, "line", "lsmagic")
+
+
 def _mend_main(shell: InteractiveShell) -> None:
     """Give ``__main__`` what every module has: who starts processes looks for it."""
     shell.user_ns.setdefault("__spec__", None)
@@ -308,21 +331,11 @@ def _mend_main(shell: InteractiveShell) -> None:
 
 def _leave_out_what_needs_a_person() -> None:
     warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
-    builtins.input = _no_input
-    getpass.getpass = _no_password
     pdb.Pdb.set_trace = bdb.Bdb.set_trace = pdb.Pdb.interaction = no_debugger
     pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
     code.interact = code.InteractiveConsole.interact = no_debugger
     ExecutionMagics._run_with_debugger = no_debugger  # pyright: ignore[reportPrivateUsage] -- of %%debug and %run -d
     IPython.embed = no_debugger  # pyright: ignore[reportAttributeAccessIssue] -- made when asked for
-
-
-def _no_input(*args: object, **kwargs: object) -> NoReturn:
-    raise EOFError(NO_INPUT.format("input"))
-
-
-def _no_password(*args: object, **kwargs: object) -> NoReturn:
-    raise EOFError(NO_INPUT.format("getpass"))
 
 
 def _no_editor(*args: object, **kwargs: object) -> NoReturn:

@@ -16,29 +16,40 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
+from .bokeh_figures import prepare_bokeh, prepare_holoviews
 from .browsers import prepare_webbrowser
 from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts, refuse_clicks
 from .import_hooks import ImportHooks
-from .plotly_figures import prepare_plotly
+from .plotly_figures import prepare_figure_widgets, prepare_plotly
 from .renderers import has, picture
+from .standard_input import prepare_help
+from .widgets import STATIC_FORM
 from .worker_processes import prepare_workers
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from .output_widgets import OutputWidgets
 
-def set_defaults() -> None:
-    """Arrange for all of them."""
+
+def set_defaults(output_widgets: OutputWidgets) -> None:
+    """Arrange for all of them, and for Output widgets to do their work by what is given."""
     os.environ.setdefault("MPLBACKEND", INLINE)
     hooks = ImportHooks()
     hooks.add("pandas", _pandas)
     hooks.add("polars", _polars)
     hooks.add("matplotlib.pyplot", _pyplot)
     hooks.add("plotly.io", prepare_plotly)
+    hooks.add("plotly.basewidget", prepare_figure_widgets)
+    hooks.add("bokeh.io.notebook", prepare_bokeh)
+    hooks.add("holoviews.plotting.renderer", prepare_holoviews)
     hooks.add("altair", _altair)
+    hooks.add("altair.jupyter.jupyter_chart", _altair_widget)
+    hooks.add("ipywidgets.widgets.widget_output", output_widgets.prepare)
     hooks.add("tqdm.std", _tqdm)
     hooks.add("tqdm.notebook", _tqdm_notebook)
     hooks.add("webbrowser", prepare_webbrowser)
+    hooks.add("pydoc", prepare_help)
     prepare_workers(hooks, _cells)
     hooks.install()
 
@@ -86,6 +97,15 @@ def _altair(altair: ModuleType) -> None:
     for name in (*altair.renderers.names(), "session"):
         altair.renderers.register(name, render)
     altair.renderers.enable("session")
+
+
+def _altair_widget(jupyter_chart: ModuleType) -> None:
+    """Show a chart that front ends would let a person operate as the chart that it is of."""
+
+    def form(widget: Any) -> Any:
+        return {} if widget.chart is None else widget.chart._repr_mimebundle_()
+
+    setattr(jupyter_chart.JupyterChart, STATIC_FORM, form)
 
 
 def _altair_line(spec: dict[str, Any]) -> str:

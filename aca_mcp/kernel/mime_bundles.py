@@ -52,6 +52,8 @@ _SCRIPT_ALONE = "JavaScript, which nothing here runs"
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
 """In a page that does something."""
 _DRAWS = re.compile(r"<script\b|\bsrcdoc\s*=", re.IGNORECASE)
+_LOADER = re.compile(r"application/vnd\.\w+_(?:load|exec)\.v\d+\+json")
+"""What a library loads into a notebook's page, to draw with it later, where that is all."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _MARKUP = re.compile(r"\s*['\"]?<(?:!doctype|html|div|table|svg)\b", re.IGNORECASE)
 """What begins a text that is a page's source."""
@@ -113,6 +115,8 @@ class Bundles:
         """
         shown = Shown()
         bundle = {mime: _exact(each) for mime, each in bundle.items() if type(mime) is str}
+        if "text/plain" not in bundle and any(map(_LOADER.fullmatch, bundle)):
+            return shown
         is_told = "text/markdown" in bundle or "text/latex" in bundle
         for mime, content in bundle.items():
             if _is_binary(mime):
@@ -183,12 +187,15 @@ class Bundles:
         ):
             # Several lines of text are what a library made for readers of text.
             self._tell_page(shown, html, display_id, says_little=says_little)
+        elif isinstance(html, str) and _SCRIPT.search(html) and not read_html(html)[0]:
+            self._keep_page(shown, html, display_id)
         if says_little and not shown.text and not _has_picture(shown):
             self._say_what_there_is(shown, bundle)
 
     def _tell_page(self, shown: Shown, html: str, display_id: str, *, says_little: bool) -> None:
         """Show the text of a page, or a picture in it, and keep the page where it has more."""
         plain, text = str(shown.data.get("text/plain", "")), ""
+        is_told = False
         if not _has_picture(shown):
             text, is_script = read_html(html)
             if text and not says_little and _ADDRESS.search(plain):
@@ -196,17 +203,23 @@ class Bundles:
                 says_little = len(text) < len(plain) / 2
                 text = text if says_little else ""
             if says_little and is_script:
-                shown.data.pop("text/plain", None)
-                shown.remarks.append(_SCRIPT_ALONE)
+                if shown.data.pop("text/plain", None) is None:
+                    shown.data.clear()  # a library's own scripts, of which nobody asked to know
+                else:
+                    shown.remarks.append(_SCRIPT_ALONE)
                 return
             self._show_picture_of_page(shown, html)
-        if text in plain:
+            if not (plain or text or _has_picture(shown)) and _is_decoration(html):
+                shown.data.clear()
+                return
+            is_told = bool(text) and _letters(text) in _letters(plain)
+        if is_told or text in plain:
             text = ""  # it says no more
         if text:
             shown.text = truncate_middle(
                 text if says_little else f"{plain}\n{text}", MAX_TEXT_CHARACTERS
             )
-        if says_little or text or _SCRIPT.search(html):
+        if says_little or text or (_SCRIPT.search(html) and not is_told):
             is_drawn = says_little and not text and not _has_picture(shown)
             self._keep_page(shown, html, display_id, is_drawn=is_drawn)
 
@@ -267,6 +280,17 @@ class Bundles:
             return
         shown.files.append(path)
         shown.remarks.append(f"{what}: {path}")
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _is_decoration(html: str) -> bool:
+    """Whether a page shows nothing but the logos of its makers."""
+    pictures = list(_PICTURE.finditer(html))
+    is_still = _DRAWS.search(html) is None and _MEDIA.search(html) is None
+    return is_still and bool(pictures) and all(_is_ornament(html, each) for each in pictures)
 
 
 def _is_ornament(html: str, picture: re.Match[str]) -> bool:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.getipython import get_ipython
 
 from .renderers import has, picture, say_once
+from .widgets import STATIC_FORM
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -43,23 +44,32 @@ def prepare_plotly(plotly_io: ModuleType) -> None:
     from IPython.display import display
     from plotly.io.base_renderers import ExternalRenderer  # pyright: ignore[reportMissingImports]
 
-    _draw_with_own_browser(plotly_io)
+    browser = _draw_with_own_browser(plotly_io)
 
     class SessionRenderer(ExternalRenderer):  # pyright: ignore[reportUntypedBaseClass]
         width: int | None = None
         height: int | None = None
 
         def render(self, fig_dict: dict[str, Any]) -> None:
-            bundle: dict[str, object] = {
+            display(self.bundle(fig_dict), raw=True)
+
+        def bundle(self, fig_dict: dict[str, Any]) -> dict[str, object]:
+            found: dict[str, object] = {
                 "text/plain": _line(fig_dict),
                 "text/html": plotly_io.to_html(fig_dict, include_plotlyjs="cdn", validate=False),
             }
             if has("kaleido", "plotly figures", _PACKAGE):
                 sizes = {"width": self.width, "height": self.height}
-                bundle |= picture(
+                found |= picture(
                     lambda: plotly_io.to_image(fig_dict, "png", validate=False, **sizes)
                 )
-            display(bundle, raw=True)
+            return found
+
+        def bundle_at_end(self, fig_dict: dict[str, Any]) -> dict[str, object]:
+            try:
+                return self.bundle(fig_dict)
+            finally:
+                browser.close()
 
     usual = plotly_io.show
     plotly_io.renderers["session"] = SessionRenderer()
@@ -74,6 +84,16 @@ def prepare_plotly(plotly_io: ModuleType) -> None:
 
     show.__doc__ = usual.__doc__
     plotly_io.show = show  # pyright: ignore[reportAttributeAccessIssue] -- it has one
+
+
+def prepare_figure_widgets(basewidget: ModuleType) -> None:
+    """Show a FigureWidget as the figure that it is."""
+
+    def form(widget: Any) -> Any:
+        renderers: Any = importlib.import_module("plotly.io").renderers
+        return renderers["session"].bundle_at_end(widget.to_dict())
+
+    setattr(basewidget.BaseFigureWidget, STATIC_FORM, form)
 
 
 def _line(figure: dict[str, Any]) -> str:
@@ -94,7 +114,7 @@ def _has_own_browser() -> bool:
         return False
 
 
-def _draw_with_own_browser(plotly_io: ModuleType) -> None:
+def _draw_with_own_browser(plotly_io: ModuleType) -> _Browser:
     """Replace plotly's ``to_image`` by one that takes the browser of an old kaleido, if any."""
     browser = _Browser(plotly_io)
     usual = plotly_io.to_image
@@ -120,6 +140,7 @@ def _draw_with_own_browser(plotly_io: ModuleType) -> None:
         module.kaleido_available = lambda: _is_found(module)
         # What they say leads to a download, for which there is no network.
         module.KALEIDO_REQUIRED_MSG, module.PLOTLY_GET_CHROME_ERROR_MSG = _WITHOUT, _NO_CHROME
+    return browser
 
 
 def _is_found(module: Any) -> bool:
@@ -148,14 +169,17 @@ class _Browser:
         code = os.path.join(plotly.__path__[0], "package_data", "plotly.min.js")  # noqa: PTH118
         shell = get_ipython()
         if shell is not None:
-            shell.events.register("post_run_cell", self._close)
+            shell.events.register("post_run_cell", self.close)
         return scopes.PlotlyScope(plotlyjs=code)
 
-    def _close(self, result: object = None) -> None:
+    def close(self, result: object = None) -> None:
+        """End it, if it was started."""
         scope, self._scope = self._scope, None
+        if scope is None:
+            return
         scope.plotlyjs = scope.plotlyjs  # to change it ends the process
         if (reader := getattr(scope, "_std_error_thread", None)) is not None:
             reader.join(_ENDING_SECONDS)
         shell = get_ipython()
         if shell is not None:
-            shell.events.unregister("post_run_cell", self._close)
+            shell.events.unregister("post_run_cell", self.close)

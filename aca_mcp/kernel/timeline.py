@@ -4,6 +4,7 @@ An event is a JSON object with attachments:
 
 * ``{"event": "display" | "result", "place": n, "data": {mime: text | {"blob": i}}, ...}``, where
   ``place`` is the number of the mark behind which it stands in the streams, or None for their end;
+  with ``"behind": display_id`` it stands with that display, as a further part of what is shown;
 * ``{"event": "update", "display_id": text, "data": ...}`` replaces what a display showed;
 * ``{"event": "clear", "place": n}`` forgets what was shown before that mark;
 * ``{"event": "done", "error": ..., "files": [...], "pieces": [...]}`` is the last.

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 from .html_text import read_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    Part = str | Mapping[str, object]
+    """A text, or a MIME bundle."""
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 """The representation by which front ends find a widget."""
@@ -25,12 +28,15 @@ OPERATED = (
     "function with other values, or set them in the code"
 )
 DRAWN = "a widget that is drawn in a browser, which is not here"
-CAPTURED = "an Output widget: what it captures is shown where it is printed"
+STATIC_FORM = "_form_without_a_browser"
+"""The method of a widget's class that gives a MIME bundle, where a library has another form."""
 _MODULE = "ipywidgets.widgets.widget"
 _MAX_DEPTH = 5
 _MAX_CHILDREN = 50
 _MAX_WIDGETS = 200
 _MAX_CHARACTERS = 500
+_MAX_NAME = 200
+"""Of what a widget is called that only a browser draws."""
 _MAX_OPTIONS = 20
 _MEDIA = frozenset({"Image", "Audio", "Video"})
 _IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
@@ -42,47 +48,69 @@ def model_of(bundle: Mapping[str, object]) -> str:
     return str(view.get("model_id")) if isinstance(view, dict) else ""
 
 
-def as_it_stands(model: str) -> tuple[dict[str, object], str]:
-    """What a widget shows now, as a MIME bundle, and what else there is to know about it.
+def as_it_stands(model: str, seen: set[str]) -> tuple[list[Part], str]:
+    """What a widget shows now, part by part, and what else there is to know about it.
 
     Of one that was closed, nothing.
+
+    Args:
+        model: the widget's identifier.
+        seen: takes those of all that is shown with it.
     """
-    module = sys.modules.get(_MODULE)
-    widget = (getattr(module, "_instances", None) or {}).get(model)
+    widget = _widget_of(model)
     if widget is None:
-        return {"text/plain": ""}, ""
-    kind = type(widget).__name__
-    if kind == "Image" and widget.format in _IMAGES:
-        return {"text/plain": "", f"image/{widget.format}": bytes(widget.value)}, ""
-    shown = list(islice(_within(widget), _MAX_WIDGETS))
-    text = "\n".join(filter(None, (_line(*each) for each in shown)))
+        return [], ""
+    shown = list(islice(_within(widget, seen), _MAX_WIDGETS))
+    parts = _joined(part for each, title in shown for part in (title, *_parts(each)) if part)
     remark = ""
-    if kind == "Output":
-        remark = "" if widget.outputs else CAPTURED
-    elif any(_is_operated(each) for each, _ in shown):
+    if any(_is_operated(each) for each, _ in shown):
         remark = OPERATED
-    elif text == _cut(repr(widget)) and not _tells_itself(widget):
+    elif not _tells_itself(widget) and parts == [_name(widget)]:
         remark = DRAWN
-    return {"text/plain": text}, remark
+    return parts, remark
 
 
-def _within(widget: Any, depth: int = 0, seen: set[int] | None = None) -> Iterator[tuple[Any, str]]:
+def _widget_of(model: str) -> Any:
+    module = sys.modules.get(_MODULE)
+    return (getattr(module, "_instances", None) or {}).get(model)
+
+
+def _within(widget: Any, seen: set[str], depth: int = 0) -> Iterator[tuple[Any, str]]:
     """A widget and those in it, each once, with the titles that some have there.
 
     Those that tell of themselves and of what is in them by a text of their own have nothing in it.
+    What an Output widget holds are mappings, as notebooks keep them, and widgets.
     """
-    seen = set() if seen is None else seen
-    seen.add(id(widget))
+    seen.add(widget.model_id)
+    if type(widget).__name__ == "Output":
+        for output in tuple(widget.outputs):
+            inner = _widget_of(model_of(output.get("data") or {}))
+            if inner is None:
+                yield output, ""
+            elif inner.model_id not in seen and depth < _MAX_DEPTH:
+                yield from _within(inner, seen, depth + 1)
+        return
     if _tells_itself(widget) or not widget.has_trait("children") or depth >= _MAX_DEPTH:
         yield widget, ""
         return
     titles = tuple(getattr(widget, "titles", ()))
     for at, child in enumerate(tuple(widget.children)[:_MAX_CHILDREN]):
-        if id(child) not in seen:
+        if child.model_id not in seen:
             title = f"{titles[at]}:" if at < len(titles) else ""
-            for each, inner in _within(child, depth + 1, seen):
+            for each, inner in _within(child, seen, depth + 1):
                 yield each, "\n".join(filter(None, (title, inner)))
                 title = ""
+
+
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """Texts that follow one another as one."""
+    joined: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part if joined[-1].endswith("\n") else f"\n{part}"
+        else:
+            joined.append(part)
+    return [part.rstrip("\n") if isinstance(part, str) else part for part in joined]
 
 
 def _tells_itself(widget: Any) -> bool:
@@ -92,12 +120,19 @@ def _tells_itself(widget: Any) -> bool:
 
 
 def _is_operated(widget: Any) -> bool:
-    return not _tells_itself(widget) and widget.has_trait("disabled")
+    if isinstance(widget, dict) or _tells_itself(widget) or hasattr(type(widget), STATIC_FORM):
+        return False
+    return bool(widget.has_trait("disabled"))
 
 
-def _line(widget: Any, title: str) -> str:
-    text = repr(widget) if _tells_itself(widget) else _text(widget)
-    return "\n".join(filter(None, (title, text)))
+def _parts(widget: Any) -> list[Part]:
+    if isinstance(widget, dict):
+        return [_held(widget)]
+    if (static_form := getattr(type(widget), STATIC_FORM, None)) is not None:
+        return [static_form(widget)]
+    if type(widget).__name__ == "Image" and widget.format in _IMAGES:
+        return [{f"image/{widget.format}": bytes(widget.value)}]
+    return [repr(widget) if _tells_itself(widget) else _text(widget)]
 
 
 def _text(widget: Any) -> str:
@@ -107,16 +142,19 @@ def _text(widget: Any) -> str:
             return _described(widget, read_html(str(widget.value))[0])
         case "Label":
             return _described(widget, str(widget.value))
-        case "Output":
-            return "".join(map(_output_text, widget.outputs)).rstrip("\n")
         case _ if kind in _MEDIA:
             return f"[{kind}: {len(widget.value):,} bytes]"
         case _ if not widget.has_trait("value"):
             name = str(getattr(widget, "description", ""))
-            return f"{kind} {name!r}" if name else _cut(repr(widget))
+            return f"{kind} {name!r}" if name else _name(widget)
         case _:
             about = ", ".join(filter(None, (kind, _choice(widget))))
             return _described(widget, f"{_shown(widget.value)} ({about})")
+
+
+def _name(widget: Any) -> str:
+    text = repr(widget)
+    return text if len(text) <= _MAX_NAME else f"{text[:_MAX_NAME]}…"
 
 
 def _described(widget: Any, text: str) -> str:
@@ -143,11 +181,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 
-def _output_text(output: Mapping[str, Any]) -> str:
+def _held(output: Mapping[str, Any]) -> Part:
     """Of what was put into an Output widget, in the form that notebooks keep."""
     if output.get("output_type") == "stream":
         return str(output.get("text", ""))
-    data: Mapping[str, object] = output.get("data", {})
-    if not data:
-        return "\n".join(map(str, output.get("traceback", ())))
-    return f"{data.get('text/plain', '')}\n"
+    return output.get("data") or "\n".join(map(str, output.get("traceback", ())))

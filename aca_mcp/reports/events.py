@@ -44,6 +44,8 @@ class Shown:
     """The number of the mark behind which it stands; None for the end of what there is."""
     display_id: str
     size: int
+    behind: str = ""
+    """The display whose further part it is."""
 
 
 @dataclass(slots=True)
@@ -106,7 +108,21 @@ class Report:
         self._held += size
         place = header.get("place")
         name = _short(header.get("display_id", ""))
-        self.shown.append(Shown(output, None if place is None else _number(place), name, size))
+        shown = Shown(output, None if place is None else _number(place), name, size)
+        if behind := _short(header.get("behind", "")):
+            self._put_behind(behind, shown)
+        else:
+            self.shown.append(shown)
+
+    def _put_behind(self, display_id: str, shown: Shown) -> None:
+        """Have an output stand with a display, as a part of what that shows."""
+        shown.behind = display_id
+        parts = [
+            at for at, each in enumerate(self.shown) if display_id in (each.display_id, each.behind)
+        ]
+        if parts:
+            shown.place = self.shown[parts[-1]].place
+        self.shown.insert(parts[-1] + 1 if parts else len(self.shown), shown)
 
     def _update(self, header: Mapping[str, object], blobs: Sequence[bytes]) -> None:
         name = _short(header.get("display_id", ""))

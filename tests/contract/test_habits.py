@@ -150,29 +150,6 @@ async def test_a_deep_recursion_is_told_in_a_few_lines_and_state_kept(
     assert await shown(pool, identifier, "x") == "5"
 
 
-ASKING = (
-    "breakpoint()",
-    "import pdb; pdb.set_trace()",
-    "pdb.run('1')",
-    "pdb.Pdb().runcall(lambda: 1)",
-    "%%debug\n1",
-    "%debug 1",
-    "import code; code.interact()",
-    "from IPython import embed; embed()",
-    "input()",
-    "import getpass; getpass.getpass()",
-)
-
-
-async def test_who_asks_a_person_hears_that_there_is_none(
-    pool: SessionPool, identifier: str
-) -> None:
-    for code in ASKING:
-        execution = await run(pool, identifier, code)
-        assert execution.error is not None, code
-        assert "nobody can type into this session" in execution.error.message, code
-
-
 FOR_PEOPLE = (
     ("import webbrowser; webbrowser.open('https://example.com/a')", "example.com/a was not opened"),
     ("webbrowser.get('firefox').open_new_tab('x' * 10**6)", "xxx… was not opened"),

@@ -8,6 +8,7 @@ import code
 import getpass
 import inspect
 import pdb
+import pydoc
 import signal
 import sys
 import traceback
@@ -40,12 +41,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, finders: list[Any]) -> Iterat
         undo.setitem(sys.modules, "__main__", sys.modules["__main__"])
         undo.setattr(builtins, "input", builtins.input)
         undo.setattr(getpass, "getpass", getpass.getpass)
+        undo.setattr(sys, "stdin", sys.stdin)
         for owner, names in (
             (bdb.Bdb, ["set_trace"]),
             (pdb, ["set_trace", "post_mortem", "pm"]),
             (pdb.Pdb, ["interaction"]),
             (code, ["interact"]),
             (code.InteractiveConsole, ["interact"]),
+            (pydoc.Helper, ["interact"]),
             (IPython, ["embed"]),
             (ExecutionMagics, ["_run_with_debugger"]),
         ):

@@ -40,6 +40,13 @@ TABLE = (
         ),
         ("<label>Speed <input></label>done", "done"),
         ("<button>Play</button><select><option>1</select>done", "done"),
+        ("<sup><a title='static preview' href='x'>ⓘ</a></sup>a", "a"),
+        ("<h1>T<a href='#t'>¶</a></h1><a href='x'>name</a> <span>★</span>", "T\nname ★"),
+        ("<span title='t'><span>a</span>→</span> <span title='t'>🔒</span>b", "a→ b"),
+        (
+            "<table><tr><td><table><tr><td>a<td>1<tr><td>bc<td>2</table></td><td>d</table>",
+            "a   1\nbc  2\nd",
+        ),
         ("<pre>  def f():\n    pass</pre>", "  def f():\n    pass"),
     ],
 )
@@ -51,6 +58,10 @@ MARKUP = st.sampled_from(
     [
         "<table>",
         "</table>",
+        "<a>",
+        "</a>",
+        "<span/title=x>",
+        "</span>",
         "<tr>",
         "<td>",
         "<td/colspan=9999>",

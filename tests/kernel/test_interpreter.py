@@ -234,6 +234,11 @@ def test_the_output_of_a_shell_command_can_be_assigned(interpreter: Interpreter)
     assert run(interpreter, "found = !echo two\nfound[0]").texts == ["'two'"]
 
 
+def test_the_list_of_magics_is_shown_in_lines(interpreter: Interpreter) -> None:
+    (text,) = run(interpreter, "%lsmagic").texts
+    assert str(text).startswith("Available line magics:\n%alias ")
+
+
 @pytest.mark.parametrize(
     "code", ["input()", "input('Name? ')", "import getpass; getpass.getpass()"]
 )

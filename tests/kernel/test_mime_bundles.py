@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from aca_mcp.kernel.mime_bundles import MAX_TEXT_CHARACTERS, Bundles, Shown, is_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def png(width: int = 4, height: int = 3) -> bytes:
@@ -215,11 +215,38 @@ def test_a_page_that_scripts_draw_is_called_so(root: Path, page: str) -> None:
     assert shown.remarks == [f"HTML that scripts draw in a browser: {shown.files[0]}"]
 
 
+@pytest.mark.parametrize("kind", ["holoviews_load.v0", "bokehjs_load.v0", "holoviews_exec.v0"])
+def test_what_a_library_loads_into_a_page_is_not_told(root: Path, kind: str) -> None:
+    loaded = {f"application/vnd.{kind}+json": "x()", "application/javascript": "x()"}
+    assert describe(root, loaded) == Shown()
+    assert describe(root, {"text/html": "<style>a{}</style><script>x()</script>"}) == Shown()
+
+
+def test_a_page_that_shows_logos_alone_is_not_told(root: Path) -> None:
+    logo = f"<img src='data:image/png;base64,{base64.b64encode(png()).decode()}' height=15>"
+    page = f"<div>{logo}<span title='Extension loaded'>ⓘ</span></div>"
+    assert describe(root, {"text/html": page}) == Shown()
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("plain", ["Layout", "Layout\n  .Curve", "<Layout object at 0x1>"])
+def test_what_scripts_draw_is_kept_beside_any_text(root: Path, plain: str) -> None:
+    shown = describe(root, {"text/plain": plain, "text/html": "<div></div><script>x()</script>"})
+    assert [Path(path).suffix for path in shown.files] == [".html"]
+
+
+def test_a_page_that_says_the_same_as_the_text_is_not_told_again(root: Path) -> None:
+    page = "<div>figure(<br>id = '1', …)</div><script>x()</script>"
+    shown = describe(root, {"text/plain": "figure(id='1', ...)", "text/html": page})
+    assert (shown.text, shown.remarks) == ("", [])
+
+
 @pytest.mark.parametrize("sized", ["style='height:25px'", 'width="32"', "height = 9"])
 def test_the_logo_of_whoever_made_a_page_is_not_its_picture(root: Path, sized: str) -> None:
     logo, picture = (base64.b64encode(png(width)).decode() for width in (5, 6))
     page = f"<img {sized} src='data:image/png;base64,{logo}'>"
-    assert describe(root, {"text/html": page}).data == {"text/html": page}
+    bundle = {"text/plain": "<HTML object>", "text/html": page}
+    assert "image/png" not in describe(root, bundle).data
     page = page.replace(f"{sized} src", "src").replace(">", f" {sized}>")
     page += f"<img width='100%' src='data:image/png;base64,{picture}'>"
     shown = describe(root, {"text/html": page})

@@ -8,46 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.kernel.widgets import CAPTURED, DRAWN, OPERATED
+from aca_mcp.kernel.widgets import DRAWN, OPERATED
 from tests.kernel.results import run
 from tests.support.pictures import png
+from tests.support.widget_library import WIDGET
 
 if TYPE_CHECKING:
     from aca_mcp.kernel.interpreter import Interpreter
 
-LIBRARY = """
-_instances = {}
-
-class Widget:
-    def __init__(self, **traits):
-        vars(self).update(traits)
-        self.model_id = f'model-{len(_instances)}'
-        _instances[self.model_id] = self
-
-    def has_trait(self, name):
-        return name in vars(self)
-
-    def close(self):
-        del _instances[self.model_id]
-
-    def _repr_mimebundle_(self, **_):
-        view = {'model_id': self.model_id}
-        return {'text/plain': repr(self), 'application/vnd.jupyter.widget-view+json': view}
-
-kinds = 'Box Button Dropdown HTML Image IntProgress IntSlider Label Map Output Tab Text'.split()
-globals().update({kind: type(kind, (Widget,), {}) for kind in kinds})
-
-class Bar(Box):
-    def __repr__(self):
-        return self.bar
-"""
-"""What ipywidgets has that matters here: its registry, names, traits and representations."""
+OUTPUT = "class Output(Widget): ..."
 
 
 @pytest.fixture(autouse=True)
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("ipywidgets.widgets.widget")
-    exec(LIBRARY, vars(module))
+    exec(WIDGET, vars(module))
+    exec(OUTPUT, vars(module))
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
@@ -103,8 +79,10 @@ def test_of_a_picture_the_picture_is_shown(interpreter: Interpreter) -> None:
     assert run(interpreter, f"{code}W.Image(value={picture!r}, format='png')").images == [picture]
 
 
-def test_what_a_widget_captures_stands_where_it_is_printed(interpreter: Interpreter) -> None:
-    assert shown(interpreter, "Output(outputs=())") == [("", (CAPTURED,))]
+def test_of_a_box_the_pictures_stand_between_the_texts(interpreter: Interpreter) -> None:
+    picture = png(width=5)
+    inner = f"Label(value='a'), Image(value={picture!r}, format='png'), Label(value='b')"
+    assert shown(interpreter, f"Box(children=[{inner}])") == [("a", ()), ("", ()), ("b", ())]
 
 
 def test_what_has_no_form_but_a_browsers_says_so_in_few_words(interpreter: Interpreter) -> None:
