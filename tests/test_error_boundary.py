@@ -18,8 +18,9 @@ from aca_mcp.errors import (
     SessionPoolError,
 )
 from aca_mcp.pool import SessionPool
-from tests.support.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, content, foreign_errors
+from tests.support.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, foreign_errors
 from tests.support.odd_pools import BreakingPool
+from tests.support.streams import content
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from aca_mcp.errors import (
 )
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.session import CodeBlock, PythonSession
+from tests.support.streams import content
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from aca_mcp.pool import OutputChunk
@@ -136,16 +136,12 @@ async def test_no_block_runs_if_one_is_in_another_language(toy_pool: ToyPool) ->
 async def test_files_go_up_from_bytes_text_paths_and_streams(
     toy_pool: ToyPool, tmp_path: Path
 ) -> None:
-    async def stream() -> AsyncIterator[bytes]:
-        yield b"by "
-        yield b"parts"
-
     (tmp_path / "host.bin").write_bytes(bytes(3 << 20))
     async with PythonSession(toy_pool) as session:
         await session.upload("bytes", b"\x00\xff")
         await session.upload("text", "naïve")
         await session.upload("empty", b"")
-        await session.upload("stream", stream())
+        await session.upload("stream", content(b"by ", b"parts"))
         entry = await session.upload("big", tmp_path / "host.bin")
         assert entry.size_bytes == 3 << 20
         assert await session.download("bytes") == b"\x00\xff"

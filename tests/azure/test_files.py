@@ -15,6 +15,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from tests.azure.service import ENDPOINT, IDENTIFIER, Service, answer, enter, fault
+from tests.support.streams import content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -98,11 +99,6 @@ async def test_an_answer_about_files_that_cannot_be_read_is_said() -> None:
             await pool.list_files(IDENTIFIER)
         with pytest.raises(PoolUnavailableError, match="not one of its API"):
             await pool.get_session(IDENTIFIER)
-
-
-async def content(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 async def test_an_upload_is_what_the_service_documents() -> None:

@@ -24,6 +24,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
+from tests.support.clock import Clock
 from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
 from tests.support.foreign_errors import content
 from tests.support.toy_pool import ToyPool
@@ -76,13 +77,6 @@ async def places(*sizes: int) -> AsyncGenerator[list[Place]]:
             app = await stack.enter_async_context(open_emulator(toy, options))
             made.append(Place(InProcess(app), toy, faults))
         yield made
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager

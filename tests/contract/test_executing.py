@@ -9,6 +9,7 @@ import pytest
 
 from aca_mcp.errors import InvalidRequestError, NotSupportedError
 from aca_mcp.pool import ExecutionStatus
+from tests.local.pools import running
 
 if TYPE_CHECKING:
     from aca_mcp.pool import Execution, SessionPool
@@ -301,22 +302,10 @@ async def test_interrupting_keeps_the_state_or_is_said_not_to_be_possible(
     assert not await pool.interrupt(identifier)  # there is no session
     await run(pool, identifier, "x = 1")
     assert not await pool.interrupt(identifier)  # nothing runs
-    started = anyio.Event()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        code = "x = 2\nprint('begun', flush=True)\nwhile True: pass"
-        ended.append(
-            await pool.execute(
-                identifier, code, timeout_seconds=60, on_output=lambda _: started.set()
-            )
-        )
-
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(execute)
-            await started.wait()
-            assert await pool.interrupt(identifier)
+    async with running(
+        pool, identifier, "x = 2\nprint('begun', flush=True)\nwhile True: pass"
+    ) as ended:
+        assert await pool.interrupt(identifier)
     assert ended[0].status is ExecutionStatus.CANCELED
     assert ended[0].error is not None
     assert ended[0].error.name == "KeyboardInterrupt"

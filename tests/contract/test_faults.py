@@ -22,6 +22,7 @@ from aca_mcp.errors import (
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import configuration, new_identifier
 from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
+from tests.support.streams import content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -171,12 +172,9 @@ async def test_reading_survives_every_fault(local: LocalSessionPool) -> None:
             assert await stand.runs() == 1
 
 
-async def upload(stand: Stand, content: bytes) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield content
-
+async def upload(stand: Stand, whole: bytes) -> None:
     with anyio.fail_after(20):
-        await stand.pool.upload_file(stand.identifier, "a.txt", chunks())
+        await stand.pool.upload_file(stand.identifier, "a.txt", content(whole))
 
 
 @pytest.mark.parametrize("fault", ["429:1", "503:1", "expired-token:1", "latency:0.05"])

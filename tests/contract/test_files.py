@@ -13,6 +13,7 @@ from aca_mcp.errors import (
     FileTooLargeError,
     InvalidPathError,
 )
+from tests.support.streams import content, pieces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,13 +31,8 @@ NAMES = (
 )
 
 
-async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
-    for content in contents:
-        yield content
-
-
-async def put(pool: SessionPool, identifier: str, path: str, content: bytes) -> FileEntry:
-    return await pool.upload_file(identifier, path, pieces(content))
+async def put(pool: SessionPool, identifier: str, path: str, whole: bytes) -> FileEntry:
+    return await pool.upload_file(identifier, path, content(whole))
 
 
 async def get(pool: SessionPool, identifier: str, path: str) -> bytes:
@@ -91,20 +87,16 @@ async def test_directories_are_made_and_listed(pool: SessionPool, identifier: st
 
 @pytest.mark.parametrize("size", [0, 1, MEBIBYTE, MEBIBYTE + 1, 10 * MEBIBYTE])
 async def test_every_size_arrives_whole(pool: SessionPool, identifier: str, size: int) -> None:
-    content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    whole = (b"0123456789abcdef" * (size // 16 + 1))[:size]
 
-    async def stream() -> AsyncIterator[bytes]:
-        for start in range(0, size, 700_000):
-            yield content[start : start + 700_000]
-
-    entry = await pool.upload_file(identifier, "big.bin", stream())
+    entry = await pool.upload_file(identifier, "big.bin", pieces(whole, 700_000))
     assert entry.size_bytes == size
     digest = hashlib.sha256()
     async with pool.download_file(identifier, "big.bin") as download:
         async for chunk in download.chunks:
             assert len(chunk) <= MEBIBYTE
             digest.update(chunk)
-    assert digest.digest() == hashlib.sha256(content).digest()
+    assert digest.digest() == hashlib.sha256(whole).digest()
 
 
 async def test_a_file_is_replaced_only_if_that_is_wanted(
@@ -112,11 +104,11 @@ async def test_a_file_is_replaced_only_if_that_is_wanted(
 ) -> None:
     await put(pool, identifier, "a.txt", b"first")
     with pytest.raises(FileExistsInSessionError):
-        await pool.upload_file(identifier, "a.txt", pieces(b"second"), overwrite=False)
+        await pool.upload_file(identifier, "a.txt", content(b"second"), overwrite=False)
     assert await get(pool, identifier, "a.txt") == b"first"
     await put(pool, identifier, "a.txt", b"third")
     assert await get(pool, identifier, "a.txt") == b"third"
-    await pool.upload_file(identifier, "b.txt", pieces(b"new"), overwrite=False)
+    await pool.upload_file(identifier, "b.txt", content(b"new"), overwrite=False)
     assert await get(pool, identifier, "b.txt") == b"new"
 
 

@@ -9,10 +9,9 @@ import pytest
 from aca_mcp.pool import Output, StreamPart
 from aca_mcp.server.results.report import report
 from tests.contract.running import run, shown
+from tests.support.streams import content
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from aca_mcp.pool import SessionPool
 
 
@@ -53,10 +52,8 @@ async def test_everything_stands_where_it_was_made(pool: SessionPool, identifier
 
 
 async def test_the_users_own_modules_are_found(pool: SessionPool, identifier: str) -> None:
-    async def content() -> AsyncIterator[bytes]:
-        yield b"def double(x): return 2 * x\n"
-
-    await pool.upload_file(identifier, "helpers.py", content())
+    helpers = content(b"def double(x): return 2 * x\n")
+    await pool.upload_file(identifier, "helpers.py", helpers)
     assert await shown(pool, identifier, "import helpers; helpers.double(4)") == "8"
     await run(pool, identifier, "%%writefile m.py\nx = 1")
     assert await shown(pool, identifier, "import m; m.x") == "1"

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.emulator.multipart import read_uploaded_file
 from aca_mcp.emulator.service_errors import ServiceError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.support.streams import pieces
 
 LABEL = "multipart/form-data; boundary=x"
-
-
-async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), size):
-        yield body[start : start + size]
 
 
 def form(disposition: str, content: bytes = b"abc", after: bytes = b"--x--\r\n") -> bytes:

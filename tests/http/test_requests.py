@@ -18,11 +18,10 @@ from tests.http.clients import Endpoint, call, connected, text_in
 from tests.server.http.serving import served, server_process
 from tests.support.odd_pools import OddPool
 from tests.support.server_process import INITIALIZE
+from tests.support.streams import content, pieces
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.http.conftest import Serve
     from tests.support.toy_pool import ToyPool
 
@@ -88,13 +87,11 @@ async def test_a_request_that_is_too_large_is_refused(serve: Serve) -> None:
 
 
 async def test_a_chunked_request_has_no_length_to_lie_about(serve: Serve) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        for _ in range(20):
-            yield b"#" * 1000
-
     async with serve(max_request_bytes=10_000) as server:
         headers = Endpoint(server.http).headers
-        answer = await server.http.post("/mcp", content=pieces(), headers=headers)
+        answer = await server.http.post(
+            "/mcp", content=content(*[b"#" * 1000] * 20), headers=headers
+        )
         assert answer.status_code == 413
 
 
@@ -105,14 +102,10 @@ async def test_a_message_of_values_without_end_is_refused_before_it_is_read(
     head = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":['
     body = head + value * (3 * 2**20 // len(value)) + b"0]}}}"
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for start in range(0, len(body), 2**18):
-            yield body[start : start + 2**18]
-
     async with serve() as server:
         headers = Endpoint(server.http).headers
-        for content in (body, pieces()):
-            answer = await server.http.post("/mcp", content=content, headers=headers)
+        for sent in (body, pieces(body, 2**18)):
+            answer = await server.http.post("/mcp", content=sent, headers=headers)
             assert answer.status_code == 413
             assert "more values than are read" in answer.text
 
@@ -121,15 +114,11 @@ async def test_a_long_text_in_a_message_is_read(serve: Serve) -> None:
     code = f"len({'[],' * 2**19 * 2!r})"
     message = json.dumps(call("execute_python", {"code": code})).encode()
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for start in range(0, len(message), 2**18):
-            yield message[start : start + 2**18]
-
     async with serve() as server:
         endpoint = Endpoint(server.http)
         await endpoint.open()
-        for content in (message, pieces()):
-            answer = await server.http.post("/mcp", content=content, headers=endpoint.headers)
+        for sent in (message, pieces(message, 2**18)):
+            answer = await server.http.post("/mcp", content=sent, headers=endpoint.headers)
             assert answer.status_code == 200
             assert "at most 1000000 characters" in answer.text  # as the tool says
 

@@ -17,7 +17,7 @@ from tests.support.reachable import reachable_python
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
     from collections.abc import Set as AbstractSet
 
     from aca_mcp.local.checkpoints import Checkpoints
@@ -111,6 +111,22 @@ async def run(
         return await pool.execute(identifier, code, timeout_seconds=timeout, on_output=on_output)
 
 
+@asynccontextmanager
+async def running(pool: SessionPool, identifier: str, code: str) -> AsyncGenerator[list[Execution]]:
+    """Code that runs and has printed something; what came of it is listed once it has ended."""
+    started = Started()
+    ended: list[Execution] = []
+
+    async def execute() -> None:
+        ended.append(await run(pool, identifier, code, on_output=started))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(execute)
+        with anyio.fail_after(20):
+            await started.event.wait()
+        yield ended
+
+
 def result_of(execution: Execution) -> str:
     """The last expression's value, as text."""
     assert execution.error is None, execution.error.traceback
@@ -139,11 +155,6 @@ async def copied(pool: LocalSessionPool, identifier: str) -> Checkpoints:
     checkpoints = session.kernel.checkpoints
     await until(lambda: are_fresh(checkpoints), 30)
     return checkpoints
-
-
-async def content(*pieces: bytes) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
 
 
 async def download(pool: LocalSessionPool, identifier: str, path: str) -> bytes:

@@ -15,7 +15,6 @@ from aca_mcp.pool import ExecutionStatus
 from tests.local.pools import (
     STUBBORN,
     configuration,
-    content,
     copied,
     new_identifier,
     pool_with_checkpoints,
@@ -23,6 +22,7 @@ from tests.local.pools import (
     run,
 )
 from tests.support.processes import descendants
+from tests.support.streams import content
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -13,16 +13,15 @@ from aca_mcp.pool import ExecutionStatus, OutputChunk
 from tests.local.pools import (
     MEBIBYTE,
     STUBBORN,
-    Started,
     configuration,
-    content,
     result_of,
     run,
+    running,
 )
+from tests.support.streams import content
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool
-    from aca_mcp.pool import Execution
 
 # State and output
 
@@ -40,17 +39,8 @@ async def test_output_appears_while_the_code_runs_and_files_move_meanwhile(
     pool: LocalSessionPool, identifier: str
 ) -> None:
     """The code waits for a file that is uploaded once its output was seen."""
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        code = "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('go'): pass"
-        ended.append(await run(pool, identifier, code, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
+    code = "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('go'): pass"
+    async with running(pool, identifier, code) as ended:
         session = await pool.get_session(identifier)
         assert session is not None
         assert session.running

@@ -13,7 +13,6 @@ from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (
     MEBIBYTE,
     configuration,
-    content,
     download,
     result_of,
     run,
@@ -21,6 +20,7 @@ from tests.local.pools import (
 )
 from tests.support.processes import descendants
 from tests.support.reachable import reachable_python
+from tests.support.streams import content
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

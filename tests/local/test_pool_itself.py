@@ -15,7 +15,6 @@ from aca_mcp.pool import Package
 from tests.local.pools import (
     MEBIBYTE,
     configuration,
-    content,
     download,
     new_identifier,
     open_descriptors,
@@ -24,6 +23,7 @@ from tests.local.pools import (
     scratch_directories,
 )
 from tests.support.processes import descendants
+from tests.support.streams import content
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

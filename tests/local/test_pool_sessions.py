@@ -20,13 +20,13 @@ from tests.local.pools import (
     MEBIBYTE,
     SLEEPING,
     configuration,
-    content,
     download,
     new_identifier,
     result_of,
     run,
 )
 from tests.support.processes import descendants
+from tests.support.streams import content
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

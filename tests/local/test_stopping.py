@@ -23,6 +23,7 @@ from tests.local.pools import (
     new_identifier,
     result_of,
     run,
+    running,
 )
 from tests.support.pictures import png
 from tests.support.processes import descendants
@@ -118,17 +119,8 @@ async def test_a_session_is_told_of_by_whatever_is_done_next(
 async def test_stopping_a_session_while_code_runs_ends_the_run(
     pool: LocalSessionPool, identifier: str
 ) -> None:
-    started = Started()
-    ended: list[Execution] = []
-
-    async def execute() -> None:
-        ended.append(await run(pool, identifier, STUBBORN, on_output=started))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(execute)
-        with anyio.fail_after(20):
-            await started.event.wait()
-            assert await pool.stop_session(identifier)
+    async with running(pool, identifier, STUBBORN) as ended:
+        assert await pool.stop_session(identifier)
     assert ended[0].session_lost == "it was stopped on request"
     assert ended[0].stdout.text == "started\n"
     after = await run(pool, identifier, "1")

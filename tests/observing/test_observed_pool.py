@@ -11,6 +11,7 @@ from opentelemetry.trace import StatusCode
 from aca_mcp.errors import FileMissingError, PoolFullError, SessionLostError
 from aca_mcp.observed_pool import observed
 from tests.support.odd_pools import OddPool
+from tests.support.streams import content
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
@@ -21,16 +22,11 @@ if TYPE_CHECKING:
 CANARY = "canary-5d1f"
 
 
-async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
 async def test_every_operation_makes_a_span_and_a_measurement(watched: Watched) -> None:
     pool, name = watched.pool, CANARY
     await pool.metadata()
     await pool.execute(name, "1 + 1", timeout_seconds=5)
-    await pool.upload_file(name, "a.txt", chunks(b"12", b"345"))
+    await pool.upload_file(name, "a.txt", content(b"12", b"345"))
     async with pool.download_file(name, "a.txt") as download:
         assert b"".join([chunk async for chunk in download.chunks]) == b"12345"
     assert (await pool.list_files(name)).entries
@@ -108,7 +104,7 @@ async def test_nothing_that_a_caller_hands_in_or_gets_is_recorded(watched: Watch
     await pool.execute(
         CANARY, f"raise type({CANARY!r}, (Exception,), {{'__module__': 'm'}})", timeout_seconds=5
     )
-    await pool.upload_file(CANARY, path, chunks(CANARY.encode()))
+    await pool.upload_file(CANARY, path, content(CANARY.encode()))
     async with pool.download_file(CANARY, path) as download:
         assert [chunk async for chunk in download.chunks]
     recorded = "".join(span.to_json() for span in watched.spans())
@@ -140,7 +136,7 @@ async def test_a_call_that_is_cancelled_says_so(watched: Watched) -> None:
 async def test_chunks_pass_one_by_one(watched: Watched, toy_pool: ToyPool) -> None:
     """A download that is left early has read no further."""
     toy_pool.sessions.clear()
-    await watched.pool.upload_file("abcd", "big", chunks(bytes(3 << 20)))
+    await watched.pool.upload_file("abcd", "big", content(bytes(3 << 20)))
     async with watched.pool.download_file("abcd", "big") as download:
         assert len(await anext(download.chunks)) == 1 << 20
     moved = {a["aca_mcp.file.direction"]: n for a, n in watched.points("aca_mcp.file.io")}
@@ -150,7 +146,7 @@ async def test_chunks_pass_one_by_one(watched: Watched, toy_pool: ToyPool) -> No
 async def test_a_span_is_part_of_what_called_it(watched: Watched) -> None:
     with watched.tracers.get_tracer("caller").start_as_current_span("tools/call") as caller:
         await watched.pool.metadata()
-        await watched.pool.upload_file("abcd", "a", chunks(b"1"))
+        await watched.pool.upload_file("abcd", "a", content(b"1"))
         async with watched.pool.download_file("abcd", "a"):
             pass
     *inner, outer = watched.spans()

@@ -20,9 +20,9 @@ from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.settings import Settings
 from tests.packages.sessions import opened, printed, run
 from tests.support.package_index import make_wheel
+from tests.support.streams import content
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from aca_mcp.pool import SessionPool
@@ -128,10 +128,7 @@ async def test_a_wheel_that_is_a_file_is_installed_with_what_it_needs(
 ) -> None:
     wheel = make_wheel(tmp_path, "own-work", requires=("tea-time<1.1",))
 
-    async def content() -> AsyncGenerator[bytes]:
-        yield wheel.read_bytes()
-
-    await pool.upload_file("a-session", wheel.name, content())
+    await pool.upload_file("a-session", wheel.name, content(wheel.read_bytes()))
     text = await printed(pool, f"%pip install ./{wheel.name}\nimport own_work, tea_time")
     assert text == ("Successfully installed tea-time-1.0\nSuccessfully installed own-work-1.0\n")
     names = {each.name for each in await pool.list_packages("a-session")}

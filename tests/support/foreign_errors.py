@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from aca_mcp.errors import SessionPoolError
+from tests.support.streams import content
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from aca_mcp.pool import SessionPool
 
@@ -45,11 +46,6 @@ def foreign_errors() -> list[Exception]:
         MemoryError(SECRET),
         ExceptionGroup(SECRET, [ValueError(SECRET)]),
     ]
-
-
-async def content(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 async def _download(pool: SessionPool) -> object:

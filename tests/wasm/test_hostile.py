@@ -9,7 +9,8 @@ import pytest
 
 from aca_mcp.errors import SessionFileError
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.local.pools import MEBIBYTE, content, new_identifier, result_of, run
+from tests.local.pools import MEBIBYTE, new_identifier, result_of, run
+from tests.support.streams import content
 from tests.wasm.pools import wasm_configuration
 
 if TYPE_CHECKING:

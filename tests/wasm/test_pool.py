@@ -12,8 +12,9 @@ import pytest
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError, StorageFullError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.wasm.pool import open_wasm_pool
-from tests.local.pools import MEBIBYTE, Started, content, new_identifier, result_of, run
+from tests.local.pools import MEBIBYTE, new_identifier, result_of, run, running
 from tests.support.processes import descendants
+from tests.support.streams import content
 from tests.wasm.pools import wasm_configuration
 
 if TYPE_CHECKING:
@@ -280,15 +281,11 @@ async def test_an_upload_past_the_limit_is_refused_and_leaves_nothing(
 
 
 async def test_files_are_moved_while_code_runs(pool: WasmSessionPool, identifier: str) -> None:
-    started = Started()
     code = (
         "import os, time\nprint('on', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
     )
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: run(pool, identifier, code, on_output=started))
-        with anyio.fail_after(20):
-            await started.event.wait()
-            await pool.upload_file(identifier, "go", content(b""))
+    async with running(pool, identifier, code):
+        await pool.upload_file(identifier, "go", content(b""))
 
 
 async def test_asyncio_works_as_far_as_timers_go(pool: WasmSessionPool, identifier: str) -> None:

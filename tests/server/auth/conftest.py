@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.server.auth.issuer import IssuerHost, open_issuers
+from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,16 +18,6 @@ async def issuers(anyio_backend: str) -> AsyncGenerator[IssuerHost]:
     """A host of OIDC issuers."""
     async with open_issuers() as host:
         yield host
-
-
-class Clock:
-    """Time that passes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.server.auth.issuer import Issuer, IssuerHost, public_jwk, rsa_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.server.auth.conftest import Clock
+    from tests.support.clock import Clock
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 from aca_mcp.errors import SessionFileError
 from aca_mcp.pool import FileEntry
 from aca_mcp.server.http.ranges import asked_part, etag, part_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.support.streams import content
 
 
 @pytest.mark.parametrize(
@@ -63,24 +60,19 @@ def test_what_is_no_single_range_stands_for_the_whole(header: str) -> None:
 async def test_a_part_of_a_stream_is_that_part(
     chunks: list[bytes], start: int, length: int, piece: int
 ) -> None:
-    content = b"".join(chunks)
-    part = range(min(start, len(content)), min(start + length, len(content)))
-    pieces = [each async for each in part_of(stream(chunks), part, piece)]
-    assert b"".join(pieces) == content[part.start : part.stop]
+    whole = b"".join(chunks)
+    part = range(min(start, len(whole)), min(start + length, len(whole)))
+    pieces = [each async for each in part_of(content(*chunks), part, piece)]
+    assert b"".join(pieces) == whole[part.start : part.stop]
     assert all(0 < len(each) <= piece for each in pieces)
 
 
 async def test_a_stream_that_ends_early_is_said() -> None:
     with pytest.raises(SessionFileError, match="shorter"):
-        _ = [each async for each in part_of(stream([b"abc"]), range(1, 5), 10)]
+        _ = [each async for each in part_of(content(b"abc"), range(1, 5), 10)]
 
 
 def test_a_tag_changes_with_time_and_size() -> None:
     early, late = (datetime(2026, 1, 1, 0, 0, 0, us, tzinfo=UTC) for us in (1, 2))
     entries = [FileEntry("x", "file", size, at) for size in (1, 2) for at in (early, late)]
     assert len({etag(entry) for entry in entries}) == 4
-
-
-async def stream(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk

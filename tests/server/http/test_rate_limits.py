@@ -12,16 +12,7 @@ from hypothesis import strategies as st
 
 from aca_mcp.server.http.rate_limits import Limits, TooMuchError, share_of
 from aca_mcp.server.in_flight import InFlight
-
-
-class Clock:
-    """Shows what it was set to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def ask(limits: Limits, principal: str = "ann") -> bool:

@@ -12,6 +12,7 @@ import pytest
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.server.transfers.host_directory import WorkDir
 from aca_mcp.server.transfers.host_names import host_parts
+from tests.support.streams import content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -39,11 +40,6 @@ def work_dir(host: Path) -> Iterator[WorkDir]:
 async def read(work_dir: WorkDir, path: str) -> bytes:
     async with aclosing(work_dir.read(path)) as chunks:
         return b"".join([chunk async for chunk in chunks])
-
-
-async def content(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 async def refusal_to_read(work_dir: WorkDir, path: str) -> str:

@@ -12,21 +12,12 @@ from hypothesis import strategies as st
 from aca_mcp.server.sessions.handles import derive_key, name_in_links
 from aca_mcp.server.transfers.links import Link, Links
 from aca_mcp.server.transfers.local_names import content_disposition, local_name
+from tests.support.clock import Clock
 
 KEY = derive_key(b"s" * 32, "transfer links")
 LINK = Link("ann", "ses_handle", "data/sales.csv", "download")
 LINKS = Links(KEY, lifetime_seconds=3600)
 TOKEN = LINKS.make(LINK)
-
-
-class Clock:
-    """Shows what it was set to."""
-
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @given(st.builds(Link, st.text(), st.text(), st.text(), st.sampled_from(["upload", "download"])))
@@ -37,7 +28,7 @@ def test_a_link_is_read_by_whoever_shares_the_key(link: Link) -> None:
 
 
 def test_a_link_is_good_for_its_time() -> None:
-    clock = Clock()
+    clock = Clock(1e9)
     links = Links(KEY, lifetime_seconds=60, clock=clock)
     token = links.make(LINK)
     clock.now += 59.9
