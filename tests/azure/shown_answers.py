@@ -9,16 +9,13 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from mcp import Client
 
 from aca_mcp.cli import main
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.callers import Callers
-from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.azure.loopback_service import listening
 from tests.azure.service import answer, succeeded
-from tests.support.calling import Caller, text_of
+from tests.support.calling import text_of
+from tests.support.connecting import connected
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
@@ -87,12 +84,10 @@ async def told_to_model(
     endpoint = f"{give if isinstance(give, str) else 'http://127.0.0.1'}{POOL_PATH}"
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=rich, retry_seconds=0) as pool,
-        open_sessions(pool) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
+        connected(pool) as call,
     ):
-        call = Caller(client)
         texts = [text_of(await call.result(tool, **arguments)) for tool, arguments in calls]
-        assert (await client.list_tools()).tools
+        assert (await call.client.list_tools()).tools
         return texts
 
 

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     import httpx
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(monkeypatch, capsys)
-
-
 def file(name: str, **more: object) -> dict[str, object]:
     return {"name": name, "type": "file", "sizeInBytes": 3, **more}
 

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 import pytest
-from mcp import Client
 
 from aca_mcp.azure.code_wrapping import ABSENT
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.callers import Callers
-from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.sessions.limits import Limits
 from tests.azure.service import IDENTIFIER, answer, fault, succeeded
 from tests.azure.shown_answers import Scripted, Terminal, no_gzip, told_to_model
-from tests.support.calling import Caller
+from tests.support.connecting import connected
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
@@ -80,11 +76,6 @@ def service_of(row: str, *, rich: bool) -> Scripted:
     """Answers every execution so; a plain session's is entered before."""
     entered = [] if rich else [succeeded]
     return Scripted(executions=[*entered, ROWS[row][0]])
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("rich", [True, False], ids=["rich", "plain"])
@@ -179,10 +170,8 @@ async def test_upkeep_that_meets_odd_answers_ends_nothing() -> None:
     endpoint = f"http://127.0.0.1{POOL_PATH}"
     async with (
         azure_pool_at(endpoint, transport=transport, rich_results=False, retry_seconds=0) as pool,
-        open_sessions(pool, limits=Limits(keep_alive_seconds=0.01)) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
+        connected(pool, limits=Limits(keep_alive_seconds=0.01)) as call,
     ):
-        call = Caller(client)
         assert "7" in await call("execute_python", code="1")
         with anyio.fail_after(20):
             while looked < 20:  # noqa: ASYNC110 -- the service tells nobody

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import descendants, process_of
-from tests.support.server_process import Server, call, process
+from tests.support.server_process import Server, call, server_of
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ ENDINGS: dict[str, Callable[[Server], object]] = {
 
 @pytest.fixture
 def server() -> Generator[Server]:
-    with process(COMMAND) as started:
-        shaken = Server(started)
-        shaken.shake_hands()
-        yield shaken
+    with server_of(COMMAND) as started:
+        yield started
 
 
 def assert_prints(server: Server) -> None:

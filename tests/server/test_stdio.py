@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.server_process import INITIALIZE, SOON_SECONDS, Server, call, line, process
+from tests.support.server_process import (
+    INITIALIZE,
+    SOON_SECONDS,
+    Server,
+    call,
+    line,
+    process,
+    server_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,19 +33,15 @@ COMMAND = [sys.executable, "-m", "tests.server.toy_server"]
 @pytest.fixture
 def server() -> Generator[Server]:
     """A server that the test ends."""
-    with process(COMMAND) as started:
-        shaken = Server(started)
-        shaken.shake_hands()
-        yield shaken
+    with server_of(COMMAND) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def lasting() -> Generator[Server]:
     """One for all tests after which it goes on."""
-    with process(COMMAND) as started:
-        shaken = Server(started)
-        shaken.shake_hands()
-        yield shaken
+    with server_of(COMMAND) as started:
+        yield started
 
 
 def test_messages_in_pieces_in_bunches_and_large_ones_are_read_and_answered(

@@ -77,3 +77,12 @@ def process(
             yield started
         finally:
             started.kill()
+
+
+@contextmanager
+def server_of(command: Sequence[str]) -> Generator[Server]:
+    """The same, past its handshake."""
+    with process(command) as started:
+        server = Server(started)
+        server.shake_hands()
+        yield server

@@ -34,7 +34,7 @@ from aca_mcp.server.http.page import Page
 from aca_mcp.server.http.rate_limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.request_normalization import NormalizationMiddleware
 from aca_mcp.server.http.streams import open_streams
-from aca_mcp.server.http.transfers import TRANSFERS_PATH, Transfers, TransfersMiddleware
+from aca_mcp.server.http.transfers import TRANSFERS_PATH, TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
 from aca_mcp.server.sessions.connections import HttpConnections
 from aca_mcp.server.tools.transfer_link import LinkOffer
@@ -192,7 +192,7 @@ async def open_http_app(
             Middleware(NormalizationMiddleware, http.paths),
             Middleware(GuardMiddleware, guard, unguarded=PROBES),
             *([_cors(http.allowed_origins)] if http.allowed_origins else []),
-            Middleware(TransfersMiddleware, Transfers(sessions, links, limits, in_flight)),
+            Middleware(TransfersMiddleware, sessions, links, limits, in_flight),
             *([authentication.middleware(open_paths=open_paths)] if authentication else []),
             Middleware(
                 LimitsMiddleware,

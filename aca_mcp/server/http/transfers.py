@@ -70,10 +70,11 @@ _SAFE = {
 """What a file says is never this server's word: no page may come of it."""
 
 
-class Transfers:
-    """Moves the files that links are for.
+class TransfersMiddleware:
+    """Moves the files that links are for, and leaves everything else to the app.
 
     Args:
+        app: the rest of the server.
         sessions: of all clients.
         links: read the tokens.
         limits: of the principals whose links they are.
@@ -83,6 +84,7 @@ class Transfers:
 
     def __init__(
         self,
+        app: ASGIApp,
         sessions: ClientSessions,
         links: Links,
         limits: Limits,
@@ -90,14 +92,18 @@ class Transfers:
         *,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
+        self._app = app
         self._sessions = sessions
         self._links = links
         self._limits = limits
         self._in_flight = in_flight
         self._stall_seconds = stall_seconds
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a file, or hand it on."""
+        if scope["type"] != "http" or not scope["path"].startswith(TRANSFERS_PATH):
+            await self._app(scope, receive, send)
+            return
         connection = _Connection(receive, send, self._stall_seconds)
         try:
             await self._serve(Request(scope, connection.receive), connection)
@@ -166,21 +172,6 @@ class Transfers:
             )
         entry = await session.upload(link.path, request.stream())
         return _say(f"Wrote {show_name(entry.path)}, {entry.size_bytes:,} bytes.", 200)
-
-
-class TransfersMiddleware:
-    """Serves the links for an app, and leaves everything else to it."""
-
-    def __init__(self, app: ASGIApp, transfers: Transfers) -> None:
-        self._app = app
-        self._transfers = transfers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer requests for files, and hand all others on."""
-        if scope["type"] == "http" and scope["path"].startswith(TRANSFERS_PATH):
-            await self._transfers.serve(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 class _StalledError(Exception):

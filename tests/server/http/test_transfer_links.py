@@ -20,6 +20,7 @@ from aca_mcp.server.tools.transfer_link import LinkOffer
 from aca_mcp.server.transfers.links import Links
 from tests.server.http.serving import Served, curl, served, server_process, serving
 from tests.support.calling import Caller
+from tests.support.connecting import connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,12 +96,9 @@ async def test_sse_has_links_too(toy_pool: ToyPool) -> None:
 
 
 async def test_stdio_has_no_links(toy_pool: ToyPool) -> None:
-    async with (
-        open_sessions(toy_pool) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions())) as client,
-    ):
-        assert "create_transfer_link" not in (client.instructions or "")
-        names = [tool.name for tool in (await client.list_tools()).tools]
+    async with connected(toy_pool) as call:
+        assert "create_transfer_link" not in (call.client.instructions or "")
+        names = [tool.name for tool in (await call.client.list_tools()).tools]
         assert "create_transfer_link" not in names
 
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import FileDownload
 from aca_mcp.server.http.rate_limits import Limits
-from aca_mcp.server.http.transfers import Transfers, TransfersMiddleware
+from aca_mcp.server.http.transfers import TransfersMiddleware
 from aca_mcp.server.in_flight import InFlight
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.transfers.links import Link, Links
@@ -214,10 +214,10 @@ async def moving(
     links, in_flight = Links(b"k" * 32, lifetime_seconds=60), InFlight()
     async with open_sessions(pool) as sessions:
         name = sessions.link_name(sessions.open_own("ann"))
-        transfers = Transfers(
-            sessions, links, Limits(1, 60, 1), in_flight, stall_seconds=stall_seconds
+        app = TransfersMiddleware(
+            Starlette(), sessions, links, Limits(1, 60, 1), in_flight, stall_seconds=stall_seconds
         )
-        async with served(TransfersMiddleware(Starlette(), transfers)) as address:
+        async with served(app) as address:
             yield f"{address}/files/{links.make(Link('ann', name, 'x', direction))}", in_flight
 
 

@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     BlobResourceContents,
@@ -18,17 +17,16 @@ from mcp_types import (
 )
 
 from aca_mcp.errors import NotSupportedError, PoolUnavailableError
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.callers import Callers
+from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
-from aca_mcp.server.sessions.client_sessions import open_sessions
 from tests.server.http.serving import serving
-from tests.support.calling import Caller
+from tests.support.connecting import connected
 from tests.support.odd_pools import OddPool
 from tests.support.pictures import png
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
+    from tests.support.calling import Caller
     from tests.support.connecting import Connect
 
 ROOT = "aca://sessions/current"
@@ -168,11 +166,8 @@ async def test_templates_are_the_same_for_all(connect: Connect) -> None:
 
 async def test_a_connections_files_are_listed_where_lists_may_vary(toy_pool: ToyPool) -> None:
     for mode in MODES:
-        async with (
-            open_sessions(toy_pool) as sessions,
-            Client(create_server(Callers(sessions), ServerOptions()), mode=mode) as client,
-        ):
-            call = Caller(client)
+        async with connected(toy_pool, era=mode) as call:
+            client = call.client
             uris = [resource.uri for resource in (await client.list_resources()).resources]
             assert toy_pool.sessions == {}, "nothing is allocated for being listed"
             await call("upload_file", path="data/ü 1.csv", content="x")
@@ -188,12 +183,9 @@ async def test_a_connections_files_are_listed_where_lists_may_vary(toy_pool: Toy
 
 async def test_a_pool_that_lists_no_files_leaves_the_rest() -> None:
     pool = OddPool(PoolUnavailableError("The pool is away."), "list_files")
-    async with (
-        open_sessions(pool) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
-    ):
-        await Caller(client)("execute_python", code="1")
-        assert len((await client.list_resources()).resources) == 3
+    async with connected(pool) as call:
+        await call("execute_python", code="1")
+        assert len((await call.client.list_resources()).resources) == 3
 
 
 async def test_paths_packages_and_executions_are_completed(connect: Connect) -> None:
@@ -245,11 +237,8 @@ async def test_prompts_are_useful_as_they_are(connect: Connect) -> None:
 
 
 async def test_nothing_is_promised_that_is_not_kept(toy_pool: ToyPool) -> None:
-    async with (
-        open_sessions(toy_pool) as sessions,
-        Client(create_server(Callers(sessions), ServerOptions()), mode="legacy") as client,
-    ):
-        promised = client.server_capabilities
+    async with connected(toy_pool) as call:
+        promised = call.client.server_capabilities
         assert promised is not None
         assert promised.resources is not None
         assert not promised.resources.subscribe
