@@ -35,15 +35,7 @@ CURSOR = """\
 """
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory of the test's own, and a bare environment."""
-    for name in os.environ:
-        if name.startswith(("ACA_MCP_", "AZURE_", "SSL_", "HTTPS_", "XDG_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Json]:

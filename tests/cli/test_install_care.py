@@ -30,15 +30,7 @@ env = { TOKEN = "hush" }
 """
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory of the test's own, and a bare environment."""
-    for name in os.environ:
-        if name.startswith(("ACA_MCP_", "AZURE_", "XDG_", "CODEX_", "WSL_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def write(home: Path, servers: dict[str, object], name: str = ".cursor/mcp.json") -> Path:

@@ -14,7 +14,7 @@ from tests.http.clients import Endpoint, Model, answer_of, call, connected, text
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from tests.http.clients import Era
+    from tests.http.clients import Era, Transport
     from tests.http.conftest import Serve
     from tests.support.toy_pool import ToyPool
 
@@ -57,33 +57,25 @@ async def test_leaving_ends_the_session_of_an_sse_connection(
         await until(lambda: not toy_pool.sessions)
 
 
+@pytest.mark.parametrize(
+    ("transport", "era", "said"),
+    [
+        # The client of SSE stays connected, so only the server can tell it.
+        ("sse", "legacy", ("nobody used it", "NameError")),
+        ("http", "2026-07-28", ("has ended", "start_session")),
+    ],
+)
 async def test_a_session_that_was_idle_for_too_long_is_said_to_be_gone(
-    serve: Serve, toy_pool: ToyPool
+    serve: Serve, toy_pool: ToyPool, transport: Transport, era: Era, said: tuple[str, str]
 ) -> None:
-    """The client of SSE stays connected, so only the server can tell it."""
     async with (
         serve(idle_seconds=0.2) as server,
-        connected(server.address, "sse", "legacy") as client,
+        connected(server.address, transport, era) as client,
     ):
         await client("execute_python", code="x = 1")
         await until(lambda: not toy_pool.sessions)
         text = await client.refusal("execute_python", code="x")
-        assert "nobody used it" in text
-        assert "NameError" in text
-
-
-async def test_a_handle_that_was_idle_for_too_long_is_refused(
-    serve: Serve, toy_pool: ToyPool
-) -> None:
-    async with (
-        serve(idle_seconds=0.2) as server,
-        connected(server.address, "http", "2026-07-28") as client,
-    ):
-        await client("execute_python", code="x = 1")
-        await until(lambda: not toy_pool.sessions)
-        text = await client.refusal("execute_python", code="x")
-        assert "has ended" in text
-        assert "start_session" in text
+        assert all(words in text for words in said), text
 
 
 async def test_a_newer_client_reaches_nothing_by_an_older_ones_name(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from tests.support.streams import content
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from aca_mcp.local.pool import LocalSessionPool
     from aca_mcp.pool import OutputChunk
@@ -84,29 +84,33 @@ async def test_a_session_that_nobody_uses_ends_and_the_next_use_is_told_why() ->
         assert after.lost_before == "nobody used it for 0.2 seconds"
 
 
-async def test_ready_sessions_are_started_ahead_and_again_when_they_are_used() -> None:
+@asynccontextmanager
+async def pool_with_ready_sessions(
+    number: int,
+) -> AsyncGenerator[tuple[LocalSessionPool, Callable[[], set[int]]]]:
+    """One whose sessions are ready, and what tells its processes."""
     strangers = descendants()
     async with open_local_pool(configuration()) as pool:
         await pool.metadata()
         template = len(descendants(without=strangers))
-    async with open_local_pool(configuration(ready_sessions=2)) as pool:
+    async with open_local_pool(configuration(ready_sessions=number)) as pool:
         await pool.metadata()
-        await until(lambda: len(descendants(without=strangers)) == template + 2)
+        await until(lambda: len(descendants(without=strangers)) == template + number)
+        yield pool, lambda: descendants(without=strangers)
+
+
+async def test_ready_sessions_are_started_ahead_and_again_when_they_are_used() -> None:
+    async with pool_with_ready_sessions(2) as (pool, processes):
+        ready = len(processes())
         await run(pool, "first", "1")
-        await until(lambda: len(descendants(without=strangers)) == template + 3)
+        await until(lambda: len(processes()) == ready + 1)
         await pool.stop_session("first")
-        await until(lambda: len(descendants(without=strangers)) == template + 2)
+        await until(lambda: len(processes()) == ready)
 
 
 async def test_a_ready_session_that_died_is_not_handed_out() -> None:
-    strangers = descendants()
-    async with open_local_pool(configuration()) as pool:
-        await pool.metadata()
-        template = len(descendants(without=strangers))
-    async with open_local_pool(configuration(ready_sessions=1)) as pool:
-        await pool.metadata()
-        await until(lambda: len(descendants(without=strangers)) == template + 1)
-        ready = max(descendants(without=strangers))
+    async with pool_with_ready_sessions(1) as (pool, processes):
+        ready = max(processes())
         os.kill(ready, signal.SIGKILL)
         await until(lambda: ready not in descendants())
         execution = await run(pool, "first", "1")
