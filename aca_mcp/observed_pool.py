@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
-    from aca_mcp.pool import FileEntry, OutputCallback, SessionPool
+    from aca_mcp.pool import FileEntry, SessionPool
 
 _SCOPE = "aca_mcp.pool"
 _SECONDS = (
@@ -92,38 +92,7 @@ def observed_member(
         name: which one it is; part of what is recorded.
         meter_provider: where measurements go; None for the process's own.
     """
-    return _ObservedPool(pool, _MemberInstruments(name, meter_provider))
-
-
-class _MemberInstruments:
-    """What one of several pools is recorded with. What executions are is recorded for all."""
-
-    def __init__(self, name: str, meter_provider: MeterProvider | None) -> None:
-        self._name = name
-        self._duration = metrics.get_meter(_SCOPE, meter_provider=meter_provider).create_histogram(
-            "aca_mcp.pool.member.operation.duration",
-            unit="s",
-            description="Time that operations took in each of several session pools.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-
-    @contextmanager
-    def operation(self, name: str, *, current: bool = True) -> Generator[Span]:
-        measured = {_OPERATION: name, _MEMBER: self._name}
-        begun = time.perf_counter()
-        try:
-            yield trace.INVALID_SPAN
-        except BaseException as error:
-            measured[_ERROR] = _kind_of(error)
-            raise
-        finally:
-            self._duration.record(time.perf_counter() - begun, measured)
-
-    def executed(self, span: Span, execution: Execution) -> None:
-        pass
-
-    def moved(self, span: Span, direction: Literal["upload", "download"], size_bytes: int) -> None:
-        pass
+    return _ObservedMember(pool, name, meter_provider)
 
 
 class _Instruments:
@@ -229,30 +198,18 @@ class _CountedChunks:
 class _ObservedPool(ForwardingPool):
     """Implements ``SessionPool`` by another one."""
 
-    def __init__(self, pool: SessionPool, instruments: _Instruments | _MemberInstruments) -> None:
+    def __init__(self, pool: SessionPool, instruments: _Instruments) -> None:
         self._pool = pool
         self._instruments = instruments
 
     async def _perform(
         self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
     ) -> T:
-        with self._instruments.operation(operation):
-            return await act(self._pool)
-
-    async def execute(
-        self,
-        identifier: str,
-        code: str,
-        *,
-        timeout_seconds: float,
-        on_output: OutputCallback | None = None,
-    ) -> Execution:
-        with self._instruments.operation("execute") as span:
-            execution = await self._pool.execute(
-                identifier, code, timeout_seconds=timeout_seconds, on_output=on_output
-            )
-            self._instruments.executed(span, execution)
-            return execution
+        with self._instruments.operation(operation) as span:
+            result = await act(self._pool)
+            if isinstance(result, Execution):
+                self._instruments.executed(span, result)
+            return result
 
     async def upload_file(
         self,
@@ -280,6 +237,44 @@ class _ObservedPool(ForwardingPool):
                     yield FileDownload(download.entry, aiter(counted))
                 finally:
                     self._instruments.moved(span, "download", counted.size_bytes)
+
+
+class _ObservedMember(ForwardingPool):
+    """Implements ``SessionPool`` by one of several; what executions are is recorded for all."""
+
+    def __init__(self, pool: SessionPool, name: str, meter_provider: MeterProvider | None) -> None:
+        self._pool = pool
+        self._name = name
+        self._duration = metrics.get_meter(_SCOPE, meter_provider=meter_provider).create_histogram(
+            "aca_mcp.pool.member.operation.duration",
+            unit="s",
+            description="Time that operations took in each of several session pools.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+
+    async def _perform(
+        self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
+    ) -> T:
+        with self._measured(operation):
+            return await act(self._pool)
+
+    @asynccontextmanager
+    async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
+        with self._measured("download_file"):
+            async with self._pool.download_file(identifier, path) as download:
+                yield download
+
+    @contextmanager
+    def _measured(self, operation: str) -> Generator[None]:
+        measured = {_OPERATION: operation, _MEMBER: self._name}
+        begun = time.perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            measured[_ERROR] = _kind_of(error)
+            raise
+        finally:
+            self._duration.record(time.perf_counter() - begun, measured)
 
 
 def _kind_of(error: BaseException) -> str:
