@@ -6,16 +6,23 @@ wherever text goes on in the other stream. A mark is a token that nobody can pri
 kind and a number; it is written in one piece, and taken out by the reader (``local/marks.py``).
 
 Whatever writes to a descriptor keeps its place with that: compiled code and other processes, too.
+Nothing says which of its two descriptors another process wrote to first; but what it wrote before
+code printed a line stands before that line.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import subprocess  # noqa: TID251 -- starts none: it tells of those that code starts
 import sys
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
 from _thread import get_ident
-from typing import Any, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TOKEN_BYTES = 13
 MARK_BYTES = TOKEN_BYTES + 5
@@ -29,6 +36,9 @@ DISPLAY = b"d"
 """Something is displayed here."""
 CLEARED = b"c"
 """What was written before is to be forgotten."""
+
+_ANYBODY = b"*"
+"""No mark: other processes may have written since the last one."""
 
 MAX_SWITCHES = 2000
 """Marks that say no more than that the stream changes, in one execution."""
@@ -79,9 +89,15 @@ class Streams:
         """The kind of mark that says who wrote last; empty where nobody has."""
         self.old_threads: frozenset[int] = frozenset()
         self._switches = 0
+        self._has_processes = False
+        """Whether this execution has started any."""
         self._clear_pending = False
         self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
         self._take_over()
+        os.register_at_fork(before=self.expect_others)
+        subprocess.Popen.__init__ = _telling(subprocess.Popen.__init__, self.expect_others)
+        system = vars(os)["system"]
+        setattr(os, "system", _telling(system, self.expect_others))  # noqa: B010 -- it has no other
 
     def go_on_here(self) -> None:
         """Take this process, a copy of the one before, for the one that answers."""
@@ -99,7 +115,13 @@ class Streams:
         self.old_threads = old_threads
         self.number = self.cleared = self._switches = 0
         self.last = b""
-        self._clear_pending = False
+        self._clear_pending = self._has_processes = False
+
+    def expect_others(self) -> None:
+        """Another process begins, which writes to the same pipes."""
+        self.flush()
+        self._has_processes = True
+        self.last = _ANYBODY
 
     def place(self) -> int:
         """Mark that something is displayed here; the number of the mark."""
@@ -126,7 +148,7 @@ class Streams:
         before, self.last = self.last, kind
         if os.getpid() != self._process:
             return  # a fork made by the code: it has no place of its own
-        if kind == STDERR and before == STDOUT and not count_threads():
+        if kind == STDERR and before in (STDOUT, _ANYBODY) and not count_threads():
             self._own[0].flush()  # what was printed first, without the end of its line
         if self._clear_pending:
             self._clear_pending = False
@@ -134,7 +156,7 @@ class Streams:
         elif (before or kind in _LATE) and self._switches < MAX_SWITCHES:
             self._switches += 1
             self._mark(kind)
-        self.last = kind
+        self.last = _ANYBODY if self._has_processes else kind
 
     def flush(self) -> None:
         """Send what is still in Python's buffers."""
@@ -154,12 +176,23 @@ class Streams:
                 continue  # nobody reads it any more
         # What follows is stdout's unless another mark says otherwise.
         self.last = STDOUT if kind == DISPLAY else b""
+        if self._has_processes:
+            self.last = _ANYBODY
         return self.number
 
     def _take_over(self) -> None:
         for stream in self._own:
             cast("_Stream", cast("io.BufferedWriter", stream.buffer).raw).owner = self
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._own  # pyright: ignore[reportAttributeAccessIssue, reportConstantRedefinition] -- ours from here on
+
+
+def _telling(function: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
+    @wraps(function)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        tell()
+        return function(*args, **kwargs)
+
+    return told
 
 
 def new_token() -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus, OutputChunk
+from tests.contract.running import shown
 from tests.local.pools import (
     MEBIBYTE,
     STUBBORN,
@@ -33,6 +34,34 @@ async def test_the_streams_are_told_apart(pool: LocalSessionPool, identifier: st
     assert execution.stdout.text == "é\nthree\n"
     assert execution.stdout.total_bytes == 9
     assert execution.stderr.text == "two\n"
+
+
+BY_OTHERS = (
+    "import os, subprocess; subprocess.run('echo 2 >&2', shell=True)",
+    "os.system('echo 2 >&2')",
+    "!echo 2 >&2",
+    "if (child := os.fork()) == 0: os.write(2, b'2\\n'); os._exit(0)\nos.waitpid(child, 0)",
+    "child = subprocess.Popen('echo 2 >&2', shell=True); child.wait()",
+)
+
+
+async def test_what_another_process_wrote_stands_before_the_line_that_was_printed_next(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    for code in BY_OTHERS:
+        code = f"print(1)\n{code}\nprint(3)"
+        assert await shown(pool, identifier, code) == "1\n[stderr]\n2\n[stdout]\n3", code
+    code = "print('in a ', end=''); subprocess.run(['echo', 'line']); print('next')"
+    assert await shown(pool, identifier, code) == "in a line\nnext"
+
+
+async def test_a_program_that_is_not_there_is_told_by_the_codes_own_lines(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    execution = await run(pool, identifier, "import subprocess; subprocess.run(['nosuch'])")
+    assert execution.error is not None
+    assert "aca_mcp" not in execution.error.traceback
+    assert "no program 'nosuch'" in execution.error.hint
 
 
 async def test_output_appears_while_the_code_runs_and_files_move_meanwhile(
