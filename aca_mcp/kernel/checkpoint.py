@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from .bare_fork import bare_fork, tell_python_of_fork
 from .checkpoint_obstacles import Obstacles
 from .frames import Frame, encode
-from .own_pages import own_pages, write_ahead
+from .memory_pages import Pages, own_pages, write_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +75,10 @@ class Checkpoints:
         self._obstacle = ""
         """For which it was refused last."""
         self._again_at = 0.0
-        self._written: frozenset[int] = frozenset()
-        """Pages of memory that were, between two copies."""
-        self._ahead: frozenset[int] = frozenset()
-        """Pages that were copied ahead when the last copy was made."""
+        self._written = Pages()
+        """Pages of memory that were, between two copies, until it is known which to copy ahead."""
+        self._ahead = Pages()
+        """Pages that are copied ahead after each copy: what executions write to changes little."""
         self._share_again_at: float | None = None
         self._due_since = 0.0
         self._patience = 1.0
@@ -152,18 +152,22 @@ class Checkpoints:
         self._refusals += 1
         self._is_due = self._refusals <= _MOST_REFUSALS
 
-    def _pages_to_copy_ahead(self) -> frozenset[int]:
-        """Those that executions write to again and again."""
-        own = own_pages(_MOST_WRITTEN)
-        if self._ahead:  # in which case what else was written to since then cannot be told
-            return self._ahead & own
-        before, self._written = self._written, own
-        again = before & own
-        return again if len(again) <= _MOST_PAGES_AHEAD else frozenset()
+    def _learn_what_is_written_to(self) -> None:
+        """Find the pages that two executions, one after the other, have written to."""
+        before, self._written = self._written, own_pages(_MOST_WRITTEN)
+        both = before & self._written
+        if both and len(both) <= _MOST_PAGES_AHEAD:
+            self._ahead, self._written = both, Pages()
+
+    def _forget_what_copying_writes_to(self) -> None:
+        """Of those found, since for a copy nobody waits."""
+        if self._written:
+            self._written -= own_pages(_MOST_WRITTEN)
 
     def _copy(self) -> bool:
-        # A copy made again is there to share all, so none is looked for.
-        ahead = self._pages_to_copy_ahead() if self._is_due else frozenset[int]()
+        is_again = not self._is_due
+        if not (self._ahead or is_again):
+            self._learn_what_is_written_to()
         try:
             ours, theirs = socket.socketpair()
         except OSError:
@@ -192,10 +196,10 @@ class Checkpoints:
             helpers = sorted(self._obstacles.helpers.trackers)
             told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
             self._tell(told, [ours.fileno()])
+        self._forget_what_copying_writes_to()
         self._share_again_at = None
-        self._ahead = ahead
-        if ahead:
-            write_ahead(ahead)
+        if self._ahead and not is_again:  # which is there to share all
+            write_ahead(self._ahead)
             self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS * self._patience
         return False
 
@@ -221,7 +225,7 @@ class Checkpoints:
             pass
         self._obstacles.helpers.begin_without_servers()
         self._control.sendall(RUNNING)
-        self._written = self._ahead = frozenset()
+        self._written = self._ahead = Pages()
         self._share_again_at = None
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
         self._refusals, self._obstacle = 0, ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aca_mcp.kernel.own_pages import own_pages, write_ahead
+from aca_mcp.kernel.memory_pages import Pages, own_pages, write_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,6 +42,17 @@ def copy_of_this_process() -> Generator[None]:
         os.waitpid(copy, 0)
 
 
+numbers = st.frozensets(st.integers(0, 2000) | st.integers(0, 2**40))
+
+
+@given(numbers, numbers)
+def test_a_set_of_pages_is_a_set_of_numbers(first: frozenset[int], second: frozenset[int]) -> None:
+    assert list(Pages(first)) == sorted(first)
+    assert len(Pages(first)) == len(first)
+    assert set(Pages(first) & Pages(second)) == first & second
+    assert set(Pages(first) - Pages(second)) == first - second
+
+
 @given(written=pages, ahead=pages)
 @settings(max_examples=15)
 def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
@@ -62,7 +73,7 @@ def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
         for page in written:
             memory[page * SIZE + 1] = 1
         assert own() == written
-        write_ahead({first + page for page in ahead})
+        write_ahead(Pages(first + page for page in ahead))
         assert own() == written | ahead
     assert [memory[page * SIZE] for page in range(PAGES)] == list(range(PAGES))
     assert {page for page in range(PAGES) if memory[page * SIZE + 1]} == written
@@ -70,19 +81,19 @@ def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
 
 def test_pages_that_are_not_there_are_passed_over() -> None:
     """Code may have freed them."""
-    write_ahead({0, 1, 2**40})
+    write_ahead(Pages({0, 1, 2**40}))
 
 
 def test_memory_that_is_shared_on_purpose_is_nobodys_own() -> None:
     memory = mmap.mmap(-1, PAGES * SIZE)
     memory[0] = 1
     first = ctypes.addressof(ctypes.c_char.from_buffer(memory)) // SIZE
-    assert own_pages(2**20).isdisjoint(range(first, first + PAGES))
+    assert set(own_pages(2**20)).isdisjoint(range(first, first + PAGES))
 
 
 LARGER = """
 import mmap
-from aca_mcp.kernel.own_pages import own_pages
+from aca_mcp.kernel.memory_pages import Pages, own_pages
 
 there = len(own_pages(2**20))
 assert own_pages(there + 1000)
