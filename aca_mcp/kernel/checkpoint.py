@@ -50,6 +50,7 @@ _MOST_REFUSALS = 14
 """Of one copy: the last after more than an hour."""
 _ANSWER_SECONDS = 5
 """For a copy to say that it waits."""
+_ALL_SIGNALS = frozenset(map(int, signal.valid_signals()))
 
 RUNNING = encode(Frame({"running": True}))
 """What a process says on its control connection when it runs a session's code from now on."""
@@ -118,7 +119,7 @@ class Checkpoints:
             self._refuse(obstacle)
             return False
         # A handler that raises in between would leave half a copy.
-        masked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        masked = signal.pthread_sigmask(signal.SIG_SETMASK, _ALL_SIGNALS)
         try:
             return self._copy()
         finally:
@@ -221,7 +222,7 @@ class Checkpoints:
         tell_python_of_fork(keeps_random=True)
         os.setpgid(0, group)
         # What was sent to the whole group while this waited was for the one that is gone.
-        while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
+        while signal.sigtimedwait(_ALL_SIGNALS, 0) is not None:
             pass
         self._obstacles.helpers.begin_without_servers()
         self._control.sendall(RUNNING)

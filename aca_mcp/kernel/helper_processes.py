@@ -42,6 +42,8 @@ class Helpers:
     @staticmethod
     def that_run() -> Helpers:
         """Find them. A fork server that has processes is none: those are the code's."""
+        if sys.modules.keys().isdisjoint((*_TRACKERS, _FORK_SERVER)):
+            return _NONE  # as mostly
         trackers: set[int] = set()
         servers: set[int] = set()
         ends: set[int] = set()
@@ -71,3 +73,6 @@ def _note(helper: object, pid: str, end: str, pids: set[int], ends: set[int]) ->
     if isinstance(number, int) and isinstance(descriptor, int) and can_run(number):
         pids.add(number)
         ends.add(descriptor)
+
+
+_NONE = Helpers()

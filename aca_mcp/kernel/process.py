@@ -88,6 +88,7 @@ def children_of(pid: int) -> set[int]:
     found: set[int] = set()
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 -- in a hurry
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
+            name = f"/proc/{pid}/task/{thread}/children"
+            with open(name, "rb", buffering=0) as file:  # noqa: PTH123 -- less memory
                 found |= set(map(int, file.read().split()))
     return found
