@@ -19,8 +19,8 @@ import anyio
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.copies import KEEPER, Checkpoint, Leaving
+from aca_mcp.local.descriptor_passing import receive
 from aca_mcp.local.first_message import receive_running
-from aca_mcp.local.passing import receive
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

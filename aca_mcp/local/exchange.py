@@ -6,8 +6,11 @@ never ends costs the server more than the bounds say.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import struct
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,7 +24,6 @@ from aca_mcp.kernel.frames import (
     FrameError,
     encode,
 )
-from aca_mcp.local.descriptors import bytes_waiting
 
 if TYPE_CHECKING:
     import select
@@ -173,7 +175,7 @@ class Exchange:
         for descriptor, _ in self._events.poll(0):
             if descriptor not in self._streams:
                 continue
-            waiting = bytes_waiting(descriptor)
+            waiting = _bytes_waiting(descriptor)
             # Code can open its end for reading too, and take what was counted here.
             with suppress(BlockingIOError):
                 while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):
@@ -185,7 +187,7 @@ class Exchange:
     def _read_from_before(self) -> None:
         """Take what earlier code has left running, or unread, printed since its own result."""
         for descriptor, stream in self._streams.items():
-            if bytes_waiting(descriptor) > 0:
+            if _bytes_waiting(descriptor) > 0:
                 self._read_turn(descriptor)
                 stream.kept.begin()
 
@@ -220,3 +222,9 @@ class Exchange:
             if self.output.report.is_done or not self._runs_code:
                 reply = frame
         return reply
+
+
+def _bytes_waiting(descriptor: int) -> int:
+    """How many bytes a pipe holds now."""
+    packed = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+    return int(struct.unpack("i", packed)[0])

@@ -12,7 +12,7 @@ import anyio
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.kernel.frames import FrameDecoder, FrameError
 from aca_mcp.kernel.streams import TOKEN_BYTES
-from aca_mcp.local.passing import receive
+from aca_mcp.local.descriptor_passing import receive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, cast
 
 from aca_mcp.kernel.bare_fork import bare_fork
 from aca_mcp.kernel.process import can_run, children_of
-from aca_mcp.local.passing import receive
+from aca_mcp.local.descriptor_passing import receive
 
 if TYPE_CHECKING:
     import socket

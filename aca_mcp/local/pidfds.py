@@ -1,20 +1,11 @@
-"""Waiting for descriptors, with anyio; what they carry is read where they are known."""
+"""What a descriptor of a process (pidfd_open(2)) tells of it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import struct
-import termios
 
 import anyio
-
-
-def bytes_waiting(descriptor: int) -> int:
-    """How many bytes a pipe holds now."""
-    packed = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
-    return int(struct.unpack("i", packed)[0])
 
 
 def has_ended(process: int) -> bool:
