@@ -15,7 +15,7 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from aca_mcp.emulator import service_errors, shell
+from aca_mcp.emulator import service_errors, shell_programs
 from aca_mcp.emulator.emulated_sessions import POOL_SCOPE, PREPARATION, EmulatedSessions
 from aca_mcp.emulator.execution_requests import read_fields
 from aca_mcp.emulator.faults import ConnectionDroppedError
@@ -162,7 +162,7 @@ async def open_emulator(
 ) -> AsyncGenerator[ASGIApp]:
     """An emulator over a pool, as an ASGI application for as long as the context lasts."""
     options = options or EmulatorOptions()
-    preparation = shell.PREPARATION if options.is_shell else PREPARATION
+    preparation = shell_programs.PREPARATION if options.is_shell else PREPARATION
     sessions = EmulatedSessions(pool, preparation)
     async with anyio.create_task_group() as tasks:
         operations = Operations(pool, sessions, tasks, options)

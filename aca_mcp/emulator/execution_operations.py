@@ -16,7 +16,7 @@ from aca_mcp.emulator.execution_requests import (
     read_python_request,
     read_shell_request,
 )
-from aca_mcp.emulator.shell import program_of
+from aca_mcp.emulator.shell_programs import program_of
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, StreamText, not_begun
 from aca_mcp.turn import Waited

@@ -13,7 +13,7 @@ from aca_mcp.emulator import response_bodies as bodies
 from aca_mcp.emulator import service_errors
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.emulator.file_names import named_directory, named_file, uploaded_name
-from aca_mcp.emulator.multipart import read_uploaded_file
+from aca_mcp.emulator.uploaded_file import read_uploaded_file
 from aca_mcp.errors import InvalidPathError
 from aca_mcp.pool import FileEntry
 

@@ -1,7 +1,7 @@
 """Which installer this machine has, and running it with bounds.
 
 The only module outside ``local`` that starts a program. What it starts is the user's own uv or pip,
-with the user's own configuration of both (``configuration``); nothing of a package is run by it.
+with the user's own configuration of both (``package_sources``); nothing of a package is run by it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import anyio.abc
 
-from aca_mcp.installing.configuration import environment_for
+from aca_mcp.installing.package_sources import environment_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import pytest
 
 from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.installing.commands import Installer, find_installer
-from aca_mcp.installing.configuration import environment_for, read_pip, read_uv
+from aca_mcp.installing.package_sources import environment_for, read_pip, read_uv
 from aca_mcp.installing.wheels import Target
 from aca_mcp.packages.broker import PackageBroker
 from aca_mcp.packages.requirements import Policy

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.emulator.multipart import read_uploaded_file
 from aca_mcp.emulator.service_errors import ServiceError
+from aca_mcp.emulator.uploaded_file import read_uploaded_file
 from tests.support.streams import pieces
 
 LABEL = "multipart/form-data; boundary=x"
