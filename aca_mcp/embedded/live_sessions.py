@@ -38,7 +38,7 @@ class Session(Generic[Kernel]):
     failure: PoolUnavailableError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionInUse(Generic[Kernel]):
     """A session for the time of one operation."""
 
@@ -75,6 +75,14 @@ class LiveSessions(Generic[Kernel]):
             PoolFullError: it would be one too many.
             PoolUnavailableError: it could not be started.
         """
+        use = await self._enter(identifier)
+        try:
+            yield use
+        finally:
+            self.registry.leave(identifier, time.monotonic())
+
+    async def _enter(self, identifier: str) -> SessionInUse[Kernel]:
+        """What ``use`` begins with: the session does not expire until the registry is told."""
         check_identifier(identifier)
         session = self._sessions.get(identifier)
         if session is not None and session.kernel is not None and session.kernel.has_ended:
@@ -86,10 +94,7 @@ class LiveSessions(Generic[Kernel]):
             # Who was to start it gave up, and this one waited for it.
             session, started = await self._admitted(identifier)
         self.registry.enter(identifier)
-        try:
-            yield SessionInUse(session, session.kernel, started)
-        finally:
-            self.registry.leave(identifier, time.monotonic())
+        return SessionInUse(session, session.kernel, started)
 
     async def _admitted(self, identifier: str) -> tuple[Session[Kernel], bool]:
         """The session of an identifier once its start has ended; whether this is who started it."""
@@ -129,13 +134,15 @@ class LiveSessions(Generic[Kernel]):
         """
         deadline: float | None = None
         while True:
-            async with self.use(identifier) as use:
-                deadline = deadline or anyio.current_time() + seconds
+            use = await self._enter(identifier)
+            try:
+                use.deadline = deadline = deadline or anyio.current_time() + seconds
                 async with use.session.turn.take(deadline) as waited:
                     if waited is not Waited.SESSION_ENDED:  # else there is another one by now
-                        turn = SessionInUse(use.session, use.kernel, use.started, deadline)
-                        yield turn if waited is Waited.TAKEN else None
+                        yield use if waited is Waited.TAKEN else None
                         return
+            finally:
+                self.registry.leave(identifier, time.monotonic())
 
     async def _start(self, identifier: str, session: Session[Kernel]) -> None:
         try:

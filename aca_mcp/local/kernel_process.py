@@ -85,15 +85,12 @@ class KernelProcess:
         """Whether what runs can have heard of all of it."""
         self._requests = 0
         self._stop: Stop | None = None
+        self.is_running = False
+        """Whether a request is under way, whose sender reads the descriptors."""
         self._request_over: anyio.Event | None = None
-        """There while a request is under way; set when nobody reads the descriptors any more."""
+        """There once somebody waits for its end."""
         self._freeing = anyio.Lock()
         self._status: int | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether code runs in it now."""
-        return self._request_over is not None
 
     @property
     def is_grouped(self) -> bool:
@@ -147,7 +144,7 @@ class KernelProcess:
         """
         self._requests += 1
         self._stop = None
-        self._request_over = anyio.Event()
+        self.is_running = True
         copies = self.checkpoints
         if copies is not None and self._events.poll(0) and copies.take_notices():
             went = await self._roll_back("")  # it ended while nobody used it
@@ -208,7 +205,7 @@ class KernelProcess:
         return self._interrupt("interrupt")
 
     def _interrupt(self, why: Stop) -> bool:
-        if self._request_over is None:
+        if not self.is_running:
             return False
         self._stop = self._stop or why
         self.processes.send(signal.SIGINT)
@@ -238,7 +235,7 @@ class KernelProcess:
         """
         if self.checkpoints is None:
             return None, TURNED_OFF
-        self._request_over = anyio.Event()
+        self.is_running = True
         try:
             if not self.checkpoints.keep_those_before_the_last_execution():
                 return None, self.checkpoints.why_none
@@ -337,7 +334,8 @@ class KernelProcess:
         with anyio.CancelScope(shield=True):
             if not self.processes.is_gone:
                 self.processes.send(signal.SIGKILL)
-            if self._request_over is not None:
+            if self.is_running:
+                self._request_over = self._request_over or anyio.Event()
                 # Whoever waits for a reply sees the end, and reads what was printed before it.
                 with anyio.move_on_after(_DEATH_SECONDS):
                     await self._request_over.wait()
@@ -356,6 +354,7 @@ class KernelProcess:
     def _finish_request(self) -> None:
         if self.checkpoints is not None:
             self.checkpoints.let_surplus_go()
+        self.is_running = False
         if self._request_over is not None:
             self._request_over.set()
             self._request_over = None

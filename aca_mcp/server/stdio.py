@@ -125,7 +125,11 @@ async def _read_messages(
             line = bytes(unread[:end])
             del unread[: end + 1]
             begin = 0
-            await messages.send(_parsed(line))
+            message = _parsed(line)
+            try:
+                messages.send_nowait(message)  # to who waits for it: `send` lets others go first
+            except anyio.WouldBlock:
+                await messages.send(message)
 
 
 def _parsed(line: bytes) -> SessionMessage | Exception:

@@ -55,12 +55,11 @@ class TaskParams(RequestParams):
 
 def takes_tasks(context: Ctx) -> bool:
     """Whether the client of a call understands a task for an answer."""
-    declared = context.client_capabilities
-    return (
-        context.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS
-        and declared is not None
-        and TASKS in (declared.extensions or {})
-    )
+    request = context.request_context
+    if request.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return False
+    declared = request.session.client_capabilities
+    return declared is not None and TASKS in (declared.extensions or {})
 
 
 class TasksExtension(Extension):

@@ -141,7 +141,7 @@ async def test_figures_and_tables_are_shown_whatever_was_imported_by_then() -> N
             "table.plot(); plt.figure().add_subplot()\n"
             "table"
         )
-        execution = await run(pool, "early", code)
+        execution = await run(pool, "early", code, timeout=60)
         assert result_of(execution) == "   a\n0  1"
         images = [output.data["image/png"] for output in execution.outputs[1:]]
         assert len(images) == 2

@@ -75,7 +75,7 @@ def size_of(value: object) -> int:
         held = pending.pop()
         size += sys.getsizeof(held)
         if (parts := _parts_of(type(held))) is not None:
-            pending.extend(parts(held))
+            pending.extend(filter(None, parts(held)))  # what is empty or 0 is there once for all
     return size
 
 

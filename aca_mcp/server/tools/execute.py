@@ -162,7 +162,7 @@ class ExecutionTools:
             max_text_bytes=self._options.max_text_bytes,
             max_image_side=self._options.max_image_side,
         )
-        if takes_links(ctx, self._options.result_links):
+        if result.files and takes_links(ctx, self._options.result_links):
             shown.content.extend(link_to(session.handle, path) for path in result.files)
         return shown
 
