@@ -23,7 +23,9 @@ import select
 import signal
 import socket
 import time
+from array import array
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .bare_fork import bare_fork, tell_python_of_fork
@@ -78,7 +80,7 @@ class Checkpoints:
         self._again_at = 0.0
         self._written = Pages()
         """Pages of memory that were, between two copies, until it is known which to copy ahead."""
-        self._ahead = Pages()
+        self._ahead = array("Q")
         """Pages that are copied ahead after each copy: what executions write to changes little."""
         self._share_again_at: float | None = None
         self._due_since = 0.0
@@ -158,7 +160,7 @@ class Checkpoints:
         before, self._written = self._written, own_pages(_MOST_WRITTEN)
         both = before & self._written
         if both and len(both) <= _MOST_PAGES_AHEAD:
-            self._ahead, self._written = both, Pages()
+            self._ahead, self._written = array("Q", chain.from_iterable(both.runs())), Pages()
 
     def _forget_what_copying_writes_to(self) -> None:
         """Of those found, since for a copy nobody waits."""
@@ -226,7 +228,7 @@ class Checkpoints:
             pass
         self._obstacles.helpers.begin_without_servers()
         self._control.sendall(RUNNING)
-        self._written = self._ahead = Pages()
+        self._written, self._ahead = Pages(), array("Q")
         self._share_again_at = None
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
         self._refusals, self._obstacle = 0, ""

@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 _PAGE_BYTES = mmap.PAGESIZE
 _ENTRY_BYTES = 8
@@ -124,11 +124,17 @@ def _writable() -> Generator[tuple[int, int]]:
                     yield begin, end
 
 
-def write_ahead(pages: Pages) -> None:
-    """Have pages to itself, as if each had been written to. Their contents stay as they are."""
+def write_ahead(runs: Sequence[int]) -> None:
+    """Have pages to itself, as if each had been written to. Their contents stay as they are.
+
+    Args:
+        runs: the first page and the number of pages of each, as of ``Pages.runs``, one after the
+            other.
+    """
     madvise = _madvise()
-    for first, count in pages.runs():
-        madvise(first * _PAGE_BYTES, count * _PAGE_BYTES, _MADV_POPULATE_WRITE)
+    for index in range(0, len(runs), 2):
+        size = runs[index + 1] * _PAGE_BYTES
+        madvise(runs[index] * _PAGE_BYTES, size, _MADV_POPULATE_WRITE)
 
 
 @cache

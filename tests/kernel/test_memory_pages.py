@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ from hypothesis import strategies as st
 from aca_mcp.kernel.memory_pages import Pages, own_pages, write_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 ROOT = Path(__file__).parents[2]
 PAGES = 24
 SIZE = mmap.PAGESIZE
 pages = st.sets(st.integers(0, PAGES - 1))
+
+
+def runs_of(numbers: Iterable[int]) -> list[int]:
+    return list(chain.from_iterable(Pages(numbers).runs()))
 
 
 @contextmanager
@@ -73,7 +78,7 @@ def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
         for page in written:
             memory[page * SIZE + 1] = 1
         assert own() == written
-        write_ahead(Pages(first + page for page in ahead))
+        write_ahead(runs_of(first + page for page in ahead))
         assert own() == written | ahead
     assert [memory[page * SIZE] for page in range(PAGES)] == list(range(PAGES))
     assert {page for page in range(PAGES) if memory[page * SIZE + 1]} == written
@@ -81,7 +86,7 @@ def test_pages_are_its_own_once_they_are_written_to_or_copied_ahead(
 
 def test_pages_that_are_not_there_are_passed_over() -> None:
     """Code may have freed them."""
-    write_ahead(Pages({0, 1, 2**40}))
+    write_ahead(runs_of({0, 1, 2**40}))
 
 
 def test_memory_that_is_shared_on_purpose_is_nobodys_own() -> None:
