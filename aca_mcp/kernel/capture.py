@@ -333,6 +333,7 @@ class Capture:
             if model not in seen:
                 with suppress(Exception):
                     self._tell_widget(now, model, f"widget-{model}", {}, said, seen)
+        self.output_widgets.changed.clear()
 
     def _tell_widget(
         self,

@@ -14,7 +14,9 @@ import base64
 import os
 import sys
 from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import wraps
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from .replaced_methods import replaced
@@ -43,6 +45,8 @@ class OutputWidgets:
         self._describe = describe
         self._process = os.getpid()
         self._open: list[_Held] = []
+        self._within: ContextVar[tuple[_Held, ...]] = ContextVar("within", default=())
+        """Those that this thread or task has entered: what others show meanwhile is not theirs."""
         self._written: dict[str, object] = {}
         """The streams of this execution: what code itself puts in their place is its own."""
         self._streams = ExitStack()
@@ -52,7 +56,7 @@ class OutputWidgets:
         self._displays: dict[str, dict[str, object]] = {}
         """Display's identifier to the last output that has it, of those inside widgets."""
         self.changed: dict[str, None] = {}
-        """Models of those that something was put into, in this execution."""
+        """Models of those that something was put into, since that was told last."""
 
     def prepare(self, module: ModuleType) -> None:
         """Have the library's class do its work by this."""
@@ -62,7 +66,7 @@ class OutputWidgets:
             self._enter(widget)
 
         def leave(widget: Any, kind: object, error: BaseException | None, frames: object) -> bool:
-            return self._exit(error)
+            return self._exit(widget, error)
 
         kind.__enter__, kind.__exit__ = enter, leave
         for name in ("append_stdout", "append_stderr", "append_display_data"):
@@ -72,7 +76,6 @@ class OutputWidgets:
         """An execution begins in this process."""
         self._process = os.getpid()
         self._written = {"stdout": sys.stdout, "stderr": sys.stderr}
-        self.changed = {}
 
     def end(self) -> None:
         """Leave those that code has entered and not left."""
@@ -82,7 +85,7 @@ class OutputWidgets:
 
     def take(self, data: Mapping[str, object], display_id: str) -> bool:
         """Put a displayed value into the widget that code is within; False if it is in none."""
-        if not self._open:
+        if (held := self._innermost()) is None:
             return False
         output: dict[str, object] = {
             "output_type": "display_data",
@@ -94,7 +97,7 @@ class OutputWidgets:
             self._displays[display_id] = output
             if len(self._displays) > _MAX_DISPLAYS:
                 del self._displays[next(iter(self._displays))]
-        self._open[-1].put(output)
+        held.put(output)
         return True
 
     def update(self, data: Mapping[str, object], display_id: str) -> bool:
@@ -106,28 +109,45 @@ class OutputWidgets:
 
     def clear(self, wait: bool) -> bool:
         """Clear the widget that code is within; False if it is in none."""
-        if not self._open:
+        if (held := self._innermost()) is None:
             return False
-        self._open[-1].clear(wait)
+        held.clear(wait)
         return True
+
+    def _innermost(self) -> _Held | None:
+        """The widget that what is shown now belongs to.
+
+        What a thread shows that has entered none belongs where the code is that waits for it.
+        """
+        for held in reversed(self._within.get()):
+            if held in self._open:
+                return held
+        if not self._open or current_thread() is main_thread():
+            return None
+        return next((held for held in reversed(self._open) if held.is_of_main_thread), None)
 
     def _enter(self, widget: Any) -> None:
         if os.getpid() != self._process:
             return  # a fork made by the code, which can tell nothing but what it prints
-        if self._open:
-            self._open[-1].flush()
-        else:
+        for held in self._open:
+            held.flush()
+        if not self._open:
             for name, stream in self._written.items():
                 self._divert(name, stream)
-        self._open.append(_Held(widget, self._due))
+        held = _Held(widget, self._due)
+        self._open.append(held)
+        self._within.set((*self._within.get(), held))
         self.changed[widget.model_id] = None
 
-    def _exit(self, error: BaseException | None) -> bool:
+    def _exit(self, widget: Any, error: BaseException | None) -> bool:
         """Leave a widget. What went wrong in it is shown there, and the code goes on after it."""
-        if not self._open or os.getpid() != self._process:
+        *before, held = self._within.get() or (None,)
+        if held is None or held.widget is not widget or os.getpid() != self._process:
             return False
-        held = self._open.pop()
+        self._within.set(tuple(before))
         held.flush()
+        if held in self._open:
+            self._open.remove(held)
         if not self._open:
             self._streams.close()
         if not isinstance(error, Exception):
@@ -141,10 +161,11 @@ class OutputWidgets:
             return  # code deleted it, or put something else there
 
         def hold(text: object) -> Any:
-            if self._open and os.getpid() == self._process and isinstance(text, str):
-                self._open[-1].write(name, text)
-                return len(text)
-            return write(text)
+            held = self._innermost() if os.getpid() == self._process else None
+            if held is None or not isinstance(text, str):
+                return write(text)
+            held.write(name, text)
+            return len(text)
 
         self._streams.enter_context(replaced(stream, "write", hold))
 
@@ -163,7 +184,8 @@ class _Held:
     """What is put into one widget, in the form that notebooks keep."""
 
     def __init__(self, widget: Any, due: set[str]) -> None:
-        self._widget = widget
+        self.widget = widget
+        self.is_of_main_thread = current_thread() is main_thread()
         self._due = due
         self._name = ""
         self._pieces: list[str] = []
@@ -181,30 +203,30 @@ class _Held:
     def put(self, output: dict[str, object]) -> None:
         self._clear_if_due()
         self.flush()
-        self._widget.outputs = (*self._widget.outputs[1 - _MAX_OUTPUTS :], output)
+        self.widget.outputs = (*self.widget.outputs[1 - _MAX_OUTPUTS :], output)
 
     def flush(self) -> None:
         pieces, self._pieces, self._size = self._pieces, [], 0
         if not pieces:
             return
-        text, outputs = "".join(pieces), tuple(self._widget.outputs)
+        text, outputs = "".join(pieces), tuple(self.widget.outputs)
         if outputs and outputs[-1].get("name") == self._name:
             text = outputs[-1]["text"] + text
             outputs = outputs[:-1]
         text = truncate_middle(text, _MAX_CHARACTERS)
         output = {"output_type": "stream", "name": self._name, "text": text}
-        self._widget.outputs = (*outputs[1 - _MAX_OUTPUTS :], output)
+        self.widget.outputs = (*outputs[1 - _MAX_OUTPUTS :], output)
 
     def clear(self, wait: bool) -> None:
-        self._due.add(self._widget.model_id)
+        self._due.add(self.widget.model_id)
         if not wait:
             self._clear_if_due()
 
     def _clear_if_due(self) -> None:
-        if self._widget.model_id in self._due:
-            self._due.discard(self._widget.model_id)
+        if self.widget.model_id in self._due:
+            self._due.discard(self.widget.model_id)
             self._pieces, self._size = [], 0
-            self._widget.outputs = ()
+            self.widget.outputs = ()
 
 
 def _as_text(data: Mapping[str, object]) -> dict[str, object]:

@@ -32,8 +32,6 @@ ASKING = (
 async def test_code_may_put_in_what_input_reads(pool: SessionPool, identifier: str) -> None:
     await run(pool, identifier, "import io, sys; sys.stdin = io.StringIO('5\\n6')")
     assert await shown(pool, identifier, "int(input()) + int(sys.stdin.read())") == "11"
-    child = "import subprocess; subprocess.run(['cat'], capture_output=True).stdout"
-    assert await shown(pool, identifier, child) == "b''"
 
 
 async def test_who_asks_a_person_hears_that_there_is_none(

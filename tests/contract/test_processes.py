@@ -107,3 +107,10 @@ async def test_a_thread_of_earlier_code_is_told_apart_from_one_that_is_given_wor
     assert await shown(pool, identifier, "workers.submit(print, 'mine').result()") == "mine"
     late = await shown(pool, identifier, "go.set(); went.wait(30);")
     assert late == "[from earlier code that still ran]\noverdue"
+
+
+async def test_a_process_that_reads_finds_the_end_of_its_input(
+    pool: SessionPool, identifier: str
+) -> None:
+    code = "import subprocess; subprocess.run(['cat'], capture_output=True, timeout=30).stdout"
+    assert await shown(pool, identifier, code) == "b''"

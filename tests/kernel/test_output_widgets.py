@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -95,3 +97,31 @@ def test_a_flood_in_a_widget_is_bounded() -> None:
         widget.__exit__(None, None, None)
     assert len(widget.outputs) <= 200
     assert len(held(widget)) < 500_000
+
+
+def test_each_thread_and_each_task_has_its_own_widget() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", outside := io.StringIO())
+        widgets, kind = entered()
+        first, second, around = (kind(outputs=(), model_id=name) for name in "pqr")
+
+        async def write(widget: Any) -> None:
+            with widget:
+                for _ in range(3):
+                    print(widget.model_id, end="")  # noqa: T201
+                    await asyncio.sleep(0)
+
+        async def both() -> None:
+            await asyncio.gather(write(first), write(second))
+
+        thread = threading.Thread(target=asyncio.run, args=(both(),))
+        thread.start()
+        thread.join(30)
+        with around:
+            thread = threading.Thread(target=print, args=("t",), kwargs={"end": ""})
+            thread.start()
+            thread.join(30)
+        print("out", end="")  # noqa: T201
+        widgets.end()
+    assert [held(each) for each in (first, second, around)] == ["ppp", "qqq", "t"]
+    assert outside.getvalue() == "out"
