@@ -24,7 +24,7 @@ def nothing_blocks() -> Iterator[None]:
     """Whatever the pool does that could block the event loop is an error."""
     with blockbuster_ctx(["aca_mcp.local", "aca_mcp.embedded"]) as guard:
         # What the kernel makes up at once, from memory.
-        guard.functions["os.read"].can_block_in("aca_mcp/local/descriptors.py", "pid_behind")
+        guard.functions["os.read"].can_block_in("aca_mcp/local/pidfds.py", "pid_behind")
         guard.functions["io.TextIOWrapper.read"].can_block_in(
             "aca_mcp/local/identities.py", "reserve_identities"
         )
