@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aca_mcp.hosts import LOOPBACK
-
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
@@ -14,6 +12,8 @@ MUST_BE_SECURE = "must be an https:// URL (or http:// to this machine's own loop
 
 def is_secure(parts: SplitResult) -> bool:
     """Whether what is sent there stays between it and us: by https, or on this machine."""
+    from aca_mcp.hosts import LOOPBACK  # a client waits for the start, and few set a URL
+
     return (
         bool(parts.hostname)
         and parts.username is None

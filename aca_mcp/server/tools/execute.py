@@ -23,7 +23,6 @@ from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
 from aca_mcp.server.tasks import TaskBegun, takes_tasks
 from aca_mcp.server.tools.resource_links import takes_links
-from aca_mcp.server.transfers.missing_files import hint_about_files
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle, TimeoutSeconds
 
 if TYPE_CHECKING:
@@ -154,7 +153,11 @@ class ExecutionTools:
     async def _answer(
         self, ctx: Ctx, session: OpenSession, execution: SessionExecution, result: Execution
     ) -> CallToolResult:
-        hint = await hint_about_files(result.error, self._work_dir)
+        hint = ""
+        if result.error is not None and self._work_dir is not None:
+            from aca_mcp.server.transfers.missing_files import hint_about_files  # seldom needed
+
+            hint = await hint_about_files(result.error, self._work_dir)
         shown = await answer(
             None if result.session_lost else session.python,
             await _reported(result, join(execution.remark, hint), self._options),

@@ -21,17 +21,17 @@ _MAX_CANDIDATES = 3
 _MAX_MESSAGE = 5_000
 
 
-async def hint_about_files(error: ExecutionError | None, work_dir: WorkDir | None) -> str:
+async def hint_about_files(error: ExecutionError, work_dir: WorkDir) -> str:
     """Which call copies the file that code did not find, if the work directory has it.
 
     Args:
         error: what the code ended with.
-        work_dir: the user's, if there is one.
+        work_dir: the user's.
 
     Returns:
         A line, or nothing.
     """
-    if error is None or work_dir is None or error.name not in _ABOUT_FILES:
+    if error.name not in _ABOUT_FILES:
         return ""
     named = list(islice(_paths_in(error.message[:_MAX_MESSAGE]), _MAX_CANDIDATES))
     for path in named:
