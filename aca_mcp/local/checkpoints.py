@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.local.copies import KEEPER, Checkpoint, Leaving
+from aca_mcp.local.checkpoint_copies import KEEPER, Checkpoint, Leaving
 from aca_mcp.local.descriptor_passing import receive
 from aca_mcp.local.first_message import receive_running
 

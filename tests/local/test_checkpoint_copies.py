@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.local.copies import KEEPER, Checkpoint, Leaving
+from aca_mcp.local.checkpoint_copies import KEEPER, Checkpoint, Leaving
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (
     MEBIBYTE,
@@ -126,7 +126,7 @@ def test_a_copy_leaves_until_it_has_closed_its_connection_whatever_it_has_said(
     assert leaving.pids(1) == []
 
 
-def test_copies_that_never_leave_count_as_none_in_the_end_however_many_there_are(
+def test_checkpoint_copies_that_never_leave_count_as_none_in_the_end_however_many_there_are(
     pairs: list[tuple[Checkpoint, socket.socket]],
 ) -> None:
     """As what code says is one, and is not."""
