@@ -201,9 +201,11 @@ class Checkpoints:
             self._tell(told, [ours.fileno()])
         self._forget_what_copying_writes_to()
         self._share_again_at = None
-        if self._ahead and not is_again:  # which is there to share all
+        # One that is made again is there to share all. Where many sessions are in use, each is
+        # copied seldom, and memory is worth more.
+        if self._ahead and not is_again and self._patience == 1:
             write_ahead(self._ahead)
-            self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS * self._patience
+            self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS
         return False
 
     def _become_copy(self, connection: socket.socket) -> None:
