@@ -51,7 +51,7 @@ async def warm_calls(calls: int) -> None:
         for session in sessions:
             for _ in range(50):
                 await session.run("1+1")
-        for think, number in ((0.0, calls), (0.05, calls // 5), (0.6, 40)):
+        for think, number in ((0.0, calls), (0.05, calls // 5), (0.6, 40), (5.0, 8)):
             times: list[list[float]] = [[], []]
             for turn in range(number + 5):
                 for index, session in enumerate(sessions):

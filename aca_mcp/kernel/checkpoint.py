@@ -42,8 +42,9 @@ STALE_SECONDS = 5.0
 """In a session that is never idle, the time after which there is a copy all the same."""
 FIRST_PAUSE_SECONDS = 0.25
 """Before a copy that could not be made is tried again; each further pause is twice as long."""
-SHARE_AGAIN_SECONDS = 3.0
-"""Without a request, before a copy is made again of a process that has pages copied ahead."""
+SHARE_AGAIN_SECONDS = 20.0
+"""Without a request, before a copy is made again of a process that has pages copied ahead: most
+models and people call again sooner, if they do."""
 _MOST_WRITTEN = 2**13
 """Pages: who has written to more has done much else than each execution does."""
 _MOST_PAGES_AHEAD = 1024
