@@ -111,7 +111,7 @@ def test_figures_tables_and_pages_are_shown(session: Session) -> None:
         ("import no_such_module", "ModuleNotFoundError"),
         ("x = ", "SyntaxError"),
         ("def f(): f()\nf()", "RecursionError"),
-        ("input()", "StdinNotImplementedError"),
+        ("input()", "EOFError"),
     ],
 )
 def test_errors_are_described(session: Session, code: str, name: str) -> None:
