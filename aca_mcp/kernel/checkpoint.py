@@ -163,11 +163,6 @@ class Checkpoints:
         if both and len(both) <= _MOST_PAGES_AHEAD:
             self._ahead, self._written = array("Q", chain.from_iterable(both.runs())), Pages()
 
-    def _forget_what_copying_writes_to(self) -> None:
-        """Of those found, since for a copy nobody waits."""
-        if self._written:
-            self._written -= own_pages(_MOST_WRITTEN)
-
     def _copy(self) -> bool:
         is_again = not self._is_due
         if not (self._ahead or is_again):
@@ -200,7 +195,6 @@ class Checkpoints:
             helpers = sorted(self._obstacles.helpers.trackers)
             told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
             self._tell(told, [ours.fileno()])
-        self._forget_what_copying_writes_to()
         self._share_again_at = None
         # One that is made again is there to share all. Where many sessions are in use, each is
         # copied seldom, and memory is worth more.

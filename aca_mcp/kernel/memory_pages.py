@@ -63,13 +63,6 @@ class Pages:
                 both._add(block, common)
         return both
 
-    def __sub__(self, other: Pages) -> Pages:
-        rest = Pages()
-        for block, bits in self._blocks.items():
-            if left := bits & ~other._blocks.get(block, 0):
-                rest._add(block, left)
-        return rest
-
     def __len__(self) -> int:
         return sum(map(int.bit_count, self._blocks.values()))
 
