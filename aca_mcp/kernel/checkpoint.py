@@ -164,8 +164,10 @@ class Checkpoints:
             self._ahead, self._written = array("Q", chain.from_iterable(both.runs())), Pages()
 
     def _copy(self) -> bool:
-        is_again = not self._is_due
-        if not (self._ahead or is_again):
+        # One that is made again is there to share all. Where many sessions are in use, each is
+        # copied seldom, and memory is worth more.
+        copies_ahead = self._is_due and self._patience == 1
+        if copies_ahead and not self._ahead:
             self._learn_what_is_written_to()
         try:
             ours, theirs = socket.socketpair()
@@ -196,9 +198,7 @@ class Checkpoints:
             told = {"checkpoint": pid, "after": self._number, "helpers": helpers}
             self._tell(told, [ours.fileno()])
         self._share_again_at = None
-        # One that is made again is there to share all. Where many sessions are in use, each is
-        # copied seldom, and memory is worth more.
-        if self._ahead and not is_again and self._patience == 1:
+        if copies_ahead and self._ahead:
             write_ahead(self._ahead)
             self._share_again_at = time.monotonic() + SHARE_AGAIN_SECONDS
         return False
