@@ -16,9 +16,11 @@ import select
 import signal
 import stat
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
@@ -28,9 +30,7 @@ from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.signals import open_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from collections.abc import Awaitable, Callable, Generator
 
     from aca_mcp.pool import SessionPool
     from aca_mcp.server.app import ServerOptions
@@ -76,18 +76,12 @@ async def _serve_process(server: PythonServer, sessions: ClientSessions) -> None
 
 
 async def _serve(server: PythonServer, sessions: ClientSessions, stdin: int, stdout: int) -> None:
-    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
-    to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
+    # Before the SDK hears of the end, so that running code ends with its session instead of being
+    # interrupted and waited for.
+    messages = _Messages(stdin, at_end=partial(sessions.close, within_seconds=_STOP_SECONDS))
+    answers = _Answers(stdout)
     async with anyio.create_task_group() as tasks:
-        listening, watching = anyio.CancelScope(), anyio.CancelScope()
-
-        async def listen() -> None:
-            async with to_server:
-                with listening:
-                    await _read_messages(stdin, to_server)
-                # Before the SDK hears of the end, so that running code ends with its session
-                # instead of being interrupted and waited for.
-                await sessions.close(within_seconds=_STOP_SECONDS)
+        watching = anyio.CancelScope()
 
         async def watch() -> None:
             with (
@@ -95,41 +89,105 @@ async def _serve(server: PythonServer, sessions: ClientSessions, stdin: int, std
                 open_signals(signal.SIGTERM, signal.SIGINT) as signals,
             ):
                 async for _ in signals:
-                    listening.cancel()
+                    messages.end()
 
-        tasks.start_soon(listen)
         tasks.start_soon(watch)
-        tasks.start_soon(_write_messages, stdout, from_server)
-        await server.serve(from_client, to_client)
+        tasks.start_soon(answers.write)
+        await server.serve(messages, answers)
         watching.cancel()
         # The writer ends by itself, unless the client has stopped reading.
         tasks.cancel_scope.deadline = anyio.current_time() + _FLUSH_SECONDS
 
 
-async def _read_messages(
-    descriptor: int, messages: MemoryObjectSendStream[SessionMessage | Exception]
-) -> None:
-    # A file is always ready, as is /dev/null, and the event loop refuses to wait for one.
-    mode = os.fstat(descriptor).st_mode
-    waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
-    unread = bytearray()
-    while True:
-        if waits:
-            await anyio.wait_readable(descriptor)
-        data = os.read(descriptor, _READ_BYTES)
-        if not data:
-            return
-        begin = len(unread)
-        unread += data
-        while (end := unread.find(b"\n", begin)) >= 0:
-            line = bytes(unread[:end])
-            del unread[: end + 1]
-            begin = 0
-            message = _parsed(line)
-            try:
-                messages.send_nowait(message)  # to who waits for it: `send` lets others go first
-            except anyio.WouldBlock:
-                await messages.send(message)
+class _Messages(ObjectReceiveStream[SessionMessage | Exception]):
+    """What the client sends, a line each.
+
+    Args:
+        descriptor: to read from.
+        at_end: called before the end is told.
+    """
+
+    def __init__(self, descriptor: int, at_end: Callable[[], Awaitable[None]]) -> None:
+        self._descriptor = descriptor
+        self._at_end = at_end
+        # A file is always ready, as is /dev/null, and the event loop refuses to wait for one.
+        mode = os.fstat(descriptor).st_mode
+        self._waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+        self._unread = bytearray()
+        self._ended = False
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Give the next message, or what is wrong with it."""
+        searched = 0
+        while (end := self._unread.find(b"\n", searched)) < 0:
+            searched = len(self._unread)
+            if not (data := await self._read()):
+                await self._at_end()
+                raise anyio.EndOfStream
+            self._unread += data
+        line = bytes(self._unread[:end])
+        del self._unread[: end + 1]
+        return _parsed(line)
+
+    async def _read(self) -> bytes:
+        if self._waits and not self._ended:
+            with contextlib.suppress(anyio.ClosedResourceError):
+                await anyio.wait_readable(self._descriptor)
+        return b"" if self._ended else os.read(self._descriptor, _READ_BYTES)
+
+    def end(self) -> None:
+        """Read no more, as if stdin had ended."""
+        self._ended = True
+        anyio.notify_closing(self._descriptor)
+
+    async def aclose(self) -> None:
+        """Leave the descriptor to its owner."""
+
+
+class _Answers(ObjectSendStream[SessionMessage]):
+    """Writes messages to the client, a line each.
+
+    Whoever sends one writes as much of it as goes at once. What does not is written by a task of
+    its own, so that nobody who is cancelled leaves half a line.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines, self._unwritten = anyio.create_memory_object_stream[memoryview]()
+
+    async def send(self, item: SessionMessage) -> None:
+        """Write it, or hand it to who does, once that has written all before it."""
+        text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        line = memoryview(text.encode() + b"\n")
+        if not self._unwritten.statistics().tasks_waiting_receive:
+            await self._lines.send(line)
+        elif rest := self._write_at_once(line):
+            self._lines.send_nowait(rest)
+
+    async def write(self) -> None:
+        """Write what did not go at once, until no more is sent."""
+        async with self._unwritten:
+            async for line in self._unwritten:
+                rest = line
+                while rest:
+                    await anyio.wait_writable(self._descriptor)
+                    rest = self._write_at_once(rest)
+
+    def _write_at_once(self, data: memoryview) -> memoryview:
+        """Write what does not block, and return the rest."""
+        # A thread that blocks, because the client has stopped reading, would keep the process from
+        # ending. So little at a time never blocks on a pipe that is ready.
+        try:
+            while data and select.select((), (self._descriptor,), (), 0)[1]:
+                data = data[os.write(self._descriptor, data[:_PIPE_BYTES]) :]
+        except OSError:  # the client is gone; the end of stdin says so too
+            _logger.debug("stdout is closed; a message was dropped")
+            return data[:0]
+        return data
+
+    async def aclose(self) -> None:
+        """Send no more."""
+        self._lines.close()
 
 
 def _parsed(line: bytes) -> SessionMessage | Exception:
@@ -145,28 +203,6 @@ def _parsed(line: bytes) -> SessionMessage | Exception:
         return SessionMessage(validate(whole, by_name=False))
     except (ValueError, RecursionError):
         return first  # the SDK ignores it
-
-
-async def _write_messages(
-    descriptor: int, messages: MemoryObjectReceiveStream[SessionMessage]
-) -> None:
-    async with messages:
-        async for message in messages:
-            line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
-            try:
-                await _write(descriptor, line + b"\n")
-            except OSError:  # the client is gone; the end of stdin says so too
-                _logger.debug("stdout is closed; a message was dropped")
-
-
-async def _write(descriptor: int, data: bytes) -> None:
-    # So little at a time never blocks on a pipe that is ready. A thread that blocks, because the
-    # client has stopped reading, would keep the process from ending.
-    rest = memoryview(data)
-    while rest:
-        if not select.select((), (descriptor,), (), 0)[1]:
-            await anyio.wait_writable(descriptor)
-        rest = rest[os.write(descriptor, rest[:_PIPE_BYTES]) :]
 
 
 @contextlib.contextmanager

@@ -80,6 +80,21 @@ def test_a_client_that_does_not_read_does_not_keep_the_server(server: Server) ->
     server.ends_soon()
 
 
+def test_answers_stay_whole_for_a_client_that_reads_slowly_and_cancels(server: Server) -> None:
+    fcntl.fcntl(server.stdout, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)
+    calls = [call(number, f"print('{number}' * 30_000)") for number in range(1, 6)]
+    server.send(*calls)
+    assert server.stdout.read(1) == b"{"  # so the first is half written, and the others wait
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+    server.send({"jsonrpc": "2.0", **cancelled}, call(6, "6"))
+    first = json.loads(b"{" + server.stdout.readline())
+    texts = {first["id"]: first["result"]["content"][0]["text"]}
+    while 6 not in texts:
+        answer = server.receive()
+        texts[answer["id"]] = answer["result"]["content"][0]["text"]
+    assert texts == {**{number: str(number) * 30_000 for number in range(1, 6)}, 6: "6"}
+
+
 def test_a_client_that_left_altogether_ends_the_server(server: Server) -> None:
     server.stdout.close()
     server.send(call(1, "1"))
