@@ -27,7 +27,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magics.execution import ExecutionMagics
-from traitlets import Type
+from traitlets import HasTraits, Type
 from traitlets.config import Config
 
 from .capture import Capture, no_debugger
@@ -191,6 +191,9 @@ class Interpreter:
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         self._hook.plain_formatter = plain
         self._hook.usual_printers = dict(cast("dict[type, object]", plain.type_printers))
+        _make_plain(self._hook, "shell", "exec_result")
+        history = cast("HasTraits", shell.history_manager)
+        _make_plain(history, "shell", "_i", "_ii", "_iii", "_i00")
         self._capture = Capture(shell)
         self._hooks = ExitStack()  # for as long as the process lives
         self._hooks.enter_context(self._capture.hooked())
@@ -298,6 +301,13 @@ class Interpreter:
         # In a fork made by the code too: it runs the same code, and would go on for ever.
         if self._running:
             raise KeyboardInterrupt
+
+
+def _make_plain(owner: HasTraits, *names: str) -> None:
+    """Make traits that nobody configures or observes usual attributes: cells read many of them."""
+    kind = type(owner)
+    values = {name: getattr(owner, name) for name in names}
+    owner.__class__ = type(kind.__name__, (kind,), values)
 
 
 class _Lines(str):
