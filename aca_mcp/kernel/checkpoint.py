@@ -78,32 +78,37 @@ class Checkpoints:
         """One after the other, of the copy that is due."""
         self._obstacle = ""
         """For which it was refused last."""
-        self._again_at = 0.0
+        self._again_at: float | None = None
+        """Before which there is none: its turn has not come, or it was refused."""
         self._written = Pages()
         """Pages of memory that were, between two copies, until it is known which to copy ahead."""
         self._ahead = array("Q")
         """Pages that are copied ahead after each copy: what executions write to changes little."""
         self._share_again_at: float | None = None
-        self._due_since = 0.0
-        self._patience = 1.0
+        self._due_since = self._executed_at = 0.0
+        self._is_crowded = False
+        """Many sessions are in use: each is copied seldom, and memory is worth more."""
         self._number: object = 0
 
-    def executed(self, number: object, patience: float) -> None:
+    def executed(self, number: object, not_before: float) -> None:
         """Say that variables may have changed.
 
         Args:
             number: of the request by which.
-            patience: how many times longer than usual to wait before there is a copy.
+            not_before: when there may be a copy, by ``time.monotonic``.
         """
+        now = time.monotonic()
         if not self._is_due or self._refusals:
-            self._is_due, self._due_since = True, time.monotonic()
+            self._is_due, self._due_since = True, now
             self._refusals, self._obstacle = 0, ""
-        self._number, self._patience = number, patience
+        self._number, self._executed_at = number, now
+        self._is_crowded = not_before > now
+        self._again_at = not_before if self._is_crowded else None
 
     @property
     def pause(self) -> float | None:
         """Seconds until ``settle`` is to try again, though nobody calls; None if it need not."""
-        at = self._again_at if self._is_due and self._refusals else self._share_again_at
+        at = self._again_at if self._is_due else self._share_again_at
         return None if at is None else max(at - time.monotonic(), 0.0)
 
     def settle(self, *, busy: str = "") -> bool:
@@ -138,10 +143,13 @@ class Checkpoints:
         if not self._is_due:
             at = self._share_again_at
             return at is not None and now >= at and not _is_readable(self._control, 0)
-        if self._refusals:
-            return now >= self._again_at
-        is_stale = now - self._due_since >= STALE_SECONDS * self._patience
-        return is_stale or not _is_readable(self._control, IDLE_SECONDS * self._patience)
+        if self._again_at is not None:
+            if now < self._again_at:
+                return False
+            self._again_at = None
+        if now - self._due_since >= STALE_SECONDS:
+            return True
+        return not _is_readable(self._control, max(self._executed_at + IDLE_SECONDS - now, 0.0))
 
     def _refuse(self, obstacle: str) -> None:
         """Make no copy now. What is in the way may go by itself, and is looked for again."""
@@ -151,8 +159,7 @@ class Checkpoints:
         if obstacle != self._obstacle:
             self._tell({"none": obstacle, "after": self._number})
             self._obstacle = obstacle
-        pause = FIRST_PAUSE_SECONDS * 2**self._refusals * self._patience
-        self._again_at = time.monotonic() + pause
+        self._again_at = time.monotonic() + FIRST_PAUSE_SECONDS * 2**self._refusals
         self._refusals += 1
         self._is_due = self._refusals <= _MOST_REFUSALS
 
@@ -164,9 +171,8 @@ class Checkpoints:
             self._ahead, self._written = array("Q", chain.from_iterable(both.runs())), Pages()
 
     def _copy(self) -> bool:
-        # One that is made again is there to share all. Where many sessions are in use, each is
-        # copied seldom, and memory is worth more.
-        copies_ahead = self._is_due and self._patience == 1
+        # One that is made again is there to share all.
+        copies_ahead = self._is_due and not self._is_crowded
         if copies_ahead and not self._ahead:
             self._learn_what_is_written_to()
         try:
@@ -228,7 +234,7 @@ class Checkpoints:
         self._written, self._ahead = Pages(), array("Q")
         self._share_again_at = None
         self._is_due, self._due_since = True, 0.0  # at once: what has happened may happen again
-        self._refusals, self._obstacle = 0, ""
+        self._refusals, self._obstacle, self._again_at = 0, "", None
 
     def _tell(self, message: dict[str, object], descriptors: Iterable[int] = ()) -> None:
         with suppress(OSError):  # then there is none that the supervisor knows of

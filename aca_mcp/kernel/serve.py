@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .changed_files import changed, snapshot
@@ -151,11 +152,12 @@ def serve(
                 prefault(interpreter, streams)
             if "id" not in frame.header:
                 continue  # that, or the answer to a question that was interrupted
+            arrived = time.monotonic()
             reply = _obey(frame.header, interpreter, streams, connection, work_directory)
             connection.send(encode(Frame({"id": frame.header["id"], **reply})))
             if checkpoints is not None and frame.header["op"] == "execute":
-                patience = cast("float", frame.header.get("patience", 1.0))
-                checkpoints.executed(frame.header["id"], patience)
+                wait = cast("float", frame.header.get("copy_after", 0.0))
+                checkpoints.executed(frame.header["id"], arrived + wait)
 
 
 def _obey(

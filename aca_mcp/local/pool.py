@@ -83,7 +83,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
 
     async def _code_begins(self, identifier: str, kernel: KernelProcess) -> dict[str, object]:
         self._watcher.code_begins(kernel)
-        return {"patience": self._pacing.begins(identifier, time.monotonic())}
+        return {"copy_after": self._pacing.begins(identifier, time.monotonic())}
 
     async def _explained(self, kernel: KernelProcess, error: ExecutionError) -> ExecutionError:
         largest = ""
