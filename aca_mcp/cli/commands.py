@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_mcp.cli.flags import RESULT_FIELDS, SERVING_FIELDS
+from aca_mcp.cli.flags import RESULT_FIELDS, SERVING_FIELDS, add_setting_flags
+from aca_mcp.cli.parser import Command
 from aca_mcp.settings import AzureSettings, EnvironmentSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aca_mcp.cli.parser import CommandLine, Parser
+    from aca_mcp.cli.parser import Parser
 
 CLIENT_NAMES = (
     "claude-desktop",
@@ -38,15 +37,11 @@ _ANALYST = ("work_dir", "local_environment", "local_memory_mib", "execution_time
 """The settings that a person who analyses data reaches for."""
 
 
-def _serve(line: CommandLine) -> None:
-    parser = line.command("serve", "Serve MCP over stdin and stdout, or HTTP.")
-    line.add_settings(parser, first=(*_ANALYST, "transport", "host", "port"))
+def _serve(parser: Parser) -> None:
+    add_setting_flags(parser, first=(*_ANALYST, "transport", "host", "port"))
 
 
-def _exec(line: CommandLine) -> None:
-    parser = line.command(
-        "exec", "Run Python in a fresh session and show its output.", takes="CODE|SCRIPT|-"
-    )
+def _exec(parser: Parser) -> None:
     parser.add_argument(
         "code",
         metavar="CODE|SCRIPT",
@@ -59,16 +54,15 @@ def _exec(line: CommandLine) -> None:
         action="store_true",
         help="Go on with the session at a prompt, as aca-mcp repl does.",
     )
-    _add_session_flags(line, parser)
+    _add_session_flags(parser)
 
 
-def _repl(line: CommandLine) -> None:
-    parser = line.command("repl", "Work in one session at a prompt, with history and completion.")
+def _repl(parser: Parser) -> None:
     parser.set_defaults(code=None, interactive=True)
-    _add_session_flags(line, parser)
+    _add_session_flags(parser)
 
 
-def _add_session_flags(line: CommandLine, parser: Parser) -> None:
+def _add_session_flags(parser: Parser) -> None:
     parser.add_argument(
         "--upload",
         action="append",
@@ -89,15 +83,14 @@ def _add_session_flags(line: CommandLine, parser: Parser) -> None:
         metavar="FILE",
         help="Write what ran, and what it showed, to this .ipynb file.",
     )
-    line.add_settings(
+    add_setting_flags(
         parser,
         without={*SERVING_FIELDS, *RESULT_FIELDS},
         first=tuple(name for name in _ANALYST if name not in RESULT_FIELDS),
     )
 
 
-def _emulator(line: CommandLine) -> None:
-    parser = line.command("emulator", "Serve the API of Azure's dynamic sessions on this machine.")
+def _emulator(parser: Parser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen. [127.0.0.1]"
     )
@@ -131,7 +124,7 @@ def _emulator(line: CommandLine) -> None:
         help="Further Host names to answer for without a token of its own, with commas between.",
     )
     of_azure = AzureSettings.model_fields.keys() - {"emulator_token"}
-    line.add_settings(
+    add_setting_flags(
         parser,
         without={
             *SERVING_FIELDS,
@@ -144,12 +137,7 @@ def _emulator(line: CommandLine) -> None:
     )
 
 
-def _env(line: CommandLine) -> None:
-    parser = line.command(
-        "env",
-        "Make, show and remove the environments of local sessions.",
-        takes="create|update|show|remove|list [NAME] [PACKAGE ...]",
-    )
+def _env(parser: Parser) -> None:
     parser.add_argument("action", choices=ENV_ACTIONS, metavar="ACTION", help=_ACTIONS_HELP)
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=_NAME_HELP)
     parser.add_argument(
@@ -163,13 +151,10 @@ def _env(line: CommandLine) -> None:
         "--if-missing", action="store_true", help="Leave one that is there as it is."
     )
     others = Settings.model_fields.keys() - EnvironmentSettings.model_fields.keys()
-    line.add_settings(parser, without=others, first=tuple(EnvironmentSettings.model_fields))
+    add_setting_flags(parser, without=others, first=tuple(EnvironmentSettings.model_fields))
 
 
-def _install(line: CommandLine) -> None:
-    parser = line.command(
-        "install", "Put this server into a client's configuration.", takes="CLIENT"
-    )
+def _install(parser: Parser) -> None:
     _add_client_flags(parser)
     parser.add_argument("--print", action="store_true", help="Print the entry; change no file.")
     parser.add_argument(
@@ -187,13 +172,10 @@ def _install(line: CommandLine) -> None:
         action="store_true",
         help="Write secrets that are set now too, in clear text; the file is then its owner's.",
     )
-    line.add_settings(parser, without=SERVING_FIELDS, first=_ANALYST)
+    add_setting_flags(parser, without=SERVING_FIELDS, first=_ANALYST)
 
 
-def _uninstall(line: CommandLine) -> None:
-    parser = line.command(
-        "uninstall", "Take this server out of a client's configuration.", takes="CLIENT"
-    )
+def _uninstall(parser: Parser) -> None:
     _add_client_flags(parser)
     parser.set_defaults(setting_fields=[], env_file=None)
 
@@ -210,44 +192,49 @@ def _add_client_flags(parser: Parser) -> None:
     )
 
 
-def _warm(line: CommandLine) -> None:
-    parser = line.command("warm", "Compile ahead what the wasm pool needs, once on a machine.")
-    line.add_settings(
+def _warm(parser: Parser) -> None:
+    add_setting_flags(
         parser, without=SERVING_FIELDS | RESULT_FIELDS | AzureSettings.model_fields.keys()
     )
 
 
-def _azure(line: CommandLine) -> None:
-    parser = line.command(
-        "azure", "Ask the Azure pool how like the published service it answers.", takes="verify"
-    )
+def _azure(parser: Parser) -> None:
     parser.add_argument("action", choices=("verify",), help="The one thing that there is to do.")
     parser.add_argument(
         "--report", type=Path, metavar="PATH", help="Write the table there too, for a bug report."
     )
-    line.add_settings(
+    add_setting_flags(
         parser,
         without={*SERVING_FIELDS, *RESULT_FIELDS},
         first=("pool_management_endpoint", "azure_credential", "azure_api_version"),
     )
 
 
-def _doctor(line: CommandLine) -> None:
-    parser = line.command("doctor", "Say what would run here, what is missing and the fix.")
+def _doctor(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="The report as JSON, for programs.")
-    line.add_settings(parser, without=SERVING_FIELDS, first=_ANALYST)
+    add_setting_flags(parser, without=SERVING_FIELDS, first=_ANALYST)
 
 
-COMMANDS: tuple[Callable[[CommandLine], None], ...] = (
-    _serve,
-    _exec,
-    _repl,
-    _emulator,
-    _env,
-    _install,
-    _uninstall,
-    _warm,
-    _azure,
-    _doctor,
-)
-"""In the order of the help."""
+COMMANDS = {
+    "serve": Command(_serve, "Serve MCP over stdin and stdout, or HTTP."),
+    "exec": Command(
+        _exec, "Run Python in a fresh session and show its output.", takes="CODE|SCRIPT|-"
+    ),
+    "repl": Command(_repl, "Work in one session at a prompt, with history and completion."),
+    "emulator": Command(_emulator, "Serve the API of Azure's dynamic sessions on this machine."),
+    "env": Command(
+        _env,
+        "Make, show and remove the environments of local sessions.",
+        takes="create|update|show|remove|list [NAME] [PACKAGE ...]",
+    ),
+    "install": Command(_install, "Put this server into a client's configuration.", takes="CLIENT"),
+    "uninstall": Command(
+        _uninstall, "Take this server out of a client's configuration.", takes="CLIENT"
+    ),
+    "warm": Command(_warm, "Compile ahead what the wasm pool needs, once on a machine."),
+    "azure": Command(
+        _azure, "Ask the Azure pool how like the published service it answers.", takes="verify"
+    ),
+    "doctor": Command(_doctor, "Say what would run here, what is missing and the fix."),
+}
+"""By their words, in the order of the help."""

@@ -25,6 +25,7 @@ from aca_mcp.settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Set
 
+    from aca_mcp.cli.parser import Parser
     from aca_mcp.hosts import HostName
 
 SERVING_FIELDS = (
@@ -50,11 +51,7 @@ _ENV_FILE_HELP = (
 
 
 def add_setting_flags(
-    parser: argparse.ArgumentParser,
-    *,
-    without: Set[str] = frozenset(),
-    first: Sequence[str] = (),
-    shows_all: bool = True,
+    parser: Parser, *, without: Set[str] = frozenset(), first: Sequence[str] = ()
 ) -> None:
     """Give the parser one flag for each setting that its command heeds, and ``--env-file``.
 
@@ -65,22 +62,22 @@ def add_setting_flags(
     Args:
         parser: of a command.
         without: settings that are nothing to it.
-        first: settings that the help shows first.
-        shows_all: the help shows the others as well.
+        first: settings that the help shows first, and alone unless it shows all.
     """
     heeded = [name for name in Settings.model_fields if name not in without]
     secrets = [name for name in heeded if name in SECRET_FIELDS]
     fields = [*first, *(name for name in heeded if name not in {*first, *secrets})]
     parser.set_defaults(setting_fields=fields)
+    parser.add_argument("--help-all", action="help", help="Show every setting, and exit.")
     group = parser.add_argument_group("settings", "Each is also an environment variable.")
     for field in fields:
-        _add_setting(group.add_argument, field, shown=shows_all or field in first)
+        _add_setting(group.add_argument, field, shown=parser.shows_all or field in first)
     group.add_argument("--env-file", type=Path, metavar="PATH", help=_ENV_FILE_HELP)
     notes: list[str] = []
-    if secrets and shows_all:
+    if secrets and parser.shows_all:
         names = ", ".join(map(variable_name, secrets))
         notes.append(f"Secrets are taken from the environment or --env-file alone: {names}.")
-    if not shows_all and len(fields) > len(first):
+    if not parser.shows_all and len(fields) > len(first):
         hidden = len(fields) - len(first)
         notes.append(f"{hidden} more settings: {parser.prog} --help-all")
     parser.epilog = "\n".join(notes)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp import __version__
-from aca_mcp.cli.flags import add_setting_flags
 from aca_mcp.settings import SECRET_FIELDS, flag_name, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _DESCRIPTION = "Gives a language model a stateful, isolated Python interpreter over MCP."
 _EPILOG = """\
@@ -26,23 +26,36 @@ Start with: aca-mcp doctor      A command's flags: aca-mcp serve --help, --help-
 class Parser(argparse.ArgumentParser):
     """An argument parser whose refusal is a sentence with what was probably meant."""
 
+    shows_all = False
+    """Help pages show every setting, and not only those used most."""
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where the help is; exit code 2."""
         end = "" if message.endswith("?") else "."
         self.exit(2, f"{self.prog}: {message}{end} See {self.prog} --help\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What can be asked for."""
+
+    add_flags: Callable[[Parser], None]
+    summary: str
+    """A sentence."""
+    takes: str = ""
+    """Its positional argument, for the usage. Flags are explained below that."""
+
+
 class CommandLine:
     """The whole command line: parses it, and knows which command heeds which flag.
 
     Args:
-        commands: each adds itself.
+        commands: by their words.
         shows_all: help pages show every setting, and not only those used most.
     """
 
-    def __init__(
-        self, commands: Iterable[Callable[[CommandLine], None]], *, shows_all: bool = False
-    ) -> None:
+    def __init__(self, commands: Mapping[str, Command], *, shows_all: bool = False) -> None:
+        self._commands = commands
         self._shows_all = shows_all
         self._main = Parser(
             prog="aca-mcp",
@@ -55,45 +68,29 @@ class CommandLine:
         self._subparsers = self._main.add_subparsers(
             dest="command", required=True, metavar="command"
         )
-        self._commands: dict[str, Parser] = {}
-        for add in commands:
-            add(self)
+        self._parsers: dict[str, Parser] = {}
 
-    def command(self, name: str, summary: str, *, takes: str = "") -> Parser:
-        """Add a command.
-
-        Args:
-            name: its word.
-            summary: a sentence.
-            takes: its positional argument, for the usage. Flags are explained below that.
-        """
-        parser: Parser = self._subparsers.add_parser(
-            name,
-            help=summary,
-            description=summary,
-            usage=" ".join(filter(None, ("%(prog)s", takes, "[flags]"))),
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        self._commands[name] = parser
-        return parser
-
-    def add_settings(
-        self, parser: Parser, *, without: Iterable[str] = (), first: Sequence[str] = ()
-    ) -> None:
-        """Give a command the flags of the settings that it heeds."""
-        parser.add_argument("--help-all", action="help", help="Show every setting, and exit.")
-        add_setting_flags(
-            parser, without=frozenset(without), first=first, shows_all=self._shows_all
-        )
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """The names of the commands."""
-        return tuple(self._commands)
+    def _parser(self, name: str) -> Parser:
+        """Of one command, made when it is needed: a client waits for the server to start."""
+        if name not in self._parsers:
+            command = self._commands[name]
+            parser: Parser = self._subparsers.add_parser(
+                name,
+                help=command.summary,
+                description=command.summary,
+                usage=" ".join(filter(None, ("%(prog)s", command.takes, "[flags]"))),
+                allow_abbrev=False,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            parser.shows_all = self._shows_all
+            command.add_flags(parser)
+            self._parsers[name] = parser
+        return self._parsers[name]
 
     def print_help(self) -> None:
         """The page that lists the commands."""
+        for name in self._commands:
+            self._parser(name)
         self._main.print_help()
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -104,10 +101,12 @@ class CommandLine:
             hint = f"did you mean {near}?" if near else f"commands: {', '.join(self._commands)}"
             self._main.error(f"there is no command {ordered[0]!r}; {hint}")
         if ordered[0] in self._commands:
-            ordered[1:] = _words_first(self._commands[ordered[0]], ordered[1:])
+            ordered[1:] = _words_first(self._parser(ordered[0]), ordered[1:])
+        else:
+            list(map(self._parser, self._commands))
         parsed, unknown = self._main.parse_known_args(ordered)
         if unknown:
-            self._refuse(self._commands[parsed.command], unknown[0])
+            self._refuse(self._parser(parsed.command), unknown[0])
         return parsed
 
     def _with_command_first(self, arguments: list[str]) -> list[str]:
@@ -131,8 +130,8 @@ class CommandLine:
         return [command, *before, *after]
 
     def _takes_value(self, flag: str, behind: str | None = None) -> bool:
-        for parser in self._commands.values():
-            action = _actions(parser).get(flag)
+        for name in self._commands:
+            action = _actions(self._parser(name)).get(flag)
             if action is not None:
                 return action.nargs is None
         # A flag that nobody knows, and is refused as that: what stands behind it is its value.
@@ -141,7 +140,7 @@ class CommandLine:
     def _refuse(self, parser: Parser, argument: str) -> NoReturn:
         flag = argument.partition("=")[0]
         variables = {flag_name(name): variable_name(name) for name in SECRET_FIELDS}
-        others = [name for name, other in self._commands.items() if flag in _actions(other)]
+        others = [name for name in self._commands if flag in _actions(self._parser(name))]
         near = _nearest(flag, [*_actions(parser), *variables])
         # What was given is not repeated beyond the flag's name: it may be a secret.
         if flag in variables:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+
+from aca_mcp.cli.commands import COMMANDS
+from aca_mcp.cli.parser import Command, CommandLine, Parser
 
 NEVER = ["azure", "azure.identity", "httpx", "rich", "IPython", "numpy", "pandas"]
 """Not needed to serve stdio with a local pool, however long it runs.
@@ -95,3 +99,18 @@ out.write(json.dumps(sorted(sys.modules)))
 """
     loaded = modules_after(program)
     assert not loaded.intersection([*AFTER_THE_POOL, "aca_mcp.local", "anyio"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--work-dir", "/tmp"], ["serve", "--timeout", "5"]])
+def test_only_the_flags_of_the_command_that_is_run_are_made(arguments: list[str]) -> None:
+    made: list[str] = []
+
+    def noted(name: str, command: Command) -> Command:
+        def add_flags(parser: Parser) -> None:
+            made.append(name)
+            command.add_flags(parser)
+
+        return replace(command, add_flags=add_flags)
+
+    CommandLine({name: noted(name, each) for name, each in COMMANDS.items()}).parse(arguments)
+    assert made == ["serve"]

@@ -143,11 +143,11 @@ def test_a_document_names_commands_and_flags_that_exist(
     line = CommandLine(ALL_COMMANDS, shows_all=True)
     text = document.read_text("utf-8")
     named = re.findall(r"`[^`\n]*?aca-mcp ([a-z]+)[ `]", text)
-    assert [name for name in named if name not in line.commands] == []
+    assert [name for name in named if name not in ALL_COMMANDS] == []
     flags = set(re.findall(r"(?<=`)(--[a-z][a-z-]+)(?=[ `])", text))
     of_others = {"--rm", "--user", "--volume", "--security-opt", "--test", "--write", "--scope"}
     of_others |= {"--sign-in-audience", "--index-url"}
-    for name in line.commands:
+    for name in ALL_COMMANDS:
         with suppress(SystemExit):
             line.parse([name, "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
