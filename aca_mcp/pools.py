@@ -71,17 +71,14 @@ async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
 @asynccontextmanager
 async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
     from aca_mcp.background_tasks import background_tasks
-    from aca_mcp.environments.definitions import FIRST, PREFERRED, summary_of
+    from aca_mcp.environments.choice import FIRST, default_environment
     from aca_mcp.environments.store import EnvironmentStore
     from aca_mcp.local.environment_pools import EnvironmentPools
     from aca_mcp.local.pool import open_local_pool
 
     store = EnvironmentStore(environments_directory(settings))
-    names = (settings.local_environment,) if settings.local_environment else PREFERRED
-    found = next(filter(None, map(store.find, names)), None)
-    if found is None and settings.local_environment:
+    if settings.local_environment:
         store.get(settings.local_environment)  # raises, with what to do
-
     broker = package_broker(settings)
 
     def open_pool(environment: Environment) -> AbstractAsyncContextManager[LocalSessionPool]:
@@ -96,10 +93,9 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
     async with background_tasks() as tasks:
         pools = EnvironmentPools(
             store,
-            found.name if found is not None else FIRST,
+            default_environment(store, settings.local_environment),
             make_first,
             open_pool,
-            summarize=lambda each: summary_of(each.name, each.record.requirements),
             max_sessions=settings.local_max_concurrent_sessions,
             tasks=tasks,
         )
@@ -107,22 +103,15 @@ async def _open_environments(settings: Settings) -> AsyncGenerator[SessionPool]:
         yield pools
 
 
-def environment_summaries(settings: Settings) -> tuple[EnvironmentSummary, ...]:
+def environments_of(settings: Settings) -> tuple[EnvironmentSummary, ...]:
     """What sessions can be started with, the default first; empty where there is no choice."""
     if settings.pool_kind != "local" or settings.local_python is not None:
         return ()
-    from aca_mcp.environments.definitions import PREFERRED, summary_of
+    from aca_mcp.environments.choice import default_environment, environment_summaries
     from aca_mcp.environments.store import EnvironmentStore
-    from aca_mcp.pool import EnvironmentSummary
 
     store = EnvironmentStore(environments_directory(settings))
-    order = (settings.local_environment, *PREFERRED)
-    found = sorted(filter(None, map(store.find, store.names())), key=lambda each: each.name)
-    found.sort(key=lambda each: order.index(each.name) if each.name in order else len(order))
-    return tuple(
-        EnvironmentSummary(each.name, summary_of(each.name, each.record.requirements))
-        for each in found
-    )
+    return environment_summaries(store, default_environment(store, settings.local_environment))
 
 
 def with_place_for_packages(settings: Settings) -> Settings:

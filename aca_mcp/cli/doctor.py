@@ -29,7 +29,7 @@ from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.embedded.machine_memory import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
 from aca_mcp.pools import (
-    environment_summaries,
+    environments_of,
     has_second_ring,
     is_wasm_prepared,
     open_session_pool,
@@ -60,7 +60,7 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
             from aca_mcp.sandbox.probe import host_note, probe_isolation  # of Linux alone
 
             found.append(checks.check_isolation(settings, probe_isolation(), host_note()))
-            names = [each.name for each in environment_summaries(settings)]
+            names = [each.name for each in environments_of(settings)]
             found.append(checks.check_environments(settings, names))
     if settings.pool_kind == "wasm":
         found.append(

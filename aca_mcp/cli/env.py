@@ -11,7 +11,8 @@ import anyio
 
 from aca_mcp.cli.logs import note
 from aca_mcp.environments import building
-from aca_mcp.environments.definitions import DEFINITIONS, PREFERRED, otherwise_now, summary_of
+from aca_mcp.environments.choice import default_environment
+from aca_mcp.environments.definitions import DEFINITIONS, otherwise_now, summary_of
 from aca_mcp.environments.store import EnvironmentStore
 from aca_mcp.errors import SettingsError
 from aca_mcp.pools import environments_directory
@@ -122,7 +123,7 @@ def _show(environment: Environment) -> None:
 def _list(store: EnvironmentStore, settings: Settings) -> None:
     names = store.names()
     chosen = settings.local_environment
-    default = chosen or next((name for name in PREFERRED if name in names), "")
+    default = default_environment(store, chosen)
     if settings.local_python is not None:
         default = ""
         note(f"sessions have the interpreter {settings.local_python} (ACA_MCP_LOCAL_PYTHON)")

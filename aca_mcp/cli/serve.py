@@ -25,7 +25,7 @@ from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.packages.offer import package_offer
 from aca_mcp.pools import (
-    environment_summaries,
+    environments_of,
     open_session_pool,
     with_place_for_packages,
 )
@@ -218,7 +218,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         work_dir=settings.work_dir,
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
-        environments=environment_summaries(settings),
+        environments=environments_of(settings),
         packages=package_offer(
             settings.packages_policy,
             settings.packages_list,

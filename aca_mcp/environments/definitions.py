@@ -65,13 +65,7 @@ DEFINITIONS = {
     ),
 }
 
-PREFERRED = ("data", "minimal")
-"""Which is taken where no setting names one: the first that is there."""
-
 _SHOWN = 12
-
-FIRST = "minimal"
-"""Which is made where there is none at all: the quickest."""
 
 
 def summary_of(name: str, requirements: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
+from aca_mcp.environments.choice import environment_summaries
 from aca_mcp.errors import (
     AcaMcpError,
     EnvironmentFailedError,
@@ -23,7 +24,7 @@ from aca_mcp.errors import (
 )
 from aca_mcp.forwarding_pool import ForwardingPool, T
 from aca_mcp.local.pool import LocalSessionPool
-from aca_mcp.pool import EnvironmentSummary, environment_of
+from aca_mcp.pool import environment_of
 
 if TYPE_CHECKING:
     from aca_mcp.environments.store import Environment, EnvironmentStore
@@ -62,7 +63,6 @@ class EnvironmentPools(ForwardingPool):
         default: of sessions whose identifier names none.
         make_default: makes it, where it is not there.
         open_pool: opens the local pool of one.
-        summarize: what an environment has, in one line.
         max_sessions: of all together.
         idle_seconds: how long the template of an environment without sessions is kept.
         tasks: the pools live in here.
@@ -75,7 +75,6 @@ class EnvironmentPools(ForwardingPool):
         make_default: Callable[[], Awaitable[Environment]],
         open_pool: OpenPool,
         *,
-        summarize: Callable[[Environment], str],
         max_sessions: int,
         tasks: anyio.abc.TaskGroup,
         idle_seconds: float = _IDLE_SECONDS,
@@ -84,7 +83,6 @@ class EnvironmentPools(ForwardingPool):
         self._default = default
         self._make_default = make_default
         self._open_pool = open_pool
-        self._summarize = summarize
         self._max_sessions = max_sessions
         self._tasks = tasks
         self._idle_seconds = idle_seconds
@@ -219,15 +217,8 @@ class EnvironmentPools(ForwardingPool):
     async def metadata(self) -> PoolMetadata:
         """Of the default environment, with what others there are."""
         pool = await self._settled(self._serving(self._default))
-        return replace(await pool.metadata(), environments=self.environments())
-
-    def environments(self) -> tuple[EnvironmentSummary, ...]:
-        """Those that sessions can have, the default one first."""
-        found = filter(None, map(self._store.find, self._store.names()))
-        return tuple(
-            EnvironmentSummary(each.name, self._summarize(each))
-            for each in sorted(found, key=lambda each: (each.name != self._default, each.name))
-        )
+        summaries = environment_summaries(self._store, self._default)
+        return replace(await pool.metadata(), environments=summaries)
 
 
 def _given(environment: Environment) -> Callable[[], Awaitable[Environment]]:

@@ -43,7 +43,6 @@ async def opened(*names: str, idle_seconds: float) -> AsyncGenerator[Environment
         async with background_tasks() as tasks:
             pools = EnvironmentPools(
                 *(store, names[0], none_is_made, open_pool),
-                summarize=lambda each: each.name,
                 max_sessions=4,
                 tasks=tasks,
                 idle_seconds=idle_seconds,
