@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
 _PAGE_BYTES = mmap.PAGESIZE
 _ENTRY_BYTES = 8
@@ -41,34 +41,26 @@ _RUN = re.compile("1+")
 class Pages:
     """A set of pages by their numbers. A bit for each: it must not take many pages itself."""
 
-    def __init__(self, numbers: Iterable[int] = ()) -> None:
+    def __init__(self) -> None:
         self._blocks: dict[int, int] = {}
         """Block number to bits, of which the highest is for the first page of the block."""
-        for number in numbers:
-            self._add(number // _BLOCK, 1 << _BLOCK - 1 - number % _BLOCK)
-
-    def _add(self, block: int, bits: int) -> None:
-        self._blocks[block] = self._blocks.get(block, 0) | bits
 
     def add_flags(self, first: int, flags: bytes) -> None:
         """Add those with a ``b"1"``, of pages that follow each other in one block."""
         if bits := int(flags, 2):
             after = _BLOCK - first % _BLOCK - len(flags)
-            self._add(first // _BLOCK, bits << after)
+            block = first // _BLOCK
+            self._blocks[block] = self._blocks.get(block, 0) | bits << after
 
     def __and__(self, other: Pages) -> Pages:
         both = Pages()
         for block, bits in self._blocks.items():
             if common := bits & other._blocks.get(block, 0):
-                both._add(block, common)
+                both._blocks[block] = common
         return both
 
     def __len__(self) -> int:
         return sum(map(int.bit_count, self._blocks.values()))
-
-    def __iter__(self) -> Iterator[int]:
-        for first, count in self.runs():
-            yield from range(first, first + count)
 
     def runs(self) -> Generator[tuple[int, int]]:
         """First page and number of pages of those that follow each other."""
