@@ -182,10 +182,10 @@ class Capture:
             if os.getpid() != self._process:
                 # A fork made by the code, which can tell nothing but what it prints.
                 print(data.get("text/plain", ""))  # noqa: T201 -- see above
-            elif now is None:
-                self._keep_for_later(data, display_id)
             elif is_empty_figure(data):
                 return
+            elif now is None:
+                self._keep_for_later(data, display_id)
             elif update and not self.output_widgets.update(data, display_id):
                 now.updates[display_id] = data
                 if time.monotonic() - now.updated_at >= _UPDATE_SECONDS:
@@ -197,7 +197,8 @@ class Capture:
         """Take the value of a last expression."""
         value = getattr(self.shell.displayhook.exec_result, "result", None)
         with self._lock:
-            if self._now is not None and os.getpid() == self._process:
+            is_running = self._now is not None and os.getpid() == self._process
+            if is_running and not is_empty_figure(format_dict):
                 self._add("result", format_dict, value=value)
 
     def clear_output(self, wait: bool = False) -> None:
@@ -256,8 +257,6 @@ class Capture:
         late: bool = False,
     ) -> None:
         now = cast("_Execution", self._now)
-        if is_empty_figure(bundle):
-            return
         if kind == "display":
             now.displayed += 1
             if now.displayed > MAX_DISPLAYS:
