@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -179,15 +180,19 @@ class RemoteInterpreter:
     async def _run_by_module(
         self, identifier: str, known: KnownSession, code: str, timeout_seconds: float
     ) -> tuple[ExecutionReply, bool]:
-        side = self._max_image_side
-        wrapped = wrap(code, bring_module=not known.has_module, max_side=side)
+        wrapped = await self._wrapped(code, bring_module=not known.has_module)
         reply = await self._executions.run(identifier, wrapped, timeout_seconds)
         if not is_absent(reply.response):
             return reply, False
         # Nothing of the code ran: the interpreter is not the one that was used before.
         known.replaced(RESTARTED if reply.new_session is False else RECYCLED)
-        wrapped = wrap(code, bring_module=True, max_side=side)
+        wrapped = await self._wrapped(code, bring_module=True)
         return await self._executions.run(identifier, wrapped, timeout_seconds), True
+
+    async def _wrapped(self, code: str, *, bring_module: bool) -> str:
+        send = partial(wrap, code, bring_module=bring_module, max_side=self._max_image_side)
+        # The module is packed at its first use, which takes a while.
+        return await anyio.to_thread.run_sync(send) if bring_module else send()
 
     async def _cannot_have_module(
         self, identifier: str, known: KnownSession, reply: ExecutionReply

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
+import io
 import json
+import tokenize
 import zlib
 from dataclasses import dataclass
 from importlib import resources
@@ -73,14 +75,40 @@ def _source_of(name: str) -> str:
     """A module's text, in which its imports are those of one package, whatever its name."""
     package, _, file = name.rpartition(".")
     text = resources.files(package).joinpath(f"{file}.py").read_text("utf-8")
+    tree = ast.parse(text)
     imports = [
         node.module
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aca_mcp")
     ]
     written = sum(text.count(f"\nfrom {each}.") for each in _PACKAGES)
     if written != len(imports):
         raise AssertionError(f"{name} imports modules of ours in a way that cannot be sent")
+    text = _without_explanations(text, tree)
     for each in _PACKAGES:
         text = text.replace(f"\nfrom {each}.", "\nfrom .")
     return text
+
+
+def _without_explanations(text: str, tree: ast.Module) -> str:
+    """A module without its comments and docstrings, which are a quarter of it when it is packed.
+
+    What stays is as it was written, each line with its number, and not unparsed: sessions may have
+    an older Python than is here, and replicas on different ones must send the same.
+    """
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            number, column = token.start
+            lines[number - 1] = lines[number - 1][:column].rstrip()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            # An empty one: a block may have nothing else, and what is of the future comes first.
+            lines[first] = f"{lines[first][: node.col_offset]}''"
+            lines[first + 1 : last] = [""] * (last - first - 1)
+    return "\n".join(lines)
