@@ -128,12 +128,6 @@ class Checkpoints:
         return self._channel.fileno()
 
     def __len__(self) -> int:
-        return len(self._kept)
-
-    def count(self, *, look: bool) -> int:
-        """How many there are; what was told meanwhile is taken first where ``look`` says so."""
-        if look:
-            self.take_notices()
         return min(len(self._kept), self._most)
 
     @property

@@ -224,8 +224,11 @@ class KernelProcess:
     @property
     def checkpoints_kept(self) -> int | None:
         """None where none are made."""
-        copies, waits = self.checkpoints, self.is_running  # who waits takes what is told itself
-        return None if copies is None else copies.count(look=not waits)
+        if self.checkpoints is None:
+            return None
+        if not self.is_running:  # who waits takes what is told itself
+            self.checkpoints.take_notices()
+        return len(self.checkpoints)
 
     async def undo(self) -> tuple[Rollback | None, str]:
         """Go back to before the last execution. Nothing may run; files stay as they are.
