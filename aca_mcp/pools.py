@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aca_mcp.environments.store import Environment
     from aca_mcp.local.configuration import LocalPoolConfiguration
     from aca_mcp.local.pool import LocalSessionPool
+    from aca_mcp.missing_modules import PackageOffer
     from aca_mcp.packages.broker import PackageBroker
     from aca_mcp.pool import EnvironmentSummary, SessionPool
     from aca_mcp.settings import Settings
@@ -35,21 +36,18 @@ _log = logging.getLogger(__name__)
 _RETRY_SECONDS_OF_SEVERAL = 5
 
 
-@asynccontextmanager
-async def open_session_pool(settings: Settings) -> AsyncGenerator[SessionPool]:
+def open_session_pool(settings: Settings) -> AbstractAsyncContextManager[SessionPool]:
     """Open a pool for as long as the context lasts. Quick: nothing is waited for.
 
     Raises:
         PoolUnavailableError: this machine, or this version, does not have the pool.
     """
-    if settings.pool_kind == "azure":
-        async with _open_azure_pools(settings) as pool:
-            yield pool
-        return
-    if settings.pool_kind == "wasm":
-        async with _open_wasm_pool(settings) as pool:
-            yield pool
-        return
+    openers = {"azure": _open_azure_pools, "local": _open_local_pools, "wasm": _open_wasm_pool}
+    return openers[settings.pool_kind](settings)
+
+
+@asynccontextmanager
+async def _open_local_pools(settings: Settings) -> AsyncGenerator[SessionPool]:
     if sys.platform != "linux":
         raise PoolUnavailableError(
             "The local pool needs Linux. Use the wasm pool (ACA_MCP_POOL=wasm), or Linux in a "
@@ -170,6 +168,23 @@ def package_broker(settings: Settings) -> Callable[[], PackageBroker] | None:
     if kind == "list":
         make()  # what is wrong with the list is said at once
     return make
+
+
+def package_offer(settings: Settings) -> PackageOffer:
+    """Which further packages sessions may get, for who tells a model.
+
+    Raises:
+        SettingsError: the list of what is permitted cannot be read.
+    """
+    from aca_mcp.missing_modules import PackageOffer
+
+    listed: tuple[str, ...] = ()
+    if settings.packages_policy == "list":
+        from aca_mcp.packages.requirements import read_policy
+
+        listed = tuple(sorted(map(str, read_policy("list", settings.packages_list).listed)))
+    of_azure = settings.pool_kind == "azure"
+    return PackageOffer(settings.packages_policy, listed, pool_chooses=of_azure)
 
 
 def packages_directory(settings: Settings) -> Path:

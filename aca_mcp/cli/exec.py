@@ -19,9 +19,8 @@ from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload, written_whole
 from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.errors import SettingsError
-from aca_mcp.packages.offer import package_offer
 from aca_mcp.pool import ExecutionStatus
-from aca_mcp.pools import open_session_pool
+from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
 from aca_mcp.session import STOP_SECONDS, PythonSession
@@ -117,7 +116,7 @@ async def _execute(settings: Settings, request: ExecRequest) -> int:
         sys.stderr,
         keeps_session=request.interactive,
         show_figure=show_figure,
-        offer=package_offer(settings.packages_policy, settings.packages_list),
+        offer=package_offer(settings),
         downloads=request.downloads,
     )
     code = INTERRUPTED

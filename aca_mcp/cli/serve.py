@@ -23,10 +23,10 @@ from aca_mcp.cli.garbage_collection import collect_seldom
 from aca_mcp.cli.logs import configure_logging, note
 from aca_mcp.cli.standard_error import unblocked_standard_error
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.packages.offer import package_offer
 from aca_mcp.pools import (
     environments_of,
     open_session_pool,
+    package_offer,
     with_place_for_packages,
 )
 
@@ -219,11 +219,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
         result_links=settings.result_links,
         work_dir_max_bytes=settings.work_dir_max_mib << 20,
         environments=environments_of(settings),
-        packages=package_offer(
-            settings.packages_policy,
-            settings.packages_list,
-            pool_chooses=settings.pool_kind == "azure",
-        ),
+        packages=package_offer(settings),
     )
 
 
