@@ -28,7 +28,7 @@ from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.descriptor_passing import receive, send_patiently
 from aca_mcp.local.keeper import keep
-from aca_mcp.local.messages import SessionRequest
+from aca_mcp.local.template_messages import SessionRequest
 from aca_mcp.sandbox import limits, syscalls
 from aca_mcp.sandbox.contain import base_directory, contain_session, prepare, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy

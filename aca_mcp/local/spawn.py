@@ -17,7 +17,7 @@ from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.checkpoints import Checkpoints
 from aca_mcp.local.contained_process import ContainedProcess
 from aca_mcp.local.kernel_process import KernelProcess
-from aca_mcp.local.messages import SessionRequest
+from aca_mcp.local.template_messages import SessionRequest
 from aca_mcp.local.template_process import TemplateEndedError
 from aca_mcp.sandbox.namespaces import SESSION_ID
 from aca_mcp.sandbox.policy import Isolation

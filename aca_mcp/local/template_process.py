@@ -27,7 +27,7 @@ from aca_mcp.kernel.frames import FrameError
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.descriptor_passing import SHORTAGE_PAUSE_SECONDS, is_shortage, receive
-from aca_mcp.local.messages import MAX_PACKET_BYTES, SessionRequest, TemplateConfiguration
+from aca_mcp.local.template_messages import MAX_PACKET_BYTES, SessionRequest, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 
 if TYPE_CHECKING:

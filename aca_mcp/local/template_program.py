@@ -42,7 +42,7 @@ from typing import NoReturn, TextIO
 from aca_mcp import kernel
 from aca_mcp.local.directory_trees import remove_tree
 from aca_mcp.local.forking import ForkServer
-from aca_mcp.local.messages import MAX_PACKET_BYTES, TemplateConfiguration
+from aca_mcp.local.template_messages import MAX_PACKET_BYTES, TemplateConfiguration
 from aca_mcp.sandbox import limits, namespaces, syscalls
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from aca_mcp.sandbox.probe import IsolationReport, host_note, probe_isolation

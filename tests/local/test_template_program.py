@@ -23,7 +23,7 @@ import pytest
 
 from aca_mcp.local import forking, template_program
 from aca_mcp.local.forking import ForkServer
-from aca_mcp.local.messages import SessionRequest, TemplateConfiguration
+from aca_mcp.local.template_messages import SessionRequest, TemplateConfiguration
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 from aca_mcp.sandbox.probe import IsolationReport
 from tests.support.forked import in_child
