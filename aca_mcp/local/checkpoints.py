@@ -20,7 +20,7 @@ import anyio
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.checkpoint_copies import KEEPER, Checkpoint, Leaving
 from aca_mcp.local.descriptor_passing import receive
-from aca_mcp.local.first_message import receive_running
+from aca_mcp.local.session_readiness import receive_running
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

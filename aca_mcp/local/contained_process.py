@@ -16,9 +16,9 @@ import anyio.to_thread
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local import directory_trees
-from aca_mcp.local.first_message import receive_readiness
 from aca_mcp.local.pidfds import has_ended, pid_behind, wait_ended
 from aca_mcp.local.process_group import ProcessGroup
+from aca_mcp.local.session_readiness import receive_readiness
 
 if TYPE_CHECKING:
     import socket
