@@ -20,8 +20,8 @@ from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.execution import Rollback
 from aca_mcp.kernel.frames import Frame, encode
 from aca_mcp.local.checkpoints import TURNED_OFF
-from aca_mcp.local.exchange import Exchange, KernelDied
 from aca_mcp.local.exit_reasons import TEMPLATE_ENDED, describe_status, not_run
+from aca_mcp.local.kernel_exchange import Exchange, KernelDied
 from aca_mcp.local.pidfds import has_ended, wait_ended
 
 if TYPE_CHECKING:

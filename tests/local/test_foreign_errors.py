@@ -16,8 +16,8 @@ from aca_mcp.embedded.live_sessions import LiveSessions
 from aca_mcp.error_boundary import ErrorBoundary
 from aca_mcp.local import cgroups, directory_trees, kernel_process, spawn, usage, watching
 from aca_mcp.local.cgroups import find_groups
-from aca_mcp.local.exchange import Exchange
 from aca_mcp.local.files import LocalFiles
+from aca_mcp.local.kernel_exchange import Exchange
 from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_packages import LocalPackages

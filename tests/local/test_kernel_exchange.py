@@ -14,7 +14,7 @@ import pytest
 
 from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.kernel.frames import Frame, encode
-from aca_mcp.local.exchange import Exchange, KernelDied
+from aca_mcp.local.kernel_exchange import Exchange, KernelDied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
