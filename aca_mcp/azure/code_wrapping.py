@@ -15,7 +15,7 @@ import functools
 import zlib
 
 from aca_mcp.azure.sent_modules import SentModule, sent_module
-from aca_mcp.kernel.frames import FrameError
+from aca_mcp.kernel.message_framing import FrameError
 from aca_mcp.reports.events import Report, read_events
 
 PREFIX = "aca-mcp:"
@@ -30,7 +30,7 @@ _MAX_SECONDS = 10**6
 _MODULES = (
     "process",
     "changed_files",
-    "frames",
+    "message_framing",
     "timeline",
     "path_hints",
     "error_hints",

@@ -31,7 +31,7 @@ from aca_mcp.errors import (
     NotSupportedError,
     PoolUnavailableError,
 )
-from aca_mcp.kernel.frames import FrameError
+from aca_mcp.kernel.message_framing import FrameError
 from aca_mcp.pool import FileDownload, PoolMetadata, SessionInfo, not_begun
 from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.turn import Waited

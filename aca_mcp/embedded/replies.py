@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from aca_mcp.kernel.frames import Frame, FrameError
+from aca_mcp.kernel.message_framing import Frame, FrameError
 from aca_mcp.pool import Package
 from aca_mcp.reports.events import clean
 

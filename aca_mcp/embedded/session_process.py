@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.embedded.request_output import RequestOutput
     from aca_mcp.execution import Rollback
-    from aca_mcp.kernel.frames import Frame
+    from aca_mcp.kernel.message_framing import Frame
     from aca_mcp.pool import OutputCallback
 
 Stop = Literal["timeout", "interrupt"]

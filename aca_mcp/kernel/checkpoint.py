@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 
 from .bare_fork import bare_fork, tell_python_of_fork
 from .checkpoint_obstacles import Obstacles
-from .frames import Frame, encode
 from .memory_pages import Pages, own_pages, write_ahead
+from .message_framing import Frame, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,7 +23,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .frames import Frame, FrameDecoder, encode
+from .message_framing import Frame, FrameDecoder, encode
 from .pip_arguments import arguments_of, wanted_of
 from .pip_commands import PipCommands
 from .pip_listing import COMMANDS, listed, name_of, normalized

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .changed_files import changed, snapshot
 from .distributions import installed_packages
-from .frames import Frame, FrameDecoder, encode
 from .image_scaling import MAX_SIDE
+from .message_framing import Frame, FrameDecoder, encode
 from .pip_requests import FOREVER, PackageClient, add
 from .process import flush_native, other_threads
 from .timeline import Recorder, done, encoded

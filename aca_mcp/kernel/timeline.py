@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .frames import MAX_REPLY_HEADER_BYTES, Frame, FrameError, encode
+from .message_framing import MAX_REPLY_HEADER_BYTES, Frame, FrameError, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

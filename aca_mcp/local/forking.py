@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.kernel.bare_fork import bare_fork, tell_python_of_fork
 from aca_mcp.kernel.checkpoint import RUNNING, Checkpoints
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.descriptor_passing import receive, send_patiently

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.embedded.replies import INTERFERED
-from aca_mcp.kernel.frames import (
+from aca_mcp.kernel.message_framing import (
     MAX_REPLY_HEADER_BYTES,
     Frame,
     FrameDecoder,

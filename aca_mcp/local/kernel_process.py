@@ -18,7 +18,7 @@ from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.execution import Rollback
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.exit_reasons import TEMPLATE_ENDED, describe_status, not_run
 from aca_mcp.local.kernel_exchange import Exchange, KernelDied

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.kernel.frames import FrameDecoder, FrameError
+from aca_mcp.kernel.message_framing import FrameDecoder, FrameError
 from aca_mcp.kernel.streams import TOKEN_BYTES
 from aca_mcp.local.descriptor_passing import receive
 

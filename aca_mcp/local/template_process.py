@@ -23,7 +23,7 @@ import anyio.abc
 import aca_mcp
 from aca_mcp.embedded.replies import parse_package_rows
 from aca_mcp.errors import PoolUnavailableError
-from aca_mcp.kernel.frames import FrameError
+from aca_mcp.kernel.message_framing import FrameError
 from aca_mcp.local.checkpoints import processes_beside
 from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.descriptor_passing import SHORTAGE_PAUSE_SECONDS, is_shortage, receive

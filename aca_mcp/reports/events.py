@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.execution import ExecutionError, Output
-from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError
+from aca_mcp.kernel.message_framing import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

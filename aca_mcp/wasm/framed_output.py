@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aca_mcp.embedded.request_output import RequestOutput
-from aca_mcp.kernel.frames import Frame, FrameError
+from aca_mcp.kernel.message_framing import Frame, FrameError
 from aca_mcp.kernel.streams import CLEARED, STDERR, STDOUT, new_token
 
 if TYPE_CHECKING:

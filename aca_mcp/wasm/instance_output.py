@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from aca_mcp.kernel.frames import Frame
+from aca_mcp.kernel.message_framing import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.embedded.session_process import Outcome, Stop
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.execution import Rollback
-from aca_mcp.kernel.frames import Frame, FrameDecoder, FrameError, encode
+from aca_mcp.kernel.message_framing import Frame, FrameDecoder, FrameError, encode
 from aca_mcp.wasm.files import WasmFiles
 from aca_mcp.wasm.framed_output import FramedOutput
 from aca_mcp.wasm.job_object import labelling_command

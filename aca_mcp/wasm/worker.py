@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_mcp.kernel.frames import (
+from aca_mcp.kernel.message_framing import (
     MAX_REPLY_HEADER_BYTES,
     Frame,
     FrameDecoder,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from aca_mcp.cli import main
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from tests.azure.loopback_service import listening
 from tests.azure.service import answer, succeeded
 from tests.support.calling import text_of

@@ -18,7 +18,7 @@ from aca_mcp.azure.code_wrapping import (
     read_report,
     wrap,
 )
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.reports.stream_order import Counted, counted_pieces
 
 DONE: dict[str, Any] = {"event": "done", "error": None, "fresh": True, "seconds": 0.1, "pieces": []}

@@ -98,7 +98,7 @@ def test_only_comments_and_docstrings_are_taken_out(package: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "if True:\n    from aca_mcp.kernel.frames import encode",
+        "if True:\n    from aca_mcp.kernel.message_framing import encode",
         "from aca_mcp.pool import Execution",
         "from aca_mcp import errors",
     ],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.embedded.replies import parse_package_rows, parse_packages
-from aca_mcp.kernel.frames import Frame, FrameError
+from aca_mcp.kernel.message_framing import Frame, FrameError
 from aca_mcp.pool import Package
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)

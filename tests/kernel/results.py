@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aca_mcp.kernel.frames import Frame
+from aca_mcp.kernel.message_framing import Frame
 from aca_mcp.kernel.timeline import Recorder, done
 from aca_mcp.reports.events import Report
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from aca_mcp.kernel.distributions import installed_packages
-from aca_mcp.kernel.frames import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
+from aca_mcp.kernel.message_framing import MAX_REPLY_HEADER_BYTES, Frame, FrameDecoder, encode
 from aca_mcp.kernel.pip_listing import listed
 from aca_mcp.kernel.serve import Connection, prefault, serve
 from tests.kernel.results import run

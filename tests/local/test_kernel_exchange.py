@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from aca_mcp.embedded.request_output import RequestOutput
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.local.kernel_exchange import Exchange, KernelDied
 
 if TYPE_CHECKING:

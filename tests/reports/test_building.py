@@ -16,7 +16,7 @@ from aca_mcp.execution import (
     StreamText,
     not_begun,
 )
-from aca_mcp.kernel.frames import Frame
+from aca_mcp.kernel.message_framing import Frame
 from aca_mcp.reports.building import ExecutionContext, Piece, Streams, build_execution
 from aca_mcp.reports.events import Report
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.execution import ExecutionError, Output
-from aca_mcp.kernel.frames import Frame, FrameError
+from aca_mcp.kernel.message_framing import Frame, FrameError
 from aca_mcp.reports.events import MAX_OUTPUTS, Report
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from aca_mcp.kernel.frames import Frame, encode
+from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.kernel.timeline import encoded
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aca_mcp.kernel.figures import forget_fonts
-from aca_mcp.kernel.frames import Frame, FrameDecoder, encode
 from aca_mcp.kernel.interpreter import Interpreter
+from aca_mcp.kernel.message_framing import Frame, FrameDecoder, encode
 from aca_mcp.kernel.pip_requests import PackageClient, add
 from aca_mcp.kernel.serve import execute, installed_packages
 from aca_mcp.wasm.guest import event_loop, interrupts, open_files, platform_differences, unsupported

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.kernel import frames
-from aca_mcp.kernel.frames import MAX_BLOB_BYTES, MAX_HEADER_BYTES, Frame, FrameDecoder, FrameError
+from aca_mcp.kernel.message_framing import (
+    MAX_BLOB_BYTES,
+    MAX_HEADER_BYTES,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    encode,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -38,7 +44,7 @@ def refusal(data: bytes) -> str:
 def test_frames_arrive_as_they_were_sent_in_whatever_pieces(
     sent: list[Frame], data: st.DataObject
 ) -> None:
-    stream = b"".join(map(frames.encode, sent))
+    stream = b"".join(map(encode, sent))
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8).map(sorted))
     decoder = FrameDecoder()
     received: list[Frame] = []
@@ -49,7 +55,7 @@ def test_frames_arrive_as_they_were_sent_in_whatever_pieces(
 
 @given(any_frames, st.data())
 def test_a_frame_cut_short_is_waited_for(frame: Frame, data: st.DataObject) -> None:
-    stream = frames.encode(frame)
+    stream = encode(frame)
     length = data.draw(st.integers(0, len(stream) - 1))
     assert list(FrameDecoder().feed(stream[:length])) == []
 
@@ -129,6 +135,6 @@ def test_a_frame_that_announces_too_much_is_refused_before_it_comes(
 
 def test_a_frame_that_the_other_end_would_refuse_is_not_made() -> None:
     with pytest.raises(FrameError, match=r"^the frame is too large$"):
-        frames.encode(Frame({"a": "x" * MAX_HEADER_BYTES}))
+        encode(Frame({"a": "x" * MAX_HEADER_BYTES}))
     with pytest.raises(FrameError, match=r"^the frame is too large$"):
-        frames.encode(Frame({}, [bytes(MAX_BLOB_BYTES // 2 + 1)] * 2))
+        encode(Frame({}, [bytes(MAX_BLOB_BYTES // 2 + 1)] * 2))
