@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.server.audit import AuditLog
     from aca_mcp.server.callers import Callers
-    from aca_mcp.server.in_flight import InFlight
+    from aca_mcp.server.requests_in_flight import InFlight
     from aca_mcp.server.tools.transfer_link import LinkOffer
     from aca_mcp.server.transfers.host_directory import WorkDir
 

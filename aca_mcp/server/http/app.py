@@ -35,7 +35,7 @@ from aca_mcp.server.http.rate_limits import Limits, LimitsMiddleware, share_of
 from aca_mcp.server.http.request_normalization import NormalizationMiddleware
 from aca_mcp.server.http.streams import open_streams
 from aca_mcp.server.http.transfers import TRANSFERS_PATH, TransfersMiddleware
-from aca_mcp.server.in_flight import InFlight
+from aca_mcp.server.requests_in_flight import InFlight
 from aca_mcp.server.sessions.connections import HttpConnections
 from aca_mcp.server.tools.transfer_link import LinkOffer
 from aca_mcp.server.transfers.links import Links

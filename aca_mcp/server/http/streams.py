@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from aca_mcp.server.in_flight import InFlight
     from aca_mcp.server.python_server import PythonServer
+    from aca_mcp.server.requests_in_flight import InFlight
 
 _LEAVE_SECONDS = 2
 """For clients to take what was written to them."""

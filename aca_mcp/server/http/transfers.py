@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.pool import FileDownload
     from aca_mcp.server.http.rate_limits import Limits
-    from aca_mcp.server.in_flight import InFlight
+    from aca_mcp.server.requests_in_flight import InFlight
     from aca_mcp.server.sessions.client_sessions import ClientSessions
     from aca_mcp.server.transfers.links import Direction, Link, Links
     from aca_mcp.session import PythonSession

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.server.http.rate_limits import Limits, TooMuchError, share_of
-from aca_mcp.server.in_flight import InFlight
+from aca_mcp.server.requests_in_flight import InFlight
 from tests.support.clock import Clock
 
 

@@ -15,7 +15,7 @@ from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import FileDownload
 from aca_mcp.server.http.rate_limits import Limits
 from aca_mcp.server.http.transfers import TransfersMiddleware
-from aca_mcp.server.in_flight import InFlight
+from aca_mcp.server.requests_in_flight import InFlight
 from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.server.transfers.links import Link, Links
 from tests.local.pools import MEBIBYTE, QUICK
