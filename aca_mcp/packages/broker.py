@@ -92,7 +92,7 @@ class PackageBroker:
             target: the session's interpreter.
             installed: what it has, normalized name to version. It stays.
             who: asks: a session's identifier. Requests are limited for each, for each principal
-                (``requester``) with all its sessions, and for all together.
+                (``request_context``) with all its sessions, and for all together.
             added: normalized names of what was installed in the session itself, which a new
                 session would not have.
 

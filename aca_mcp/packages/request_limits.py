@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.errors import PackagesNotInstalledError
-from aca_mcp.requester import recording_packages, requester
+from aca_mcp.request_context import recording_packages, request_context
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -67,7 +67,7 @@ class PackageRequests:
             (f"session {session}", PER_MINUTE, "by this session"),
             ("all", ALL_PER_MINUTE, "by all sessions together"),
         ]
-        if principal := requester().principal:
+        if principal := request_context().principal:
             who = "by the sessions of one user"
             counted.insert(1, (f"principal {principal}", PRINCIPAL_PER_MINUTE, who))
         for key, most, who in counted:

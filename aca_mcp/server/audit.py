@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aca_mcp.errors import AcaMcpError
-from aca_mcp.requester import serving
+from aca_mcp.request_context import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-    from aca_mcp.requester import PackageRecord
+    from aca_mcp.request_context import PackageRecord
 
 _logger = logging.getLogger("aca_mcp.audit")
 

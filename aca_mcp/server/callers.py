@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aca_mcp.errors import InvalidRequestError
-from aca_mcp.requester import serving
+from aca_mcp.request_context import serving
 from aca_mcp.server.audit import note_session
 
 if TYPE_CHECKING:

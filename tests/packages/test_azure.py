@@ -16,7 +16,7 @@ from aca_mcp.errors import PackagesNotInstalledError
 from aca_mcp.packages.broker import PackageBroker
 from aca_mcp.packages.requirements import Policy
 from aca_mcp.packages.store import PackageStore
-from aca_mcp.requester import serving
+from aca_mcp.request_context import serving
 from tests.support.emulators import POOL_PATH, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:

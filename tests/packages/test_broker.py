@@ -19,7 +19,7 @@ from aca_mcp.installing.wheels import Target
 from aca_mcp.packages.broker import PackageBroker, PackageSet
 from aca_mcp.packages.requirements import Policy, read_policy
 from aca_mcp.packages.store import PackageStore
-from aca_mcp.requester import serving
+from aca_mcp.request_context import serving
 from tests.support.package_index import make_wheel
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class PackageRecord(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Requester:
+class RequestContext:
     """For whom a request is served."""
 
     principal: str = ""
@@ -48,11 +48,11 @@ class Requester:
     """Where requests for packages are recorded, if they are."""
 
 
-_NOBODY = Requester()
-_current: ContextVar[Requester] = ContextVar("requester", default=_NOBODY)
+_NOBODY = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("request_context", default=_NOBODY)
 
 
-def requester() -> Requester:
+def request_context() -> RequestContext:
     """For whom this task works."""
     return _current.get()
 
@@ -64,7 +64,7 @@ def serving(
     """Say for whom the block works; what is not given stays as it was."""
     told = _current.get()
     token = _current.set(
-        Requester(
+        RequestContext(
             told.principal if principal is None else principal,
             record_packages or told.record_packages,
         )
@@ -90,5 +90,5 @@ def recording_packages(identifier: str, packages: Sequence[str]) -> Generator[No
         failure = error
         raise
     finally:
-        if (record := requester().record_packages) is not None:
+        if (record := request_context().record_packages) is not None:
             record(identifier, packages, seconds=time.monotonic() - started, error=failure)
