@@ -22,15 +22,13 @@ from aca_mcp.cli.azure_doctor import (
 from aca_mcp.cli.doctor_checks import Check, State, value_in
 from aca_mcp.errors import AuthenticationFailedError, InvalidRequestError, PoolFullError
 from aca_mcp.pool import (
-    Execution,
-    ExecutionStatus,
     Output,
     Package,
     PoolMetadata,
-    StreamText,
 )
 from aca_mcp.settings import Settings
 from tests.support.emulators import POOL_PATH, emulator_process
+from tests.support.executions import executed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -57,19 +55,6 @@ def settings(endpoint: str, token: str = "good", **changes: object) -> Settings:
 
 def metadata(runtime: str, *packages: Package) -> PoolMetadata:
     return PoolMetadata("azure", runtime, packages, "/mnt/data", 220, 2**27, None, "hyper-v")
-
-
-def execution(value: str) -> Execution:
-    return Execution(
-        execution_id="1",
-        status=ExecutionStatus.SUCCEEDED,
-        stdout=StreamText(),
-        stderr=StreamText(),
-        outputs=(Output("result", {"text/plain": value}),),
-        error=None,
-        duration_seconds=0.1,
-        started_session=True,
-    )
 
 
 async def test_a_pool_that_works_passes_every_step(endpoint: str) -> None:
@@ -248,4 +233,5 @@ def test_other_refusals_have_their_fix() -> None:
     assert "cooldown" in explain(PoolFullError("full"), "Session", asked).fix
     assert explain(AuthenticationFailedError("no"), "Token", asked).fix == ""
     assert "plain" in explain_execution(Check("Session", State.BROKEN, "no")).fix
-    assert check_network(value_in(metadata("Python"), execution("True"))).state is State.OK
+    done = executed(Output("result", {"text/plain": "True"}))
+    assert check_network(value_in(metadata("Python"), done)).state is State.OK

@@ -13,16 +13,15 @@ from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.pool import (
     Execution,
     ExecutionError,
-    ExecutionStatus,
     Output,
     Package,
     PoolMetadata,
     SessionLimits,
-    StreamText,
 )
 from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.probe import IsolationReport
 from aca_mcp.settings import load_settings
+from tests.support.executions import executed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,22 +53,6 @@ def test_checkpoints_are_told_with_what_they_are_good_for_or_how_to_have_them() 
     none = checks.check_checkpoints(metadata())
     assert none.state is State.NOTE
     assert "ACA_MCP_LOCAL_CHECKPOINTS" in none.fix
-
-
-def execution(
-    *outputs: Output, error: ExecutionError | None = None, session_lost: str | None = None
-) -> Execution:
-    return Execution(
-        execution_id="1",
-        status=ExecutionStatus.FAILED if error or session_lost else ExecutionStatus.SUCCEEDED,
-        stdout=StreamText(),
-        stderr=StreamText(),
-        outputs=outputs,
-        error=error,
-        duration_seconds=0.1,
-        started_session=True,
-        session_lost=session_lost,
-    )
 
 
 @pytest.mark.parametrize(
@@ -128,16 +111,16 @@ def test_the_usual_reason_on_this_kind_of_host_is_added() -> None:
 
 def test_a_session_that_computes_is_fine() -> None:
     result = Output("result", {"text/plain": "2"})
-    check = checks.check_session(metadata(), execution(result), 0.5)
+    check = checks.check_session(metadata(), executed(result), 0.5)
     assert check == Check("Session", State.OK, "Python 3.12.1, namespaces; 1+1 = 2 after 0.50 s")
 
 
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (execution(), "it gave no result"),
-        (execution(session_lost="it was killed"), "it was killed"),
-        (execution(error=ExecutionError("MemoryError", "no room", "")), "no room"),
+        (executed(), "it gave no result"),
+        (executed(session_lost="it was killed"), "it was killed"),
+        (executed(error=ExecutionError("MemoryError", "no room", "")), "no room"),
     ],
 )
 def test_a_session_that_does_not_compute_is_broken(found: Execution, why: str) -> None:

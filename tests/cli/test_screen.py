@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import resource
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,14 +12,13 @@ import pytest
 from aca_mcp.cli.screen import Screen
 from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import (
-    Execution,
     ExecutionError,
     ExecutionStatus,
     Output,
     OutputChunk,
     Span,
-    StreamText,
 )
+from tests.support.executions import executed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,31 +29,10 @@ def streams() -> tuple[io.StringIO, io.StringIO]:
     return io.StringIO(), io.StringIO()
 
 
-def execution(
-    status: ExecutionStatus = ExecutionStatus.SUCCEEDED,
-    *outputs: Output,
-    stdout: str = "",
-    stderr: str = "",
-    error: ExecutionError | None = None,
-    session_lost: str | None = None,
-) -> Execution:
-    return Execution(
-        execution_id="1",
-        status=status,
-        stdout=StreamText(stdout, total_bytes=len(stdout)),
-        stderr=StreamText(stderr, total_bytes=len(stderr)),
-        outputs=outputs,
-        error=error,
-        duration_seconds=0,
-        started_session=True,
-        session_lost=session_lost,
-    )
-
-
 def test_a_pool_that_tells_nothing_meanwhile_is_shown_at_the_end(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
-    Screen(*streams).show_rest(execution(stdout="out", stderr="err"))
+    Screen(*streams).show_rest(executed(stdout="out", stderr="err"))
     assert [stream.getvalue() for stream in streams] == ["out", "err"]
 
 
@@ -64,7 +41,7 @@ def test_what_was_shown_meanwhile_is_not_shown_again(
 ) -> None:
     screen = Screen(*streams)
     screen.show_chunk(OutputChunk("stdout", "out"))
-    screen.show_rest(execution(stdout="out", stderr="err"))
+    screen.show_rest(executed(stdout="out", stderr="err"))
     assert [stream.getvalue() for stream in streams] == ["out", "err"]
 
 
@@ -85,7 +62,8 @@ def test_time_that_is_up_has_its_flag_and_no_session_is_kept_that_is_gone(
     keeps_session: bool, lost: str | None, told: str, streams: tuple[io.StringIO, io.StringIO]
 ) -> None:
     screen = Screen(*streams, keeps_session=keeps_session)
-    screen.show_rest(execution(ExecutionStatus.TIMED_OUT, error=TIME_IS_UP, session_lost=lost))
+    up = executed(status=ExecutionStatus.TIMED_OUT, error=TIME_IS_UP, session_lost=lost)
+    screen.show_rest(up)
     assert streams[1].getvalue().startswith(f"KeyboardInterrupt\naca-mcp: {told}\n")
     assert ("it would not stop" in streams[1].getvalue()) == (lost is not None)
 
@@ -99,9 +77,9 @@ def test_nothing_reaches_a_terminal_that_drives_it_or_turns_text_around() -> Non
     marks = "\x1b\x07\x9b\u061c\u200e\u200f\u202a\u202e\u2066\u2069"
     replaced = "\ufffd" * len(marks)
     terminal, errors, piped = Terminal(), Terminal(), io.StringIO()
-    Screen(terminal, errors).show_rest(execution(stdout=f"a{marks}b\n", stderr=marks))
+    Screen(terminal, errors).show_rest(executed(stdout=f"a{marks}b\n", stderr=marks))
     assert (terminal.getvalue(), errors.getvalue()) == (f"a{replaced}b\n", replaced)
-    Screen(piped, errors).show_rest(execution(stdout=marks))
+    Screen(piped, errors).show_rest(executed(stdout=marks))
     assert piped.getvalue() == marks
 
 
@@ -115,7 +93,7 @@ def test_one_image_named_many_times_is_saved_once(
     output = Output("display", {"image/png": PNG, "text/plain": "<Figure>"})
     shown: list[bytes] = []
     screen = Screen(*streams, show_figure=shown.append)
-    screen.show_rest(execution(ExecutionStatus.SUCCEEDED, *[output] * 300))
+    screen.show_rest(executed(*[output] * 300))
     assert [path.name for path in tmp_path.iterdir()] == ["figure-1.png"]
     assert shown == [PNG]
     assert streams[1].getvalue().count("the same figure as figure-1.png") == 299
@@ -127,7 +105,7 @@ def test_the_text_of_a_value_is_shown_beside_its_picture(
     monkeypatch.chdir(tmp_path)
     point = "<POINT (0 0)>"
     drawing = Output("result", {"text/plain": point, "image/png": PNG}, text=point)
-    Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, drawing))
+    Screen(*streams).show_rest(executed(drawing))
     assert streams[0].getvalue() == f"{point}\n"
     assert "saved figure-1.png" in streams[1].getvalue()
 
@@ -136,10 +114,7 @@ def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
     page = Output("display", {"text/plain": "figure"}, remarks=("HTML: outputs/cell-1-1.html",))
-    done = replace(
-        execution(ExecutionStatus.SUCCEEDED, page),
-        kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"),
-    )
+    done = executed(page, kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"))
     screen = Screen(*streams, downloads=["outputs/cell 2.html"])
     screen.show_rest(done)
     screen.show_rest(done)
@@ -152,7 +127,7 @@ def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
 def test_what_was_not_there_is_said_to_a_person_too(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
-    done = replace(execution(), remarks=("There is no ffmpeg.",), missing_modules=("yaml",))
+    done = executed(remarks=("There is no ffmpeg.",), missing_modules=("yaml",))
     Screen(*streams, offer=PackageOffer("index")).show_rest(done)
     assert "aca-mcp: There is no ffmpeg.\naca-mcp: yaml comes with" in streams[1].getvalue()
 
@@ -162,7 +137,7 @@ def test_how_many_figures_are_saved_is_bounded_and_said_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outputs = [Output("display", {"image/png": PNG + b"%d" % number}) for number in range(130)]
-    Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, *outputs))
+    Screen(*streams).show_rest(executed(*outputs))
     assert len(list(tmp_path.iterdir())) == 100
     assert streams[1].getvalue().count("further figures are not saved: 100 of them") == 1
 
@@ -177,7 +152,7 @@ def test_a_figure_that_does_not_fit_leaves_no_half_file(
     try:
         outputs = Output("display", {"image/png": PNG * 1000}), Output("result", {}, text="42")
         screen = Screen(*streams)
-        screen.show_rest(execution(ExecutionStatus.SUCCEEDED, *outputs))
+        screen.show_rest(executed(*outputs))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -191,18 +166,11 @@ def test_a_figure_that_does_not_fit_leaves_no_half_file(
 def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
-    shown = Execution(
-        execution_id="1",
-        status=ExecutionStatus.FAILED,
-        stdout=StreamText("one\ntwo\n", total_bytes=8),
-        stderr=StreamText(),
-        outputs=(
-            Output("display", {"text/markdown": "# Best", "text/plain": "<Markdown>"}),
-            Output("display", {"text/html": "<b>x</b>"}, text="x", remarks=("kept as x.html",)),
-        ),
+    shown = executed(
+        Output("display", {"text/markdown": "# Best", "text/plain": "<Markdown>"}),
+        Output("display", {"text/html": "<b>x</b>"}, text="x", remarks=("kept as x.html",)),
+        stdout="one\ntwo\n",
         error=ExecutionError("E", "m", "E: m", hint="There is no network here."),
-        duration_seconds=0,
-        started_session=True,
         order=(Span("stdout", 4), Span("output"), Span("stdout", 4), Span("output")),
     )
     Screen(*streams).show_rest(shown)
@@ -216,7 +184,7 @@ def test_a_value_without_text_is_told_as_that(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
     output = Output("display", {"application/octet-stream": b"\0"})
-    Screen(*streams).show_rest(execution(ExecutionStatus.SUCCEEDED, output))
+    Screen(*streams).show_rest(executed(output))
     assert streams[0].getvalue() == "[a value that only application/octet-stream can show]\n"
 
 
@@ -224,7 +192,7 @@ def test_markdown_is_laid_out_at_a_terminal_and_as_written_elsewhere(
     streams: tuple[io.StringIO, io.StringIO],
 ) -> None:
     written = "# Sales\n\n| shop | cups |\n|---|---|\n| a\x1b]0;t\x07 | [1](http://x.y) |\n"
-    shown = execution(ExecutionStatus.SUCCEEDED, Output("result", {"text/markdown": written}))
+    shown = executed(Output("result", {"text/markdown": written}))
     Screen(*streams).show_rest(shown)
     assert streams[0].getvalue() == written
     terminal = Terminal()

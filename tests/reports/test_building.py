@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -19,6 +20,7 @@ from aca_mcp.execution import (
 from aca_mcp.kernel.message_framing import Frame
 from aca_mcp.reports.building import ExecutionContext, Piece, Streams, build_execution
 from aca_mcp.reports.events import Report
+from tests.support.executions import executed
 
 RAISED = ExecutionError("KeyboardInterrupt", "", "Traceback (most recent call last):\nline 3")
 
@@ -147,33 +149,15 @@ def test_places_that_go_backwards_do_not_change_the_order_of_outputs() -> None:
 
 
 def test_what_is_not_placed_comes_last() -> None:
-    execution = Execution(
-        "1",
-        ExecutionStatus.SUCCEEDED,
-        StreamText("ab"),
-        StreamText("c"),
-        (Output("result", {"text/plain": "v"}),),
-        None,
-        0.1,
-        started_session=False,
-        order=(Span("stdout", 1),),
-    )
+    output = Output("result", {"text/plain": "v"})
+    execution = executed(output, stdout="ab", stderr="c", order=(Span("stdout", 1),))
     assert timeline(execution) == [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), "v"]
 
 
 def test_the_line_for_what_is_missing_stands_where_it_is_missing() -> None:
     text = StreamText("head", "tail", total_bytes=100, omitted_bytes=92)
-    execution = Execution(
-        "1",
-        ExecutionStatus.SUCCEEDED,
-        text,
-        StreamText(),
-        (),
-        None,
-        0.1,
-        started_session=False,
-        order=(Span("stdout", 2), Span("stdout", 4), Span("stdout", 2)),
-    )
+    order = (Span("stdout", 2), Span("stdout", 4), Span("stdout", 2))
+    execution = replace(executed(order=order), stdout=text)
     parts = [item.text for item in execution.timeline if isinstance(item, StreamPart)]
     assert parts == ["he", "ad\n[... 92 bytes not kept ...]\nta", "il"]
     assert "".join(parts) == text.text

@@ -6,9 +6,10 @@ import base64
 from importlib import import_module
 from typing import Any
 
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, StreamText
+from aca_mcp.pool import Execution, ExecutionError, Output
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
+from tests.support.executions import executed
 from tests.support.pictures import png
 
 PNG = png()
@@ -23,9 +24,8 @@ def read(text: str) -> Any:
 
 
 def execution(*outputs: Output, error: ExecutionError | None = None) -> Execution:
-    status = ExecutionStatus.FAILED if error else ExecutionStatus.SUCCEEDED
-    said = StreamText("printed \x1b[31mred\x1b[0m\n")
-    return Execution("1", status, said, StreamText("warned\n"), outputs, error, 0.1, False)
+    said = "printed \x1b[31mred\x1b[0m\n"
+    return executed(*outputs, stdout=said, stderr="warned\n", error=error)
 
 
 def test_it_is_one() -> None:

@@ -6,11 +6,12 @@ import anyio
 import pytest
 
 from aca_mcp.errors import PoolFullError
-from aca_mcp.pool import Execution, ExecutionStatus, OutputCallback, OutputChunk, StreamText
+from aca_mcp.pool import Execution, OutputCallback, OutputChunk
 from aca_mcp.server.results import progress
 from aca_mcp.server.results.progress import run_with_progress
+from tests.support.executions import executed
 
-DONE = Execution("1", ExecutionStatus.SUCCEEDED, StreamText(), StreamText(), (), None, 0, False)
+DONE = executed()
 
 
 class Client:

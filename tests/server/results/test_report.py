@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from aca_mcp.missing_modules import PackageOffer
-from aca_mcp.pool import Execution, ExecutionError, ExecutionStatus, Output, Span, StreamText
+from aca_mcp.pool import ExecutionError, ExecutionStatus, Output, Span
 from aca_mcp.server.results.report import Figure, report
+from tests.support.executions import executed
 from tests.support.pictures import png
 
 PNG = png()
-QUIET = Execution(
-    execution_id="1",
-    status=ExecutionStatus.SUCCEEDED,
-    stdout=StreamText(),
-    stderr=StreamText(),
-    outputs=(),
-    error=None,
-    duration_seconds=0.5,
-    started_session=False,
-)
 
 
 def value(**data: str | bytes) -> Output:
@@ -29,11 +18,7 @@ def value(**data: str | bytes) -> Output:
 
 
 def shown(*outputs: Output, stdout: str = "", stderr: str = "") -> str:
-    return report(
-        dataclasses.replace(
-            QUIET, outputs=outputs, stdout=StreamText(stdout), stderr=StreamText(stderr)
-        )
-    ).text
+    return report(executed(*outputs, stdout=stdout, stderr=stderr)).text
 
 
 def test_a_value_alone_is_only_the_value() -> None:
@@ -47,32 +32,32 @@ def test_what_was_printed_comes_first_and_the_value_is_told_apart() -> None:
 
 
 def test_silence_is_said() -> None:
-    assert report(QUIET).text == "[done, no output]"
+    assert report(executed()).text == "[done, no output]"
 
 
 def test_figures_are_numbered_where_they_appeared() -> None:
     figure = Output("display", {"text/plain": "<Figure size 640x480>", "image/png": PNG})
-    result = report(dataclasses.replace(QUIET, outputs=(figure, value(text_plain="3"), figure)))
+    result = report(executed(figure, value(text_plain="3"), figure))
     assert result.text == "[figure 1]\n[value]\n3\n[figure 2]"
     assert result.figures == (Figure(1, "image/png", PNG), Figure(2, "image/png", PNG))
 
 
 def test_what_only_claims_to_be_an_image_is_not_shown_as_one() -> None:
     fake = Output("display", {"text/plain": "<Image>", "image/png": b"<script>"})
-    result = report(dataclasses.replace(QUIET, outputs=(fake,)))
+    result = report(executed(fake))
     assert result.figures == ()
     assert result.text.startswith("<Image>\n[an image that is not whole")
 
 
 def test_the_structure_decides_the_type() -> None:
     mislabelled = Output("display", {"image/jpeg": PNG})
-    result = report(dataclasses.replace(QUIET, outputs=(mislabelled,)))
+    result = report(executed(mislabelled))
     assert result.figures[0].mime_type == "image/png"
 
 
 @pytest.mark.parametrize("data", [PNG[:-5], PNG[:8] + b"junk" * 50, png(width=2000)])
 def test_an_image_that_hosts_would_refuse_is_a_sentence(data: bytes) -> None:
-    result = report(dataclasses.replace(QUIET, outputs=(Output("display", {"image/png": data}),)))
+    result = report(executed(Output("display", {"image/png": data})))
     assert result.figures == ()
     assert "not whole, or of too many pixels" in result.text
 
@@ -99,12 +84,7 @@ def test_the_most_readable_text_of_a_value_is_taken(
 
 def test_what_was_not_there_is_told_after_what_was_printed() -> None:
     result = report(
-        dataclasses.replace(
-            QUIET,
-            stdout=StreamText("before\n"),
-            remarks=("There is no ffmpeg.",),
-            missing_modules=("yaml",),
-        ),
+        executed(stdout="before\n", remarks=("There is no ffmpeg.",), missing_modules=("yaml",)),
         offer=PackageOffer("index"),
     )
     call = 'install_packages(packages=["pyyaml"]) gets it.'
@@ -115,28 +95,19 @@ def test_what_was_not_there_is_told_after_what_was_printed() -> None:
 
 def test_a_remark_on_several_outputs_is_told_once() -> None:
     script = Output("display", {"application/javascript": "x()"}, remarks=("JavaScript",))
-    assert report(dataclasses.replace(QUIET, outputs=(script,) * 3)).text == "[JavaScript]"
+    assert report(executed(*[script] * 3)).text == "[JavaScript]"
 
 
 def test_an_error_is_an_error_after_what_was_printed() -> None:
     error = ExecutionError("ValueError", "no", "Traceback\n\x1b[31mValueError: no\x1b[0m\n")
-    result = report(
-        dataclasses.replace(
-            QUIET, status=ExecutionStatus.FAILED, error=error, stdout=StreamText("before\n")
-        )
-    )
+    result = report(executed(error=error, stdout="before\n"))
     assert result.is_error
     assert result.text == "before\nTraceback\nValueError: no"
 
 
 def test_lost_state_is_the_first_line() -> None:
     result = report(
-        dataclasses.replace(
-            QUIET,
-            stdout=StreamText("hi\n"),
-            started_session=True,
-            lost_before="it was idle for an hour",
-        )
+        executed(stdout="hi\n", started_session=True, lost_before="it was idle for an hour")
     )
     first, second = result.text.splitlines()
     assert first.startswith("[The earlier session is gone: it was idle for an hour.")
@@ -145,14 +116,7 @@ def test_lost_state_is_the_first_line() -> None:
 
 
 def test_the_end_of_the_session_is_the_last_line() -> None:
-    result = report(
-        dataclasses.replace(
-            QUIET,
-            status=ExecutionStatus.FAILED,
-            stdout=StreamText("hi\n"),
-            session_lost="it ran out of memory",
-        )
-    )
+    result = report(executed(stdout="hi\n", session_lost="it ran out of memory"))
     assert result.is_error
     assert result.text.splitlines()[-1] == (
         "[The session ended: it ran out of memory. Its variables and files are gone; the next "
@@ -168,21 +132,13 @@ def test_the_end_of_the_session_is_the_last_line() -> None:
     ],
 )
 def test_an_interruption_says_that_state_is_kept(status: ExecutionStatus, begins: str) -> None:
-    text = report(dataclasses.replace(QUIET, status=status)).text
+    text = report(executed(status=status)).text
     assert text.startswith(begins)
     assert "Variables and files are kept." in text
 
 
 def both(*order: Span, stdout: str = "", stderr: str = "", outputs: tuple[Output, ...] = ()) -> str:
-    return report(
-        dataclasses.replace(
-            QUIET,
-            stdout=StreamText(stdout),
-            stderr=StreamText(stderr),
-            outputs=outputs,
-            order=order,
-        )
-    ).text
+    return report(executed(*outputs, stdout=stdout, stderr=stderr, order=order)).text
 
 
 def test_what_was_shown_stands_where_it_was_made() -> None:
@@ -230,13 +186,13 @@ def test_text_and_remarks_of_a_value_are_shown() -> None:
 
 
 def test_files_that_are_named_with_what_they_keep_are_not_named_again() -> None:
-    execution = dataclasses.replace(QUIET, files=("a.csv", "outputs/x.html"))
-    told = report(dataclasses.replace(execution, kept_files=("outputs/x.html",)))
+    kept = ("outputs/x.html",)
+    told = report(executed(files=("a.csv", *kept), kept_files=kept))
     assert told.text == "[files written: a.csv]"
 
 
 def test_an_error_begins_with_what_sessions_do_not_have_and_ends_with_the_module() -> None:
     error = ExecutionError("E", "m", "Traceback\nE: m", "Sessions have no network.", "sklearn")
-    text = report(dataclasses.replace(QUIET, error=error)).text
+    text = report(executed(error=error)).text
     assert text.startswith("[Sessions have no network.]\nTraceback\nE: m\n[")
     assert "scikit-learn" in text

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
-from aca_mcp.pool import Execution, ExecutionStatus, Output, StreamText
+from aca_mcp.pool import Execution, Output, StreamText
 from aca_mcp.server.sessions.execution_store import ExecutionStore, SessionExecutions
 from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.result_sizes import reduced, size_of
 from aca_mcp.session import PythonSession
+from tests.support.executions import executed
 from tests.support.toy_pool import ToyPool
 
 KIB = 1 << 10
-DONE = Execution("1", ExecutionStatus.SUCCEEDED, StreamText(), StreamText(), (), None, 0, False)
+DONE = executed()
 
 
 async def run(executions: SessionExecutions, pool: ToyPool, code: str) -> Execution:
