@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _libc: list[Any] = []
+_LINE_BUFFERED = 1
+"""``_IOLBF`` of ``stdio.h``, on Linux."""
 _POOLS = tuple(
     each.replace("/", os.sep)
     for each in ("/concurrent/futures/", "/multiprocessing/", "/joblib/", "/asyncio/")
@@ -49,17 +51,22 @@ def _is_idle(frame: FrameType | None) -> bool:
 
 
 def load_native() -> None:
-    """Find the C library, so that ``flush_native`` need not."""
+    """Find the C library, so that ``flush_native`` need not, and have it write line by line.
+
+    As at a terminal: so a line stands where it was printed, and is there if a crash comes next.
+    """
     try:
         import ctypes
 
-        _libc[:] = [ctypes.CDLL(None)]
-    except (ImportError, OSError, TypeError):
-        _libc[:] = []  # a platform without one that could be called
+        library = ctypes.CDLL(None)
+        _libc[:] = [library]
+        library.setvbuf(ctypes.c_void_p.in_dll(library, "stdout"), None, _LINE_BUFFERED, 0)
+    except (ImportError, OSError, TypeError, ValueError, AttributeError):
+        return  # a platform without one that could be called, or with other names
 
 
 def flush_native() -> None:
-    """Write out what compiled code has printed: the C library keeps it where output is a pipe."""
+    """Write out what compiled code has printed without the end of its line."""
     for library in _libc:
         library.fflush(None)
 

@@ -18,8 +18,11 @@ import subprocess  # noqa: TID251 -- starts none: it tells of those that code st
 import sys
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
 from _thread import get_ident
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
+
+from .text_streams import TextStream, can_be_written_to, current_streams, flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,8 +111,8 @@ class Streams:
         for number, pipe, file in self._standard:
             if _file_behind(number) != file:
                 os.dup2(pipe, number)
-        if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
-            if any(stream.closed for stream in self._own):
+        if not can_be_written_to((*current_streams(), *self._own)):
+            if not can_be_written_to(self._own):
                 self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
             self._take_over()
         self.old_threads = old_threads
@@ -149,7 +152,8 @@ class Streams:
         if os.getpid() != self._process:
             return  # a fork made by the code: it has no place of its own
         if kind == STDERR and before in (STDOUT, _ANYBODY) and not count_threads():
-            self._own[0].flush()  # what was printed first, without the end of its line
+            with suppress(ValueError):  # code has detached it
+                self._own[0].flush()  # what was printed first, without the end of its line
         if self._clear_pending:
             self._clear_pending = False
             self.cleared = self._mark(CLEARED)
@@ -160,11 +164,7 @@ class Streams:
 
     def flush(self) -> None:
         """Send what is still in Python's buffers."""
-        for stream in self._own:
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                continue  # code closed it, or its descriptor
+        flush_streams(self._own)
 
     def _mark(self, kind: bytes) -> int:
         self.number += 1
@@ -200,16 +200,10 @@ def new_token() -> bytes:
     return b"\0" + os.urandom(TOKEN_BYTES - 1)
 
 
-def _open(descriptor: int, kind: bytes, late: bytes) -> io.TextIOWrapper:
+def _open(descriptor: int, kind: bytes, late: bytes) -> TextStream:
     raw = _Stream(descriptor, "wb", closefd=False)
     raw.kind, raw.late = kind, late
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
-
-
-def _current() -> tuple[object, object]:
-    return getattr(sys, "stdout", None), getattr(sys, "stderr", None)  # code may delete them
+    return TextStream(raw)
 
 
 def _file_behind(descriptor: int) -> tuple[int, int] | None:

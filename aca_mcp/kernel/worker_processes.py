@@ -37,6 +37,13 @@ _DEFINITIONS = (
 )
 _KNOWN = "_names_of_main"
 """Attribute of a ``Pool``: what its workers can find in the main module."""
+_LINE_BY_LINE = """
+try:
+    __import__("sys").stdout.reconfigure(line_buffering=True)
+except AttributeError:
+    pass
+"""
+"""What a worker prints is written when it prints it: a ``Pool`` ends its own with a signal."""
 _METHODS = ("_map_async", "apply_async", "imap", "imap_unordered")
 """Those of a ``Pool`` that take a function, first, and are not made of others."""
 
@@ -120,7 +127,7 @@ def _begin_with(spawn: ModuleType, definitions: Callable[[], ast.Module]) -> Non
         data: dict[str, Any] = usual(name)
         if not {"init_main_from_name", "init_main_from_path"} & data.keys():
             with suppress(OSError):  # the disk is full: then they have what a module has
-                data["init_main_from_path"] = _written(ast.unparse(definitions()))
+                data["init_main_from_path"] = _written(ast.unparse(definitions()) + _LINE_BY_LINE)
         return data
 
     spawn.get_preparation_data = get_preparation_data  # pyright: ignore[reportAttributeAccessIssue]

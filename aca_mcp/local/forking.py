@@ -320,6 +320,7 @@ def reseed(policy: SandboxPolicy, work_directory: str) -> None:
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",  # what child processes print comes when they print it
         PIP_DISABLE_PIP_VERSION_CHECK="1",
+        TERM="xterm-color",  # as Jupyter has it: what clears the screen is understood, and obeyed
     )
     if not policy.network:
         os.environ["PIP_RETRIES"] = "0"  # say so at once, rather than after five tries

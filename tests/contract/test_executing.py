@@ -200,6 +200,27 @@ async def test_code_may_close_its_streams(pool: SessionPool, identifier: str) ->
     assert failed.stderr.text == ""
 
 
+WRAPPERS = (
+    "io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')",
+    "io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8')",
+    "codecs.getwriter('utf-8')(sys.__stdout__.buffer)",
+)
+"""What code puts in the place of stdout, in each of its calls anew."""
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+async def test_what_code_puts_around_its_streams_is_heard_in_every_call(
+    pool: SessionPool, identifier: str, wrapper: str
+) -> None:
+    begin = f"import codecs, io, sys\nsys.stdout = {wrapper}\n"
+    for n in range(3):
+        execution = await run(pool, identifier, f"{begin}print('é→', {n})")
+        assert (execution.error, execution.stdout.text) == (None, f"é→ {n}\n")
+    assert (await run(pool, identifier, "print('after')")).stdout.text == "after\n"
+    await run(pool, identifier, "sys.stdout.detach();")
+    assert (await run(pool, identifier, "print('there again')")).stdout.text == "there again\n"
+
+
 async def test_output_past_the_old_bound_is_whole(pool: SessionPool, identifier: str) -> None:
     execution = await run(pool, identifier, "print('x' * 100_000)")
     assert execution.stdout.text == "x" * 100_000 + "\n"

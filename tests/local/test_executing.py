@@ -166,6 +166,44 @@ async def test_streams_that_code_closed_are_there_again(
     assert execution.stdout.text == "again\n"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+async def test_what_workers_that_begin_anew_print_is_there_although_a_pool_ends_them(
+    pool: LocalSessionPool, identifier: str, method: str
+) -> None:
+    code = (
+        "import multiprocessing as mp\ndef work(n): print('worked on', n)\n"
+        f"for n in range(3):\n"
+        f"    with mp.get_context('{method}').Pool(1) as workers: workers.map(work, [n])\n"
+        "    print('done')"
+    )
+    lines = "".join(f"worked on {n}\ndone\n" for n in range(3))
+    assert await shown(pool, identifier, code) == lines.rstrip()
+
+
+async def test_lines_of_compiled_code_stand_where_they_were_printed(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    code = (
+        "import ctypes\nlibrary = ctypes.CDLL(None)\n"
+        "for n in range(2):\n    print('Python', n); library.puts(b'C'); display(n)"
+    )
+    await run(pool, identifier, code)
+    assert await shown(pool, identifier, code) == "Python 0\nC\n0\nPython 1\nC\n1"
+
+
+async def test_what_clears_the_screen_leaves_what_comes_after(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    code = "import os\nfor n in range(3): os.system('clear'); print('frame', n)"
+    assert await shown(pool, identifier, code) == "frame 2"
+
+
+async def test_what_compiled_code_said_before_a_crash_is_told(pool: LocalSessionPool) -> None:
+    code = "import ctypes; ctypes.CDLL(None).puts(b'fatal: no such device'); ctypes.string_at(0)"
+    execution = await pool.execute("crashes", code, timeout_seconds=40)
+    assert execution.stdout.text == "fatal: no such device\n"
+
+
 # Time
 
 

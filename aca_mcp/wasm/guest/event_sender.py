@@ -5,11 +5,17 @@ It sees what is written to stdout and stderr, by compiled code too, so it keeps 
 
 from __future__ import annotations
 
-import contextlib
+import io
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from aca_mcp.kernel.message_framing import Frame, encode
+from aca_mcp.kernel.text_streams import (
+    TextStream,
+    can_be_written_to,
+    current_streams,
+    flush_streams,
+)
 from aca_mcp.kernel.timeline import encoded
 
 if TYPE_CHECKING:
@@ -25,20 +31,19 @@ class EventSender:
 
     def __init__(self, exchange: Callable[[bytes], bytes]) -> None:
         self._exchange = exchange
-        self._own = (sys.stdout, sys.stderr)
+        self._own = (_opened(1), _opened(2))
+        self._take_over()
 
     def begin(self, old_threads: frozenset[int]) -> None:
         """Prepare for an execution: streams that code closed or lost are there again."""
-        if any(stream is None or getattr(stream, "closed", False) for stream in _current()):
-            if any(stream.closed for stream in self._own):
+        if not can_be_written_to((*current_streams(), *self._own)):
+            if not can_be_written_to(self._own):
                 self._own = (_opened(1), _opened(2))
-            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._own  # pyright: ignore[reportAttributeAccessIssue, reportConstantRedefinition] -- ours from here on
+            self._take_over()
 
     def flush(self) -> None:
         """Send what is still in Python's buffers."""
-        for stream in self._own:
-            with contextlib.suppress(OSError, ValueError):  # code closed it, or its descriptor
-                stream.flush()
+        flush_streams(self._own)
 
     def place(self) -> int:
         """Note that something is displayed now."""
@@ -56,14 +61,13 @@ class EventSender:
         """Tell an event."""
         self._exchange(encoded(event, blobs))
 
+    def _take_over(self) -> None:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._own  # pyright: ignore[reportAttributeAccessIssue, reportConstantRedefinition] -- ours from here on
+
     def _mark(self, kind: str) -> int:
         self.flush()
         return int(self._exchange(encode(Frame({"mark": kind}))) or b"0")
 
 
-def _opened(descriptor: int) -> TextIO:
-    return open(descriptor, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
-
-
-def _current() -> tuple[object, object]:
-    return getattr(sys, "stdout", None), getattr(sys, "stderr", None)  # code may delete them
+def _opened(descriptor: int) -> TextStream:
+    return TextStream(io.FileIO(descriptor, "wb", closefd=False))
