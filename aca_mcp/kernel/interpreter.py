@@ -14,11 +14,11 @@ import os
 import pdb
 import re
 import signal
-import sys
 import warnings
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
+from subprocess import CalledProcessError  # noqa: TID251 -- starts none
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import IPython
@@ -36,6 +36,7 @@ from .event_loops import Loops
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
+from .shell_commands import run_shell_command
 from .standard_input import take_stdin
 from .timeline import Recorder
 from .tracebacks import cell_name, is_normal_exit, type_name
@@ -164,10 +165,11 @@ class _Shell(InteractiveShell):
         return _NO_COPY
 
     def system(self, cmd: str) -> None:
-        """Run a shell command with the session's own stdout and stderr."""
-        for name in ("stdout", "stderr"):
-            _flush(getattr(sys, name, None))  # code may have deleted it
-        self.system_raw(cmd)
+        """Run a shell command, with the names of the function that it stands in."""
+        command = cast("str", self.var_expand(cmd, depth=1))
+        code = self.user_ns["_exit_code"] = run_shell_command(command)
+        if code and getattr(self, "system_raise_on_error", False):  # IPython 9.4 has it
+            raise CalledProcessError(code, command)
 
 
 class Interpreter:
@@ -350,10 +352,3 @@ def _leave_out_what_needs_a_person() -> None:
 
 def _no_editor(*args: object, **kwargs: object) -> NoReturn:
     raise EOFError(NO_EDITOR)
-
-
-def _flush(stream: object) -> None:
-    try:
-        stream.flush()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] -- may be anything by now
-    except Exception:
-        return  # the code closed or replaced it; there is nowhere to say so

@@ -46,6 +46,7 @@ def f(n): print(n)
 f(1); f(2); print('end')""",
         "2\nend",
     ),
+    ("print(0); o = Output()\nwith o: display(1); print(2); display(3)\no", "0\n[value]\n1\n2\n3"),
     (
         "with o: clear_output(); h = display('x', display_id=True); h.update('y')\nprint(6)",
         "6\n'y'",

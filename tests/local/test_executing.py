@@ -20,6 +20,7 @@ from tests.local.pools import (
     running,
 )
 from tests.support.streams import content
+from tests.support.widget_library import WRITE
 
 if TYPE_CHECKING:
     from aca_mcp.local.pool import LocalSessionPool
@@ -196,6 +197,44 @@ async def test_what_clears_the_screen_leaves_what_comes_after(
 ) -> None:
     code = "import os\nfor n in range(3): os.system('clear'); print('frame', n)"
     assert await shown(pool, identifier, code) == "frame 2"
+
+
+SILENCERS = (
+    "%%capture captured",
+    "import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()) as out:",
+    "from IPython.utils.capture import capture_output\nwith capture_output() as captured:",
+)
+"""What takes the place of stdout for what stands in it."""
+
+
+@pytest.mark.parametrize("silencer", SILENCERS)
+async def test_what_a_shell_command_prints_goes_where_the_code_around_it_prints(
+    pool: LocalSessionPool, identifier: str, silencer: str
+) -> None:
+    code = f"{silencer}\n    !echo shell\n    print('Python')"
+    code = code.replace("\n    ", "\n") if silencer.startswith("%%") else code
+    assert await shown(pool, identifier, code) == "[done, no output]"
+    taken = "out.getvalue()" if "redirect" in silencer else "captured.stdout"
+    assert await shown(pool, identifier, f"print({taken})\n!echo again") == (
+        "shell\nPython\n\nagain"
+    )
+
+
+async def test_what_a_shell_command_prints_within_an_output_widget_stands_there(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    assert (await run(pool, identifier, WRITE)).error is None
+    code = "o = Output(); display(o); print('before')\nwith o:\n    !echo shell\nprint('after')"
+    assert await shown(pool, identifier, code) == "shell\nbefore\nafter"
+
+
+async def test_a_shell_command_has_the_names_of_the_function_that_it_stands_in(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    code = "def tell(name):\n    !echo {name} $name {{name}}; exit 3\ntell('x')\n_exit_code"
+    assert await shown(pool, identifier, code) == "x x {name}\n[value]\n3"
+    assert (await shown(pool, identifier, "!kill -9 $$\nprint(_exit_code)")) == "-9"
+    assert "%cd" in await shown(pool, identifier, "!cd /tmp")
 
 
 async def test_what_compiled_code_said_before_a_crash_is_told(pool: LocalSessionPool) -> None:

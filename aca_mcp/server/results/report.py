@@ -221,7 +221,7 @@ class _Body:
         if output.kind == "result":
             self.pieces += ["[value]"] if self.pieces else []
             self._source = "[value]"
-        else:
+        elif output.late or self._source != "[value]":  # a value may have several parts
             self._say_source("[late]" if output.late else "[stdout]")
         self.pieces.append(shown)
 
