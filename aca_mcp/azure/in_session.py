@@ -18,9 +18,9 @@ import os
 import sys
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.getipython import get_ipython
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 PREFIX = "aca-mcp:"
+OWN = "_aca_mcp_"
+"""The names of modules that are sent begin so."""
 
 
 @dataclass
@@ -47,6 +49,8 @@ class State:
     task: asyncio.Task[object] | None = None
     report: str = ""
     work_directory: str = "."
+    streams: dict[str, Any] = field(default_factory=dict)
+    """The interpreter's own: code may have put others into their place, or none."""
     answering: bool = False
     entered: str = "/mnt/data"
     """Where the first execution begins, if it is there."""
@@ -60,6 +64,10 @@ state = State()
 async def run(code: str, max_side: int) -> str:
     """Run code as a notebook's cell and return, as text, what there is to tell about it."""
     shell = cast("InteractiveShell", get_ipython())
+    call, following, hook = shell.displayhook.exec_result, shell.execution_count, sys.displayhook
+    is_counted = call is not None and call.info.store_history and not call.info.silent
+    if call is not None and is_counted:
+        shell.execution_count = call.execution_count  # the code has the number of this call
     fresh = state.capture is None
     capture = state.capture or begin(shell)
     state.answering = False
@@ -70,8 +78,8 @@ async def run(code: str, max_side: int) -> str:
     recorder = Recorder(old_threads)
     started = perf_counter()
     with capture.hooked():
-        recorder.follow(sys.stdout, "stdout")
-        recorder.follow(sys.stderr, "stderr")
+        for name, stream in state.streams.items():
+            recorder.follow(getattr(sys, name) if stream.closed else stream, name)
         name = f"cell-{shell.execution_count}"
         capture.begin(recorder, work_directory=state.work_directory, name=name, max_side=max_side)
         try:
@@ -80,6 +88,9 @@ async def run(code: str, max_side: int) -> str:
         finally:
             errors, kept = capture.end()
             recorder.end()
+            sys.displayhook = hook  # else one that the code put there would have the report
+            if is_counted:
+                shell.execution_count = following
     state.task = None
     error = error or next(iter(errors), None)
     for stream in (sys.stdout, sys.stderr):
@@ -137,11 +148,13 @@ def begin(shell: InteractiveShell) -> Capture:
         os.chdir(state.entered)
     with suppress(OSError):
         state.work_directory = os.getcwd()  # noqa: PTH109 -- text is what is wanted
+    state.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     state.capture = capture = Capture(shell)
     load_native()
     set_defaults(capture.output_widgets)
     take_stdin()
     hide_own_frames()
+    keep_calls_out_of(shell.history_manager)
     hook = shell.displayhook
     remember = hook.update_user_ns
 
@@ -161,6 +174,31 @@ def begin(shell: InteractiveShell) -> Capture:
 
     hook.quiet = is_quiet_about_users_values
     return capture
+
+
+def keep_calls_out_of(history: Any) -> None:
+    """See to it that a history has the user's code alone, and nothing that calls modules of ours.
+
+    A call of ``run`` leaves its number to the code; any other has one, and an empty line.
+    """
+    if history is None:
+        return
+    store = history.store_inputs
+
+    def store_users_inputs(line_num: int, source: str, source_raw: str | None = None) -> None:
+        if f'"{__name__}"].run(' in source:
+            return
+        if OWN in source:
+            source = source_raw = ""
+        store(line_num, source, source_raw)
+
+    history.store_inputs = store_users_inputs
+    if __name__ in history.input_hist_raw[-1]:  # the call that is running
+        del history.input_hist_raw[-1], history.input_hist_parsed[-1]
+        history._i00, history._i, history._ii = history._i, history._ii, history._iii
+        history.new_session()  # the file of the one before has this line's number
+    for inputs in (history.input_hist_raw, history.input_hist_parsed):
+        inputs[:] = ["" if OWN in each else each for each in inputs]
 
 
 async def end_interrupted() -> None:

@@ -364,3 +364,39 @@ async def test_objects_that_lie_about_themselves_cost_no_state(
         assert execution.duration_seconds < 20 or kind == "wasm", code
         assert len(report(execution).text) < 100_000, code
     assert await shown(pool, identifier, "kept") == "1"
+
+
+async def test_the_history_has_the_code_and_nothing_that_carries_it(
+    pool: SessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "earlier = 1")
+    await run(pool, identifier, "def f(): return 1 / 0")
+    failed = await run(pool, identifier, "f()")
+    number = "get_ipython().execution_count"
+    assert await shown(pool, identifier, f"In[-4:], _i, _ii, {number} - len(In)") == (
+        "(['earlier = 1',\n  'def f(): return 1 / 0',\n  'f()',\n"
+        f"  'In[-4:], _i, _ii, {number} - len(In)'],\n 'f()',\n 'def f(): return 1 / 0',\n 0)"
+    )
+    assert "aca_mcp" not in (await run(pool, identifier, "%history")).stdout.text
+    assert failed.error is not None
+    assert failed.error.traceback.count("1 / 0") == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sys.displayhook = lambda value: print('mine', value)",
+        "sys.displayhook = None",
+        "sys.stdout = sys.stderr = None",
+        "sys.stdout.close()",
+        "sys.stdout = io.StringIO(); print('not seen')",
+    ],
+)
+async def test_what_code_puts_into_the_place_of_hooks_and_streams_costs_no_later_result(
+    pool: SessionPool, identifier: str, code: str
+) -> None:
+    await run(pool, identifier, f"import io, os, subprocess, sys\nold = sys.stdout\n{code}")
+    later = "sys.stdout = sys.stderr = sys.__stdout__ if old.closed else old\nprint('x')\n6 * 7"
+    execution = await run(pool, identifier, later)
+    assert execution.error is None, execution.error
+    assert report(execution).text == "x\n[value]\n42"

@@ -10,7 +10,7 @@ from jupyter_client.manager import start_new_kernel
 
 def main() -> None:
     manager, client = start_new_kernel(
-        kernel_name="python3", extra_arguments=["--HistoryManager.enabled=False"]
+        kernel_name="python3", extra_arguments=["--HistoryManager.hist_file=history.sqlite"]
     )
     try:
         for line in sys.stdin:

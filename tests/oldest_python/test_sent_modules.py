@@ -69,6 +69,18 @@ def test_it_is_the_oldest_python_that_sessions_have(session: Session) -> None:
     assert not session.run("1").fresh
 
 
+def test_the_history_has_the_code_alone_and_its_file_no_line_twice(session: Session) -> None:
+    session.evaluate(ask_for_more(0))
+    session.run("earlier = 1")
+    report = session.run("In[-3:-1], _i, len(In) - get_ipython().execution_count")
+    assert report.outputs[-1].data["text/plain"] == "(['', 'earlier = 1'], 'earlier = 1', 1)"
+    report = session.run(
+        "import sqlite3\nhistory = sqlite3.connect('history.sqlite')\n"
+        "history.execute('SELECT count(*) FROM sessions').fetchone()"
+    )
+    assert report.outputs[-1].data["text/plain"] == "(2,)"  # IPython begins one for a line it has
+
+
 def test_workers_that_begin_anew_find_what_cells_defined(session: Session) -> None:
     session.run("import multiprocessing as mp\ndef work(n): return n + 1")
     code = "with mp.get_context('spawn').Pool(1) as workers: print(workers.map(work, [1]))"
