@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from tests.azure.certificates import server_tls
 from tests.azure.loopback_service import listening
 from tests.azure.service import answer, run, succeeded
 from tests.azure.shown_answers import Terminal, told_to_model
+from tests.support.command_line import aca_mcp
 from tests.support.emulators import POOL_PATH, azure_pool_at
 
 if TYPE_CHECKING:
@@ -226,18 +224,12 @@ def test_a_server_that_cannot_use_what_the_environment_names_says_so_and_ends(
 
 def test_a_person_is_told_in_one_sentence(tmp_path: Path) -> None:
     with listening(lambda _, __: answer(404), server_tls(tmp_path)) as address:
-        done = subprocess.run(
-            [sys.executable, "-m", "aca_mcp", "exec", "1"],
-            env={
-                **os.environ,
-                "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": address + POOL_PATH,
-                "ACA_MCP_AZURE_CREDENTIAL": "emulator",
-                "ACA_MCP_AZURE_RETRY_SECONDS": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        done = aca_mcp(
+            "exec",
+            "1",
+            ACA_MCP_POOL_MANAGEMENT_ENDPOINT=address + POOL_PATH,
+            ACA_MCP_AZURE_CREDENTIAL="emulator",
+            ACA_MCP_AZURE_RETRY_SECONDS="1",
         )
     assert done.returncode == 1
     assert "is not trusted: self-signed certificate" in done.stderr

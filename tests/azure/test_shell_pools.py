@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +18,12 @@ from aca_mcp.server.app import ServerOptions
 from tests.azure.service import IDENTIFIER, Service, answer, fault, run
 from tests.local.pools import configuration
 from tests.support.calling import Caller, text_of
+from tests.support.command_line import aca_mcp
 from tests.support.connecting import connected
 from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import AsyncGenerator, AsyncIterator
 
     import httpx
@@ -192,17 +191,10 @@ def test_a_person_and_the_doctor_reach_a_shell_pool() -> None:
     with emulator_process("--pool", "shell") as address:
 
         def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [sys.executable, "-m", "aca_mcp", *arguments],
-                env={
-                    **os.environ,
-                    "ACA_MCP_POOL_MANAGEMENT_ENDPOINT": address + POOL_PATH,
-                    "ACA_MCP_AZURE_CREDENTIAL": "emulator",
-                },
-                capture_output=True,
-                text=True,
-                timeout=100,
-                check=False,
+            return aca_mcp(
+                *arguments,
+                ACA_MCP_POOL_MANAGEMENT_ENDPOINT=address + POOL_PATH,
+                ACA_MCP_AZURE_CREDENTIAL="emulator",
             )
 
         done = command("exec", "1+1")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aca_mcp.cli.doctor import installed_in
+from tests.support.command_line import aca_mcp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,13 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "aca_mcp", "doctor", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=45,
-    )
+run = partial(aca_mcp, "doctor")
 
 
 def test_a_machine_that_is_ready_is_told_so(tmp_path: Path) -> None:

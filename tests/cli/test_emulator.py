@@ -5,19 +5,17 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from aca_mcp.cli import main
+from tests.support.command_line import COMMAND, aca_mcp
 from tests.support.emulators import POOL_PATH, azure_pool_at, emulator_process
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMMAND = [sys.executable, "-m", "aca_mcp", "emulator"]
 
 
 @pytest.mark.parametrize(
@@ -63,16 +61,15 @@ def test_a_certificate_without_its_key_is_refused(
 def test_a_port_that_is_taken_is_said_to_be() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False
-        )
+        done = aca_mcp("emulator", "--port", port)
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_is_its_ordinary_end() -> None:
-    with subprocess.Popen([*COMMAND, "--port", "0"], stderr=subprocess.PIPE, text=True) as process:
+    command = [*COMMAND, "emulator", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             assert "emulator at http://127.0.0.1:" in process.stderr.readline()

@@ -12,12 +12,14 @@ import sys
 import sysconfig
 import tempfile
 import venv
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.abc
 import pytest
 
+from tests.support.command_line import COMMAND, aca_mcp
 from tests.support.pictures import png
 
 WHAT_IPYTHON_NEEDS = [
@@ -36,18 +38,7 @@ WHAT_IPYTHON_NEEDS = [
     "typing_extensions",
     "wcwidth",
 ]
-COMMAND = [sys.executable, "-m", "aca_mcp", "exec"]
-
-
-def run(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=45,
-    )
+run = partial(aca_mcp, "exec")
 
 
 def test_code_prints_to_both_streams_and_its_value_is_shown(tmp_path: Path) -> None:
@@ -184,7 +175,7 @@ async def test_output_appears_while_the_code_runs(tmp_path: Path) -> None:
     code = "print('first', flush=True)\nimport time\ntime.sleep(30)"
     with anyio.fail_after(30):
         async with await anyio.open_process(
-            [*COMMAND, code], cwd=tmp_path, stdin=subprocess.DEVNULL
+            [*COMMAND, "exec", code], cwd=tmp_path, stdin=subprocess.DEVNULL
         ) as process:
             assert process.stdout is not None
             assert await process.stdout.receive() == b"first\n"
@@ -206,7 +197,7 @@ async def test_a_second_ctrl_c_ends_code_that_does_not_heed_the_first_without_a_
     )
     with anyio.fail_after(30):
         async with await anyio.open_process(
-            [*COMMAND, code], cwd=tmp_path, stdin=subprocess.DEVNULL
+            [*COMMAND, "exec", code], cwd=tmp_path, stdin=subprocess.DEVNULL
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -231,7 +222,7 @@ async def test_a_pool_that_does_not_answer_is_named_within_three_seconds(tmp_pat
         }
         with anyio.fail_after(30):
             async with await anyio.open_process(
-                [*COMMAND, "1"], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL
+                [*COMMAND, "exec", "1"], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL
             ) as process:
                 assert process.stderr is not None
                 assert b"no answer from 127.0.0.1 yet; trying" in await process.stderr.receive()
@@ -273,7 +264,7 @@ def test_on_a_terminal_there_is_a_bar_and_no_control_character_of_the_code(
     code = r"print('\x1b]0;owned\x07' + 'x\x9b2J')"
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, code, "--upload", "big.bin"],
+        [*COMMAND, "exec", code, "--upload", "big.bin"],
         cwd=tmp_path,
         stdin=slave,
         stdout=slave,

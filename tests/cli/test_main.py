@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +16,10 @@ import aca_mcp
 from aca_mcp.cli import main
 from aca_mcp.settings import Settings, flag_name, variable_name
 from aca_mcp.settings.local import LocalSettings
+from tests.support.command_line import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMMAND = [sys.executable, "-m", "aca_mcp"]
 
 
 def test_on_a_terminal_no_arguments_give_a_short_help() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.server.http.serving import server_process
 from tests.support.calling import Caller
+from tests.support.command_line import aca_mcp
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -79,28 +78,13 @@ def test_a_server_for_a_team_says_who_called_and_what_it_took() -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused_in_a_sentence(arguments: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "aca_mcp", "serve", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = aca_mcp("serve", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_secret_must_be_long() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "aca_mcp", "serve", "--transport", "http"],
-        env={"ACA_MCP_SECRET": "short", "PATH": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = aca_mcp("serve", "--transport", "http", ACA_MCP_SECRET="short")
     assert done.returncode == 2
     assert "at least 32 characters" in done.stderr
