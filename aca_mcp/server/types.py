@@ -24,6 +24,7 @@ TimeoutSeconds = Annotated[
         description="0: the default; in the background the longest there is.",
     ),
 ]
+
 ResultLinks = Literal["auto", "always", "never"]
 MAX_TEXT_BYTES = 450_000
 """Of text in one result, whatever is set: escaped as JSON it may be twice as long."""

@@ -87,6 +87,29 @@ async def test_images_are_as_large_as_the_setting_says(serve: Serve) -> None:
         assert [dimensions(image.data) for image in images_of(result)] == [(1900, 300)]
 
 
+@pytest.mark.skipif(WASM, reason="its Pillow has no JPEG")
+async def test_a_photograph_that_is_read_is_shown_as_large_as_can_be(call: Caller) -> None:
+    code = (
+        "import numpy, PIL.Image\n"
+        "noise = numpy.random.randint(0, 255, (75, 100, 3), dtype='uint8')\n"
+        "PIL.Image.fromarray(noise).resize((4000, 3000)).save('photo.jpg', quality=95)"
+    )
+    await call("execute_python", code=code)
+    (photo,) = images_of(await call.result("download_file", path="photo.jpg"))
+    assert (photo.mime_type, dimensions(photo.data)) == ("image/jpeg", (1568, 1176))
+
+
+@pytest.mark.parametrize("form", ["bmp", "tiff", "ico"])
+async def test_an_image_of_a_format_that_few_can_show_is_made_one_that_all_can(
+    call: Caller, form: str
+) -> None:
+    code = f"import PIL.Image; PIL.Image.new('RGB', (32, 32)).save('a.{form}')"
+    await call("execute_python", code=code)
+    result = await call.result("download_file", path=f"a.{form}")
+    assert [dimensions(image.data) for image in images_of(result)] == [(32, 32)]
+    assert text_of(result) == f"a.{form}, made a picture that can be shown"
+
+
 async def test_a_figure_too_large_for_clients_is_shown_smaller_and_kept(call: Caller) -> None:
     result = await call.result(
         "execute_python",

@@ -23,6 +23,8 @@ async def test_packages_are_installed_where_that_is_permitted(connect: Connect) 
     async with connect(options=ServerOptions(packages=PackageOffer("index"))) as call:
         said = await call("install_packages", packages=["openpyxl", "docx-of-tests"])
         assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
+        said = await call("install_packages", packages="openpyxl, docx-of-tests")
+        assert said.splitlines()[-1].startswith("Installed openpyxl 1.0, docx-of-tests 1.0 (")
         refused = await call.refusal("install_packages", packages=["no-such-package"])
         assert refused == "The index has no package. Nothing was installed."
 

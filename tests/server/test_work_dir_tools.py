@@ -47,7 +47,7 @@ async def test_directories_and_patterns_are_copied_there_and_back(folder: Path) 
         back = await call("download_to_work_dir", paths=["/mnt/data/out/*.png"])
         assert back == "out/a.png: copied, 1 bytes"
         assert "out/b.txt: copied" in await call(
-            "download_to_work_dir", paths=["out"], overwrite=True
+            "download_to_work_dir", paths="out", overwrite=True
         )
         assert (folder / "out" / "b.txt").read_bytes() == b"b"
         near = await call.refusal("download_to_work_dir", paths=["out/A.PNG"])

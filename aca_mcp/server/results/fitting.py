@@ -43,21 +43,25 @@ _SCALE_SECONDS = 20
 
 _SCALE = """\
 import os
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 for source, target, limit in jobs:
     with Image.open(source) as image:
         image = ImageOps.exif_transpose(image)
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    size, factor = os.path.getsize(source), min(1.0, side / max(image.size))
+    forms = ["PNG", "JPEG"] if image.mode == "RGB" and features.check("jpg") else ["PNG"]
+    factor = min(1.0, side / max(image.size))
     for attempt in range(6):
-        if attempt or factor == 1:
-            factor *= max(0.1, min(0.85, (limit / size) ** 0.5))
         shape = [max(1, int(side * factor)) for side in image.size]
-        image.resize(shape, Image.Resampling.LANCZOS).save(target, "PNG")
-        size = os.path.getsize(target)
+        smaller = image.resize(shape, Image.Resampling.LANCZOS)
+        for form in forms:
+            smaller.save(target, form, quality=85)
+            if (size := os.path.getsize(target)) <= limit:
+                break
         if size <= limit:
             break
+        factor *= max(0.1, min(0.85, (limit / size) ** 0.5))
 """
+"""Photographs become JPEG: as PNG they would be too small to see much in them."""
 
 
 def text_result(text: str, *, is_error: bool = False) -> CallToolResult:

@@ -28,6 +28,8 @@ from aca_mcp.server.tools.nearest_file import existing
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
 from aca_mcp.session import PythonSession
 
+_SMALLER = "shown smaller than it is"
+
 SessionPath = Annotated[str, Field(max_length=4096), AfterValidator(without_scheme)]
 
 
@@ -80,8 +82,9 @@ class FileTools:
                 path = await existing(target, path)
                 content = await read_at_most(target, path, MAX_DOWNLOAD_BYTES)
         except FileTooLargeError as error:
-            if (smaller := await _smaller_image(target, path, self._max_image_side)) is not None:
-                return smaller
+            side = self._max_image_side
+            if (made := await _shown_image(target, path, side, _SMALLER)) is not None:
+                return made
             raise FileTooLargeError(f"{error} {self._too_large}") from None
         if (found := await anyio.to_thread.run_sync(as_text, content)) is not None:
             text, encoding = found
@@ -90,12 +93,10 @@ class FileTools:
             told = "" if encoding == "utf-8" else f"[decoded as {encoding}]"
             return text_result(join(told, shown))
         image = await anyio.to_thread.run_sync(examine, content)
-        is_large = image is not None and not image.is_within(self._max_image_side)
-        if (
-            is_large
-            and (smaller := await _smaller_image(target, path, self._max_image_side)) is not None
-        ):
-            return smaller
+        if image is None or not image.is_within(self._max_image_side):
+            how = "made a picture that can be shown" if image is None else _SMALLER
+            if (made := await _shown_image(target, path, self._max_image_side, how)) is not None:
+                return made
         block = await anyio.to_thread.run_sync(content_block, path, content, self._max_image_side)
         return CallToolResult(content=[caption(path, content), block])
 
@@ -131,15 +132,20 @@ class FileTools:
         return (await self._callers.of(ctx.request_context).session(handle)).python
 
 
-async def _smaller_image(session: PythonSession, path: str, max_side: int) -> CallToolResult | None:
-    """An image file that is too large for a result, made smaller by the session itself."""
+async def _shown_image(
+    session: PythonSession, path: str, max_side: int, how: str
+) -> CallToolResult | None:
+    """An image file that is too large for a result, or of a format that few can show.
+
+    The session itself makes another one of it, smaller if need be.
+    """
     if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
         return None
     figure = await shown_smaller(session, path, max_side)
     if figure is None:
         return None
     block = ImageContent(data=base64.b64encode(figure.data).decode(), mime_type=figure.mime_type)
-    told = TextContent(text=f"{show_name(path)}, shown smaller than it is")
+    told = TextContent(text=f"{show_name(path)}, {how}")
     return CallToolResult(content=[told, block])
 
 

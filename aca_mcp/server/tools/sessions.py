@@ -1,9 +1,10 @@
 """The tools over sessions themselves, and over the packages that a session has."""
 
+import re
 from typing import Annotated
 
 from mcp_types import CallToolResult
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.callers import Callers
@@ -11,6 +12,14 @@ from aca_mcp.server.results.fitting import text_result
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean, cut
 from aca_mcp.server.types import Ctx, ServerOptions, SessionHandle
+
+_BETWEEN_NAMES = re.compile(r"(?<=[^\s,;])[,\s]+(?=[A-Za-z])")
+"""As a command line has them; what follows a name has commas and blanks, too: ``x >=2, <3``."""
+
+
+def _in_a_list(packages: object) -> object:
+    """Packages as a list; hosts and models send a single one, or a line of them, as text."""
+    return _BETWEEN_NAMES.split(packages) if isinstance(packages, str) else packages
 
 
 class SessionTools:
@@ -72,6 +81,7 @@ class SessionTools:
         ctx: Ctx,
         packages: Annotated[
             list[str],
+            BeforeValidator(_in_a_list),
             Field(max_length=100, description='Names, with versions if need be: "openpyxl>=3".'),
         ],
         session: SessionHandle = "",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import anyio.to_thread
 from mcp_types import CallToolResult
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from aca_mcp.errors import (
     AcaMcpError,
@@ -30,6 +30,7 @@ _REPLACE = "Pass overwrite=true to replace it."
 
 Paths = Annotated[
     list[str],
+    BeforeValidator(lambda paths: [paths] if isinstance(paths, str) else paths),
     Field(
         min_length=1,
         max_length=100,
