@@ -6,29 +6,19 @@ import resource
 from dataclasses import replace
 
 from aca_mcp.sandbox.limits import MAX_OPEN_FILES, NICENESS, limits_of
-from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
 from tests.sandbox.programs import run
-
-POLICY = SandboxPolicy(
-    isolation=Isolation.UNSAFE_NONE,
-    network=False,
-    memory_bytes=2**30,
-    disk_bytes=2**24,
-    scratch_bytes=2**23,
-    max_tasks=64,
-    readable=(),
-)
+from tests.support.policies import UNSAFE
 
 
 def test_what_is_reserved_is_limited_far_above_what_may_be_used() -> None:
     """Allocators, thread stacks and databases reserve many times what they use."""
-    found = limits_of(POLICY)
+    found = limits_of(UNSAFE)
     assert found[resource.RLIMIT_DATA] == 20 * 2**30
     assert resource.RLIMIT_AS not in found
 
 
 def test_what_the_policy_says_becomes_limits() -> None:
-    found = limits_of(replace(POLICY, max_tasks=7, disk_bytes=12345))
+    found = limits_of(replace(UNSAFE, max_tasks=7, disk_bytes=12345))
     assert found[resource.RLIMIT_NPROC] == 7
     assert found[resource.RLIMIT_FSIZE] == 12345
     assert found[resource.RLIMIT_CORE] == 0
@@ -46,7 +36,7 @@ def test_limits_are_put_in_force_and_lower_ones_of_the_host_stay() -> None:
     }
     print(json.dumps([held, os.nice(0) - nice]))
     """
-    assert run(program, policy=POLICY.to_json()) == [
+    assert run(program, policy=UNSAFE.to_json()) == [
         {
             "RLIMIT_CORE": [0, 0],
             "RLIMIT_DATA": [20 * 2**30] * 2,
@@ -69,7 +59,7 @@ def test_open_files_are_limited_apart_from_the_rest_and_the_holders_have_all_the
     """
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     held = min(hard, MAX_OPEN_FILES)
-    assert run(program, policy=POLICY.to_json()) == [hard, hard, hard, held, held]
+    assert run(program, policy=UNSAFE.to_json()) == [hard, hard, hard, held, held]
 
 
 def test_memory_that_no_session_could_have_is_an_ordinary_error_of_the_code() -> None:
@@ -81,4 +71,4 @@ def test_memory_that_no_session_could_have_is_an_ordinary_error_of_the_code() ->
     except MemoryError:
         print(json.dumps("MemoryError"))
     """
-    assert run(program, policy=POLICY.to_json()) == "MemoryError"
+    assert run(program, policy=UNSAFE.to_json()) == "MemoryError"

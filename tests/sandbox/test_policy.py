@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,9 @@ from aca_mcp.sandbox.policy import (
     SandboxPolicy,
     readable_paths,
 )
+from tests.support.policies import UNSAFE
 
-POLICY = SandboxPolicy(
-    isolation=Isolation.LANDLOCK,
-    network=False,
-    memory_bytes=2**30,
-    disk_bytes=2**24,
-    scratch_bytes=2**23,
-    max_tasks=64,
-    readable=("/usr", "/lib"),
-)
+POLICY = replace(UNSAFE, isolation=Isolation.LANDLOCK, readable=("/usr", "/lib"))
 
 
 @pytest.fixture

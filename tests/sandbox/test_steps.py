@@ -16,6 +16,7 @@ from aca_mcp.sandbox import namespaces, syscalls
 from aca_mcp.sandbox.contain import base_directory, contain_session, prepare_storage
 from aca_mcp.sandbox.policy import Isolation, SandboxPolicy, readable_paths
 from tests.support.forked import in_child
+from tests.support.policies import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,13 +24,10 @@ if TYPE_CHECKING:
 
 def policy_for(isolation: Isolation, *, network: bool = False) -> SandboxPolicy:
     directories = (sys.prefix, sys.base_prefix, *kernel.__path__)
-    return SandboxPolicy(
+    return replace(
+        UNSAFE,
         isolation=isolation,
         network=network,
-        memory_bytes=2**30,
-        disk_bytes=2**20,
-        scratch_bytes=2**20,
-        max_tasks=64,
         readable=readable_paths(directories, network=network),
     )
 
