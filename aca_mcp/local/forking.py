@@ -1,7 +1,7 @@
 """The fork server in the template: sessions out of a process that has imported everything.
 
-Single-threaded on purpose. What a session must not share with its siblings (random state,
-descriptors, environment) is made anew in the child, before any code runs.
+Single-threaded on purpose. What a session must not share with its siblings is made anew in the
+child, before any code runs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ import fcntl
 import gc
 import json
 import os
-import random
 import signal
 import socket
-import sys
-import tempfile
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +25,7 @@ from aca_mcp.kernel.serve import installed_packages, serve
 from aca_mcp.kernel.streams import Streams, new_token
 from aca_mcp.local.descriptor_passing import receive, send_patiently
 from aca_mcp.local.keeper import keep
+from aca_mcp.local.reseeding import reseed
 from aca_mcp.local.template_messages import SessionRequest
 from aca_mcp.sandbox import limits, syscalls
 from aca_mcp.sandbox.contain import base_directory, contain_session, prepare, prepare_storage
@@ -294,51 +292,3 @@ def _arrange(descriptors: list[int]) -> None:
     for last, copy in enumerate((control, *more), _CONTROL):
         os.dup2(copy, last, inheritable=False)
     os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
-
-
-def reseed(policy: SandboxPolicy, work_directory: str) -> None:
-    """Make anew what forks would share."""
-    base, scratch = os.path.dirname(work_directory), "/tmp"  # noqa: PTH120 -- a page of memory less
-    if policy.isolation is not Isolation.NAMESPACES:
-        scratch = f"{base}/tmp"
-    for name in tuple(os.environ):
-        # NumPy's own threads stay one, and allocators without any, as where the template has
-        # imported them: a session that had to import them itself would have threads from then on,
-        # and so no copy to go back to.
-        is_for_imports = name.endswith("_NUM_THREADS") and name != "OPENBLAS_NUM_THREADS"
-        if is_for_imports or name == "GLIBC_TUNABLES":
-            del os.environ[name]
-    # Beside the work directory: what pip installs is nothing that listings should show.
-    packages = f"{base}/packages"
-    os.environ.update(
-        HOME=work_directory,
-        TMPDIR=scratch,
-        MPLCONFIGDIR=f"{scratch}/matplotlib",
-        IPYTHONDIR=f"{scratch}/ipython",
-        XDG_CACHE_HOME=f"{scratch}/cache",
-        PIP_TARGET=packages,
-        PYTHONDONTWRITEBYTECODE="1",
-        PYTHONUNBUFFERED="1",  # what child processes print comes when they print it
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-        TERM="xterm-color",  # as Jupyter has it: what clears the screen is understood, and obeyed
-    )
-    if not policy.network:
-        os.environ["PIP_RETRIES"] = "0"  # say so at once, rather than after five tries
-    sys.path.append(packages)
-    # As Jupyter has it: the code's own modules come before what is installed, and after the
-    # standard library, which the interpreter itself needs.
-    sys.path.insert(_before_installed(sys.path), "")
-    # Files of a second that are written anew within it would be taken for the same.
-    sys.dont_write_bytecode = True
-    tempfile.tempdir = None
-    random.seed()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    os.chdir(work_directory)
-
-
-def _before_installed(path: list[str]) -> int:
-    names = [entry.rpartition("/")[2] for entry in path]
-    found = [names.index(name) for name in ("site-packages", "dist-packages") if name in names]
-    return min(found, default=len(path))

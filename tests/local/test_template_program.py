@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
 import resource
 import signal
 import socket
@@ -16,17 +15,19 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
-from aca_mcp.local import forking, template_program
+from aca_mcp.local import template_program
 from aca_mcp.local.forking import ForkServer
 from aca_mcp.local.template_messages import SessionRequest, TemplateConfiguration
-from aca_mcp.sandbox.policy import Isolation, SandboxPolicy
+from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.probe import IsolationReport
 from tests.support.forked import in_child
+from tests.support.policies import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,15 +35,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.kernel.interpreter import Interpreter
 
-_POLICY = SandboxPolicy(
-    isolation=Isolation.UNSAFE_NONE,
-    network=False,
-    memory_bytes=2**32,
-    disk_bytes=2**26,
-    scratch_bytes=2**24,
-    max_tasks=4096,
-    readable=(),
-)
+_POLICY = replace(UNSAFE, memory_bytes=2**32, max_tasks=4096)
 _NOBODY = 65_534
 _NO_INTERPRETER = cast("Interpreter", None)
 """For requests that fork nothing."""
@@ -276,23 +269,3 @@ def test_a_host_without_isolation_is_told_what_to_do() -> None:
 
     assert "namespaces: not permitted" in sentence
     assert "Allow user namespaces" in sentence
-
-
-def test_a_session_shares_neither_environment_nor_random_numbers(tmp_path: Path) -> None:
-    """Its home is its work directory; pip is told where it may install, and not to wait."""
-    (tmp_path / "data").mkdir()
-    random.seed(1)
-    expected = random.Random(1).random()
-
-    def be_session() -> None:
-        os.environ["OMP_NUM_THREADS"] = "1"
-        forking.reseed(_POLICY, f"{tmp_path}/data")
-        assert os.environ["HOME"] == f"{tmp_path}/data"
-        assert os.environ["TMPDIR"] == f"{tmp_path}/tmp"
-        assert os.environ["PIP_RETRIES"] == "0"
-        assert "OMP_NUM_THREADS" not in os.environ
-        assert sys.path[-1] == os.environ["PIP_TARGET"]
-        assert random.random() != expected
-        assert str(Path.cwd()) == f"{tmp_path}/data"
-
-    assert in_child(be_session) is None
