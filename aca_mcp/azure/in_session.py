@@ -79,7 +79,7 @@ async def run(code: str, max_side: int) -> str:
     started = perf_counter()
     with capture.hooked():
         for name, stream in state.streams.items():
-            recorder.follow(getattr(sys, name) if stream.closed else stream, name)
+            recorder.follow(stream if is_open(stream) else getattr(sys, name), name)
         name = f"cell-{shell.execution_count}"
         capture.begin(recorder, work_directory=state.work_directory, name=name, max_side=max_side)
         try:
@@ -111,6 +111,13 @@ async def run(code: str, max_side: int) -> str:
     packed = zlib.compress(b"".join(encoded(event, blobs) for event, blobs in frames), 1)
     state.report = base64.b64encode(packed).decode()
     return more(0)
+
+
+def is_open(stream: Any) -> bool:
+    """Whether a stream is neither closed nor, as those that are wrapped anew, detached."""
+    with suppress(ValueError):
+        return not stream.closed
+    return False
 
 
 async def run_cell(shell: InteractiveShell, capture: Capture, code: str) -> BaseException | None:
