@@ -16,7 +16,7 @@ from aca_mcp.azure.execution_endings import Ending, find_ending, seconds_in, std
 from aca_mcp.execution import Execution, ExecutionError, Output, StreamText, Variables
 from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.reports.events import Report, Shown
-from aca_mcp.reports.stream_order import counted_pieces, in_order
+from aca_mcp.reports.stream_order import BEHIND_ALL, counted_pieces, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,9 +103,18 @@ def read_execution(
     )
     kept = about.stream_characters
     streams = in_order(
-        stream_text(answer.stdout, kept), stream_text(stderr, kept), counted_pieces(report)
+        stream_text(answer.stdout, kept),
+        stream_text(stderr, kept),
+        counted_pieces(report),
+        _value_place(report),
     )
     return build_execution(report, streams, context)
+
+
+def _value_place(report: Report) -> int | None:
+    """Where the code's value stands, if it has one."""
+    places = (each.place for each in report.shown if each.output.kind == "result")
+    return next((BEHIND_ALL if place is None else place for place in places), None)
 
 
 def stream_text(text: str, kept_characters: int) -> StreamText:

@@ -1,7 +1,8 @@
 """The order in which streams were written, as far as their session could count it.
 
 A session counts what Python writes. What other processes write besides comes in the same text,
-uncounted; each counted piece is then found by its last characters. Pure.
+uncounted; each counted piece is then found by its last characters, or its last line. What is
+left at the end was written before the value was there. Pure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from aca_mcp.execution import StreamName, StreamText
     from aca_mcp.reports.events import Report
 
+BEHIND_ALL = 10**9
+"""A place behind all marks."""
 _MAX_PIECES = 5000
 _MAX_END = 32
 _STREAMS: Mapping[str, StreamName] = {"stdout": "stdout", "stderr": "stderr"}
@@ -43,10 +46,21 @@ def counted_pieces(report: Report) -> list[Counted]:
     return [piece for piece in found if piece is not None]
 
 
-def in_order(stdout: StreamText, stderr: StreamText, counted: Sequence[Counted]) -> Streams:
+def in_order(
+    stdout: StreamText,
+    stderr: StreamText,
+    counted: Sequence[Counted],
+    value_place: int | None = None,
+) -> Streams:
     """Both streams, without what was cleared, and their pieces in the order of writing.
 
     Of a stream whose middle was not kept nothing can be placed.
+
+    Args:
+        stdout: all of it.
+        stderr: all of it.
+        counted: what the session counted of them.
+        value_place: where the code's value stands, if it has one.
     """
     whole: dict[StreamName, StreamText] = {"stdout": stdout, "stderr": stderr}
     texts: dict[StreamName, str] = {
@@ -63,8 +77,7 @@ def in_order(stdout: StreamText, stderr: StreamText, counted: Sequence[Counted])
         text, start = texts[piece.stream], reached[piece.stream]
         end = start + piece.characters
         if totals[piece.stream] != len(text) and piece.end:
-            found = text.find(piece.end, max(end - len(piece.end), start))
-            end = found + len(piece.end) if found >= 0 else end
+            end = _end_of(piece, text, start)
         part = text[start:end]
         reached[piece.stream] = end
         if part and piece.state != "cleared":
@@ -73,8 +86,22 @@ def in_order(stdout: StreamText, stderr: StreamText, counted: Sequence[Counted])
             pieces.append(Piece(piece.place, piece.stream, len(part), late))
     for name, text in texts.items():
         rest = text[reached[name] :]
+        if rest and value_place is not None:
+            last = max((each.place for each in pieces if each.stream == name), default=0)
+            pieces.append(Piece(max(value_place - 1, last), name, len(rest)))
         whole[name] = replace(whole[name], head="".join([*shown[name], rest]))
     return Streams(whole["stdout"], whole["stderr"], tuple(pieces))
+
+
+def _end_of(piece: Counted, text: str, start: int) -> int:
+    """Where a piece ends in a text that has more than was counted, or less."""
+    end = start + piece.characters
+    for known in (piece.end, piece.end.splitlines(keepends=True)[-1]):
+        found = text.find(known, max(end - len(known), start))
+        if found >= 0:
+            return found + len(known)
+    # It was cut, or went elsewhere, as where code put something else in the stream's place.
+    return len(text) if end > len(text) else start
 
 
 def _read(piece: object) -> Counted | None:

@@ -400,3 +400,26 @@ async def test_what_code_puts_into_the_place_of_hooks_and_streams_costs_no_later
     execution = await run(pool, identifier, later)
     assert execution.error is None, execution.error
     assert report(execution).text == "x\n[value]\n42"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("os.system('echo child'); 3", "child\n[value]\n3"),
+        ("os.write(1, b'raw\\n'); os.system('echo child'); 3", "raw\nchild\n[value]\n3"),
+        ("print('a'); os.system('echo child'); print('b'); 3", "a\nchild\nb\n[value]\n3"),
+        ("print('a'); os.system('echo child >&2'); 3", "a\n[stderr]\nchild\n[value]\n3"),
+        (
+            "sys.stdout = io.StringIO(); print('longer'); os.system('echo child'); 3",
+            "child\n[value]\n3",
+        ),
+        (
+            "e = sys.stderr; print('a', file=e); os.system('echo c >&2'); print('b', file=e); 3",
+            "[stderr]\na\nc\nb\n[value]\n3",
+        ),
+    ],
+)
+async def test_what_python_does_not_see_written_stands_before_the_value_and_cuts_no_line(
+    pool: SessionPool, identifier: str, code: str, text: str
+) -> None:
+    assert await shown(pool, identifier, f"import io, os, sys\n{code}") == text

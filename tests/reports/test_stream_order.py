@@ -6,8 +6,10 @@ from aca_mcp.execution import StreamText
 from aca_mcp.reports.stream_order import Counted, in_order
 
 
-def parts(stdout: str, *counted: Counted, stderr: str = "") -> list[tuple[int, str]]:
-    streams = in_order(StreamText(stdout), StreamText(stderr), counted)
+def parts(
+    stdout: str, *counted: Counted, stderr: str = "", value_place: int | None = None
+) -> list[tuple[int, str]]:
+    streams = in_order(StreamText(stdout), StreamText(stderr), counted, value_place)
     texts = {"stdout": streams.stdout, "stderr": streams.stderr}
     reached = dict.fromkeys(texts, 0)
     found: list[tuple[int, str]] = []
@@ -30,6 +32,33 @@ def test_text_of_other_processes_does_not_move_what_was_counted() -> None:
         (0, "printed\n"),
         (1, "from a child\nthen\n"),
     ]
+
+
+def test_lines_of_other_processes_within_a_piece_leave_it_whole() -> None:
+    first = Counted(0, "stdout", 9, "one\ntwo 2\n", "")
+    second = Counted(1, "stdout", 5, "then\n", "")
+    assert parts("one\na child\ntwo 2\nthen\n", first, second) == [
+        (0, "one\na child\ntwo 2\n"),
+        (1, "then\n"),
+    ]
+
+
+def test_what_did_not_reach_the_stream_takes_nothing_of_it() -> None:
+    elsewhere = Counted(0, "stdout", 5, "mine\n", "")
+    there = Counted(1, "stdout", 6, "there\n", "")
+    assert parts("from a child\nthere\n", elsewhere, there) == [(1, "from a child\nthere\n")]
+
+
+def test_what_nobody_counted_at_the_end_stands_before_the_value() -> None:
+    first, late = Counted(0, "stdout", 2, "a\n", ""), Counted(3, "stdout", 2, "b\n", "")
+    assert parts("a\nchild\n", first, stderr="e\n", value_place=3) == [
+        (0, "a\n"),
+        (2, "child\n"),
+        (2, "e\n"),
+    ]
+    assert parts("child\n", value_place=1) == [(0, "child\n")]
+    assert parts("a\nb\nchild\n", first, late, value_place=3)[-1] == (3, "child\n")
+    assert parts("a\nchild\n", first) == [(0, "a\n")]
 
 
 def test_what_was_cleared_is_not_there() -> None:
