@@ -102,6 +102,15 @@ class _Outputs:
                 "evalue": error.message,
                 "traceback": self._fitting(clean(error.traceback)).splitlines(),
             }
+        elif (ended := _ended(execution)) is not None:
+            name, message = ended
+            traceback = [f"{name}: {message}"]
+            yield {
+                "output_type": "error",
+                "ename": name,
+                "evalue": message,
+                "traceback": traceback,
+            }
 
     def _bundle(self, output: Output) -> Json:
         bundle: dict[str, object] = {}
@@ -135,6 +144,15 @@ class _Outputs:
             return False
         self._left -= size
         return True
+
+
+def _ended(execution: Execution) -> tuple[str, str] | None:
+    """What code ended besides itself, as an error's name and message; None if nothing."""
+    if execution.session_lost is not None:
+        return "SessionLost", f"{execution.session_lost}; variables and files were gone then"
+    if (rollback := execution.rollback) is not None:
+        return "ProcessEnded", f"{rollback.reason}; variables were as before {rollback.extent} then"
+    return None
 
 
 def _parsed(text: str) -> object:

@@ -6,7 +6,7 @@ import base64
 from importlib import import_module
 from typing import Any
 
-from aca_mcp.pool import Execution, ExecutionError, Output
+from aca_mcp.pool import Execution, ExecutionError, Output, Rollback
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
 from tests.support.executions import executed
@@ -56,6 +56,19 @@ def test_it_is_one() -> None:
     assert first.outputs[4].data["application/json"] == "{broken"
     assert second.outputs[-1].ename == "ZeroDivisionError"
     assert second.outputs[-1].traceback == ["a", "b"]
+
+
+def test_code_that_did_not_come_to_its_end_has_an_error_that_says_why() -> None:
+    ended = [
+        executed(session_lost="it used too much memory"),
+        executed(rollback=Rollback("it was ended by SIGABRT", 1)),
+    ]
+    cells = read(notebook(Record(f"execution-{n}", "f()", each) for n, each in enumerate(ended)))
+    told = [cell.outputs[-1] for cell in cells.cells]
+    assert [each.ename for each in told] == ["SessionLost", "ProcessEnded"]
+    assert "too much memory; variables and files were gone" in told[0].evalue
+    assert told[1].traceback == [f"ProcessEnded: {told[1].evalue}"]
+    assert "SIGABRT; variables were as before it" in told[1].evalue
 
 
 def test_a_session_in_which_nothing_ran_is_an_empty_one() -> None:
