@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from aca_mcp.errors import SettingsError
@@ -133,6 +134,7 @@ def host_names(text: str, name: str) -> frozenset[HostName]:
 def _metavar(annotation: object) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(str(choice) for choice in get_args(annotation))
-    if annotation is int or annotation is float:
+    kinds = {each for each in get_args(annotation) or (annotation,) if each is not NoneType}
+    if kinds <= {int, float}:
         return "N"
-    return "TEXT" if annotation is str else "PATH"
+    return "TEXT" if kinds == {str} else "PATH"

@@ -77,7 +77,9 @@ def test_the_long_help_has_every_setting_that_the_command_heeds(
     missing = [field for field in fields if flag_name(field) not in flags]
     assert missing == [name for name in fields if fields[name].annotation is SecretStr]
     assert all(variable_name(name) in text for name in missing)
-    assert "--env-file" in text
+    assert {"--env-file PATH", "--local-memory-mib N", "--local-python PATH"} <= set(
+        re.findall(r"--[a-z-]+ [A-Z]+", text)
+    )
     assert ("--transport" in text) == (command == "serve")
     assert ("--work-dir" in text) == (command != "exec")
 
