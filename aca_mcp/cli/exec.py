@@ -18,7 +18,7 @@ from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload, written_whole
 from aca_mcp.cli.waiting import say_if_it_takes_long
-from aca_mcp.errors import SettingsError
+from aca_mcp.errors import SessionPoolError, SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.server.results.notebook import notebook
@@ -109,8 +109,7 @@ def execute(settings: Settings, request: ExecRequest) -> int:
 
 
 async def _execute(settings: Settings, request: ExecRequest) -> int:
-    # Before a prompt or a signal handler is there: it asks the terminal, and reads its answer.
-    show_figure = shower(sys.stdin, sys.stdout)
+    show_figure = shower(sys.stdin, sys.stdout, asks_first=request.interactive)
     screen = Screen(
         sys.stdout,
         sys.stderr,
@@ -167,9 +166,14 @@ class Run:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(_write_notebook, request.notebook, self._records)
                 self._screen.note(f"saved {request.notebook}")
-        if code == 0:
-            for path in request.downloads:
+        for path in request.downloads:
+            try:
                 self._screen.note(f"saved {await download(session, path)}")
+            except SessionPoolError as error:
+                if code == 0:
+                    raise
+                self._screen.note(error.message)
+        self._screen.tell_of_files()
         return code or (_FAILED if self._screen.is_incomplete else 0)
 
     async def execute(self, session: PythonSession, code: str) -> Execution:

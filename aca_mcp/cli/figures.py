@@ -8,6 +8,7 @@ bounded size is decoded for a terminal.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -81,17 +82,35 @@ class Figures:
         return f"saved {path}", content if shows else None
 
 
-def shower(stdin: TextIO, stdout: TextIO) -> Callable[[bytes], None] | None:
+def shower(stdin: TextIO, stdout: TextIO, *, asks_first: bool) -> Callable[[bytes], None] | None:
     """How to show a figure on this terminal, or None where it cannot show pixels.
 
     kitty is shown images by its own protocol, and iTerm2 and others that know Sixel by that.
+
+    Args:
+        stdin: where a terminal answers.
+        stdout: where it is asked, and shows.
+        asks_first: ask now, rather than when there is a figure: somebody may be typing then.
     """
     if not (stdin.isatty() and stdout.isatty() and stdout is sys.stdout):
         return None
     if os.environ.get("TERM", "dumb") in {"dumb", "linux"}:
         return None  # they would show the question
+    terminal = functools.cache(_terminal)
+    if asks_first and terminal() is None:
+        return None
+
+    def show(content: bytes) -> None:
+        if (draw := terminal()) is not None:
+            draw(content, stdout)
+
+    return show
+
+
+def _terminal() -> Callable[[bytes, TextIO], None] | None:
+    """Ask the terminal of this process what it can show; how to show a PNG, or None."""
     try:
-        # It asks the terminal what it can when it is imported.
+        # It asks when it is imported.
         from PIL import Image as images
         from rich.console import Console
         from textual_image.renderable import Image, SixelImage, TGPImage
@@ -100,7 +119,7 @@ def shower(stdin: TextIO, stdout: TextIO) -> Callable[[bytes], None] | None:
     if Image not in (SixelImage, TGPImage):
         return None
 
-    def show(content: bytes) -> None:
+    def draw(content: bytes, stdout: TextIO) -> None:
         with (
             contextlib.suppress(OSError, ValueError, SyntaxError, images.DecompressionBombError),
             images.open(io.BytesIO(content), formats=("PNG",)) as image,
@@ -110,7 +129,7 @@ def shower(stdin: TextIO, stdout: TextIO) -> Callable[[bytes], None] | None:
                 console = Console(file=stdout)
                 console.print(Image(image, width=min(_CELLS, console.width)))
 
-    return show
+    return draw
 
 
 def _write_new(content: bytes, suffix: str) -> Path:

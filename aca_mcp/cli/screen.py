@@ -60,7 +60,7 @@ class Screen:
             keeps_session: the session goes on after an execution.
             show_figure: shows a PNG beside saying where it was saved.
             offer: which further packages sessions may get.
-            downloads: files that are saved when the code has succeeded.
+            downloads: files that are saved in the end.
         """
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._keeps_session = keeps_session
@@ -70,7 +70,8 @@ class Screen:
         self._figures = Figures()
         self._shown: set[str] = set()
         self._within_line: set[str] = set()
-        self._has_told_of_files = False
+        self._files: dict[str, None] = {}
+        """Paths of what code has written, and nobody has asked to have here."""
         self.is_incomplete = False
         """A figure could not be saved."""
 
@@ -106,8 +107,11 @@ class Screen:
             kept = f"; {what_is_kept(execution.variables)}" if tells else ""
             self.note(f"time is up{kept}; --timeout gives more")
         self._tell_what_is_missing(execution)
-        self._tell_where_files_are(execution)
         self._tell_what_was_lost(execution)
+        if execution.session_lost is not None:
+            self._files.clear()
+        written = dict.fromkeys((*execution.files, *execution.kept_files))
+        self._files |= {each: None for each in written if each not in self._downloads}
 
     def _tell_what_is_missing(self, execution: Execution) -> None:
         for remark in execution.remarks:
@@ -115,26 +119,24 @@ class Screen:
         for module in execution.missing_modules:
             self.note(about_missing_module(module, self._offer, by_code=True))
 
-    def _tell_where_files_are(self, execution: Execution) -> None:
-        """Say how to get what an output is kept in: it was named with the output."""
-        kept = [each for each in execution.kept_files if each not in self._downloads]
-        if not kept or self._has_told_of_files:
+    def tell_of_files(self) -> None:
+        """Say what ends with the session, and how to have it here."""
+        if not self._files:
             return
-        self._has_told_of_files = True
-        named = " ".join(f"--download {shlex.quote(each)}" for each in kept[:_MAX_NAMED])
-        more = f" and {len(kept) - _MAX_NAMED:,} more" if len(kept) > _MAX_NAMED else ""
+        paths = list(self._files)
+        named = " ".join(f"--download {shlex.quote(each)}" for each in paths[:_MAX_NAMED])
+        more = f" and {len(paths) - _MAX_NAMED:,} more" if len(paths) > _MAX_NAMED else ""
         self.note(
-            "what is in outputs/ belongs to the session, which ends with this command; "
-            f"to have it here, say {named}{more}"
+            "the code wrote files, which end with the session; "
+            f"to have them here, say {named}{more}"
         )
 
     def _tell_what_was_lost(self, execution: Execution) -> None:
         if execution.session_lost is not None:
             self.note(f"the session ended, with its files: {execution.session_lost}")
         elif (rollback := execution.rollback) is not None:
-            self.note(
-                f"the code was ended: {rollback.reason}; variables are as before {rollback.extent}"
-            )
+            tells = f"; variables are as before {rollback.extent}" if self._keeps_session else ""
+            self.note(f"the code did not come to its end: {rollback.reason}{tells}")
 
     def note(self, text: str) -> None:
         """Say something of our own."""

@@ -132,6 +132,18 @@ def test_a_download_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_what_code_wrote_before_it_failed_is_downloaded_and_the_rest_named(tmp_path: Path) -> None:
+    code = "for name in ('a.csv', 'b.csv'): _ = open(name, 'w').write('1')\n1/0"
+    done = run(code, "--download", "a.csv", "--download", "c.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    saved, missing, left = done.stderr.splitlines()[-3:]
+    assert saved == "aca-mcp: saved a.csv"
+    assert "c.csv" in missing
+    assert left.startswith("aca-mcp: the code wrote files")
+    assert left.endswith("say --download b.csv")
+
+
 def test_a_missing_download_is_a_sentence(tmp_path: Path) -> None:
     done = run("1", "--download", "none.csv", cwd=tmp_path)
     assert done.returncode == 1
@@ -167,7 +179,7 @@ def test_a_session_that_dies_is_said(tmp_path: Path) -> None:
     done = run("print('last words', flush=True)\nimport os; os._exit(3)", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == "last words\n"
-    assert "the code was ended: its process ended itself (exit code 3)" in done.stderr
+    assert "the code did not come to its end: its process ended itself (exit code 3)" in done.stderr
 
 
 async def test_output_appears_while_the_code_runs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,11 +118,22 @@ def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
     done = executed(page, kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"))
     screen = Screen(*streams, downloads=["outputs/cell 2.html"])
     screen.show_rest(done)
-    screen.show_rest(done)
+    screen.show_rest(replace(done, files=("a b.csv",)))
+    screen.tell_of_files()
     said = streams[1].getvalue()
-    assert said.count("ends with this command") == 1
-    assert said.count("--download") == 1
-    assert "say --download outputs/cell-1-1.html\n" in said
+    assert said.count("end with the session") == 1
+    assert said.endswith("say --download outputs/cell-1-1.html --download 'a b.csv'\n")
+    assert "cell 2.html" not in said
+
+
+def test_files_that_went_with_the_session_are_not_offered(
+    streams: tuple[io.StringIO, io.StringIO],
+) -> None:
+    screen = Screen(*streams)
+    screen.show_rest(executed(files=("lost.csv",)))
+    screen.show_rest(executed(session_lost="it was ended by SIGKILL"))
+    screen.tell_of_files()
+    assert "lost.csv" not in streams[1].getvalue()
 
 
 def test_what_was_not_there_is_said_to_a_person_too(
