@@ -181,7 +181,8 @@ def value_in(metadata: PoolMetadata, execution: Execution) -> str:
 def check_checkpoints(metadata: PoolMetadata) -> Check:
     """Whether a crash costs more than one execution."""
     if metadata.checkpoints:
-        finding = f"a crash costs one execution; {metadata.checkpoints} can be undone"
+        undone = f"{metadata.checkpoints} can be undone"
+        finding = f"a crash costs one execution, unless threads go on; {undone}"
         return Check("Checkpoints", State.OK, finding)
     return Check(
         "Checkpoints",
