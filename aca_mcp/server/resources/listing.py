@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from typing import TYPE_CHECKING
 
 from mcp_types import ListResourcesResult, Resource, ResourceLink, ResourceTemplate
@@ -10,6 +9,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.server.resources.uris import TEMPLATES, ResourceUri, uri_of
+from aca_mcp.server.results.files import mime_type_of
 from aca_mcp.server.results.notebook import MIME_TYPE
 from aca_mcp.server.results.text import show_name
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from aca_mcp.server.callers import Caller
     from aca_mcp.server.sessions.client_sessions import OpenSession
 
-BYTES = "application/octet-stream"
-"""The type of what is nothing more particular."""
 _ABOUT: dict[str, tuple[str, str, str | None]] = {
     "files": ("session_file", "A file of a session's work directory.", None),
     "session": ("session", "A session: status, times, isolation.", "application/json"),
@@ -80,11 +78,6 @@ def link_to(handle: str, path: str) -> ResourceLink:
         name=show_name(path),
         mime_type=mime_type_of(path),
     )
-
-
-def mime_type_of(path: str) -> str:
-    """What a file's name says that it is."""
-    return mimetypes.guess_type(path)[0] or BYTES
 
 
 def _file(entry: FileEntry) -> Resource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,7 @@ import anyio.to_thread
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 from aca_mcp.errors import FileMissingError, NotSupportedError
-from aca_mcp.server.resources.listing import BYTES, mime_type_of
-from aca_mcp.server.results.files import MAX_DOWNLOAD_BYTES, read_at_most
+from aca_mcp.server.results.files import BYTES, MAX_DOWNLOAD_BYTES, mime_type_of, read_at_most
 from aca_mcp.server.results.image_structure import examine
 from aca_mcp.server.results.notebook import MIME_TYPE, notebook_of
 from aca_mcp.server.results.report import report
@@ -59,18 +59,13 @@ def file_contents(path: str, content: bytes) -> ReadResourceContents:
     """A file: text as text, other bytes as bytes, each with the type that it has."""
     if (image := examine(content)) is not None:
         return ReadResourceContents(content, image.mime_type)
+    # A name may promise what the content is not.
     guess = mime_type_of(path)
+    promises_text = guess.startswith("text/") or guess in _TEXT_TYPES
     if b"\0" not in content:
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            pass
-        else:
-            # A name may promise what the content is not.
-            is_text = guess.startswith("text/") or guess in _TEXT_TYPES
-            return _text(text, guess if is_text else "text/plain")
-    is_bytes = not guess.startswith("text/") and guess not in _TEXT_TYPES
-    return ReadResourceContents(content, guess if is_bytes else BYTES)
+        with suppress(UnicodeDecodeError):
+            return _text(content.decode(), guess if promises_text else "text/plain")
+    return ReadResourceContents(content, BYTES if promises_text else guess)
 
 
 _TEXT_TYPES = frozenset(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from aca_mcp.pool import FileEntry, FileListing
     from aca_mcp.session import PythonSession
 
+BYTES = "application/octet-stream"
+"""The type of what is nothing more particular."""
 MAX_DOWNLOAD_BYTES = 700_000
 """Of an image or other bytes in a result: base64 makes them a third longer."""
 
@@ -57,14 +59,20 @@ def as_text(content: bytes) -> tuple[str, str] | None:
     return clean(text.replace("\r\n", "\n").replace("\r", "\n")), encoding
 
 
+def mime_type_of(path: str) -> str:
+    """What a file's name says that it is."""
+    return mimetypes.guess_type(path)[0] or BYTES
+
+
 def content_block(path: str, content: bytes, max_image_side: int) -> ContentBlock:
     """An image block for what is an image by its signature, an embedded blob for other bytes."""
     encoded = base64.b64encode(content).decode()
     if (image := examine(content)) is not None and image.is_within(max_image_side):
         return ImageContent(data=encoded, mime_type=image.mime_type)
-    guess = mimetypes.guess_type(path)[0] or "application/octet-stream"
     uri = f"session:///{quote(path, errors='backslashreplace')}"
-    return EmbeddedResource(resource=BlobResourceContents(uri=uri, blob=encoded, mime_type=guess))
+    return EmbeddedResource(
+        resource=BlobResourceContents(uri=uri, blob=encoded, mime_type=mime_type_of(path))
+    )
 
 
 def caption(path: str, content: bytes) -> TextContent:

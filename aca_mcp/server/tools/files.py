@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import mimetypes
 from typing import Annotated, Literal
 
 import anyio.to_thread
@@ -17,6 +16,7 @@ from aca_mcp.server.results.files import (
     as_text,
     caption,
     content_block,
+    mime_type_of,
     read_at_most,
     show_listing,
 )
@@ -139,7 +139,7 @@ async def _shown_image(
 
     The session itself makes another one of it, smaller if need be.
     """
-    if not (mimetypes.guess_type(path)[0] or "").startswith("image/"):
+    if not mime_type_of(path).startswith("image/"):
         return None
     figure = await shown_smaller(session, path, max_side)
     if figure is None:
