@@ -20,6 +20,8 @@ Variables = Literal["kept", "gone", "unknown"]
 MAX_IMAGE_SIDE = 1568
 """Pixels of a shown image's longer side, unless somebody chose: models see no more, and some hosts
 refuse more, with the whole conversation."""
+_LINE_CHARACTERS = 60
+"""Of code that is named by its first line."""
 
 
 class ExecutionStatus(enum.StrEnum):
@@ -139,11 +141,29 @@ class Rollback:
     """Why: a clause."""
     executions: int
     """How many, the one that ended so among them. 1 unless the session was never idle."""
+    begins: str = ""
+    """The ``first_line`` of the earliest one's code; empty where that is not known."""
 
     @property
     def extent(self) -> str:
         """What the variables are as before: a phrase."""
-        return "it" if self.executions <= 1 else f"the last {self.executions} executions"
+        return "it" if self.executions <= 1 else self.undone
+
+    @property
+    def undone(self) -> str:
+        """What was taken back: a phrase."""
+        if self.executions <= 1:
+            return f"`{self.begins}`" if self.begins else "the last execution"
+        since = f", from `{self.begins}` on" if self.begins else ""
+        return f"the last {self.executions} executions{since}"
+
+
+def first_line(code: str) -> str:
+    """By which whoever wrote code knows it again: its first line, cut short."""
+    code = code.strip()
+    end = code.find("\n", 0, _LINE_CHARACTERS)
+    line = code[: end if end >= 0 else _LINE_CHARACTERS]
+    return line if len(line) == len(code) else f"{line.rstrip()} ..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +236,29 @@ def what_is_kept(variables: Variables) -> str:
     }[variables]
 
 
+def in_seconds(time: float) -> str:
+    """A time in words."""
+    seconds = f"{round(time, 2):g}"
+    return "1 second" if seconds == "1" else f"{seconds} seconds"
+
+
+def before_time_was_up(traceback: str) -> str:
+    """Where code was that was interrupted: a traceback without its last line, which says that.
+
+    Whoever shows the traceback says it with what can be done; without another line it is left.
+    """
+    head, _, last = traceback.rstrip("\n").rpartition("\n")
+    return head if head and last.startswith("TimeoutError: ") else traceback
+
+
 _NOT_STARTED = "so this code was not started"
 
 
 def not_begun(timeout_seconds: float) -> Execution:
     """The result of code whose time was up before earlier code of its session had ended."""
     message = (
-        f"earlier code of this session still ran after {timeout_seconds:g} seconds, {_NOT_STARTED}"
+        f"earlier code of this session still ran after {in_seconds(timeout_seconds)}, "
+        f"{_NOT_STARTED}"
     )
     return Execution(
         execution_id=secrets.token_hex(16),

@@ -23,6 +23,7 @@ from aca_mcp.execution import Span as Span
 from aca_mcp.execution import StreamPart as StreamPart
 from aca_mcp.execution import StreamText as StreamText
 from aca_mcp.execution import Variables as Variables
+from aca_mcp.execution import before_time_was_up as before_time_was_up
 from aca_mcp.execution import not_begun as not_begun
 from aca_mcp.execution import was_not_begun as was_not_begun
 from aca_mcp.execution import what_is_kept as what_is_kept

@@ -61,8 +61,8 @@ _VARYING = (
     (re.compile(r'File "/[^"]*/(lib/python3\.)\d+/'), r'File "…/\1x/'),
     (re.compile(r'", line \d+, in (?!<module>)'), '", line …, in '),
     (
-        re.compile(r"Variables are as they were before [^;]*;"),
-        "Variables are as they were before …;",
+        re.compile(r"Variables are as they were before .*?; files"),
+        "Variables are as they were before …; files",
     ),
     (re.compile(r"([\w.-]+\.(?:ipynb|html|png)): copied, [\d,]+ bytes"), r"\1: copied, … bytes"),
 )

@@ -13,7 +13,7 @@ from aca_mcp.cli.figures import Figures
 from aca_mcp.cli.markdown import show_markdown
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
-from aca_mcp.pool import ExecutionStatus, Output, what_is_kept
+from aca_mcp.pool import ExecutionStatus, Output, before_time_was_up, what_is_kept
 from aca_mcp.server.results.report import text_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _HARMFUL = {
     if chr(code) not in "\t\n\r"
 }
 _MAX_NAMED = 5
-_TIME_IS_UP = "TimeoutError: "
 
 
 class Screen:
@@ -94,7 +93,8 @@ class Screen:
                 self._write(item.stream, item.text)
         timed_out = execution.status is ExecutionStatus.TIMED_OUT
         if (error := execution.error) is not None and error.name != "SystemExit":
-            self._write_line(_line(_shortened(error.traceback, timed_out=timed_out)))
+            traceback = error.traceback
+            self._write_line(_line(before_time_was_up(traceback) if timed_out else traceback))
             if error.hint:
                 self.note(error.hint)
             if error.missing_module:
@@ -179,12 +179,6 @@ class Screen:
         stream = self._streams[name]
         stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
         stream.flush()
-
-
-def _shortened(traceback: str, *, timed_out: bool) -> str:
-    """Without what a pool says of time and session, which is said better by who set the time."""
-    head, _, last = traceback.rstrip("\n").rpartition("\n")
-    return head if timed_out and head and last.startswith(_TIME_IS_UP) else traceback
 
 
 def _line(text: str) -> str:

@@ -114,7 +114,8 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         longest = self._common.max_timeout_seconds
         if not 0 < timeout_seconds <= longest:
             raise InvalidRequestError(
-                f"The timeout must be more than 0 and at most {longest:g} seconds."
+                f"The timeout must be more than 0 and at most {longest:g} seconds "
+                "(ACA_MCP_LOCAL_MAX_TIMEOUT_SECONDS). Nothing was executed."
             )
         await self._prepare(timeout_seconds, on_output)
         async with self._sessions.take_turn(identifier, timeout_seconds) as use:

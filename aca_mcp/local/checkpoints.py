@@ -31,7 +31,7 @@ _MAX_NOTICES = 64
 _MAX_HELPERS = 3
 """Of one copy: the kinds that there are."""
 _EXECUTIONS_KNOWN = 256
-"""Numbers of executions that are remembered, to say how many a rollback undoes."""
+"""Executions that are remembered, to say which ones a rollback undoes."""
 _CLEAR_SECONDS = 15
 """For a keeper, which gives up sooner, to end what runs on a machine that has much else to do."""
 _OBEY_SECONDS = 0.5
@@ -100,8 +100,8 @@ class Checkpoints:
         self.had_used_its_time = False
         """It was killed when it had used all the processor time that it might."""
         self.why_none = NONE_YET
-        self.executions: deque[int] = deque(maxlen=_EXECUTIONS_KNOWN)
-        """Numbers of those whose effects are there."""
+        self.executions: deque[tuple[int, str]] = deque(maxlen=_EXECUTIONS_KNOWN)
+        """Those whose effects are there: their numbers, and first lines."""
 
     @property
     def leaving(self) -> list[int]:
@@ -200,18 +200,18 @@ class Checkpoints:
         if not self.executions:
             self.why_none = "nothing has run in it"
             return False
-        while self._kept and self._kept[-1].after >= self.executions[-1]:
+        while self._kept and self._kept[-1].after >= self.executions[-1][0]:
             self._let_go(self._kept.pop())
             self.why_none = "the one from before that execution is not there any more"
         return bool(self._kept)
 
-    def forget_since(self, checkpoint: Checkpoint) -> int:
-        """Forget the executions that one does not know of; how many those are."""
-        undone = 0
-        while self.executions and self.executions[-1] > checkpoint.after:
-            self.executions.pop()
+    def forget_since(self, checkpoint: Checkpoint) -> tuple[int, str]:
+        """Forget the executions that one does not know of; how many, and how the first begins."""
+        undone, begins = 0, ""
+        while self.executions and self.executions[-1][0] > checkpoint.after:
+            _, begins = self.executions.pop()
             undone += 1
-        return undone
+        return undone, begins
 
     def let_surplus_go(self, but: int = 0) -> None:
         """Let older ones go that are more than are to be kept, ``but`` so many."""

@@ -42,7 +42,7 @@ def describe_status(status: int | None, *, had_used_its_time: bool = False) -> s
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"  # of the real-time ones only two have names
-    return causes.get(-status, f"it was ended by {name}")
+    return causes.get(-status, f"it received {name}")
 
 
 def not_run(went: Rollback, output: RequestOutput) -> Outcome:
@@ -53,5 +53,5 @@ def not_run(went: Rollback, output: RequestOutput) -> Outcome:
         output: empty.
     """
     why = f"it was not run, because the session's process had ended meanwhile: {went.reason}"
-    told = Rollback(why, went.executions + 1)
+    told = Rollback(why, went.executions + 1, went.begins)
     return Outcome(output, None, None, why, told)

@@ -14,6 +14,7 @@ from aca_mcp.execution import (
     StreamName,
     StreamText,
     Variables,
+    in_seconds,
     what_is_kept,
 )
 from aca_mcp.reports.remarks import remarks_on
@@ -118,7 +119,7 @@ def _timed_out(error: ExecutionError | None, context: ExecutionContext) -> Execu
     if error is not None and error.name == "TimeoutError":
         return error
     message = (
-        f"the code was interrupted after {round(context.timeout_seconds, 2):g} seconds; "
+        f"the code was interrupted after {in_seconds(context.timeout_seconds)}; "
         f"{what_is_kept(context.variables)}"
     )
     told = error is not None and error.traceback.startswith("Traceback")

@@ -30,6 +30,7 @@ _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADD = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 _WRITE = ToolAnnotations(read_only_hint=False, idempotent_hint=True, open_world_hint=False)
 _INSTALL = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
+_CHANGE = ToolAnnotations(read_only_hint=False, open_world_hint=False)
 _EXECUTE = ToolAnnotations(read_only_hint=False, destructive_hint=False)
 """What code destroys is in its own session; whether it reaches a network, the pool decides."""
 
@@ -107,7 +108,7 @@ def _tools(
         files.list_files: ("List files", _READ),
         files.delete_file: ("Delete a file", _WRITE),
         session.list_packages: ("List packages", _READ),
-        session.restart_session: ("Restart", _WRITE),
+        session.restart_session: ("Restart", _CHANGE),
         session.start_session: ("Start a session", _ADD),
     }
     if options.offer.is_open:

@@ -147,4 +147,6 @@ def duration(seconds: float) -> str:
     """A time as people say it."""
     if seconds >= 7200 and seconds % 3600 == 0:
         return f"{seconds / 3600:.0f} hours"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    if seconds >= 120:
+        return f"{seconds / 60:.0f} minutes"
+    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"

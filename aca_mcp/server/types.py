@@ -20,7 +20,6 @@ TimeoutSeconds = Annotated[
     float,
     Field(
         ge=0,
-        le=86_400,
         description="0: the default; in the background the longest there is.",
     ),
 ]
@@ -36,6 +35,8 @@ class ServerOptions:
 
     execution_timeout_seconds: float = 60
     """For executions whose call says nothing else."""
+    max_timeout_seconds: float = 600
+    """The longest that a call can ask for."""
     max_result_tokens: int = 10_000
     """Text of one result, in tokens of about 4 bytes."""
     max_image_side: int = MAX_IMAGE_SIDE

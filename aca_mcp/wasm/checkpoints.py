@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 512 * 2**20
 """Of all checkpoints of a session together; older ones go first."""
 _EXECUTIONS_KNOWN = 256
-"""Numbers of executions that are remembered, to say how many are undone."""
+"""Executions that are remembered, to say which ones are undone."""
 TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
 TOO_LARGE = f"its variables take more than {MAX_BYTES // 2**20} MiB"
 TOO_OLD = "the one from before that execution is not there any more"
@@ -37,16 +37,16 @@ class Checkpoints:
         self._most = steps + 1 if steps else 0
         # The first costs nothing: it is the image.
         self._kept = deque([Checkpoint(0, len(image), {})][: self._most])
-        self._executions: deque[int] = deque(maxlen=_EXECUTIONS_KNOWN)
+        self._executions: deque[tuple[int, str]] = deque(maxlen=_EXECUTIONS_KNOWN)
         self._is_needless = not steps
         self.why_none = TOO_OLD if steps else TURNED_OFF
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def executed(self, number: int) -> None:
-        """Note that the request of this number has run code."""
-        self._executions.append(number)
+    def executed(self, number: int, begins: str) -> None:
+        """Note that the request of this number has run code, which begins so."""
+        self._executions.append((number, begins))
         self._is_needless = not self._most
 
     def take(self, instance: Instance, after: int, is_wanted: Callable[[], bool]) -> None:
@@ -80,14 +80,14 @@ class Checkpoints:
             self._kept.clear()
             self.why_none = NOTHING_RAN
             return
-        while self._kept and self._kept[-1].after >= self._executions[-1]:
+        while self._kept and self._kept[-1].after >= self._executions[-1][0]:
             self._kept.pop()
             self.why_none = TOO_OLD
 
-    def forget_since(self, checkpoint: Checkpoint) -> int:
-        """Forget the executions that one does not know of; how many those are."""
-        undone = 0
-        while self._executions and self._executions[-1] > checkpoint.after:
-            self._executions.pop()
+    def forget_since(self, checkpoint: Checkpoint) -> tuple[int, str]:
+        """Forget the executions that one does not know of; how many, and how the first begins."""
+        undone, begins = 0, ""
+        while self._executions and self._executions[-1][0] > checkpoint.after:
+            _, begins = self._executions.pop()
             undone += 1
-        return undone
+        return undone, begins

@@ -176,8 +176,8 @@ class WasmProcess:
         deadline = anyio.current_time() + _TRAP_SECONDS
         outcome = await self.request({"op": "undo"}, deadline=deadline, grace_seconds=0)
         match outcome.reply:
-            case Frame({"restored": True, "undone": int(undone)}):
-                return Rollback("it was asked for", max(1, undone)), ""
+            case Frame({"restored": True, "undone": int(undone), "begins": str(begins)}):
+                return Rollback("it was asked for", max(1, undone), begins), ""
             case Frame({"why": str(why)}):
                 return None, why[:200]
             case _:
@@ -255,8 +255,8 @@ class WasmProcess:
             case _:
                 return Outcome(output, frame, self._stop)
         match frame.header:
-            case {"restored": True, "undone": int(undone)}:
-                raise _WentBack(Rollback(why, max(1, undone)))
+            case {"restored": True, "undone": int(undone), "begins": str(begins)}:
+                raise _WentBack(Rollback(why, max(1, undone), begins))
             case {"why": str(none)}:
                 raise _Dead(f"{why}, and there was no checkpoint of it, because {none[:200]}")
             case _:

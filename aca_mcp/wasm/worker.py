@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aca_mcp.execution import first_line
 from aca_mcp.kernel.message_framing import (
     MAX_REPLY_HEADER_BYTES,
     Frame,
@@ -99,21 +100,18 @@ class Worker:
         number = self._last_request = int(str(request.header["id"]))
         if request.header.get("op") == "undo":
             self._checkpoints.drop_those_since_the_last_execution()
-            restored, undone = self._go_back()
-            why = self._checkpoints.why_none
-            self.send(Frame({"id": number, "restored": restored, "undone": undone, "why": why}))
+            went = self._go_back()
+            self.send(Frame({"id": number, **went}))
             # With no checkpoint nothing was changed.
-            return restored or self._checkpoints.newest() is None
+            return bool(went["restored"]) or self._checkpoints.newest() is None
         ended = self._run(request)
         if request.header.get("op") == "execute":
-            self._checkpoints.executed(number)
+            self._checkpoints.executed(number, first_line(str(request.header["code"])))
         if ended is None:
             return True
-        restored, undone = self._go_back()
-        why = self._checkpoints.why_none
-        header = {"id": number, **ended, "restored": restored, "undone": undone, "why": why}
-        self.send(Frame(header))
-        return restored
+        went = self._go_back()
+        self.send(Frame({"id": number, **ended, **went}))
+        return bool(went["restored"])
 
     def _run(self, request: Frame) -> dict[str, object] | None:
         """Let the instance answer. What ended it, if it has ended."""
@@ -144,11 +142,11 @@ class Worker:
         """Use the time in which nobody wants anything to be able to come back to this state."""
         self._checkpoints.take(self._instance, self._last_request, is_wanted)
 
-    def _go_back(self) -> tuple[bool, int]:
-        """Go on from the newest checkpoint: whether it does, and how many executions are undone."""
+    def _go_back(self) -> dict[str, object]:
+        """Go on from the newest checkpoint, if there is one. What a reply says of that."""
         checkpoint = self._checkpoints.newest()
         if checkpoint is None:
-            return False, 0
+            return {"restored": False, "why": self._checkpoints.why_none}
         self._instance.close()
         self._instance = self._new_instance()
         checkpoint.put_into(self._instance)
@@ -158,7 +156,9 @@ class Worker:
                 restored = restored and self._instance.run(f"{_SESSION}.begin()")
         except (Exited, Trapped):
             restored = False
-        return restored, self._checkpoints.forget_since(checkpoint)
+        undone, begins = self._checkpoints.forget_since(checkpoint)
+        why = self._checkpoints.why_none
+        return {"restored": restored, "undone": undone, "begins": begins, "why": why}
 
     def _new_instance(self) -> Instance:
         instance = Instance(

@@ -12,6 +12,7 @@ from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.server.instructions import duration
 from tests.contract.conftest import AS_BY_DEFAULT
+from tests.support.calling import text_of
 from tests.support.connecting import connected
 from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at
 
@@ -55,7 +56,7 @@ async def test_what_cancelling_costs_is_said(pool: SessionPool, call: Caller) ->
     name = await begin(call, FOREVER)
     assert await is_under_way(call, name)
     with anyio.fail_after(30):
-        cancelled = await call.refusal("cancel_execution", execution=name)
+        cancelled = text_of(await call.result("cancel_execution", execution=name))
         if (await pool.metadata()).can_interrupt:
             assert cancelled.endswith("Variables and files are kept.]")
             assert await call("execute_python", code="x") == "1"
@@ -72,7 +73,7 @@ async def test_cancelling_what_has_not_begun_costs_nothing(call: Caller) -> None
     first = await begin(call, "import time; time.sleep(1.5); x = 2")
     second = await begin(call, "x = 3")
     with anyio.fail_after(30):
-        cancelled = await call.refusal("cancel_execution", execution=second)
+        cancelled = await call("cancel_execution", execution=second)
         assert "nothing of it was executed" in cancelled
         await call("get_execution", execution=first, wait_seconds=20)
         assert await call("execute_python", code="x") == "2"
@@ -118,4 +119,4 @@ async def test_code_that_waits_behind_the_background_is_told_which_and_how_to_en
         assert text.count(name) == 1
         assert f"[The session is busy with {name}, in the background" in text
         assert "cancel_execution" in text
-        await call.refusal("cancel_execution", execution=name)
+        await call.result("cancel_execution", execution=name)

@@ -324,8 +324,8 @@ async def test_killing_oneself_is_told_with_its_cause(arena: Arena) -> None:
                 "SIGKILL",
                 "it was killed (SIGKILL), by its own code or the system, as when memory runs out",
             ),
-            ("SIGTERM", "it was ended by SIGTERM"),
-            ("SIGRTMIN + 3", "it was ended by signal 37"),
+            ("SIGTERM", "it received SIGTERM"),
+            ("SIGRTMIN + 3", "it received signal 37"),
         ):
             execution = await attacker.run(
                 f"import signal, time\nos.kill(os.getpid(), signal.{signal})\ntime.sleep(0.1)"
@@ -355,7 +355,7 @@ async def test_a_crash_is_told_with_its_cause_and_what_was_printed(arena: Arena,
 
 async def test_an_abort_is_told_with_its_cause(arena: Arena) -> None:
     async with arena.attacker() as attacker:
-        assert ended_by(await attacker.run("os.abort()")) == "it was ended by SIGABRT"
+        assert ended_by(await attacker.run("os.abort()")) == "it received SIGABRT"
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,17 @@ async def test_a_crash_costs_one_execution_and_an_undo_the_last(call: Caller) ->
     assert await state(call) == "('before', 'after')"
     await settle(call)
     await call("execute_python", code="x = 'changed'")
-    assert "Undone: variables are as they were before" in await call("restart_session", undo=True)
+    assert (await call("restart_session", undo=True)).startswith("Undone: ")
     assert await state(call) == "('before', 'after')"
+
+
+async def test_an_undo_names_the_execution_that_it_took_back(call: Caller) -> None:
+    await begin(call)
+    await call("execute_python", code="x = 'changed'")
+    told = await call("restart_session", undo=True)
+    assert told == f"Undone: `x = 'changed'`. {AS_BEFORE}"
+    await call("execute_python", code="print(x)\nx")  # to look is an execution as well
+    assert "`print(x) ...`" in await call("restart_session", undo=True)
 
 
 async def test_a_crash_in_the_background_is_told_by_what_waits_for_it(call: Caller) -> None:

@@ -159,6 +159,8 @@ async def test_a_timeout_keeps_what_was_printed_and_the_variables(call: Caller) 
         "execute_python", code=f"x = 5; print('early')\n{FOREVER}", timeout_seconds=0.5
     )
     assert text.startswith("early\n")
+    assert "\nKeyboardInterrupt" in text
+    assert text.count("after 0.5") == 1, "it is said once"
     assert "because the time was up" in text
     assert await call("execute_python", code="x") == "5"
 
@@ -267,7 +269,7 @@ async def test_code_in_the_background_is_asked_for_and_interrupted(call: Caller)
             progress_callback=on_progress,
         )
         assert "turn" in "".join(heard)
-        cancelled = await call.refusal("cancel_execution", execution=name)
+        cancelled = await call("cancel_execution", execution=name)
         assert "[Interrupted on request" in cancelled
         assert "turn" in cancelled
         assert await call("execute_python", code="x") == "5"

@@ -141,7 +141,7 @@ def are_fresh(checkpoints: Checkpoints) -> bool:
     """Whether the newest of these has the variables that there are now."""
     checkpoints.take_notices()
     newest = checkpoints.newest()
-    last = checkpoints.executions[-1] if checkpoints.executions else 0
+    last, _ = checkpoints.executions[-1] if checkpoints.executions else (0, "")
     return newest is not None and newest.after >= last
 
 

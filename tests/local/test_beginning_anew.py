@@ -111,6 +111,10 @@ async def test_what_ran_in_quick_succession_is_undone_together(pool: LocalSessio
     lost = await run(pool, session, "import os; os._exit(1)")
     assert lost.rollback is not None
     left = 4 - lost.rollback.executions
+    assert (
+        lost.rollback.begins
+        == (*(f"x = {each}" for each in range(3)), "import os; os._exit(1)")[left]
+    )
     expected = str(left - 1) if left else "None"  # a slow machine may have made a copy
     assert result_of(await run(pool, session, "str(globals().get('x'))")) == repr(expected)
     await pool.stop_session(session)

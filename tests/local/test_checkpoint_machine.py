@@ -175,7 +175,7 @@ class CheckpointMachine(RuleBasedStateMachine):
         return session and session.kernel
 
     @property
-    def _seen_from_outside(self) -> tuple[KernelProcess | None, list[int]]:
+    def _seen_from_outside(self) -> tuple[KernelProcess | None, list[tuple[int, str]]]:
         checkpoints = self.kernel and self.kernel.checkpoints
         return self.kernel, [*(checkpoints.executions if checkpoints else ())]
 

@@ -186,9 +186,9 @@ async def test_as_many_executions_can_be_undone_as_was_chosen() -> None:
             await used.run(f"x = {number}")
             await used.settled()
         for number in (3, 2, 1):
-            await used.pool.undo(used.identifier)
+            assert (await used.pool.undo(used.identifier)).begins == f"x = {number + 1}"
             assert await used.value("x") == str(number)
-            await used.pool.undo(used.identifier)  # the look itself
+            assert (await used.pool.undo(used.identifier)).begins == "x"  # the look itself
         with pytest.raises(NotSupportedError, match="Nothing was undone"):
             await used.pool.undo(used.identifier)
 

@@ -148,7 +148,8 @@ async def test_variables_go_back_where_that_is_asked_for(
     for code in ("x = 1\nfile = open('kept.txt', 'w')", "x = 2; file.write('kept'); file.flush()"):
         await run(pool, identifier, code)
         await come_to_rest()
-    assert (await pool.undo(identifier)).executions == 1
+    undone = await pool.undo(identifier)
+    assert (undone.executions, undone.begins) == (1, "x = 2; file.write('kept'); file.flush()")
     with pytest.raises(NotSupportedError, match="not there any more"):
         await pool.undo(identifier)
     after = await run(pool, identifier, "x, file.closed, open('kept.txt').read()")

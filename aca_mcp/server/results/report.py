@@ -16,6 +16,7 @@ from aca_mcp.pool import (
     ExecutionStatus,
     Output,
     StreamPart,
+    before_time_was_up,
     what_is_kept,
 )
 from aca_mcp.server.results.image_structure import examine
@@ -96,7 +97,7 @@ def report(
         else:
             body.add_output(item)
     if execution.error is not None:
-        body.add_error(execution.error, offer=offer)
+        body.add_error(_shortened(execution.error, execution.status), offer=offer)
     body.add_remarks(execution.remarks)
     body.add_remarks(about_missing_module(each, offer) for each in execution.missing_modules)
     pieces, figures = body.pieces, body.figures
@@ -115,6 +116,12 @@ def report(
 def join(*pieces: str) -> str:
     """The pieces that are not empty, one below the other."""
     return "\n".join(filter(None, pieces))
+
+
+def _shortened(error: ExecutionError, status: ExecutionStatus) -> ExecutionError:
+    if status is not ExecutionStatus.TIMED_OUT:
+        return error
+    return replace(error, traceback=before_time_was_up(error.traceback))
 
 
 def _opening(execution: Execution) -> str:
@@ -141,7 +148,7 @@ def _ending(execution: Execution) -> str:
     if execution.rollback is not None:
         return (
             f"[The code was ended: {clean(execution.rollback.reason)}. Variables are as they were "
-            f"before {execution.rollback.extent}; files keep what was written to them.]"
+            f"before {clean(execution.rollback.extent)}; files keep what was written to them.]"
         )
     spent = f"{execution.duration_seconds:.3g} s"
     if execution.status is ExecutionStatus.TIMED_OUT:

@@ -112,12 +112,19 @@ class ExecutionTools:
         """Interrupt a background execution. Where the pool can interrupt, its session is kept."""
         target = await self._callers.of(ctx.request_context).session(session)
         found = _find(target, execution)
+        had_ended = found.has_ended
         if not await target.executions.cancel(found):
             return text_result(
                 f"{found.id} does not stop. restart_session ends it, with variables and files.",
                 is_error=True,
             )
-        return await self._ended(ctx, target, found)
+        if had_ended or not found.was_cancelled:
+            remark = f"[{found.id} had ended already, with this:]"
+            return await self._ended(ctx, target, found, remark)
+        shown = await self.result_of(ctx, target, found)
+        # What was asked for was done; that it took the session along was not asked for.
+        shown.is_error = found.result is not None and found.result.session_lost is not None
+        return shown
 
     async def result_of(
         self, ctx: Ctx, session: OpenSession, execution: SessionExecution
@@ -144,14 +151,19 @@ class ExecutionTools:
         return TaskBegun(content=[], task=execution.task)
 
     async def _ended(
-        self, ctx: Ctx, session: OpenSession, execution: SessionExecution
+        self, ctx: Ctx, session: OpenSession, execution: SessionExecution, remark: str = ""
     ) -> CallToolResult:
         if execution.result is None:
             raise execution.failure or _forgotten(session)
-        return await self._answer(ctx, session, execution, execution.result)
+        return await self._answer(ctx, session, execution, execution.result, remark)
 
     async def _answer(
-        self, ctx: Ctx, session: OpenSession, execution: SessionExecution, result: Execution
+        self,
+        ctx: Ctx,
+        session: OpenSession,
+        execution: SessionExecution,
+        result: Execution,
+        remark: str = "",
     ) -> CallToolResult:
         hint = ""
         if result.error is not None and self._work_dir is not None:
@@ -160,7 +172,7 @@ class ExecutionTools:
             hint = await hint_about_files(result.error, self._work_dir)
         shown = await answer(
             None if result.session_lost else session.python,
-            await _reported(result, join(execution.remark, hint), self._options),
+            await _reported(result, join(remark, execution.remark, hint), self._options),
             name=f"outputs/{execution.id}",
             max_text_bytes=self._options.max_text_bytes,
             max_image_side=self._options.max_image_side,
@@ -222,6 +234,6 @@ def _waits_for(executions: Sequence[SessionExecution]) -> str:
 def _under_way(execution: SessionExecution) -> str:
     return join(
         clean(execution.output_so_far).strip("\n"),
-        f"[{execution.id} is under way since {execution.seconds:.0f} s. Ask again with "
+        f"[{execution.id} has been under way for {duration(execution.seconds)}. Ask again with "
         "get_execution, or end it with cancel_execution.]",
     )

@@ -65,9 +65,10 @@ class SessionTools:
         target = await caller.session(session)
         if undo:
             rollback = await target.python.undo()
+            before = "it" if rollback.executions <= 1 else "them"
             return text_result(
-                f"Undone: variables are as they were before {rollback.extent}; files keep what was "
-                "written to them."
+                f"Undone: {clean(rollback.undone)}. Variables are as they were before {before}; "
+                "files keep what was written to them."
             )
         successor = await caller.sessions.restart(target)
         name = f' Its handle is "{successor.handle}"; the old one is void.' if session else ""

@@ -78,10 +78,12 @@ async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Conne
         await call("execute_python", code="x = 1")
         name = await begin(call, SLEEP)
         text = await asked_until(call, name, "begun")
-        assert f"[{name} is under way" in text
-        cancelled = await call.refusal("cancel_execution", execution=name)
+        assert f"[{name} has been under way for 0 seconds. " in text
+        cancelled = await call("cancel_execution", execution=name)
         assert cancelled.startswith("begun\n[Interrupted on request")
         assert await call.refusal("get_execution", execution=name) == cancelled
+        again = await call.refusal("cancel_execution", execution=name)
+        assert again == f"[{name} had ended already, with this:]\n{cancelled}"
         assert await call("execute_python", code="x") == "1"
 
 
@@ -127,7 +129,8 @@ async def test_what_is_not_there_is_said_to_be(connect: Connect) -> None:
         await call("execute_python", code="1")
         refused = await call.refusal("cancel_execution", execution="execution-7")
         assert "it has execution-1" in refused
-        assert await call("cancel_execution", execution="execution-1") == "1", "it has ended"
+        ended = await call("cancel_execution", execution="execution-1")
+        assert ended == "[execution-1 had ended already, with this:]\n1"
 
 
 async def test_a_pool_that_cannot_run_it_is_quoted(connect: Connect) -> None:
@@ -157,7 +160,7 @@ async def test_long_output_so_far_is_its_end(connect: Connect) -> None:
         text = await asked_until(call, name, "before")
         assert "[... 21 characters before this ...]\nbbb" in text
         assert "a\n" not in text
-        await call.refusal("cancel_execution", execution=name)
+        await call("cancel_execution", execution=name)
 
 
 async def test_there_are_so_many_and_the_oldest_are_forgotten(
@@ -168,7 +171,7 @@ async def test_there_are_so_many_and_the_oldest_are_forgotten(
         refused = await call.refusal("execute_python", code="1", run_in_background=True)
         assert "under way already" in refused
         for name in names:
-            await call.refusal("cancel_execution", execution=name)
+            await call("cancel_execution", execution=name)
         third = await begin(call, "3")
         assert await call("get_execution", execution=third, wait_seconds=20) == "3"
         forgotten = await call.refusal("get_execution", execution=names[0])
@@ -211,11 +214,11 @@ async def test_what_is_cancelled_while_it_waits_was_not_executed(connect: Connec
         await call("execute_python", code="ran = []")
         first = await begin(call, SLEEP)
         second = await begin(call, "ran.append(2)")
-        refused = await call.refusal("cancel_execution", execution=second)
+        refused = await call("cancel_execution", execution=second)
         assert refused == (
             f"{second} was cancelled while it waited for earlier code of its session: nothing of "
             "it was executed."
         )
-        assert "Interrupted" in await call.refusal("cancel_execution", execution=first)
+        assert "Interrupted" in await call("cancel_execution", execution=first)
         assert await call("execute_python", code="ran") == "[]"
         assert await call.refusal("get_execution", execution=second) == refused
