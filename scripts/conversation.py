@@ -79,7 +79,7 @@ class Part:
 
 async def converse(folder: Path) -> list[Part]:
     """Ask, and let every call be made."""
-    parts = [Part("user", textwrap.wrap(QUESTION, COLUMNS))]
+    parts = [Part("user", textwrap.wrap(QUESTION, COLUMNS - 14))]
     with anyio.fail_after(TIME_LIMIT_SECONDS):
         async with model_client(folder) as client:
             for tool, arguments in ASKS:
@@ -99,7 +99,7 @@ async def converse(folder: Path) -> list[Part]:
                         parts.append(Part("result", text.splitlines()[:9]))
     if not (folder / "cups.png").is_file():
         sys.exit("the plot is not in the folder")
-    return [*parts, Part("model", textwrap.wrap(ANSWER, COLUMNS + 10))]
+    return [*parts, Part("model", textwrap.wrap(ANSWER, COLUMNS - 2))]
 
 
 COLOURS = {"user": "#dbeafe", "model": "#ffffff", "call": "#f3f4f6", "result": "#ffffff"}
