@@ -89,9 +89,13 @@ class CommandLine:
 
     def print_help(self) -> None:
         """The page that lists the commands."""
+        self._make_all()
+        self._main.print_help()
+
+    def _make_all(self) -> None:
+        """Have the page that lists the commands list all of them."""
         for name in self._commands:
             self._parser(name)
-        self._main.print_help()
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The command and its flags. Leaves the process by itself if they are not understood."""
@@ -103,7 +107,7 @@ class CommandLine:
         if ordered[0] in self._commands:
             ordered[1:] = _words_first(self._parser(ordered[0]), ordered[1:])
         else:
-            list(map(self._parser, self._commands))
+            self._make_all()
         parsed, unknown = self._main.parse_known_args(ordered)
         if unknown:
             self._refuse(self._parser(parsed.command), unknown[0])
