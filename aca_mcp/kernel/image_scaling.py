@@ -23,6 +23,8 @@ MAX_BYTES = 500_000
 MAX_SIDE = 1568
 """Pixels of the longer side, unless the caller says otherwise: models see no more."""
 _SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_USUAL_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+"""Others are read by some and not by all: inks, and greys of sixteen bits."""
 _ORIENTATION = 0x0112
 """The tag of EXIF."""
 _QUALITIES = (85, 70)
@@ -73,7 +75,8 @@ def fit(data: bytes, mime: str, max_side: int) -> Picture:
             if image.getexif().get(_ORIENTATION, 1) != 1:
                 # As a camera was held: people are shown it upright, and models are not.
                 return _smaller(ImageOps.exif_transpose(image), max_side)
-            if form and max(image.size) <= max_side and len(data) <= MAX_BYTES:
+            is_small = max(image.size) <= max_side and len(data) <= MAX_BYTES
+            if form and is_small and image.mode in _USUAL_MODES:
                 return Picture(data, form)
             return _smaller(image, max_side)
     except UnidentifiedImageError:
@@ -103,8 +106,10 @@ def _smaller(image: Any, max_side: int) -> Picture:
     from PIL import Image
 
     width, height = image.size
-    if image.mode not in ("RGB", "RGBA", "L", "LA"):
-        # Sixteen-bit and floating-point greys would be cut off, and palettes resize badly.
+    if image.mode.startswith(("I", "F")):
+        image = _as_grey(image)
+    elif image.mode not in ("RGB", "RGBA", "L", "LA"):
+        # Palettes resize badly.
         has_alpha = image.mode == "PA" or "transparency" in image.info
         image = image.convert("RGBA" if has_alpha else "RGB")
     factor = min(1.0, max_side / max(width, height))
@@ -118,6 +123,20 @@ def _smaller(image: Any, max_side: int) -> Picture:
                     remark = f"shown at {shape[0]}x{shape[1]} pixels; it has {width}x{height}"
                 return Picture(data, mime, is_original=False, remark=remark)
         factor *= _SMALLER
+
+
+def _as_grey(image: Any) -> Any:
+    """Greys of more than eight bits as such of eight, from the darkest to the brightest there is.
+
+    What converts them otherwise cuts them off at 255.
+    """
+    darkest, brightest = image.getextrema()
+    factor = 255 / ((brightest - darkest) or 1)
+
+    def grey(value: Any) -> Any:
+        return value * factor - darkest * factor
+
+    return image.point(grey).convert("L")
 
 
 def _encodings(image: Any) -> Any:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
-from .text_streams import TextStream, can_be_written_to, current_streams, flush_streams
+from .text_streams import TextStream, can_be_written_to, current_streams, flush_streams, position_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,10 @@ CLEARED = b"c"
 _ANYBODY = b"*"
 """No mark: other processes may have written since the last one."""
 
+_ELSEWHERE = (
+    "What is printed goes to {}, which earlier code has put in the place of sys.stdout; "
+    "sys.stdout = sys.__stdout__ undoes that.\n"
+)
 MAX_SWITCHES = 2000
 """Marks that say no more than that the stream changes, in one execution."""
 
@@ -95,6 +99,8 @@ class Streams:
         self._has_processes = False
         """Whether this execution has started any."""
         self._clear_pending = False
+        self._elsewhere: tuple[object, int | None] | None = None
+        """What earlier code has put in the place of stdout, and how far it was written to."""
         self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
         self._take_over()
         os.register_at_fork(before=self.expect_others)
@@ -115,6 +121,9 @@ class Streams:
             if not can_be_written_to(self._own):
                 self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
             self._take_over()
+        self._elsewhere = None
+        if sys.stdout is not self._own[0]:
+            self._elsewhere = sys.stdout, position_in(sys.stdout)
         self.old_threads = old_threads
         self.number = self.cleared = self._switches = 0
         self.last = b""
@@ -165,6 +174,16 @@ class Streams:
     def flush(self) -> None:
         """Send what is still in Python's buffers."""
         flush_streams(self._own)
+        if self._elsewhere is not None:
+            self._tell_where_it_is()
+
+    def _tell_where_it_is(self) -> None:
+        """Say it once, if something was printed: an error may have kept code from undoing it."""
+        stream, before = cast("tuple[object, int | None]", self._elsewhere)
+        if stream is sys.stdout and position_in(stream) != before:
+            self._elsewhere = None
+            where = getattr(stream, "name", None) or f"a {type(stream).__name__}"
+            self._own[1].write(_ELSEWHERE.format(where))
 
     def _mark(self, kind: bytes) -> int:
         self.number += 1

@@ -53,6 +53,16 @@ def can_be_written_to(streams: Iterable[object]) -> bool:
         return False
 
 
+def position_in(stream: object) -> int | None:
+    """How far a text in memory, or a file, was written to; None for streams that have no place."""
+    if not isinstance(stream, (io.StringIO, io.TextIOWrapper)):
+        return None
+    try:
+        return stream.tell()
+    except (OSError, ValueError):
+        return None
+
+
 def flush_streams(own: Iterable[object]) -> None:
     """Send what is still in buffers of Python's: of these streams, and of what is around them."""
     for stream in (*current_streams(), *own):

@@ -128,6 +128,27 @@ def test_a_photograph_becomes_a_jpeg_that_fits(root: Path, mode: str) -> None:
         assert max(image.size) > 500
 
 
+@pytest.mark.parametrize(
+    ("mode", "form", "brightest"),
+    [("I;16", "PNG", 60_000), ("F", "TIFF", 0.5), ("I", "TIFF", 9000)],
+)
+def test_greys_of_more_than_eight_bits_are_shown_as_such_of_eight(
+    root: Path, mode: str, form: str, brightest: float
+) -> None:
+    picture = Image.new(mode, (20, 10))
+    picture.paste(brightest if mode == "F" else int(brightest), (0, 0, 10, 10))
+    shown = describe(root, {"image/png": saved(picture, form)})
+    with Image.open(io.BytesIO(bytes_of(shown))) as image:
+        assert (image.mode, image.getextrema(), image.getpixel((15, 5))) == ("L", (0, 255), 0)
+    assert len(shown.files) == 1
+
+
+def test_an_image_of_printing_inks_is_shown_in_the_colours_of_screens(root: Path) -> None:
+    data = saved(Image.new("CMYK", (20, 10), (255, 0, 0, 0)), "JPEG")
+    with Image.open(io.BytesIO(bytes_of(describe(root, {"image/jpeg": data})))) as image:
+        assert image.mode == "RGB"
+
+
 def test_a_transparent_image_stays_transparent(root: Path) -> None:
     picture = Image.new("RGBA", (3000, 100), (255, 0, 0, 0))
     with Image.open(

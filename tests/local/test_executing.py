@@ -237,6 +237,18 @@ async def test_a_shell_command_has_the_names_of_the_function_that_it_stands_in(
     assert "%cd" in await shown(pool, identifier, "!cd /tmp")
 
 
+async def test_where_earlier_code_has_stdout_write_to_is_told_when_something_is_printed(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    for place, name in (("io.StringIO()", "a StringIO"), ("open('log.txt', 'w')", "log.txt")):
+        await run(pool, identifier, f"import io, sys; sys.stdout = {place}; print(1); 1 / 0")
+        text = await shown(pool, identifier, "print('lost')")
+        assert text.startswith(f"[stderr]\nWhat is printed goes to {name}, ")
+        assert await shown(pool, identifier, "2 + 2") == "4"
+        code = "sys.stdout = sys.__stdout__; print('seen')"
+        assert await shown(pool, identifier, code) == "seen"
+
+
 async def test_what_compiled_code_said_before_a_crash_is_told(pool: LocalSessionPool) -> None:
     code = "import ctypes; ctypes.CDLL(None).puts(b'fatal: no such device'); ctypes.string_at(0)"
     execution = await pool.execute("crashes", code, timeout_seconds=40)
