@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from aca_mcp.execution import (
@@ -85,7 +86,7 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
         kept_files=() if context.died else report.kept_files,
         remarks=remarks,
         missing_modules=modules,
-        order=tuple(_order(streams.pieces, report.shown)),
+        order=tuple(_merged(_order(streams.pieces, report.shown))),
     )
 
 
@@ -103,6 +104,15 @@ def _order(pieces: tuple[Piece, ...], shown: Iterable[Shown]) -> Iterable[Span]:
     steps.reverse()
     steps += [((each.place, 1), Span(each.stream, each.characters, each.late)) for each in pieces]
     return [span for _, span in sorted(steps, key=itemgetter(0))]
+
+
+def _merged(spans: Iterable[Span]) -> Iterable[Span]:
+    """What goes on in the same stream is one: a line may have been written in many pieces."""
+    for (what, late), alike in groupby(spans, key=attrgetter("what", "late")):
+        if what == "output":
+            yield from alike
+        else:
+            yield Span(what, sum(each.characters for each in alike), late)
 
 
 def _status(error: ExecutionError | None, context: ExecutionContext) -> ExecutionStatus:

@@ -423,3 +423,21 @@ async def test_what_python_does_not_see_written_stands_before_the_value_and_cuts
     pool: SessionPool, identifier: str, code: str, text: str
 ) -> None:
     assert await shown(pool, identifier, f"import io, os, sys\n{code}") == text
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("%%bash\nfor i in 1 2 3; do echo -n $i; sleep 0.05; done; echo", "123"),
+        (
+            "%%bash\nprintf a >&2; sleep 0.05; printf 'b\\n' >&2; sleep 0.05; echo c",
+            "[stderr]\nab\n[stdout]\nc",
+        ),
+        ("%%script python3\nfor c in 'abc': print(c, end='', flush=True)", "abc"),
+        ("!true\nfor c in 'abc': print(c, end='', flush=True)\n6", "abc\n[value]\n6"),
+    ],
+)
+async def test_a_line_that_is_written_in_pieces_is_one(
+    pool: SessionPool, identifier: str, code: str, text: str
+) -> None:
+    assert await shown(pool, identifier, code) == text
