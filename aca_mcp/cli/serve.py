@@ -47,6 +47,8 @@ _SWITCH_SECONDS = 0.0005
 _DESCRIPTORS = 128
 """Of the server itself: what it imports, reads and asks others."""
 _DESCRIPTORS_OF_A_SESSION = 12
+_TIMES_PER_COOLDOWN = 4
+"""That a session is kept alive: one may be late."""
 _SESSIONS_OF_AZURE = 100
 """Of one principal, where nothing else was chosen."""
 
@@ -104,10 +106,12 @@ async def _serve_stdio(settings: Settings) -> None:
     async with _open_pool(settings) as pool:
         # In a thread, so that the event loop can see to the pool meanwhile.
         await anyio.to_thread.run_sync(importlib.import_module, "aca_mcp.server.stdio")
+        from aca_mcp.server.sessions.limits import Limits
         from aca_mcp.server.stdio import serve_stdio
 
         collect_seldom()
-        await serve_stdio(pool, await _options(settings, pool))
+        limits = Limits(keep_alive_seconds=_keep_alive_seconds(settings))
+        await serve_stdio(pool, await _options(settings, pool), limits)
 
 
 async def _serve_http(settings: Settings) -> None:
@@ -171,6 +175,7 @@ async def _serve_http(settings: Settings) -> None:
             limits=Limits(
                 idle_seconds=settings.session_idle_seconds,
                 per_principal=_session_share(settings, is_alone=who is None),
+                keep_alive_seconds=_keep_alive_seconds(settings),
             ),
             shutdown_seconds=settings.shutdown_seconds,
         )
@@ -195,6 +200,15 @@ def _max_connections(settings: Settings) -> int:
     return possible
 
 
+def _keep_alive_seconds(settings: Settings) -> float:
+    """So often that a session outlives its pool's cooldown: what ends it is the server's word."""
+    from aca_mcp.server.sessions.limits import KEEP_ALIVE_SECONDS
+
+    if settings.pool_kind == "azure":  # which does not tell its cooldown
+        return KEEP_ALIVE_SECONDS
+    return min(KEEP_ALIVE_SECONDS, settings.local_cooldown_seconds / _TIMES_PER_COOLDOWN)
+
+
 def _session_share(settings: Settings, *, is_alone: bool) -> int | None:
     from aca_mcp.server.http.rate_limits import share_of
 
@@ -212,6 +226,7 @@ async def _options(settings: Settings, pool: SessionPool) -> ServerOptions:
     return ServerOptions(
         runs=await _what_runs(settings, pool),
         execution_timeout_seconds=settings.execution_timeout_seconds,
+        max_timeout_seconds=settings.max_timeout_seconds,
         max_result_tokens=settings.max_result_tokens,
         max_image_side=settings.max_image_side_pixels,
         has_processes=settings.pool_kind != "wasm",

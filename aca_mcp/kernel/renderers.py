@@ -23,13 +23,16 @@ _SAID: set[str] = set()
 
 
 def has(module: str, what: str, package: str) -> bool:
-    """Whether a library is there; else say once which package would make pictures."""
+    """Whether a library is there; else say once which package would make pictures.
+
+    Who reads it is told how to get that (``reports.remarks``).
+    """
     if importlib.util.find_spec(module) is not None:
         return True
     if sys.platform == "wasi":
         say_once(f"There are no pictures of {what}: what makes them cannot run in WebAssembly.")
     else:
-        say_once(f"Pictures of {what} need the package {package}, which is not installed.")
+        say_once(f"Pictures of {what} need the package {package}.")
     return False
 
 

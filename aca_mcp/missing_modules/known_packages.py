@@ -122,6 +122,7 @@ _PACKAGES = {
     "telegram": "python-telegram-bot",
     "umap": "umap-learn",
     "usb": "pyusb",
+    "vl_convert": "vl-convert-python",
     "whois": "python-whois",
     "win32api": "pywin32",
     "win32com": "pywin32",
@@ -132,8 +133,8 @@ _PACKAGES = {
 }
 """By the names of modules, also of those below a namespace that several packages share."""
 
-_VERSIONS = {"pkg_resources": "<81"}
-"""Of packages that have a module no longer."""
+_VERSIONS = {"pkg_resources": "<81", "kaleido": "==0.2.1"}
+"""Of packages that later have the module no longer, or not the browser that draws."""
 
 _OTHER_NAMES = {
     "opencv": "opencv-python-headless",

@@ -22,7 +22,12 @@ _NO_PROGRAM = re.compile(
     re.MULTILINE,
 )
 """As shells and IPython's ``%%script`` say it."""
-_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([\w.]{1,100})'", re.MULTILINE)
+_NO_MODULE = re.compile(
+    r"^ModuleNotFoundError: No module named '([\w.]{1,100})'"
+    r"|^Pictures of [\w ]{1,40} need the package ([\w.-]{0,100}\w)",
+    re.MULTILINE,
+)
+"""As Python says it, and our own renderers."""
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable"
     r"|[Cc]ould not resolve host|unable to resolve host address|Could not contact DNS servers"
@@ -47,7 +52,7 @@ def remarks_on(
         return (), ()
     modules: dict[str, None] = {}
     if stderr and not (error is not None and error.missing_module):
-        modules = dict.fromkeys(_NO_MODULE.findall(texts[-1]))
+        modules = dict.fromkeys(one or two for one, two in _NO_MODULE.findall(texts[-1]))
     remarks: list[str] = []
     if error is None or not error.hint:
         found = dict.fromkeys(

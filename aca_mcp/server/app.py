@@ -69,6 +69,7 @@ def create_server(
             has_links=links is not None,
         ),
         timeout_seconds=options.execution_timeout_seconds,
+        max_timeout_seconds=options.max_timeout_seconds,
         host_files=work_dir.list_paths if work_dir else None,
         extensions=[TasksExtension(callers, execution.result_of)],
         middleware=[each.middleware for each in (in_flight, callers, audit) if each is not None],

@@ -79,12 +79,14 @@ class PythonServer(MCPServer[OpenSession | None]):
         instructions: str,
         *,
         timeout_seconds: float,
+        max_timeout_seconds: float,
         host_files: HostFiles | None = None,
         extensions: Sequence[Extension] = (),
         middleware: Sequence[ServerMiddleware[Any]] = (),
     ) -> None:
         self._callers = callers
         self._timeout_seconds = timeout_seconds
+        self._max_timeout_seconds = max_timeout_seconds
         self._parameters: dict[str, dict[str, bool]] = {}
         """Of each tool: name to whether it may be left out."""
         with _rich_left_alone():
@@ -147,11 +149,16 @@ class PythonServer(MCPServer[OpenSession | None]):
         )
 
     async def list_tools(self) -> list[Tool]:
-        """The tools, without titles and defaults that say nothing: the list is part of prompts."""
+        """The tools, without titles and defaults that say nothing: the list is part of prompts.
+
+        How long code may take at most is the pool's, and so not known to a signature.
+        """
         tools = await super().list_tools()
         for tool in tools:
             tool.input_schema.pop("title", None)
-            for parameter in tool.input_schema["properties"].values():
+            for name, parameter in tool.input_schema["properties"].items():
+                if name == "timeout_seconds":
+                    parameter["maximum"] = self._max_timeout_seconds
                 parameter.pop("title", None)
                 if not parameter.get("default", True):
                     del parameter["default"]

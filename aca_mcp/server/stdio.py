@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aca_mcp.server.app import ServerOptions
     from aca_mcp.server.python_server import PythonServer
     from aca_mcp.server.sessions.client_sessions import ClientSessions
+    from aca_mcp.server.sessions.limits import Limits
 
 _logger = logging.getLogger(__name__)
 
@@ -48,18 +49,21 @@ _PIPE_BYTES: int = getattr(select, "PIPE_BUF", 512)
 """What a pipe that is ready takes without waiting. Windows has no such bound, nor its use here."""
 
 
-async def serve_stdio(pool: SessionPool, options: ServerOptions) -> None:
+async def serve_stdio(
+    pool: SessionPool, options: ServerOptions, limits: Limits | None = None
+) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT arrives. Every session is ended then.
 
     Args:
         pool: where sessions come from. It stays open.
         options: what the user chose.
+        limits: of sessions and of what is kept of them.
 
     Raises:
         OSError: the work directory cannot be opened.
     """
     with open_work_dir(options) as work_dir:
-        async with open_sessions(pool) as sessions:
+        async with open_sessions(pool, limits=limits) as sessions:
             server = create_server(Callers(sessions), options, work_dir=work_dir)
             await _serve_process(server, sessions)
 

@@ -39,7 +39,8 @@ class LocalSettings(SettingsSection):
         int, Field(ge=1, le=1000, description="Local sessions in use at once.")
     ] = 20
     local_cooldown_seconds: Annotated[
-        float, Field(gt=0, description="Idle time after which a local session ends.")
+        float,
+        Field(gt=0, description="Idle time after which a local session ends that no server keeps."),
     ] = 3600
     local_max_timeout_seconds: Annotated[
         float, Field(gt=0, le=86_400, description="The longest one local execution may take.")

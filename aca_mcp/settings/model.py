@@ -80,6 +80,13 @@ class Settings(
         return self.packages
 
     @property
+    def max_timeout_seconds(self) -> float:
+        """The longest that one execution may take, in the pool that these settings choose."""
+        if self.pool_kind == "azure":
+            return AZURE_MAX_TIMEOUT_SECONDS
+        return self.local_max_timeout_seconds
+
+    @property
     def pool_kind(self) -> Literal["local", "wasm", "azure"]:
         """The pool that these settings choose."""
         if self.pool != "auto":

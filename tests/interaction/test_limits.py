@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import anyio
+
 from aca_mcp.server.instructions import duration
+from tests.interaction.conftest import in_one_era
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
@@ -44,9 +48,33 @@ async def test_what_is_told_is_what_was_set(serve: Serve, era: Era) -> None:
             assert "interrupted after 7 s" in told
             assert duration(limits["idle_seconds"]) in told
         late = await call.refusal("execute_python", code="1", timeout_seconds=12)
-        assert "at most 11 seconds" in late
+        assert "at most 11 seconds (ACA_MCP_LOCAL_MAX_TIMEOUT_SECONDS)" in late
+        tools = (await call.client.list_tools()).tools
+        (execute,) = [tool for tool in tools if tool.name == "execute_python"]
+        assert execute.input_schema["properties"]["timeout_seconds"]["maximum"] == 11
         if WASM:  # where a file meets its own bound first
             return
         full = await call.refusal("execute_python", code="open('x', 'wb').write(bytes(50 << 20))")
         assert "ACA_MCP_LOCAL_DISK_MIB" in full
         assert "48 MiB" in full
+
+
+@in_one_era
+async def test_a_session_stays_as_long_as_was_told_whatever_its_pools_cooldown(
+    serve: Serve,
+) -> None:
+    async with serve(ACA_MCP_LOCAL_COOLDOWN_SECONDS=1) as call:
+        await call("execute_python", code="x = 1")
+        with anyio.fail_after(30):
+            while True:
+                (content,) = (await call.client.read_resource("aca://sessions/current")).contents
+                status = json.loads(getattr(content, "text"))  # noqa: B009 -- of either type
+                assert status["status"] == "ready"
+                last_used = datetime.fromisoformat(status["last_used"])
+                expires = datetime.fromisoformat(status["expires"])
+                lasts = timedelta(seconds=status["limits"]["idle_seconds"])
+                assert expires - last_used == lasts
+                if datetime.now(UTC) - last_used > timedelta(seconds=3):
+                    break
+                await anyio.sleep(0.1)
+        assert await call("execute_python", code="x") == "1"

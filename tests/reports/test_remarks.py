@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aca_mcp.execution import ExecutionError
+from aca_mcp.kernel.renderers import has
 from aca_mcp.reports.remarks import remarks_on
 
 
@@ -49,6 +50,20 @@ def test_a_module_that_a_program_did_not_find_is_named_once() -> None:
     said = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'yaml.x'\n"
     assert remarks_on("", said * 3, None) == ((), ("yaml.x",))
     assert remarks_on(said, "", None) == ((), ())  # what code prints of its own
+
+
+@pytest.mark.parametrize(
+    ("what", "package", "named"),
+    [
+        ("plotly figures", "kaleido==0.2.1", "kaleido"),
+        ("altair charts", "vl-convert-python", "vl-convert-python"),
+    ],
+)
+def test_what_makes_pictures_is_named_like_a_module_that_is_missing(
+    what: str, package: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not has("no_such_module", what, package)
+    assert remarks_on("", capsys.readouterr().err, None) == ((), (named,))
 
 
 def test_what_the_error_says_already_is_not_said_again() -> None:

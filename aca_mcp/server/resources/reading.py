@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -105,13 +106,16 @@ async def _status(
         return {**status, "status": "unknown"}
     if info is None:
         return {**status, "status": "not started"}
+    # The pool counts it as use that the server keeps the session.
+    last_used = datetime.now(UTC) - timedelta(seconds=session.python.idle_seconds)
+    expires = last_used + timedelta(seconds=session.idle_seconds)
     return {
         **status,
         "checkpoints": info.checkpoints or 0,
         "status": "running code" if info.running else "ready",
         "created": info.created_at.isoformat(),
-        "last_used": info.last_used_at.isoformat(),
-        "expires": info.expires_at.isoformat() if info.expires_at else None,
+        "last_used": last_used.isoformat(),
+        "expires": None if info.running else expires.isoformat(),
     }
 
 

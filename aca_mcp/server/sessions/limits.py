@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+KEEP_ALIVE_SECONDS = 120.0
+"""For every pool of Azure: the shortest cooldown that it allows is 300."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -15,9 +18,8 @@ class Limits:
     """Sessions of the pool that one principal may have at once; None for as many as there are."""
     idle_seconds: float = 8 * 3600
     """A session that nobody used for so long is ended, though its connection is there."""
-    keep_alive_seconds: float = 120
-    """From one time that a session is kept alive to the next; the shortest cooldown that Azure
-    allows is 300."""
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    """From one time that a session is kept alive to the next: well below its pool's cooldown."""
     session_bytes: int = 16 << 20
     """Of code and results that have ended, in one session."""
     principal_bytes: int = 64 << 20
