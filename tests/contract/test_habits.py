@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
 
 
+async def check_text_of_processes(pool: SessionPool, identifier: str, code: str, text: str) -> None:
+    """A model is shown this text; or that there are no processes, where there are none."""
+    execution = await run(pool, identifier, code)
+    if (await pool.metadata()).kind == "wasm":
+        assert execution.error is not None
+        assert "WebAssembly, which has no processes" in execution.error.message
+    else:
+        assert report(execution).text == text
+
+
 CHOICES = (
     "%matplotlib inline",
     "%matplotlib widget",
@@ -251,7 +261,7 @@ async def test_what_code_puts_into_the_place_of_hooks_and_streams_costs_no_later
 async def test_what_python_does_not_see_written_stands_before_the_value_and_cuts_no_line(
     pool: SessionPool, identifier: str, code: str, text: str
 ) -> None:
-    assert await shown(pool, identifier, f"import io, os, sys\n{code}") == text
+    await check_text_of_processes(pool, identifier, f"import io, os, sys\n{code}", text)
 
 
 @pytest.mark.parametrize(
@@ -269,4 +279,4 @@ async def test_what_python_does_not_see_written_stands_before_the_value_and_cuts
 async def test_a_line_that_is_written_in_pieces_is_one(
     pool: SessionPool, identifier: str, code: str, text: str
 ) -> None:
-    assert await shown(pool, identifier, code) == text
+    await check_text_of_processes(pool, identifier, code, text)

@@ -17,6 +17,7 @@ import urllib.request
 from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magics.script import ScriptMagics
 
 from aca_mcp.kernel.pip_requests import arguments_of
 
@@ -49,7 +50,8 @@ def explain(packages: PackageClient) -> None:
         text, code = packages.run(words)
         (sys.stderr if code else sys.stdout).write(text)
 
-    InteractiveShell.system_raw = shell_command
+    type(InteractiveShell.instance()).system = shell_command
+    ScriptMagics.shebang = _no_processes  # %%bash and its like: it would begin with a thread
     threading.Thread.start = _no_threads
     subprocess.Popen.__init__ = _no_processes
     os.system = os.popen = _no_processes
