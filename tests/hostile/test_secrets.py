@@ -63,6 +63,7 @@ async def test_the_environment_has_nothing_of_the_servers(arena: Arena) -> None:
             "PYTHONIOENCODING",
             "PYTHONPATH",
             "PYTHONUNBUFFERED",
+            "TERM",
             "TMPDIR",
             "XDG_CACHE_HOME",
             # What IPython and readline set for programs that a session starts.
