@@ -7,7 +7,7 @@ called once a second, the copies alone would take more than two processors have.
 
 from __future__ import annotations
 
-_COPIES_A_SECOND = 2.0
+_COPIES_A_SECOND = 1.0
 """For each processor, of which each copy takes some fifteen milliseconds."""
 _AT_ONCE = 5
 """Further ones for each processor, after a time without any."""
