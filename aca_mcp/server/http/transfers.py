@@ -31,7 +31,7 @@ from aca_mcp.server.http.ranges import asked_part, etag, part_of
 from aca_mcp.server.http.rate_limits import TooMuchError
 from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.text import clean, show_name
-from aca_mcp.server.transfers.local_names import content_disposition
+from aca_mcp.server.transfers.download_names import content_disposition
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

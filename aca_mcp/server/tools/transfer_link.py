@@ -17,8 +17,8 @@ from aca_mcp.server.results.notebook import FILE_NAME, notebook_of
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import show_name
 from aca_mcp.server.sessions.client_sessions import OpenSession
+from aca_mcp.server.transfers.download_names import local_name
 from aca_mcp.server.transfers.links import Direction, Link, Links
-from aca_mcp.server.transfers.local_names import local_name
 from aca_mcp.server.types import Ctx, SessionHandle
 
 LinkPath = Annotated[

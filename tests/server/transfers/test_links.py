@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.server.sessions.handles import derive_key, name_in_links
+from aca_mcp.server.transfers.download_names import content_disposition, local_name
 from aca_mcp.server.transfers.links import Link, Links
-from aca_mcp.server.transfers.local_names import content_disposition, local_name
 from tests.support.clock import Clock
 
 KEY = derive_key(b"s" * 32, "transfer links")
