@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aca_mcp.pool import StreamPart
+from aca_mcp.pool import ExecutionError, StreamPart
 from aca_mcp.server.results.report import join
 from aca_mcp.server.results.text import clean
 
@@ -95,21 +95,12 @@ class _Outputs:
                 yield {"output_type": "execute_result", "execution_count": number, **shown}
             else:
                 yield {"output_type": "display_data", **shown}
-        if (error := execution.error) is not None:
+        if (error := execution.error or _ended(execution)) is not None:
             yield {
                 "output_type": "error",
                 "ename": error.name,
                 "evalue": error.message,
                 "traceback": self._fitting(clean(error.traceback)).splitlines(),
-            }
-        elif (ended := _ended(execution)) is not None:
-            name, message = ended
-            traceback = [f"{name}: {message}"]
-            yield {
-                "output_type": "error",
-                "ename": name,
-                "evalue": message,
-                "traceback": traceback,
             }
 
     def _bundle(self, output: Output) -> Json:
@@ -146,13 +137,17 @@ class _Outputs:
         return True
 
 
-def _ended(execution: Execution) -> tuple[str, str] | None:
-    """What code ended besides itself, as an error's name and message; None if nothing."""
+def _ended(execution: Execution) -> ExecutionError | None:
+    """That code ended more than itself, as an error; None if it did not."""
     if execution.session_lost is not None:
-        return "SessionLost", f"{execution.session_lost}; variables and files were gone then"
-    if (rollback := execution.rollback) is not None:
-        return "ProcessEnded", f"{rollback.reason}; variables were as before {rollback.extent} then"
-    return None
+        name = "SessionLost"
+        message = f"{execution.session_lost}; variables and files were gone then"
+    elif (rollback := execution.rollback) is not None:
+        name = "ProcessEnded"
+        message = f"{rollback.reason}; variables were as before {rollback.extent} then"
+    else:
+        return None
+    return ExecutionError(name, message, f"{name}: {message}")
 
 
 def _parsed(text: str) -> object:
