@@ -8,7 +8,6 @@ bounded size is decoded for a terminal.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -96,12 +95,11 @@ def shower(stdin: TextIO, stdout: TextIO, *, asks_first: bool) -> Callable[[byte
         return None
     if os.environ.get("TERM", "dumb") in {"dumb", "linux"}:
         return None  # they would show the question
-    terminal = functools.cache(_terminal)
-    if asks_first and terminal() is None:
+    if asks_first and _terminal() is None:
         return None
 
     def show(content: bytes) -> None:
-        if (draw := terminal()) is not None:
+        if (draw := _terminal()) is not None:
             draw(content, stdout)
 
     return show
@@ -110,7 +108,7 @@ def shower(stdin: TextIO, stdout: TextIO, *, asks_first: bool) -> Callable[[byte
 def _terminal() -> Callable[[bytes, TextIO], None] | None:
     """Ask the terminal of this process what it can show; how to show a PNG, or None."""
     try:
-        # It asks when it is imported.
+        # It asks when it is imported, and so once.
         from PIL import Image as images
         from rich.console import Console
         from textual_image.renderable import Image, SixelImage, TGPImage

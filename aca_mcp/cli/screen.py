@@ -110,8 +110,8 @@ class Screen:
         self._tell_what_was_lost(execution)
         if execution.session_lost is not None:
             self._files.clear()
-        written = dict.fromkeys((*execution.files, *execution.kept_files))
-        self._files |= {each: None for each in written if each not in self._downloads}
+        written = (*execution.files, *execution.kept_files)
+        self._files |= dict.fromkeys(each for each in written if each not in self._downloads)
 
     def _tell_what_is_missing(self, execution: Execution) -> None:
         for remark in execution.remarks:
