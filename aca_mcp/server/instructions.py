@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from aca_mcp.execution import in_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -147,6 +149,4 @@ def duration(seconds: float) -> str:
     """A time as people say it."""
     if seconds >= 7200 and seconds % 3600 == 0:
         return f"{seconds / 3600:.0f} hours"
-    if seconds >= 120:
-        return f"{seconds / 60:.0f} minutes"
-    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else in_seconds(round(seconds))
