@@ -23,7 +23,6 @@ from aca_mcp.wasm.guest import event_loop, interrupts, open_files, platform_diff
 from aca_mcp.wasm.guest.event_sender import EventSender
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable
 
     Exchange = Callable[[bytes], bytes]
@@ -49,9 +48,6 @@ class GuestSession:
         os.environ["PIP_TARGET"] = PIP_TARGET
         # Last, so that files of the user are found, and take the place of nothing.
         sys.path += [WORK_DIRECTORY, PIP_TARGET]
-        # The process around the instance collects what is printed, and lets it go on soon.
-        for stream in (sys.stdout, sys.stderr):
-            cast("io.TextIOWrapper", stream).reconfigure(line_buffering=True)
         platform_differences.install()
         event_loop.install()
         self._sender = EventSender(exchange)
