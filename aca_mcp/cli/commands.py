@@ -43,10 +43,11 @@ def _serve(parser: Parser) -> None:
 
 def _exec(parser: Parser) -> None:
     parser.add_argument(
-        "code",
+        "words",
         metavar="CODE|SCRIPT",
-        nargs="?",
-        help="Python, a script's path, or - for what stdin has.",
+        nargs="*",
+        help="Python, a script's path, or - for what stdin has; then what the code finds in "
+        "sys.argv, behind -- where it begins with -.",
     )
     parser.add_argument(
         "--interactive",
@@ -58,7 +59,7 @@ def _exec(parser: Parser) -> None:
 
 
 def _repl(parser: Parser) -> None:
-    parser.set_defaults(code=None, interactive=True)
+    parser.set_defaults(words=[], interactive=True)
     _add_session_flags(parser)
 
 
@@ -218,7 +219,10 @@ def _doctor(parser: Parser) -> None:
 COMMANDS = {
     "serve": Command(_serve, "Serve MCP over stdin and stdout, or HTTP."),
     "exec": Command(
-        _exec, "Run Python in a fresh session and show its output.", takes="CODE|SCRIPT|-"
+        _exec,
+        "Run Python in a fresh session and show its output.",
+        takes="CODE|SCRIPT|- [ARGUMENT ...]",
+        passes_words_on=True,
     ),
     "repl": Command(_repl, "Work in one session at a prompt, with history and completion."),
     "emulator": Command(_emulator, "Serve the API of Azure's dynamic sessions on this machine."),

@@ -21,6 +21,7 @@ from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.errors import SessionPoolError, SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool, package_offer
+from aca_mcp.preparation import program
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
 from aca_mcp.session import STOP_SECONDS, PythonSession
@@ -44,6 +45,10 @@ class ExecRequest:
     uploads: tuple[Path, ...]
     """Files of this machine; each is copied to the work directory under its own name."""
     code: str | None
+    script: Path | None
+    """The file that the code is from; it is copied to the work directory before all others."""
+    argv: tuple[str, ...]
+    """What the code finds in ``sys.argv``, as Python would have it."""
     interactive: bool
     """Go on at a prompt."""
     downloads: tuple[str, ...]
@@ -68,30 +73,43 @@ def request_from(arguments: argparse.Namespace) -> ExecRequest:
     notebook: Path | None = arguments.notebook
     if notebook is not None and not notebook.absolute().parent.is_dir():
         raise SettingsError(f"--notebook {notebook} is in no directory that exists.")
-    code: str | None = arguments.code
+    words: list[str] = arguments.words
+    code = words[0] if words else None
     if arguments.interactive and not (code != "-" and sys.stdin.isatty() and sys.stdout.isatty()):
         raise SettingsError("A prompt needs a terminal. For code from a pipe there is exec -.")
     if code is None and not arguments.interactive:
         raise SettingsError("exec needs code, a script's path, - for stdin, or --interactive.")
+    script = Path(code) if code is not None and _is_script(code) else None
     return ExecRequest(
         uploads,
-        None if code is None else _code(code),
+        None if code is None else _code(code, script),
+        script,
+        _argv(words, script),
         arguments.interactive,
         tuple(arguments.download),
         notebook,
     )
 
 
-def _code(argument: str) -> str:
+def _is_script(argument: str) -> bool:
+    return argument.endswith((".py", ".ipy")) and "\n" not in argument
+
+
+def _code(argument: str, script: Path | None) -> str:
     if argument == "-":
         return sys.stdin.read()
-    is_script = argument.endswith((".py", ".ipy")) and "\n" not in argument
-    if not is_script:
+    if script is None:
         return argument
     try:
-        return Path(argument).read_text(encoding="utf-8")
+        return script.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{argument} is not a script that can be read, in UTF-8.") from None
+
+
+def _argv(words: list[str], script: Path | None) -> tuple[str, ...]:
+    if script is not None:
+        return script.name, *words[1:]
+    return ("-" if words[:1] == ["-"] else "-c"), *words[1:]
 
 
 def execute(settings: Settings, request: ExecRequest) -> int:
@@ -150,8 +168,7 @@ class Run:
         if self._settings.pool_kind == "azure":
             async with say_if_it_takes_long(self._settings, self._screen.note):
                 await pool.metadata()
-        for path in request.uploads:
-            await upload(session, path)
+        await self._prepare(session)
         code = 0
         try:
             if request.code is not None:
@@ -175,6 +192,16 @@ class Run:
                 self._screen.note(error.message)
         self._screen.tell_of_files()
         return code or (_FAILED if self._screen.is_incomplete else 0)
+
+    async def _prepare(self, session: PythonSession) -> None:
+        """Bring the files, and have the code find itself the program that it is."""
+        script, argv = self._request.script, self._request.argv
+        for path in (script, *self._request.uploads):
+            if path is not None:
+                await upload(session, path)
+        if script is not None or len(argv) > 1:
+            prepared = await session.execute(program(argv, is_file=script is not None))
+            self._screen.show_rest(prepared)  # nothing, but for what a pool remarks at first
 
     async def execute(self, session: PythonSession, code: str) -> Execution:
         """Run code and show it; Ctrl-C interrupts it and nothing else."""

@@ -44,6 +44,8 @@ class Command:
     """A sentence."""
     takes: str = ""
     """Its positional argument, for the usage. Flags are explained below that."""
+    passes_words_on: bool = False
+    """What stands behind ``--`` is none of its flags, and more of its ``words``."""
 
 
 class CommandLine:
@@ -104,13 +106,19 @@ class CommandLine:
             near = _nearest(ordered[0], self._commands)
             hint = f"did you mean {near}?" if near else f"commands: {', '.join(self._commands)}"
             self._main.error(f"there is no command {ordered[0]!r}; {hint}")
+        passed_on: list[str] = []
         if ordered[0] in self._commands:
+            if self._commands[ordered[0]].passes_words_on and "--" in ordered:
+                at = ordered.index("--")
+                ordered, passed_on = ordered[:at], ordered[at + 1 :]
             ordered[1:] = _words_first(self._parser(ordered[0]), ordered[1:])
         else:
             self._make_all()
         parsed, unknown = self._main.parse_known_args(ordered)
         if unknown:
             self._refuse(self._parser(parsed.command), unknown[0])
+        if passed_on:
+            parsed.words += passed_on
         return parsed
 
     def _with_command_first(self, arguments: list[str]) -> list[str]:
@@ -157,6 +165,8 @@ class CommandLine:
             hint = f"there is no flag {flag}; did you mean {near}?"
         else:
             hint = f"there is no flag {flag}"
+            if self._commands[parser.prog.split()[-1]].passes_words_on:
+                hint += "; what is for the code's own sys.argv stands behind --"
         parser.error(hint)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import bdb
 import code
+import linecache
 import os
 import pdb
 import re
 import signal
 import warnings
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from subprocess import CalledProcessError  # noqa: TID251 -- starts none
@@ -39,7 +40,7 @@ from .library_defaults import set_defaults
 from .shell_commands import run_shell_command
 from .standard_input import take_stdin
 from .timeline import Recorder
-from .tracebacks import cell_name, is_normal_exit, type_name
+from .tracebacks import cell_name, is_normal_exit, program_file, type_name
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -72,9 +73,13 @@ class CellResult:
 
 
 class _Compiler(CachingCompiler):
-    """Names code after its place in the session, where IPython has a hash."""
+    """Names code after its place in the session, or its file; IPython has a hash."""
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        file = program_file()
+        with suppress(ValueError):  # no name that a file can have
+            if file and raw_code.rstrip() == "".join(linecache.getlines(file)).rstrip():
+                return file
         return cell_name(number)
 
 

@@ -15,6 +15,7 @@ import traceback
 from collections import deque
 from itertools import groupby
 from time import monotonic
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from .error_hints import hint_for, says_all
@@ -67,7 +68,14 @@ def cell_name(number: int) -> str:
 
 def is_cell(filename: str) -> bool:
     """Whether a file name is that of code given to an execution."""
-    return filename.startswith(_CELLS)
+    return filename.startswith(_CELLS) or filename == program_file()
+
+
+def program_file() -> str | None:
+    """The file of the program that the session's code is, where it was begun as one."""
+    main = sys.modules.get("__main__")
+    file = vars(main).get("__file__") if isinstance(main, ModuleType) else None
+    return file if type(file) is str else None
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -98,7 +98,8 @@ def prepare_workers(hooks: ImportHooks, cells: Callable[[], Sequence[str]]) -> N
             kept.append(cell)
         return definitions_in(reversed(kept))
 
-    hooks.add("multiprocessing.spawn", lambda module: _begin_with(module, definitions))
+    main = sys.modules.get("__main__")  # %run has another for as long as it takes
+    hooks.add("multiprocessing.spawn", lambda module: _begin_with(module, main, definitions))
     hooks.add("multiprocessing.pool", lambda module: _refuse_strangers(module, definitions))
 
 
@@ -119,13 +120,17 @@ def _is_future(node: ast.stmt) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
-def _begin_with(spawn: ModuleType, definitions: Callable[[], ast.Module]) -> None:
+def _begin_with(
+    spawn: ModuleType, main: ModuleType | None, definitions: Callable[[], ast.Module]
+) -> None:
     usual = spawn.get_preparation_data
 
     @functools.wraps(usual)
     def get_preparation_data(name: str) -> dict[str, Any]:
         data: dict[str, Any] = usual(name)
-        if not {"init_main_from_name", "init_main_from_path"} & data.keys():
+        has_file = bool({"init_main_from_name", "init_main_from_path"} & data.keys())
+        # That of a program has not what was defined at a prompt since, and may be no plain Python.
+        if not has_file or sys.modules.get("__main__") is main:
             with suppress(OSError):  # the disk is full: then they have what a module has
                 data["init_main_from_path"] = _written(ast.unparse(definitions()) + _LINE_BY_LINE)
         return data

@@ -73,6 +73,51 @@ def test_a_script_works_on_uploads_and_leaves_downloads(tmp_path: Path) -> None:
     ]
 
 
+SCRIPT = """\
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+
+def share(cups):
+    return 1 / cups
+
+
+print(sys.argv, Path(__file__).parent.joinpath("cups.txt").read_text())
+print(Path(__file__).read_text("utf-8-sig").splitlines()[0])
+with get_context("spawn").Pool(1) as pool:
+    print(pool.map(share, [2]))
+share(0)
+"""
+
+
+def test_a_script_has_its_arguments_its_file_and_its_name_in_tracebacks(tmp_path: Path) -> None:
+    (tmp_path / "share.py").write_text(f"\N{BYTE ORDER MARK}{SCRIPT}", encoding="utf-8")
+    (tmp_path / "cups.txt").write_text("310", encoding="utf-8")
+    done = run("share.py", "a b", "--upload", "cups.txt", "--", "--loud", "-1", cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        "['share.py', 'a b', '--loud', '-1'] 310",
+        "import sys",
+        "[0.5]",
+    ]
+    assert [line.strip() for line in done.stderr.splitlines()] == [
+        "Traceback (most recent call last):",
+        'File "/mnt/data/share.py", line 14, in <module>',
+        "share(0)",
+        'File "/mnt/data/share.py", line 7, in share',
+        "return 1 / cups",
+        "ZeroDivisionError: division by zero",
+    ]
+
+
+@pytest.mark.parametrize("word", ["-c", "-"])
+def test_code_has_arguments_as_python_gives_them(word: str, tmp_path: Path) -> None:
+    code = "import sys; print(sys.argv, __name__, In[1] == In[-1])"
+    words = (code,) if word == "-c" else (word,)
+    done = run(*words, "sales.csv", "--", "-v", cwd=tmp_path, stdin=code)
+    assert (done.stdout, done.stderr) == (f"['{word}', 'sales.csv', '-v'] __main__ True\n", "")
+
+
 def test_figures_are_saved_without_writing_over_earlier_ones(tmp_path: Path) -> None:
     (tmp_path / "figure-1.png").write_bytes(b"mine")
     done = run(f"from IPython.display import Image; Image({png()!r})", cwd=tmp_path)

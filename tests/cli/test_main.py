@@ -164,7 +164,11 @@ def test_a_setting_in_a_named_file_is_used(
         (["--work-dri", "/", "doctor"], "aca-mcp doctor: there is no flag --work-dri"),
         (["serve", "--work=/"], "no flag --work; did you mean --work-dir? See"),
         (["exec", "1", "--work-dir", "/"], "--work-dir is a flag of serve"),
-        (["exec", "1", "2"], "'2' is one argument too many"),
+        (["repl", "1"], "'1' is one argument too many"),
+        (
+            ["exec", "1", "--verbose"],
+            "there is no flag --verbose; what is for the code's own sys.argv",
+        ),
         (["serve", "--auth-tokens", "a=hush"], "a secret and so no flag: set ACA_MCP_AUTH_TOKENS"),
     ],
 )

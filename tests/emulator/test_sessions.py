@@ -53,6 +53,19 @@ async def test_a_refusal_tells_of_a_new_session_too(local: LocalSessionPool) -> 
         assert first.headers["x-ms-session-etag"] == second.headers["x-ms-session-etag"]
 
 
+async def test_the_first_code_of_a_client_is_the_first_of_its_session(
+    local: LocalSessionPool,
+) -> None:
+    async with calling(local, OPTIONS) as call:
+        code = "import os; print(In[1:], _i1 == In[1], _i + _ii + _iii, os.getcwd(), 1/0)"
+        answer = await call("POST", "executions", json={"code": code})
+        result = answer.json()["result"]
+        assert 'File "<cell 1>", line 1' in result["stderr"]
+        answer = await call("POST", "executions", json={"code": code.replace(", 1/0", "")})
+        second = code.replace(", 1/0", "")
+        assert answer.json()["result"]["stdout"] == f"{[code, second]} True {code} /\n"
+
+
 async def test_a_full_pool_has_no_session_to_tell_of(local: LocalSessionPool) -> None:
     async with calling(local, OPTIONS) as call, calling(local, OPTIONS) as other:
         for caller in (call, other):
