@@ -19,6 +19,7 @@ from aca_mcp import __version__
 from aca_mcp.errors import (
     AcaMcpError,
     InvalidRequestError,
+    PoolFullError,
     SessionFileError,
     SessionLostError,
     SessionPoolError,
@@ -60,6 +61,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _NOT_THERE = (InvalidRequestError, SessionLostError, SessionFileError)
+_ROOM = (
+    "restart_session empties a session that is not needed any more, and frees its place until it "
+    "is used again."
+)
+"""What a model can do about a full pool."""
 _SAME_FOR_ALL = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
     "server/discover": _SAME_FOR_ALL,
@@ -213,6 +219,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         except ToolError as error:
             note_failure(error.__cause__ or error)
             match error.__cause__:
+                case PoolFullError() as cause:
+                    return text_result(f"{cause.message} {_ROOM}", is_error=True)
                 case AcaMcpError() as cause:
                     return text_result(cause.message, is_error=True)
                 case ValidationError() as cause:

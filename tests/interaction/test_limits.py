@@ -78,3 +78,19 @@ async def test_a_session_stays_as_long_as_was_told_whatever_its_pools_cooldown(
                     break
                 await anyio.sleep(0.1)
         assert await call("execute_python", code="x") == "1"
+
+
+@in_one_era
+async def test_a_model_that_has_all_sessions_is_told_so_by_start_session_and_can_give_one_back(
+    serve: Serve,
+) -> None:
+    async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=2) as call:
+        await call("execute_python", code="x = 1")
+        first = await call("start_session")
+        refused = await call.refusal("start_session")
+        assert "All 2 sessions of the local pool are in use" in refused
+        assert "restart_session empties a session" in refused
+        await call("restart_session", session=first)
+        second = await call("start_session")
+        assert await call("execute_python", code="2 * 3", session=second) == "6"
+        assert await call("execute_python", code="x") == "1"

@@ -110,7 +110,7 @@ class ClientSessions:
         if len(self.by_handle(principal)) >= self._limits.handles:
             raise PoolFullError(
                 f"This client has {self._limits.handles} sessions by handle already. Use one of "
-                "them; restart_session empties it."
+                "them."
             )
         return self._add(principal, new_handle(self._secret, principal, environment))
 
@@ -235,8 +235,8 @@ class ClientSessions:
         if held >= most:
             raise PoolFullError(
                 f"This client has {held} sessions, as many as one may have "
-                "(ACA_MCP_MAX_SESSIONS_PER_PRINCIPAL). Use one of them, which restart_session "
-                "empties, or end a connection. Nothing was executed."
+                "(ACA_MCP_MAX_SESSIONS_PER_PRINCIPAL). Nothing was executed. Use one of them, or "
+                "end a connection."
             )
 
     def _forget(self, session: OpenSession) -> None:

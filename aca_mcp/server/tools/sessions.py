@@ -120,7 +120,7 @@ class SessionTools:
                     "started."
                 )
         async with caller.new_session(environment) as started:
-            if not caller.sessions.is_alone:
-                # Another server that is given the handle takes what is not there for lost.
-                await started.python.list_files()
+            # There is one from now on: a full pool says so here, and another server that is given
+            # the handle would take what is not there for lost.
+            await started.python.list_files()
         return text_result(started.handle)
