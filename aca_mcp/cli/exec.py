@@ -24,6 +24,7 @@ from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.preparation import program
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
+from aca_mcp.server.sessions.undone_executions import taken_back
 from aca_mcp.session import STOP_SECONDS, PythonSession
 
 if TYPE_CHECKING:
@@ -213,6 +214,12 @@ class Run:
                 on_output=self._screen.show_chunk,
             )
         self._records.append(Record(f"execution-{len(self._records) + 1}", code, execution))
+        if execution.rollback is not None:
+            undone = taken_back(self._records, execution.rollback)
+            self._records = [
+                dataclasses.replace(each, is_undone=True) if each in undone else each
+                for each in self._records
+            ]
         self._screen.show_rest(execution)
         return execution
 

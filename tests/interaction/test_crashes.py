@@ -56,6 +56,13 @@ async def test_a_crash_costs_one_execution_and_an_undo_the_last(call: Caller) ->
     await call("execute_python", code="x = 'changed'")
     assert (await call("restart_session", undo=True)).startswith("Undone: ")
     assert await state(call) == "('before', 'after')"
+    (read,) = (await call.client.read_resource("aca://sessions/current/notebook")).contents
+    assert isinstance(read, TextResourceContents)
+    cells = json.loads(read.text)["cells"]
+    is_undone = {cell["source"]: "undone" in cell["metadata"].get("tags", []) for cell in cells}
+    # Whether there was a copy after the look in between depends on how busy the machine is.
+    first, crash, _, changed = is_undone.values()
+    assert (first, crash, changed) == (False, True, True)
 
 
 async def test_an_undo_names_the_execution_that_it_took_back(call: Caller) -> None:

@@ -26,6 +26,14 @@ FILE_NAME = "session.ipynb"
 MAX_OUTPUT_BYTES = 4 << 20
 """Of the outputs of all cells together, in UTF-8: a client reads the whole as one message."""
 _MAX_JSON_CHARACTERS = 10_000
+_UNDONE = {
+    "output_type": "display_data",
+    "data": {
+        "text/markdown": "*Undone: variables went back to what they were before this cell.*",
+        "text/plain": "[Undone: variables went back to what they were before this cell.]",
+    },
+    "metadata": {},
+}
 
 
 async def notebook_of(executions: SessionExecutions) -> bytes:
@@ -75,12 +83,14 @@ class _Outputs:
         self._left = MAX_OUTPUT_BYTES
 
     def cell(self, number: int, record: Record) -> Json:
+        is_told = record.is_undone and record.execution.rollback is None  # else its error says so
         return {
             "cell_type": "code",
             "execution_count": number,
             "id": record.id,
-            "metadata": {},
-            "outputs": list(self._of(number, record.execution)),
+            # By which Jupyter's tools leave cells out.
+            "metadata": {"tags": ["undone"]} if record.is_undone else {},
+            "outputs": [*self._of(number, record.execution), *([_UNDONE] if is_told else [])],
             "source": record.code,
         }
 

@@ -66,6 +66,8 @@ class SessionExecution:
         """Why it ended without a result."""
         self.was_cancelled = False
         """By request, wherever that came from."""
+        self.is_undone = False
+        """Variables have gone back to before it since."""
         self.charged_bytes = 0
         """What the store counts for it."""
         self._is_waiting = is_waiting

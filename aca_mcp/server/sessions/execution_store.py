@@ -14,11 +14,12 @@ from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.sessions.execution import SessionExecution
 from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.result_sizes import reduced, size_of, without_output
+from aca_mcp.server.sessions.undone_executions import taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aca_mcp.pool import Execution
+    from aca_mcp.pool import Execution, Rollback
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Record:
     """Such as ``execution-3``: the session's third."""
     code: str
     execution: Execution
+    is_undone: bool = False
+    """Variables have gone back to before it since."""
 
 
 class SessionExecutions:
@@ -97,10 +100,15 @@ class SessionExecutions:
     def records(self) -> list[Record]:
         """Those that have a result, oldest first."""
         return [
-            Record(each.id, each.code, each.result)
+            Record(each.id, each.code, each.result, each.is_undone)
             for each in self._all()
             if each.result is not None
         ]
+
+    def undo(self, rollback: Rollback) -> None:
+        """Note that variables went back to before some of them."""
+        for each in taken_back((each for each in self._all() if each.has_ended), rollback):
+            each.is_undone = True
 
     async def cancel(self, execution: SessionExecution) -> bool:
         """Interrupt one. True if it has ended."""
@@ -119,6 +127,8 @@ class SessionExecutions:
         if execution.result is None and execution.failure is None:
             self._forget(execution)  # the call that waited for it was cancelled
             return
+        if execution.result is not None and execution.result.rollback is not None:
+            self.undo(execution.result.rollback)
         self._charge_ended(execution)
         if execution.result is not None and execution.charged_bytes > limits.session_bytes:
             room = limits.session_bytes - size_of(execution.code)

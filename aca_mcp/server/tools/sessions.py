@@ -65,6 +65,7 @@ class SessionTools:
         target = await caller.session(session)
         if undo:
             rollback = await target.python.undo()
+            target.executions.undo(rollback)
             before = "it" if rollback.executions <= 1 else "them"
             return text_result(
                 f"Undone: {clean(rollback.undone)}. Variables are as they were before {before}; "

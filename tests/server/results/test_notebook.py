@@ -71,6 +71,18 @@ def test_code_that_did_not_come_to_its_end_has_an_error_that_says_why() -> None:
     assert "SIGABRT; variables were as before it" in told[1].evalue
 
 
+def test_cells_that_were_undone_are_tagged_and_say_so() -> None:
+    undone = Record("execution-1", "x += 1", execution(), is_undone=True)
+    crashed = executed(rollback=Rollback("it was ended by SIGABRT", 2, "x += 1"))
+    ended = Record("execution-2", "f()", crashed, is_undone=True)
+    document = read(notebook([undone, ended, Record("execution-3", "x", execution())]))
+    first, second, third = document.cells
+    assert [cell.metadata.get("tags") for cell in document.cells] == [["undone"], ["undone"], None]
+    assert first.outputs[-1].data["text/plain"].startswith("[Undone: ")
+    assert second.outputs[-1].ename == "ProcessEnded"
+    assert "Undone" not in str(third)
+
+
 def test_a_session_in_which_nothing_ran_is_an_empty_one() -> None:
     assert read(notebook([])).cells == []
 
