@@ -181,41 +181,6 @@ async def test_restart_forgets_variables_and_files(call: Caller) -> None:
     assert await call("list_files") == "[no files]"
 
 
-async def test_sessions_by_handle_are_apart(call: Caller) -> None:
-    first, second = await call("start_session"), await call("start_session")
-    for handle in (first, second):
-        await call("execute_python", code=f"owner = {handle[-1]!r}", session=handle)
-        await call("upload_file", path="who.txt", content=handle[-1], session=handle)
-    for handle in (first, second):
-        assert await call("execute_python", code="owner", session=handle) == repr(handle[-1])
-        assert await call("download_file", path="who.txt", session=handle) == handle[-1]
-    assert "NameError" in await call.refusal("execute_python", code="owner")
-    assert "start_session" in await call.refusal(
-        "execute_python", code="1", session=first[:-2] + second[-2:]
-    )
-
-
-async def test_output_is_reported_while_code_runs(call: Caller) -> None:
-    messages: list[str] = []
-    seen = anyio.Event()
-
-    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        messages.append(message or "")
-        seen.set()
-
-    async def run() -> None:
-        code = "print('step 1', flush=True)\nimport os\nwhile not os.path.exists('go'): pass"
-        await call.client.call_tool("execute_python", {"code": code}, progress_callback=on_progress)
-
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            await seen.wait()
-            # The code is still running: it waits for this file.
-            await call("upload_file", path="go", content="")
-    assert messages[0] == "step 1"
-
-
 async def test_cancelling_stops_the_code_and_keeps_the_session(call: Caller) -> None:
     await call("execute_python", code="x = 7")
     running = anyio.Event()

@@ -13,7 +13,6 @@ from aca_mcp.pool import ExecutionStatus, OutputChunk
 from tests.contract.running import shown
 from tests.local.pools import (
     MEBIBYTE,
-    STUBBORN,
     configuration,
     result_of,
     run,
@@ -97,17 +96,6 @@ async def test_output_comes_in_order_and_characters_come_whole(
     assert execution.stdout.text == "".join(out)
 
 
-async def test_of_a_flood_the_beginning_and_the_end_are_kept(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    code = "print('begin')\nfor _ in range(100): print('x' * 9999)\nprint('end')"
-    execution = await run(pool, identifier, code)
-    assert execution.stdout.total_bytes == 6 + 100 * 10_000 + 4
-    assert execution.stdout.omitted_bytes == execution.stdout.total_bytes - 64 * 1024
-    assert execution.stdout.head.startswith("begin\nxxx")
-    assert execution.stdout.tail.endswith("xxx\nend\n")
-
-
 @pytest.mark.parametrize("code", ["print('\ud800')", "# \ud800", "\x00", "'" * 1001, "\\"])
 async def test_code_that_is_hardly_text_is_an_error_of_the_code(
     pool: LocalSessionPool, identifier: str, code: str
@@ -155,16 +143,6 @@ async def test_figures_and_tables_are_shown_whatever_was_imported_by_then() -> N
                 await pool.stop_session("later")
                 code = "import sys; 'matplotlib.pyplot' in sys.modules"
                 ready = result_of(await run(pool, "later", code))
-
-
-async def test_streams_that_code_closed_are_there_again(
-    pool: LocalSessionPool, identifier: str
-) -> None:
-    code = "import os; print('before', flush=True); os.close(0); os.close(1); os.close(2)"
-    assert (await run(pool, identifier, code)).stdout.text == "before\n"
-    execution = await run(pool, identifier, "print('again'); 1")
-    assert execution.session_lost is None
-    assert execution.stdout.text == "again\n"
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -264,19 +242,6 @@ async def test_a_shell_command_past_its_time_is_interrupted_too(
     execution = await run(pool, identifier, "kept = 1\n!sleep 60\n!sleep 60", timeout=0.5)
     assert execution.status is ExecutionStatus.TIMED_OUT
     assert result_of(await run(pool, identifier, "kept")) == "1"
-
-
-async def test_code_that_will_not_stop_is_killed_and_the_loss_told_twice() -> None:
-    async with open_local_pool(configuration(interrupt_grace_seconds=0.3)) as pool:
-        execution = await run(pool, "stubborn", STUBBORN, timeout=0.3)
-        assert execution.status is ExecutionStatus.TIMED_OUT
-        assert execution.stdout.text == "started\n"
-        why = "the code would not stop when it was interrupted"
-        assert execution.session_lost == why
-        assert await pool.get_session("stubborn") is None
-        after = await run(pool, "stubborn", "1")
-        assert (after.started_session, after.lost_before) == (True, why)
-        assert (await run(pool, "stubborn", "1")).lost_before is None
 
 
 @pytest.mark.parametrize("steps", [0, 1])

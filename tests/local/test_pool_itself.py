@@ -227,11 +227,3 @@ async def test_the_session_that_is_ready_first_gives_way_to_one_with_all_imports
         code = "import sys; 'matplotlib.pyplot' in sys.modules"
         assert result_of(await run(other, new_identifier(), code)) == "True"
     assert descendants(without=strangers) == set()
-
-
-async def test_two_pools_have_sessions_of_their_own() -> None:
-    identifier = new_identifier()
-    async with open_local_pool(configuration()) as one, open_local_pool(configuration()) as two:
-        await run(one, identifier, "x = 1")
-        assert (await two.get_session(identifier)) is None
-        assert (await run(two, identifier, "x")).error is not None

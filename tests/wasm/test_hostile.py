@@ -176,13 +176,3 @@ async def test_names_that_code_made_lead_the_caller_nowhere(
             await pool.upload_file(identifier, f"{path}/new", content(b"x"))
     listed = (await pool.list_files(identifier, recursive=True)).entries
     assert {entry.path for entry in listed} == {"a", "a/b", "etc", "passwd", "tmp", "up"}
-
-
-async def test_sessions_do_not_see_each_other(pool: WasmSessionPool, identifier: str) -> None:
-    other = new_identifier()
-    await run(pool, other, "x = 'theirs'; open('theirs.txt', 'w').write('x')")
-    seen = await run(
-        pool, identifier, "import os\n'x' in globals(), os.listdir(), os.listdir('/tmp')"
-    )
-    assert result_of(seen).startswith("(False, [], [")
-    await pool.stop_session(other)
