@@ -181,25 +181,6 @@ async def test_restart_forgets_variables_and_files(call: Caller) -> None:
     assert await call("list_files") == "[no files]"
 
 
-async def test_cancelling_stops_the_code_and_keeps_the_session(call: Caller) -> None:
-    await call("execute_python", code="x = 7")
-    running = anyio.Event()
-
-    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        running.set()
-
-    async def run() -> None:
-        code = f"print('on', flush=True)\n{FOREVER}"
-        await call.client.call_tool("execute_python", {"code": code}, progress_callback=on_progress)
-
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            await running.wait()
-            tasks.cancel_scope.cancel()
-        assert await call("execute_python", code="x") == "7"
-
-
 @in_one_era
 async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> None:
     await call("execute_python", code="x = 1; open('mine', 'w').close()")

@@ -140,42 +140,6 @@ async def test_the_deprecated_transport_knows_the_principal_too() -> None:
         assert (await asked(url, path="/messages/?session_id=" + "0" * 32)).status_code == 401
 
 
-async def test_nobody_else_sends_messages_to_a_stream() -> None:
-    opened: list[str] = []
-    async with server(AuthenticationOptions(tokens=TOKENS)) as url:
-        headers = {"Authorization": f"Bearer {ALICE}"}
-        transport = sse_client(f"{url}/sse", headers=headers, on_session_created=opened.append)
-        with anyio.fail_after(15):
-            async with Client(transport, mode="legacy") as client:
-                path = f"/messages/?session_id={opened[0]}"
-                assert (await asked(url, f"Bearer {BOB}", path=path)).status_code == 404
-                assert await _who(client) == "token:alice"
-
-
-async def test_a_connection_is_held_to_its_principal() -> None:
-    initialize = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
-    async with server(AuthenticationOptions(tokens=TOKENS)) as url:
-        headers = {"Accept": "application/json, text/event-stream"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=10) as http:
-            alice, bob = ({"Authorization": f"Bearer {token}"} for token in (ALICE, BOB))
-            begun = await http.post("/mcp", json=initialize, headers=alice)
-            session = {"Mcp-Session-Id": begun.headers["Mcp-Session-Id"]}
-            statuses = [
-                (await http.delete("/mcp", headers={**session, **who})).status_code
-                for who in (bob, alice)
-            ]
-    assert statuses == [404, 200]
-
-
 async def test_without_a_token_a_client_learns_where_to_get_one(issuer: Issuer) -> None:
     async with server(of_issuer(issuer, required_scopes=(SCOPE,))) as url:
         for headers in ((), ("Basic YTpi",), ("Bearer",), ("Bearer,",)):

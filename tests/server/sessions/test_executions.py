@@ -87,28 +87,6 @@ async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Conne
         assert await call("execute_python", code="x") == "1"
 
 
-async def test_waiting_reports_what_is_printed(toy_pool: ToyPool) -> None:
-    # In memory, clients of the other era get no notifications; tests/interaction has them both.
-    async with connected(toy_pool) as call:
-        code = "import anyio\nfor n in range(3):\n    print(n)\n    await anyio.sleep(0.3)"
-        name = await begin(call, code)
-        heard: list[str | None] = []
-
-        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-            assert progress > 0
-            assert total is None
-            heard.append(message)
-
-        with anyio.fail_after(20):
-            await call.client.call_tool(
-                "get_execution",
-                {"execution": name, "wait_seconds": 20},
-                progress_callback=on_progress,
-            )
-        assert heard
-        assert set("".join(filter(None, heard))) <= set("012\n")
-
-
 async def test_figures_come_with_the_result(connect: Connect) -> None:
     async with connect() as call:
         name = await begin(call, f"show('image/png', {png()!r})")
