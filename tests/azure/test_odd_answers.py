@@ -97,18 +97,6 @@ async def test_words_that_the_code_wrote_itself_are_its_own() -> None:
         assert execution.error.name != "KernelRestarted"
 
 
-async def test_a_traceback_glued_to_what_was_written_before_is_found() -> None:
-    service = Service()
-    async with service.pool() as pool:
-        await enter(service, pool)
-        trace = 'Traceback (most recent call last):\n  File "<x>"\nValueError: bad'
-        service.answers.append(failed(f"no newline here{trace}"))
-        execution = await run(pool)
-    assert execution.error is not None
-    assert (execution.error.name, execution.error.message) == ("ValueError", "bad")
-    assert execution.stderr.text == "no newline here"
-
-
 async def test_bare_lists_of_files_are_taken() -> None:
     file = {"name": "a.txt", "type": "file", "sizeInBytes": 3}
     service = Service(answer(200, [file]), answer(200, [file]), answer(200, []))

@@ -154,13 +154,6 @@ def of_another_kind(name: str) -> Scripted:
 
 
 @pytest.mark.parametrize("rich", [True, False], ids=["rich", "plain"])
-async def test_the_kind_of_a_pool_is_told_at_the_first_call(rich: bool) -> None:
-    call = ("execute_python", {"code": "1"})
-    (told,) = await told_to_model(of_another_kind("Node"), call, rich=rich)
-    assert "names a NodeLTS pool, which does not run Python" in told
-
-
-@pytest.mark.parametrize("rich", [True, False], ids=["rich", "plain"])
 def test_the_kind_of_a_pool_is_told_at_a_terminal(rich: bool, terminal: Terminal) -> None:
     code, shown = terminal(of_another_kind("Node"), "1", rich=rich)
     assert (code, "names a NodeLTS pool" in shown) == (1, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import anyio
@@ -32,19 +31,13 @@ async def call(pool: SessionPool) -> AsyncIterator[Caller]:
         yield caller
 
 
-async def begin(call: Caller, code: str, **arguments: object) -> str:
-    text = await call("execute_python", code=code, run_in_background=True, **arguments)
-    (name,) = set(re.findall(r"execution-\d+", text))
-    return name
-
-
 async def is_under_way(call: Caller, name: str) -> bool:
     """Having waited a while for it to begin, where nothing but its end would tell."""
     return "under way" in await call("get_execution", execution=name, wait_seconds=0.5)
 
 
 async def test_the_result_is_asked_for(call: Caller) -> None:
-    name = await begin(call, "import time; time.sleep(0.2)\nprint('done'); x = 5\nx")
+    name = await call.begin("import time; time.sleep(0.2)\nprint('done'); x = 5\nx")
     with anyio.fail_after(30):
         shown = await call("get_execution", execution=name, wait_seconds=20)
     assert shown == "done\n[value]\n5"
@@ -53,7 +46,7 @@ async def test_the_result_is_asked_for(call: Caller) -> None:
 
 async def test_what_cancelling_costs_is_said(pool: SessionPool, call: Caller) -> None:
     await call("execute_python", code="x = 1")
-    name = await begin(call, FOREVER)
+    name = await call.begin(FOREVER)
     assert await is_under_way(call, name)
     with anyio.fail_after(30):
         cancelled = text_of(await call.result("cancel_execution", execution=name))
@@ -70,8 +63,8 @@ async def test_what_cancelling_costs_is_said(pool: SessionPool, call: Caller) ->
 
 async def test_cancelling_what_has_not_begun_costs_nothing(call: Caller) -> None:
     await call("execute_python", code="x = 1")
-    first = await begin(call, "import time; time.sleep(1.5); x = 2")
-    second = await begin(call, "x = 3")
+    first = await call.begin("import time; time.sleep(1.5); x = 2")
+    second = await call.begin("x = 3")
     with anyio.fail_after(30):
         cancelled = await call("cancel_execution", execution=second)
         assert "nothing of it was executed" in cancelled
@@ -87,12 +80,12 @@ async def test_long_ones_are_asynchronous_on_azure_and_end_when_cancelled() -> N
             connected(pool) as call,
         ):
             await call("execute_python", code="x = 1")
-            name = await begin(call, "import time; time.sleep(0.5); x + 1", timeout_seconds=200)
+            name = await call.begin("import time; time.sleep(0.5); x + 1", timeout_seconds=200)
             with anyio.fail_after(30):
                 assert await call("get_execution", execution=name, wait_seconds=20) == "2"
             asked = [request for request in wire.requests if "/executions/" in request.url.path]
             assert asked, "it was not asked for, as only an asynchronous one is"
-            name = await begin(call, FOREVER, timeout_seconds=200)
+            name = await call.begin(FOREVER, timeout_seconds=200)
             assert await is_under_way(call, name)
             with anyio.fail_after(30):
                 ended = await call.refusal("cancel_execution", execution=name)
@@ -112,7 +105,7 @@ async def test_in_the_background_code_has_the_longest_time_and_is_told_so(
 async def test_code_that_waits_behind_the_background_is_told_which_and_how_to_end_it(
     call: Caller,
 ) -> None:
-    name = await begin(call, FOREVER)
+    name = await call.begin(FOREVER)
     assert await is_under_way(call, name)
     with anyio.fail_after(30):
         text = await call.refusal("execute_python", code="1", timeout_seconds=0.5)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from aca_mcp.local.pool import LocalSessionPool
 
-OLD = "2024-10-02-preview"
 MANAGED = "SessionWithIdentifierNotFound"
 
 

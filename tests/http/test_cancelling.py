@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import anyio
@@ -93,8 +92,7 @@ async def test_a_call_that_waits_is_cancelled_alone(client: Model) -> None:
 
 
 async def test_waiting_for_a_background_execution_is_cancelled_without_it(client: Model) -> None:
-    begun = await client("execute_python", code=COUNTING, run_in_background=True)
-    (name,) = set(re.findall(r"execution-\d+", begun))
+    name = await client.begin(COUNTING)
     with anyio.fail_after(20):
         with anyio.move_on_after(0.3) as waiting:
             await client("get_execution", execution=name, wait_seconds=20)

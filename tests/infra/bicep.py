@@ -16,7 +16,6 @@ from tests.infra.arm import INFRA
 
 _REFERENCE = re.compile(r"\[(?:parameters|variables)\('(\w+)'\)\]")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
-_TEXT_IN_ARM = re.compile(r"'((?:[^']|'')*)'")
 _SAME = {"id", "properties", "value", "outputs"}
 """Words that one language needs where the other has them in its grammar."""
 

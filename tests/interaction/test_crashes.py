@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -76,8 +75,7 @@ async def test_an_undo_names_the_execution_that_it_took_back(call: Caller) -> No
 
 async def test_a_crash_in_the_background_is_told_by_what_waits_for_it(call: Caller) -> None:
     await begin(call)
-    begun = await call("execute_python", code=CRASH, run_in_background=True)
-    (execution,) = set(re.findall(r"execution-\d+", begun))
+    execution = await call.begin(CRASH)
     told = text_of(await call.result("get_execution", execution=execution, wait_seconds=30))
     assert AS_BEFORE in told
     assert await state(call) == "('before', 'after')"

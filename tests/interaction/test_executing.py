@@ -206,8 +206,7 @@ async def test_code_in_the_background_is_asked_for_and_interrupted(call: Caller)
         heard.append(message or "")
 
     loop = "import time\nx = 5\nwhile True:\n    print('turn')\n    time.sleep(0.1)"
-    begun = await call("execute_python", code=loop, run_in_background=True)
-    name = begun.split()[0].lstrip("[")
+    name = await call.begin(loop)
     with anyio.fail_after(20):
         await call.client.call_tool(
             "get_execution",

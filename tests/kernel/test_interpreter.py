@@ -32,27 +32,9 @@ def test_expressions_before_the_last_are_not_shown(interpreter: Interpreter) -> 
     assert run(interpreter, "1\n2\n3").texts == ["3"]
 
 
-def test_a_semicolon_hides_the_result(interpreter: Interpreter) -> None:
-    assert run(interpreter, "21;").data == []
-
-
-def test_none_is_not_shown(interpreter: Interpreter) -> None:
-    assert run(interpreter, "None").data == []
-
-
 def test_empty_code_does_nothing(interpreter: Interpreter) -> None:
     assert run(interpreter, "").data == []
     assert run(interpreter, "# only a comment").data == []
-
-
-def test_state_is_kept_between_runs(interpreter: Interpreter) -> None:
-    run(interpreter, "def double(x): return 2 * x")
-    assert run(interpreter, "double(4)").texts == ["8"]
-
-
-def test_earlier_results_have_their_usual_names(interpreter: Interpreter) -> None:
-    run(interpreter, "40")
-    assert run(interpreter, "_ + 2").texts == ["42"]
 
 
 ADDS_SYNTAX = """
@@ -162,16 +144,6 @@ def test_options_of_pandas_are_as_before_after_a_table(interpreter: Interpreter)
     assert before == after
 
 
-def test_top_level_await_works(interpreter: Interpreter) -> None:
-    code = "import asyncio\nawait asyncio.sleep(0, 'slept')"
-    assert run(interpreter, code).texts == ["'slept'"]
-
-
-def test_magics_work(interpreter: Interpreter) -> None:
-    run(interpreter, "seven = 7")
-    assert run(interpreter, "%who_ls int").texts == ["['seven']"]
-
-
 @given(st.text(st.sampled_from("abc123 \n\t%!?,;/=()[]{}'\"#\\\f.:")))
 def test_code_becomes_what_ipython_makes_of_it(code: str) -> None:
     try:
@@ -268,14 +240,6 @@ def test_an_exit_with_a_failure_is_an_error(
 ) -> None:
     result = run(interpreter, f"import sys; sys.exit({code})")
     assert (result.error_name, result.error_message) == ("SystemExit", message)
-
-
-def test_an_exception_has_its_name_its_text_and_where_it_was(interpreter: Interpreter) -> None:
-    result = run(interpreter, "def f():\n    return 1/0\nf()")
-    assert result.error_name == "ZeroDivisionError"
-    assert result.error_message == "division by zero"
-    assert "in f\n    return 1/0\n" in result.traceback
-    assert result.traceback.endswith("ZeroDivisionError: division by zero")
 
 
 def test_nothing_is_printed_about_an_exception(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -64,8 +63,7 @@ async def test_in_the_background_it_is_told_when_asked_for(pool: OddPool) -> Non
     async with connected(pool) as call:
         await call("execute_python", code="x = 1")
         pool.odd = {"execute"}
-        begun = await call("execute_python", code="2", run_in_background=True)
-        (name,) = set(re.findall(r"execution-\d+", begun))
+        name = await call.begin("2")
         told = await call.refusal("get_execution", execution=name, wait_seconds=20)
         assert kind(pool) in told
         assert "may have run, wholly, partly or not at all" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, ImageContent, TextContent
@@ -27,6 +28,12 @@ class Caller:
         result = await self.result(tool, **arguments)
         assert not result.is_error, result.content
         return text_of(result)
+
+    async def begin(self, code: str, **arguments: Any) -> str:
+        """Execute code in the background; gives the execution's name."""
+        text = await self("execute_python", code=code, run_in_background=True, **arguments)
+        (name,) = set(re.findall(r"execution-\d+", text))
+        return name
 
     async def refusal(self, tool: str, **arguments: Any) -> str:
         """The text of a call that fails."""

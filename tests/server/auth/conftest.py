@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.auth.issuer import IssuerHost, open_issuers
+from tests.server.auth.issuer import Issuer, IssuerHost, open_issuers
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ async def issuers(anyio_backend: str) -> AsyncGenerator[IssuerHost]:
     """A host of OIDC issuers."""
     async with open_issuers() as host:
         yield host
+
+
+@pytest.fixture
+def issuer(issuers: IssuerHost) -> Issuer:
+    """An issuer of the test's own."""
+    return issuers.issuer()
 
 
 @pytest.fixture

@@ -71,12 +71,6 @@ async def server(options: AuthenticationOptions) -> AsyncGenerator[str]:
         yield url
 
 
-@pytest.fixture
-def issuer(issuers: IssuerHost) -> Issuer:
-    """An issuer of the test's own."""
-    return issuers.issuer()
-
-
 def of_issuer(issuer: Issuer, **options: tuple[str, ...]) -> AuthenticationOptions:
     return AuthenticationOptions(
         tokens=TOKENS, issuer=issuer.url, audience=AUDIENCE, public_url=PUBLIC_URL, **options

@@ -16,18 +16,12 @@ from aca_mcp.server.auth.keys import (
     USABLE_SECONDS,
     SigningKeys,
 )
-from tests.server.auth.issuer import Issuer, IssuerHost, public_jwk, rsa_key
+from tests.server.auth.issuer import Issuer, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.clock import Clock
-
-
-@pytest.fixture
-def issuer(issuers: IssuerHost) -> Issuer:
-    """An issuer of the test's own."""
-    return issuers.issuer()
 
 
 async def has(signing_keys: SigningKeys, key_id: str) -> bool:

@@ -26,12 +26,6 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 OTHER_TENANT = "22222222-2222-2222-2222-222222222222"
 
 
-@pytest.fixture
-def issuer(issuers: IssuerHost) -> Issuer:
-    """An issuer of the test's own."""
-    return issuers.issuer()
-
-
 def tokens_of(
     issuer: Issuer,
     *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -49,12 +48,6 @@ class EndingPool(ToyPool):
         return dataclasses.replace(await super().metadata(), can_interrupt=False)
 
 
-async def begin(call: Caller, code: str, **arguments: object) -> str:
-    text = await call("execute_python", code=code, run_in_background=True, **arguments)
-    (name,) = set(re.findall(r"execution-\d+", text))
-    return name
-
-
 async def asked_until(call: Caller, name: str, wanted: str) -> str:
     """Ask for an execution that runs, until its output so far has something in it."""
     with anyio.fail_after(10):
@@ -66,7 +59,7 @@ async def asked_until(call: Caller, name: str, wanted: str) -> str:
 
 async def test_a_call_returns_at_once_and_the_result_is_asked_for(connect: Connect) -> None:
     async with connect() as call:
-        name = await begin(call, BRIEFLY)
+        name = await call.begin(BRIEFLY)
         result = await call("get_execution", execution=name, wait_seconds=20)
         assert result == "done\n[value]\n5"
         assert await call("get_execution", execution=name) == result, "and again"
@@ -76,7 +69,7 @@ async def test_a_call_returns_at_once_and_the_result_is_asked_for(connect: Conne
 async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Connect) -> None:
     async with connect() as call:
         await call("execute_python", code="x = 1")
-        name = await begin(call, SLEEP)
+        name = await call.begin(SLEEP)
         text = await asked_until(call, name, "begun")
         assert f"[{name} has been under way for 0 seconds. " in text
         cancelled = await call("cancel_execution", execution=name)
@@ -89,7 +82,7 @@ async def test_what_runs_shows_its_output_so_far_and_is_cancelled(connect: Conne
 
 async def test_figures_come_with_the_result(connect: Connect) -> None:
     async with connect() as call:
-        name = await begin(call, f"show('image/png', {png()!r})")
+        name = await call.begin(f"show('image/png', {png()!r})")
         result = await call.result("get_execution", execution=name, wait_seconds=20)
         assert text_of(result) == "[figure 1]"
         assert len(images_of(result)) == 1
@@ -113,7 +106,7 @@ async def test_what_is_not_there_is_said_to_be(connect: Connect) -> None:
 
 async def test_a_pool_that_cannot_run_it_is_quoted(connect: Connect) -> None:
     async with connect(ToyPool(max_sessions=0)) as call:
-        name = await begin(call, "1")
+        name = await call.begin("1")
         refused = await call.refusal("get_execution", execution=name, wait_seconds=20)
         assert "full" in refused.lower() or "session" in refused
         assert await call.refusal("cancel_execution", execution=name) == refused
@@ -124,7 +117,7 @@ async def test_where_code_cannot_be_interrupted_the_session_is_said_to_be_gone(
     connect: Connect, tells: bool
 ) -> None:
     async with connect(EndingPool(tells=tells)) as call:
-        name = await begin(call, SLEEP)
+        name = await call.begin(SLEEP)
         cancelled = await call.refusal("cancel_execution", execution=name)
         assert "The session ended: its code could not be interrupted" in cancelled
 
@@ -134,7 +127,7 @@ async def test_long_output_so_far_is_its_end(connect: Connect) -> None:
         code = (
             f"print('a' * 21 + 'b' * {OUTPUT_CHARACTERS - 1}); import anyio; await anyio.sleep(60)"
         )
-        name = await begin(call, code)
+        name = await call.begin(code)
         text = await asked_until(call, name, "before")
         assert "[... 21 characters before this ...]\nbbb" in text
         assert "a\n" not in text
@@ -145,12 +138,12 @@ async def test_there_are_so_many_and_the_oldest_are_forgotten(
     connect: Connect,
 ) -> None:
     async with connect(limits=Limits(in_background=2, session_executions=2)) as call:
-        names = [await begin(call, SLEEP) for _ in range(2)]
+        names = [await call.begin(SLEEP) for _ in range(2)]
         refused = await call.refusal("execute_python", code="1", run_in_background=True)
         assert "under way already" in refused
         for name in names:
             await call("cancel_execution", execution=name)
-        third = await begin(call, "3")
+        third = await call.begin("3")
         assert await call("get_execution", execution=third, wait_seconds=20) == "3"
         forgotten = await call.refusal("get_execution", execution=names[0])
         assert f"it has {names[1]}, {third}. Older ones are forgotten" in forgotten
@@ -165,7 +158,7 @@ async def test_one_that_will_not_stop_is_said_not_to(
             "with anyio.CancelScope(shield=True): await anyio.sleep(0.5)\n"
             "print('stopped at last')"
         )
-        name = await begin(call, stubborn)
+        name = await call.begin(stubborn)
         await anyio.wait_all_tasks_blocked()
         assert "does not stop" in await call.refusal("cancel_execution", execution=name)
         await call.result("get_execution", execution=name, wait_seconds=20)
@@ -174,14 +167,14 @@ async def test_one_that_will_not_stop_is_said_not_to(
 async def test_they_end_with_their_connection(connect: Connect, toy_pool: ToyPool) -> None:
     with anyio.fail_after(20):
         async with connect() as call:
-            await begin(call, SLEEP)
+            await call.begin(SLEEP)
     assert toy_pool.sessions == {}
 
 
 async def test_a_new_session_is_named_with_the_first_one(toy_pool: ToyPool) -> None:
     async with connected(toy_pool) as call:
         handle = await call("start_session")
-        name = await begin(call, "7", session=handle)
+        name = await call.begin("7", session=handle)
         shown = await call("get_execution", execution=name, wait_seconds=20, session=handle)
         assert shown == "7"
         assert "it has none" in await call.refusal("get_execution", execution=name)
@@ -190,8 +183,8 @@ async def test_a_new_session_is_named_with_the_first_one(toy_pool: ToyPool) -> N
 async def test_what_is_cancelled_while_it_waits_was_not_executed(connect: Connect) -> None:
     async with connect() as call:
         await call("execute_python", code="ran = []")
-        first = await begin(call, SLEEP)
-        second = await begin(call, "ran.append(2)")
+        first = await call.begin(SLEEP)
+        second = await call.begin("ran.append(2)")
         refused = await call("cancel_execution", execution=second)
         assert refused == (
             f"{second} was cancelled while it waited for earlier code of its session: nothing of "
