@@ -40,7 +40,7 @@ from aca_mcp.azure.service_errors import (
     not_understood,
     refusal,
 )
-from aca_mcp.azure.token_auth import TokenAuth
+from aca_mcp.azure.tokens import TokenAuth
 from aca_mcp.errors import PoolUnavailableError, SessionPoolError
 
 if TYPE_CHECKING:

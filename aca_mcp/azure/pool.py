@@ -15,13 +15,11 @@ from aca_mcp.azure.client import Call, open_data_plane
 from aca_mcp.azure.executions import Executions
 from aca_mcp.azure.files import Files
 from aca_mcp.azure.known_sessions import CANCELLED, KnownSessions
-from aca_mcp.azure.package_lists import list_packages
-from aca_mcp.azure.pool_description import PoolDescription
-from aca_mcp.azure.pool_kind import PoolKind, refuse
+from aca_mcp.azure.pool_description import PoolDescription, PoolKind, refuse
 from aca_mcp.azure.remote_interpreter import RemoteInterpreter
 from aca_mcp.azure.responses import SessionResponse
 from aca_mcp.azure.service_errors import Subject
-from aca_mcp.azure.session_packages import SessionPackages
+from aca_mcp.azure.session_packages import SessionPackages, list_packages
 from aca_mcp.azure.shell import Shell
 from aca_mcp.azure.tokens import TokenSource
 from aca_mcp.errors import (

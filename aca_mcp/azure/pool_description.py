@@ -1,23 +1,43 @@
-"""What an Azure pool tells of itself: asked for once, and kept."""
+"""What an Azure pool tells of itself, asked for once and kept: what its sessions run, and have."""
 
 from __future__ import annotations
 
+import enum
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aca_mcp.azure.api_versions import MAX_TIMEOUT_SECONDS, Feature
 from aca_mcp.azure.client import Call
-from aca_mcp.azure.pool_kind import PoolKind, kind_of
 from aca_mcp.azure.responses import MetadataResponse
 from aca_mcp.azure.service_errors import Subject
-from aca_mcp.errors import SessionPoolError
+from aca_mcp.errors import NotSupportedError, SessionPoolError
 from aca_mcp.pool import WORK_DIRECTORY, Package, PoolMetadata
 
 if TYPE_CHECKING:
     from aca_mcp.azure.api_versions import Api
     from aca_mcp.azure.client import DataPlane
 
+CREATE_PYTHON_POOL = "Create a pool with --container-type PythonLTS, and set its endpoint."
 _UNKNOWN_OPERATION = frozenset({400, 404, 405, 501})
+
+
+class PoolKind(enum.Enum):
+    """The service's container types, as far as they make a difference here."""
+
+    PYTHON = "a Python pool"
+    SHELL = "a Shell pool"
+    NODE = "a NodeLTS pool"
+    OTHER = "a pool that does not run Python"
+    UNKNOWN = "a pool that does not tell what it runs"
+
+
+_WORDS = (
+    ("python", PoolKind.PYTHON),
+    ("node", PoolKind.NODE),
+    ("javascript", PoolKind.NODE),
+    ("shell", PoolKind.SHELL),
+    ("bash", PoolKind.SHELL),
+)
 
 
 class PoolDescription:
@@ -84,3 +104,22 @@ class PoolDescription:
         if reply.status in _UNKNOWN_OPERATION:
             return MetadataResponse()
         return reply.read(MetadataResponse)
+
+
+def kind_of(metadata: MetadataResponse) -> PoolKind:
+    """What the runtimes that a pool names amount to."""
+    names = [runtime.name.lower() for runtime in metadata.runtimes if runtime.name]
+    if not names:
+        return PoolKind.UNKNOWN
+    for word, kind in _WORDS:
+        if any(word in name for name in names):
+            return kind
+    return PoolKind.OTHER
+
+
+def refuse(kind: PoolKind) -> NotSupportedError:
+    """The error for code that was sent to a pool which runs something else."""
+    return NotSupportedError(
+        f"ACA_MCP_POOL_MANAGEMENT_ENDPOINT names {kind.value}, which does not run Python. "
+        f"{CREATE_PYTHON_POOL}"
+    )

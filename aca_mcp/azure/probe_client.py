@@ -14,7 +14,7 @@ from aca_mcp.azure.api_versions import Api, Feature
 from aca_mcp.azure.connection_errors import FOREIGN, describe_failed_connection
 from aca_mcp.azure.decompression import decoded
 from aca_mcp.azure.multipart import file_body
-from aca_mcp.azure.pool_kind import PoolKind, kind_of
+from aca_mcp.azure.pool_description import PoolKind, kind_of
 from aca_mcp.azure.responses import MetadataResponse, NotUnderstoodError
 from aca_mcp.errors import PoolUnavailableError
 

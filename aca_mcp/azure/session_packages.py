@@ -28,12 +28,15 @@ from aca_mcp.azure.code_wrapping import PREFIX
 from aca_mcp.azure.sent_modules import SentModule, sent_module
 from aca_mcp.errors import PackagesNotInstalledError, PoolUnavailableError, SessionPoolError
 from aca_mcp.packages.request_limits import PackageRequests
+from aca_mcp.pool import Package
+from aca_mcp.turn import Waited
 from aca_mcp.uploads import chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aca_mcp.azure.files import Files
+    from aca_mcp.azure.known_sessions import KnownSession
     from aca_mcp.azure.remote_interpreter import RemoteInterpreter
     from aca_mcp.azure.shell import Shell
     from aca_mcp.installing.wheels import Target
@@ -47,6 +50,7 @@ _ARCHIVE_BYTES = MAX_FILE_BYTES * 3 // 4
 _MAX_TOLD_BYTES = 4 * 2**20
 _MAX_ERROR_CHARACTERS = 500
 _MAX_COMMANDS = 20
+_MAX_MODULES = 10
 _COMMAND = re.compile(r"\b(pip|uv|conda|mamba)")
 _LATE = (
     "What a cell installs is fetched before it runs, and this command was not seen in its text. "
@@ -192,6 +196,49 @@ async def ask_session(interpreter: RemoteInterpreter | Shell, identifier: str, c
         raise NotToldError from error
 
 
+async def list_packages(
+    identifier: str,
+    known: KnownSession,
+    of_pool: Callable[[], Awaitable[tuple[Package, ...]]],
+    interpreter: RemoteInterpreter | Shell,
+) -> tuple[Package, ...]:
+    """What a session can import, sorted by name. Does not wait for code that runs.
+
+    The session itself is asked: it alone knows by which names packages are imported.
+
+    Args:
+        identifier: the session's.
+        known: of it.
+        of_pool: tells what each new session has, as far as the service says.
+        interpreter: asks the session.
+
+    Raises:
+        PoolUnavailableError: code runs, and nothing is known; or nobody tells.
+    """
+    if known.turn.is_taken:
+        return known.packages or await _of_busy(of_pool)
+    async with known.turn.take(anyio.current_time()) as waited:
+        if waited is Waited.TOO_LATE:
+            return known.packages or await _of_busy(of_pool)
+        try:
+            told = await ask_session(interpreter, identifier, "packages()")
+            known.packages = _packages(told)
+        except NotToldError:
+            if found := await of_pool():
+                return found
+            raise
+    return known.packages
+
+
+async def _of_busy(of_pool: Callable[[], Awaitable[tuple[Package, ...]]]) -> tuple[Package, ...]:
+    if found := await of_pool():
+        return found
+    raise PoolUnavailableError(
+        "Code of this session runs, and the pool itself does not tell which packages there are. "
+        "Ask again when it has ended, or import what you need and see."
+    )
+
+
 @functools.cache
 def _module() -> SentModule:
     return sent_module(
@@ -208,6 +255,17 @@ def _no_packages() -> str:
     from aca_mcp.packages.requirements import NO_PACKAGES
 
     return NO_PACKAGES
+
+
+def _packages(told: object) -> tuple[Package, ...]:
+    try:
+        found = [
+            Package(str(name), str(version), tuple(map(str, modules[:_MAX_MODULES])))
+            for name, version, modules in cast("list[tuple[object, object, list[object]]]", told)
+        ]
+    except (ValueError, TypeError) as error:
+        raise NotToldError from error
+    return tuple(sorted(found, key=lambda package: package.name.lower()))
 
 
 def _read_commands(told: object) -> list[tuple[list[str], dict[str, object]]]:

@@ -10,6 +10,7 @@ Knows the port alone.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from aca_mcp.azure.placement import order_of
 from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.errors import (
     NotSupportedError,
@@ -308,6 +308,23 @@ class SeveralPools(ForwardingPool):
             f"not moved. {error.message} Its variables and files are there if that pool comes back "
             "in time; restart_session begins a new session in another pool."
         )
+
+
+def order_of(identifier: str, pools: Sequence[str]) -> tuple[int, ...]:
+    """The pools in the order in which a session tries them, by their index. Pure.
+
+    Each pool has a weight for each identifier, and the heaviest comes first. Every replica computes
+    the same order without a store, and a pool that is added or taken away moves only its own share.
+
+    Args:
+        identifier: the session's.
+        pools: their endpoints, in any order: it does not matter.
+    """
+
+    def weight(index: int) -> bytes:
+        return hashlib.sha256(f"{pools[index]}\0{identifier}".encode()).digest()
+
+    return tuple(sorted(range(len(pools)), key=weight, reverse=True))
 
 
 async def _look(pool: SessionPool, identifier: str) -> SessionInfo | None:

@@ -1,6 +1,6 @@
-"""Tokens for the data plane: fetched in a worker thread, kept, and renewed by one flight at a time.
+"""Tokens for the data plane: fetched in a worker thread, kept, and put on each request.
 
-Knows nothing of Azure's credentials but their one method.
+One flight at a time renews them. Knows nothing of Azure's credentials but their one method.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
+import httpx
 
 from aca_mcp.errors import AuthenticationFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 _RENEW_SECONDS = 300
 """How long before its expiry a token is renewed."""
@@ -117,6 +118,49 @@ class TokenSource:
         if self._credential is None:
             self._credential = self._make_credential()
         return self._credential.get_token(self._scope)
+
+
+class TokenAuth(httpx.Auth):
+    """Bearer authentication with a source of tokens."""
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send a request, and once more with another token if it is answered 401.
+
+        Not where its content is a stream, which can be sent once.
+
+        Raises:
+            AuthenticationFailedError: no token could be had.
+        """
+        can_be_sent_again = isinstance(request.stream, httpx.ByteStream)
+        token = await self._tokens.get()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == 401 and can_be_sent_again:
+            token = await self._tokens.replace(token)
+            request.headers["Authorization"] = f"Bearer {token}"
+            # httpx reads a rejection to its end, however long; nobody needs this one.
+            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 -- see httpx
+            response.stream = _Unread(response.stream)
+            yield request
+
+
+class _Unread(httpx.AsyncByteStream):
+    """A body that is closed and not read."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for nothing in ():
+            yield nothing
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ from aca_mcp.azure.file_probes import FILE_PROBES
 from aca_mcp.azure.pool import token_source
 from aca_mcp.azure.probe_client import ProbeClient
 from aca_mcp.azure.session_probes import SESSION_PROBES
-from aca_mcp.azure.token_auth import TokenAuth
+from aca_mcp.azure.tokens import TokenAuth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

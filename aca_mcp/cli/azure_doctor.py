@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aca_mcp.azure.pool_kind import CREATE_PYTHON_POOL
+from aca_mcp.azure.pool_description import CREATE_PYTHON_POOL
 from aca_mcp.azure.service_errors import ROLE
 from aca_mcp.cli import doctor_checks as checks
 from aca_mcp.cli.doctor_checks import Check, State

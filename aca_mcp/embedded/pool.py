@@ -20,10 +20,10 @@ import anyio.abc
 import anyio.to_thread
 
 from aca_mcp.background_tasks import guarded
-from aca_mcp.embedded.install_requests import InstallRequests
 from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages
+from aca_mcp.embedded.session_packages import InstallRequests, SessionPackages
 from aca_mcp.embedded.session_process import Kernel
 from aca_mcp.errors import (
     FileMissingError,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from aca_mcp.embedded.configuration import EmbeddedPoolConfiguration
     from aca_mcp.embedded.files import SessionFiles
     from aca_mcp.embedded.ready_sessions import ReadySessions
-    from aca_mcp.embedded.session_packages import SessionPackages
     from aca_mcp.execution import ExecutionError
     from aca_mcp.pool import (
         Execution,

@@ -44,6 +44,8 @@ os.chdir("/")
 PREPARATION = preparation(_PREPARATION_SOURCE)
 """Run in each new session, to make it what clients find on Azure: ``pkg_resources``, which one of
 them asks for the installed packages, and a working directory that is not ``/mnt/data``."""
+SHELL_PREPARATION = "None"
+"""A shell begins in the work directory, where sessions begin anyway."""
 
 
 @dataclass(slots=True)

@@ -15,8 +15,13 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from aca_mcp.emulator import service_errors, shell_programs
-from aca_mcp.emulator.emulated_sessions import POOL_SCOPE, PREPARATION, EmulatedSessions
+from aca_mcp.emulator import service_errors
+from aca_mcp.emulator.emulated_sessions import (
+    POOL_SCOPE,
+    PREPARATION,
+    SHELL_PREPARATION,
+    EmulatedSessions,
+)
 from aca_mcp.emulator.execution_requests import read_fields
 from aca_mcp.emulator.faults import ConnectionDroppedError
 from aca_mcp.emulator.operation_request import OperationRequest, query_of
@@ -162,7 +167,7 @@ async def open_emulator(
 ) -> AsyncGenerator[ASGIApp]:
     """An emulator over a pool, as an ASGI application for as long as the context lasts."""
     options = options or EmulatorOptions()
-    preparation = shell_programs.PREPARATION if options.is_shell else PREPARATION
+    preparation = SHELL_PREPARATION if options.is_shell else PREPARATION
     sessions = EmulatedSessions(pool, preparation)
     async with anyio.create_task_group() as tasks:
         operations = Operations(pool, sessions, tasks, options)

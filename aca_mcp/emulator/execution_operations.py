@@ -16,7 +16,6 @@ from aca_mcp.emulator.execution_requests import (
     read_python_request,
     read_shell_request,
 )
-from aca_mcp.emulator.shell_programs import program_of
 from aca_mcp.errors import SessionPoolError
 from aca_mcp.pool import Execution, ExecutionStatus, StreamText, not_begun
 from aca_mcp.turn import Waited
@@ -86,7 +85,7 @@ class ExecutionOperations:
             if session.timed_out != before:
                 return _aborted()
             seconds = deadline - anyio.current_time()
-            code = program_of(asked.code) if isinstance(asked.code, ShellCommand) else asked.code
+            code = asked.code.program() if isinstance(asked.code, ShellCommand) else asked.code
             if code is not asked.code or not asked.names_timeout:
                 # Who has not asked for so long is not refused where the pool below allows less.
                 seconds = min(seconds, (await self._pool.metadata()).max_timeout_seconds)

@@ -29,6 +29,16 @@ _SHELL_FIELDS = ("shellCommand", "execCommandAndArgs", "stdin")
 _CODE_FIELDS = ("code", "pythonCode", "codeInputType", "executionType")
 _MAX_ARGUMENTS = 1000
 _TIMEOUT = "timeoutInSeconds"
+_PROGRAM = """
+import subprocess, sys
+def run(arguments, stdin):
+    sys.stdout.flush(); sys.stderr.flush()
+    try:
+        return subprocess.run(arguments, input=stdin.encode("utf-8", "surrogateescape")).returncode
+    except OSError as error:
+        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,11 @@ class ShellCommand:
     arguments: tuple[str, ...]
     """The executable and what it is given."""
     stdin: str = ""
+
+    def program(self) -> str:
+        """Code that runs it in the work directory, and whose value is the exit code."""
+        run = f'(lambda names: (exec({_PROGRAM!r}, names), names["run"])[1])({{}})'
+        return f"{run}({list(self.arguments)!a}, {self.stdin!a})"
 
 
 @dataclass(frozen=True, slots=True)

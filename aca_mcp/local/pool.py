@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from aca_mcp.background_tasks import background_tasks, guarded
 from aca_mcp.embedded.pool import EmbeddedSessionPool
+from aca_mcp.embedded.ready_sessions import ReadySessions
 from aca_mcp.local.cgroups import GroupLimits
 from aca_mcp.local.checkpoint_pacing import CheckpointPacing
 from aca_mcp.local.checkpoints import processes_beside
@@ -20,7 +21,6 @@ from aca_mcp.local.configuration import SCRATCH_BYTES, LocalPoolConfiguration
 from aca_mcp.local.exceeded_limits import is_of_full_disk, limits_of, with_hint
 from aca_mcp.local.identities import Identities, reserve_identities
 from aca_mcp.local.kernel_process import KernelProcess
-from aca_mcp.local.ready_sessions import LocalReadySessions
 from aca_mcp.local.session_cgroups import ControlGroups, open_control_groups
 from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.spawn import Spawner
@@ -37,6 +37,42 @@ if TYPE_CHECKING:
     from aca_mcp.execution import ExecutionError
     from aca_mcp.local.files import LocalFiles
     from aca_mcp.packages.broker import PackageBroker
+
+
+class LocalReadySessions(ReadySessions[KernelProcess]):
+    """As the others, and with an early one.
+
+    It is forked before the template has imported everything, for a client that sends code as soon
+    as it is connected. If nobody takes it, the next one replaces it.
+
+    Args:
+        spawner: starts sessions.
+        templates: are told when somebody waits.
+        tasks: those that ended while they were ready are freed in here.
+        target: how many to keep.
+    """
+
+    def __init__(
+        self, spawner: Spawner, templates: Templates, tasks: anyio.abc.TaskGroup, target: int
+    ) -> None:
+        super().__init__(spawner.spawn, tasks, target)
+        self._templates = templates
+
+    def somebody_waits(self) -> None:
+        """Have the template answer before it has imported everything."""
+        self._templates.answer_now()
+
+    async def keep(self) -> None:
+        """Start sessions ahead whenever there are too few, until cancelled."""
+        if self.target:
+            await guarded(self._start_early)
+        await super().keep()
+
+    async def _start_early(self) -> None:
+        self._templates.answer_now()
+        early = await self.start_ahead()
+        if early is not None and await self.start_ahead() is not None:
+            await self.end_unless_taken(early)
 
 
 class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.placement import order_of
-from aca_mcp.azure.several_pools import TRUSTED_SECONDS, NamedPool, SeveralPools
+from aca_mcp.azure.several_pools import TRUSTED_SECONDS, NamedPool, SeveralPools, order_of
 from aca_mcp.emulator.emulator import open_emulator
 from aca_mcp.emulator.faults import Faults
 from aca_mcp.emulator.options import EmulatorOptions
