@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import secrets
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,8 @@ MAX_IMAGE_SIDE = 1568
 refuse more, with the whole conversation."""
 _LINE_CHARACTERS = 60
 """Of code that is named by its first line."""
+_EXECUTIONS_KNOWN = 256
+"""Of one session, to say which of them are undone."""
 
 
 class ExecutionStatus(enum.StrEnum):
@@ -164,6 +167,30 @@ def first_line(code: str) -> str:
     end = code.find("\n", 0, _LINE_CHARACTERS)
     line = code[: end if end >= 0 else _LINE_CHARACTERS]
     return line if len(line) == len(code) else f"{line.rstrip()} ..."
+
+
+class LastExecutions(deque[tuple[int, str]]):
+    """Those whose effects a session has: the number of each request, and the first line of code."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=_EXECUTIONS_KNOWN)
+
+    @property
+    def newest(self) -> int | None:
+        """The number of the last one, or None if nothing has run."""
+        return self[-1][0] if self else None
+
+    def add(self, number: int, code: str) -> None:
+        """Note that a request has code run."""
+        self.append((number, first_line(code)))
+
+    def forget_after(self, number: int) -> tuple[int, str]:
+        """Forget those of later requests; how many they are, and how the first of them begins."""
+        undone, begins = 0, ""
+        while self and self[-1][0] > number:
+            _, begins = self.pop()
+            undone += 1
+        return undone, begins
 
 
 @dataclass(frozen=True, slots=True)

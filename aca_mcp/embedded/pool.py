@@ -24,7 +24,7 @@ from aca_mcp.embedded.live_sessions import LiveSessions, SessionInUse
 from aca_mcp.embedded.registry import Registry
 from aca_mcp.embedded.replies import INTERFERED, parse_packages
 from aca_mcp.embedded.session_packages import InstallRequests, SessionPackages
-from aca_mcp.embedded.session_process import Kernel
+from aca_mcp.embedded.session_process import NOTHING_RAN, Kernel
 from aca_mcp.errors import (
     FileMissingError,
     InvalidRequestError,
@@ -275,7 +275,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
 
     async def undo(self, identifier: str) -> Rollback:
         session = self._sessions.get(identifier)
-        why = "nothing has run in it"
+        why = NOTHING_RAN
         if session is not None and session.kernel is not None:
             deadline = anyio.current_time() + self._common.max_timeout_seconds
             async with session.turn.take(deadline) as waited:

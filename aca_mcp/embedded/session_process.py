@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Stop = Literal["timeout", "interrupt"]
 
+TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
+NOTHING_RAN = "nothing has run in it"
+TOO_OLD = "the one from before that execution is not there any more"
+"""Why there is no checkpoint to go back to: clauses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
+from aca_mcp.embedded.session_process import NOTHING_RAN, TOO_OLD
 from aca_mcp.errors import PoolUnavailableError
+from aca_mcp.execution import LastExecutions
 from aca_mcp.local.checkpoint_copies import KEEPER, Checkpoint, Leaving
 from aca_mcp.local.descriptor_passing import receive
 from aca_mcp.local.session_readiness import receive_running
@@ -30,8 +32,6 @@ _MAX_NOTICES = 64
 """Taken at once; a session that sends more is not believed any more."""
 _MAX_HELPERS = 3
 """Of one copy: the kinds that there are."""
-_EXECUTIONS_KNOWN = 256
-"""Executions that are remembered, to say which ones a rollback undoes."""
 _CLEAR_SECONDS = 15
 """For a keeper, which gives up sooner, to end what runs on a machine that has much else to do."""
 _OBEY_SECONDS = 0.5
@@ -56,7 +56,6 @@ _REASONS = {
 """Why a session made no checkpoint, by what it says: clauses."""
 NONE_YET = "it had made none yet"
 _USED = "it has just gone back to the only one there was"
-TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
 FOR_MEMORY = "its memory was needed by the code"
 
 
@@ -100,8 +99,7 @@ class Checkpoints:
         self.had_used_its_time = False
         """It was killed when it had used all the processor time that it might."""
         self.why_none = NONE_YET
-        self.executions: deque[tuple[int, str]] = deque(maxlen=_EXECUTIONS_KNOWN)
-        """Those whose effects are there: their numbers, and first lines."""
+        self.executions = LastExecutions()
 
     @property
     def leaving(self) -> list[int]:
@@ -197,21 +195,13 @@ class Checkpoints:
         """Let newer ones go. False if there is none, for the reason that ``why_none`` says."""
         self.take_notices()
         self.let_surplus_go()
-        if not self.executions:
-            self.why_none = "nothing has run in it"
+        if (newest := self.executions.newest) is None:
+            self.why_none = NOTHING_RAN
             return False
-        while self._kept and self._kept[-1].after >= self.executions[-1][0]:
+        while self._kept and self._kept[-1].after >= newest:
             self._let_go(self._kept.pop())
-            self.why_none = "the one from before that execution is not there any more"
+            self.why_none = TOO_OLD
         return bool(self._kept)
-
-    def forget_since(self, checkpoint: Checkpoint) -> tuple[int, str]:
-        """Forget the executions that one does not know of; how many, and how the first begins."""
-        undone, begins = 0, ""
-        while self.executions and self.executions[-1][0] > checkpoint.after:
-            _, begins = self.executions.pop()
-            undone += 1
-        return undone, begins
 
     def let_surplus_go(self, but: int = 0) -> None:
         """Let older ones go that are more than are to be kept, ``but`` so many."""

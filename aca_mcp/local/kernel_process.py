@@ -16,10 +16,9 @@ import anyio.to_thread
 
 from aca_mcp.embedded.replies import INTERFERED
 from aca_mcp.embedded.request_output import RequestOutput
-from aca_mcp.embedded.session_process import Outcome, Stop
-from aca_mcp.execution import Rollback, first_line
+from aca_mcp.embedded.session_process import TURNED_OFF, Outcome, Stop
+from aca_mcp.execution import Rollback
 from aca_mcp.kernel.message_framing import Frame, encode
-from aca_mcp.local.checkpoints import TURNED_OFF
 from aca_mcp.local.exit_reasons import TEMPLATE_ENDED, describe_status, not_run
 from aca_mcp.local.kernel_exchange import Exchange, KernelDied
 from aca_mcp.local.pidfds import has_ended, wait_ended
@@ -166,7 +165,7 @@ class KernelProcess:
             checkpoints=self.checkpoints,
         )
         if copies is not None and header["op"] == "execute":
-            copies.executions.append((self._requests, first_line(str(header["code"]))))
+            copies.executions.add(self._requests, str(header["code"]))
         try:
             reply = await exchange.send_and_wait(header, deadline)
             if reply is None:
@@ -267,7 +266,7 @@ class KernelProcess:
         self._control = connection
         self._events.register(connection, select.EPOLLIN)
         self._packages_told = not self.added_packages
-        return Rollback(why, *checkpoints.forget_since(checkpoint))
+        return Rollback(why, *checkpoints.executions.forget_after(checkpoint.after))
 
     async def _how_code_ended(self) -> str:
         status = None if self.checkpoints is None else await self.checkpoints.how_code_ended()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from aca_mcp.embedded.session_process import NOTHING_RAN, TOO_OLD, TURNED_OFF
+from aca_mcp.execution import LastExecutions
 from aca_mcp.wasm.memory import Checkpoint, kept_bytes, take_checkpoint
 
 if TYPE_CHECKING:
@@ -15,12 +17,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 512 * 2**20
 """Of all checkpoints of a session together; older ones go first."""
-_EXECUTIONS_KNOWN = 256
-"""Executions that are remembered, to say which ones are undone."""
-TURNED_OFF = "they are turned off (ACA_MCP_LOCAL_CHECKPOINTS)"
 TOO_LARGE = f"its variables take more than {MAX_BYTES // 2**20} MiB"
-TOO_OLD = "the one from before that execution is not there any more"
-NOTHING_RAN = "nothing has run in it"
 
 
 class Checkpoints:
@@ -37,16 +34,16 @@ class Checkpoints:
         self._most = steps + 1 if steps else 0
         # The first costs nothing: it is the image.
         self._kept = deque([Checkpoint(0, len(image), {})][: self._most])
-        self._executions: deque[tuple[int, str]] = deque(maxlen=_EXECUTIONS_KNOWN)
+        self.executions = LastExecutions()
         self._is_needless = not steps
         self.why_none = TOO_OLD if steps else TURNED_OFF
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def executed(self, number: int, begins: str) -> None:
-        """Note that the request of this number has run code, which begins so."""
-        self._executions.append((number, begins))
+    def executed(self, number: int, code: str) -> None:
+        """Note that the request of this number has run code."""
+        self.executions.add(number, code)
         self._is_needless = not self._most
 
     def take(self, instance: Instance, after: int, is_wanted: Callable[[], bool]) -> None:
@@ -76,18 +73,10 @@ class Checkpoints:
 
     def drop_those_since_the_last_execution(self) -> None:
         """Let the ones go that have what the last execution did."""
-        if not self._executions:
+        if (newest := self.executions.newest) is None:
             self._kept.clear()
             self.why_none = NOTHING_RAN
             return
-        while self._kept and self._kept[-1].after >= self._executions[-1][0]:
+        while self._kept and self._kept[-1].after >= newest:
             self._kept.pop()
             self.why_none = TOO_OLD
-
-    def forget_since(self, checkpoint: Checkpoint) -> tuple[int, str]:
-        """Forget the executions that one does not know of; how many, and how the first begins."""
-        undone, begins = 0, ""
-        while self._executions and self._executions[-1][0] > checkpoint.after:
-            _, begins = self._executions.pop()
-            undone += 1
-        return undone, begins

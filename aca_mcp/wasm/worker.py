@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_mcp.execution import first_line
 from aca_mcp.kernel.message_framing import (
     MAX_REPLY_HEADER_BYTES,
     Frame,
@@ -106,7 +105,7 @@ class Worker:
             return bool(went["restored"]) or self._checkpoints.newest() is None
         ended = self._run(request)
         if request.header.get("op") == "execute":
-            self._checkpoints.executed(number, first_line(str(request.header["code"])))
+            self._checkpoints.executed(number, str(request.header["code"]))
         if ended is None:
             return True
         went = self._go_back()
@@ -156,7 +155,7 @@ class Worker:
                 restored = restored and self._instance.run(f"{_SESSION}.begin()")
         except (Exited, Trapped):
             restored = False
-        undone, begins = self._checkpoints.forget_since(checkpoint)
+        undone, begins = self._checkpoints.executions.forget_after(checkpoint.after)
         why = self._checkpoints.why_none
         return {"restored": restored, "undone": undone, "begins": begins, "why": why}
 
