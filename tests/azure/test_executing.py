@@ -17,7 +17,6 @@ from aca_mcp.errors import (
     NotSupportedError,
     PoolFullError,
     PoolUnavailableError,
-    SessionPoolError,
 )
 from aca_mcp.pool import ExecutionStatus
 from tests.azure.service import IDENTIFIER, Service, answer, enter, fault, run, succeeded
@@ -205,20 +204,6 @@ async def test_a_rejected_token_is_renewed_once_and_the_call_repeated() -> None:
             await run(pool)
 
 
-async def test_a_bound_that_the_service_does_not_take_is_given_up() -> None:
-    invalid = {
-        "title": "One or more validation errors occurred.",
-        "errors": {"OutputStreamsMaxLength": ["x"]},
-    }
-    service = Service()
-    async with service.pool() as pool:
-        await enter(service, pool)
-        service.answers += [answer(400, invalid), succeeded("", stdout="x" * 4096), succeeded()]
-        assert (await run(pool)).stdout.cut
-        await run(pool)
-    assert ["outputStreamsMaxLength" in service.sent(at) for at in range(3)] == [True, False, False]
-
-
 async def test_older_versions_are_not_asked_for_what_they_lack() -> None:
     service = Service(succeeded(), succeeded("", stdout="x" * 4096))
     async with service.pool(api_version="2024-10-02-preview") as pool:
@@ -332,15 +317,6 @@ async def test_identifiers_are_never_in_an_error() -> None:
         with pytest.raises(InvalidRequestError) as raised:
             await run(pool)
     assert IDENTIFIER not in str(raised.value)
-
-
-async def test_every_error_is_of_the_tree() -> None:
-    for status in (301, 400, 402, 404, 409, 418, 429, 500, 503):
-        service = Service(*[answer(status, b"{")] * 50)
-        async with service.pool(retry_seconds=0) as pool:
-            with pytest.raises(SessionPoolError):
-                await pool.list_files(IDENTIFIER)
-            service.answers.clear()
 
 
 async def test_the_body_is_json_whatever_the_code_is() -> None:

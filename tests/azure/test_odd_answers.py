@@ -217,27 +217,21 @@ async def test_a_next_page_is_found_however_it_is_named(link: str) -> None:
     assert service.requests[1].url.params["skip"] == "1"
 
 
-async def test_a_bound_of_output_that_is_refused_is_left_out_from_then_on() -> None:
-    refused = answer(
-        400,
-        {
-            "error": {
-                "code": "SessionRequestValidationFailed",
-                "message": "Validation failed.",
-                "target": "outputStreamsMaxLength",
-            }
-        },
-    )
-    service = Service(refused, succeeded(), succeeded(1), succeeded(2))
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error": {"code": "X", "message": "m", "target": "outputStreamsMaxLength"}},
+        {"title": "A validation error.", "errors": {"OutputStreamsMaxLength": ["x"]}},
+    ],
+)
+async def test_a_bound_of_output_that_is_refused_is_left_out_from_then_on(refusal: object) -> None:
+    cut = succeeded("", stdout="x" * 4096)
+    service = Service(answer(400, refusal), succeeded(), cut, succeeded(2))
     async with service.pool() as pool:
+        assert (await run(pool)).stdout.cut
         await run(pool)
-        await run(pool)
-    assert ["outputStreamsMaxLength" in service.sent(at) for at in range(4)] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    bounded = ["outputStreamsMaxLength" in service.sent(at) for at in range(4)]
+    assert bounded == [True, False, False, False]
 
 
 async def test_packages_are_asked_for_by_code_where_metadata_is_refused() -> None:

@@ -25,21 +25,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+Streams = tuple[io.StringIO, io.StringIO]
+
+
 @pytest.fixture
-def streams() -> tuple[io.StringIO, io.StringIO]:
+def streams() -> Streams:
     return io.StringIO(), io.StringIO()
 
 
-def test_a_pool_that_tells_nothing_meanwhile_is_shown_at_the_end(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_a_pool_that_tells_nothing_meanwhile_is_shown_at_the_end(streams: Streams) -> None:
     Screen(*streams).show_rest(executed(stdout="out", stderr="err"))
     assert [stream.getvalue() for stream in streams] == ["out", "err"]
 
 
-def test_what_was_shown_meanwhile_is_not_shown_again(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_what_was_shown_meanwhile_is_not_shown_again(streams: Streams) -> None:
     screen = Screen(*streams)
     screen.show_chunk(OutputChunk("stdout", "out"))
     screen.show_rest(executed(stdout="out", stderr="err"))
@@ -60,7 +59,7 @@ TIME_IS_UP = ExecutionError(
     ],
 )
 def test_time_that_is_up_has_its_flag_and_no_session_is_kept_that_is_gone(
-    keeps_session: bool, lost: str | None, told: str, streams: tuple[io.StringIO, io.StringIO]
+    keeps_session: bool, lost: str | None, told: str, streams: Streams
 ) -> None:
     screen = Screen(*streams, keeps_session=keeps_session)
     up = executed(status=ExecutionStatus.TIMED_OUT, error=TIME_IS_UP, session_lost=lost)
@@ -88,7 +87,7 @@ PNG = b"\x89PNG\r\n\x1a\n not really"
 
 
 def test_one_image_named_many_times_is_saved_once(
-    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     output = Output("display", {"image/png": PNG, "text/plain": "<Figure>"})
@@ -101,7 +100,7 @@ def test_one_image_named_many_times_is_saved_once(
 
 
 def test_the_text_of_a_value_is_shown_beside_its_picture(
-    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     point = "<POINT (0 0)>"
@@ -111,9 +110,7 @@ def test_the_text_of_a_value_is_shown_beside_its_picture(
     assert "saved figure-1.png" in streams[1].getvalue()
 
 
-def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(streams: Streams) -> None:
     page = Output("display", {"text/plain": "figure"}, remarks=("HTML: outputs/cell-1-1.html",))
     done = executed(page, kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"))
     screen = Screen(*streams, downloads=["outputs/cell 2.html"])
@@ -126,9 +123,7 @@ def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(
     assert "cell 2.html" not in said
 
 
-def test_files_that_went_with_the_session_are_not_offered(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_files_that_went_with_the_session_are_not_offered(streams: Streams) -> None:
     screen = Screen(*streams)
     screen.show_rest(executed(files=("lost.csv",)))
     screen.show_rest(executed(session_lost="it was ended by SIGKILL"))
@@ -136,16 +131,14 @@ def test_files_that_went_with_the_session_are_not_offered(
     assert "lost.csv" not in streams[1].getvalue()
 
 
-def test_what_was_not_there_is_said_to_a_person_too(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_what_was_not_there_is_said_to_a_person_too(streams: Streams) -> None:
     done = executed(remarks=("There is no ffmpeg.",), missing_modules=("yaml",))
     Screen(*streams, offer=PackageOffer("index")).show_rest(done)
     assert "aca-mcp: There is no ffmpeg.\naca-mcp: yaml comes with" in streams[1].getvalue()
 
 
 def test_how_many_figures_are_saved_is_bounded_and_said_once(
-    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outputs = [Output("display", {"image/png": PNG + b"%d" % number}) for number in range(130)]
@@ -155,7 +148,7 @@ def test_how_many_figures_are_saved_is_bounded_and_said_once(
 
 
 def test_a_figure_that_does_not_fit_leaves_no_half_file(
-    streams: tuple[io.StringIO, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -175,9 +168,7 @@ def test_a_figure_that_does_not_fit_leaves_no_half_file(
     assert err == "aca-mcp: figure-1.png cannot be used: File too large.\n"
 
 
-def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(streams: Streams) -> None:
     shown = executed(
         Output("display", {"text/markdown": "# Best", "text/plain": "<Markdown>"}),
         Output("display", {"text/html": "<b>x</b>"}, text="x", remarks=("kept as x.html",)),
@@ -192,17 +183,13 @@ def test_the_best_text_of_a_value_is_shown_and_all_in_the_order_of_making(
     ]
 
 
-def test_a_value_without_text_is_told_as_that(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_a_value_without_text_is_told_as_that(streams: Streams) -> None:
     output = Output("display", {"application/octet-stream": b"\0"})
     Screen(*streams).show_rest(executed(output))
     assert streams[0].getvalue() == "[a value that only application/octet-stream can show]\n"
 
 
-def test_markdown_is_laid_out_at_a_terminal_and_as_written_elsewhere(
-    streams: tuple[io.StringIO, io.StringIO],
-) -> None:
+def test_markdown_is_laid_out_at_a_terminal_and_as_written_elsewhere(streams: Streams) -> None:
     written = "# Sales\n\n| shop | cups |\n|---|---|\n| a\x1b]0;t\x07 | [1](http://x.y) |\n"
     shown = executed(Output("result", {"text/markdown": written}))
     Screen(*streams).show_rest(shown)

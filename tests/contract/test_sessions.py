@@ -72,17 +72,3 @@ async def test_what_code_needs_is_checked_before_it_runs(pool: SessionPool) -> N
             [CodeBlock("import math"), CodeBlock("math.pi")], check_packages=True
         )
         assert done[1].outputs[0].data["text/plain"] == "3.141592653589793"
-
-
-async def test_a_python_session_works_on_it(pool: SessionPool) -> None:
-    async with PythonSession(pool) as session:
-        await session.upload("a/in.txt", "text")
-        execution = await session.execute("open('a/in.txt').read()")
-        assert execution.outputs[0].data["text/plain"] == "'text'"
-        assert execution.lost_before is None
-        old = session.identifier
-        await session.restart()
-        execution = await session.execute("import os; os.listdir()")
-        assert execution.outputs[0].data["text/plain"] == "[]"
-        assert execution.lost_before is None
-        assert await pool.get_session(old) is None

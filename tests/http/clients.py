@@ -12,6 +12,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from tests.support.calling import Caller, text_of
 from tests.support.server_process import INITIALIZE, INITIALIZED
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Era = Literal["legacy", "2026-07-28"]
 Transport = Literal["http", "sse"]
 
+ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
+WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))
 MODERN = "2026-07-28"
 _HANDLE = re.compile(r'session="(ses_[\w-]+)"')
 

@@ -9,17 +9,13 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 
-from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
-from tests.http.clients import Endpoint, Model, answer_of, call, connected, text_in
+from tests.http.clients import ALICE, BOB, WHO, Endpoint, Model, answer_of, call, connected, text_in
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.http.clients import Era, Transport
     from tests.http.conftest import Serve
     from tests.support.toy_pool import ToyPool
-
-ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
-WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))
 
 
 async def test_delete_ends_the_session_at_once(serve: Serve, toy_pool: ToyPool) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
-from tests.http.clients import Endpoint, call, connected, text_in
+from tests.http.clients import ALICE, BOB, WHO, Endpoint, call, connected, text_in
 from tests.support.server_process import INITIALIZE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.http.conftest import Running, Serve
     from tests.support.toy_pool import ToyPool
-
-ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
-WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))
 
 
 def client_of(server: Running, token: str) -> Endpoint:

@@ -15,9 +15,8 @@ from mcp_types import CallToolResult, Request, RequestParams, Result
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.server.app import ServerOptions
-from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.tasks import TASKS
-from tests.http.clients import MODERN, Endpoint, answer_of, call
+from tests.http.clients import ALICE, BOB, MODERN, WHO, Endpoint, answer_of, call
 from tests.support.calling import text_of
 from tests.support.waiting import until
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from tests.http.conftest import Running, Serve
     from tests.support.toy_pool import ToyPool
 
-ALICE, BOB = "alices-token-that-is-long-enough-0000", "bobs-token-that-is-long-enough-000000"
-WHO = authentication(AuthenticationOptions(tokens={"alice": ALICE, "bob": BOB}))
 SLOW = "print('begun'); import anyio; await anyio.sleep(0.3); x = 5\nx"
 SOON = ServerOptions(task_after_seconds=0.1)
 """What takes longer than a moment is a task."""

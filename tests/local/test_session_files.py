@@ -49,11 +49,6 @@ def test_an_upload_appears_whole_or_not_at_all(files: LocalFiles, data: Path) ->
     assert incoming(data) == []
 
 
-def test_an_upload_may_be_empty(files: LocalFiles) -> None:
-    assert upload(files, "empty").size_bytes == 0
-    assert download(files, "empty") == b""
-
-
 @pytest.mark.parametrize(
     "name", ["\N{SNOWMAN}.csv", "日本語 のファイル.txt", "-rf", "a'b\"c", " ", "*"]
 )
@@ -82,12 +77,6 @@ def test_a_file_that_came_in_the_meantime_is_not_replaced(files: LocalFiles, dat
         started.finish()
     started.close()
     assert download(files, "a") == b"the code's"
-    assert incoming(data) == []
-
-
-def test_a_new_file_needs_no_leave_to_overwrite(files: LocalFiles, data: Path) -> None:
-    upload(files, "a", b"1", overwrite=False)
-    assert download(files, "a") == b"1"
     assert incoming(data) == []
 
 
