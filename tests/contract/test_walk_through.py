@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-from mcp import Client
-from mcp_types import TextContent
 
 from aca_mcp.pool import ExecutionStatus
-from aca_mcp.server.app import ServerOptions, create_server
-from aca_mcp.server.callers import Callers
-from aca_mcp.server.sessions.client_sessions import open_sessions
 from aca_mcp.session import CodeBlock, PythonSession
+from tests.support.connecting import connected
 
 if TYPE_CHECKING:
     from aca_mcp.pool import SessionPool
@@ -62,17 +58,7 @@ async def test_over_a_python_session(pool: SessionPool) -> None:
 
 async def test_over_mcp(pool: SessionPool) -> None:
     with anyio.fail_after(60):
-        async with (
-            open_sessions(pool) as sessions,
-            Client(create_server(Callers(sessions), ServerOptions())) as client,
-        ):
-
-            async def call(tool: str, **arguments: object) -> str:
-                result = await client.call_tool(tool, arguments)
-                return "".join(
-                    block.text for block in result.content if isinstance(block, TextContent)
-                )
-
+        async with connected(pool) as call:
             assert await call("execute_python", code="print('hello world!')") == "hello world!"
             await call("upload_file", path="test_file_1.txt", content="test file 1")
             await call("upload_file", path="test_file_2.txt", content="test file 2")
@@ -86,7 +72,6 @@ async def test_over_mcp(pool: SessionPool) -> None:
             await call("execute_python", code="x = 'abcdefg'")
             assert await call("execute_python", code="print(x)") == "abcdefg"
             await call("restart_session")
-            assert "NameError: name 'x' is not defined" in await call(
-                "execute_python", code="print(x)"
-            )
+            gone = await call.refusal("execute_python", code="print(x)")
+            assert "NameError: name 'x' is not defined" in gone
             assert "pandas" in await call("list_packages", query="pandas")

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from tests.infra.arm import Deployment, of_group
 from tests.infra.test_templates import deployment, server_of
 from tests.server.auth.issuer import open_issuers
-from tests.server.auth.serving import serving
+from tests.server.http.serving import served_at
 from tests.support.calling import Caller
 from tests.support.emulators import POOL_PATH, emulator_process
 from tests.support.listening_process import listening_process
@@ -69,7 +69,7 @@ async def test_the_server_of_the_template_serves_with_its_environment_and_no_oth
         return Starlette(routes=[Route("/token", identity.token)])
 
     with emulator_process(ACA_MCP_EMULATOR_TOKEN=POOL_TOKEN) as emulator:
-        async with open_issuers() as issuers, serving(identity_app) as identity_url:
+        async with open_issuers() as issuers, served_at(identity_app) as identity_url:
             issuer = issuers.issuer("tenant/v2.0")
             chosen.known = {
                 "environment": {"authentication": {"loginEndpoint": f"{issuers.url}/"}},

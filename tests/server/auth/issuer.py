@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.server.auth.serving import serving
+from tests.server.http.serving import served_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -163,5 +163,5 @@ async def open_issuers() -> AsyncGenerator[IssuerHost]:
             ]
         )
 
-    async with serving(app_at):
+    async with served_at(app_at):
         yield hosts[0]

@@ -23,7 +23,7 @@ from starlette.routing import Mount
 from aca_mcp.server.auth.authentication import AuthenticationOptions, authentication
 from aca_mcp.server.auth.principal import principal
 from tests.server.auth.issuer import AUDIENCE, Issuer, IssuerHost, public_jwk, rsa_key
-from tests.server.auth.serving import serving
+from tests.server.http.serving import served_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,7 +67,7 @@ async def server(options: AuthenticationOptions) -> AsyncGenerator[str]:
             middleware=[found.middleware(open_paths=frozenset({"/open"}))],
         )
 
-    async with mcp.session_manager.run(), serving(app_at) as url:
+    async with mcp.session_manager.run(), served_at(app_at) as url:
         yield url
 
 

@@ -20,10 +20,10 @@ from tests.support.listening_process import listening_process
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from aca_mcp.pool import SessionPool
 
@@ -40,6 +40,19 @@ async def served(app: ASGIApp) -> AsyncGenerator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
+
+
+@asynccontextmanager
+async def served_at(app_at: Callable[[str], ASGIApp]) -> AsyncGenerator[str]:
+    """The same for an app that is to know its address."""
+    made: list[ASGIApp] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await made[0](scope, receive, send)
+
+    async with served(app) as address:
+        made.append(app_at(address))
+        yield address
 
 
 @dataclass
