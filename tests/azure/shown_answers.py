@@ -12,11 +12,11 @@ import httpx
 
 from aca_mcp.cli import main
 from aca_mcp.kernel.message_framing import Frame, encode
-from tests.azure.loopback_service import listening
 from tests.azure.service import answer, succeeded
 from tests.support.calling import text_of
 from tests.support.connecting import connected
 from tests.support.emulators import POOL_PATH, azure_pool_at
+from tests.support.loopback_service import listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,12 +12,12 @@ import pytest
 
 from aca_mcp.cli import main
 from aca_mcp.errors import PoolUnavailableError
-from tests.azure.certificates import server_tls
-from tests.azure.loopback_service import listening
 from tests.azure.service import answer, run, succeeded
 from tests.azure.shown_answers import Terminal, told_to_model
+from tests.support.certificates import server_tls
 from tests.support.command_line import aca_mcp
 from tests.support.emulators import POOL_PATH, azure_pool_at
+from tests.support.loopback_service import listening
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from aca_mcp.cli import main
@@ -29,9 +26,11 @@ from aca_mcp.pool import (
 from aca_mcp.settings import Settings
 from tests.support.emulators import POOL_PATH, emulator_process
 from tests.support.executions import executed
+from tests.support.loopback_service import listening
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 @pytest.fixture(scope="module")
@@ -104,35 +103,15 @@ async def test_a_credential_that_gives_none_is_explained(
     assert "az login" in last.finding
 
 
-@contextmanager
-def service(metadata: object, status: int, execution: object) -> Generator[str]:
+def service(metadata: object, status: int, execution: object) -> AbstractContextManager[str]:
     """A service that has one answer about itself, and one to all code."""
+    answers = {"GET": (200, metadata), "POST": (status, execution), "DELETE": (204, None)}
 
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(200, metadata)
+    def give(method: str, path: str) -> httpx.Response:
+        code, body = answers[method]
+        return httpx.Response(code, json=body)
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.answer(status, execution)
-
-        def do_DELETE(self) -> None:
-            self.answer(204, None)
-
-        def answer(self, status: int, body: object) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- says nothing
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join(10)
+    return listening(give)
 
 
 NODE = {"runtimes": [{"name": "node", "version": "20"}], "preInstalledPackages": []}

@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.clients.environment import PYTHON
+from tests.support.certificates import server_tls
 from tests.support.emulators import POOL_PATH, emulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FLOWS = Path(__file__).parent / "flows"
-
-
-def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aca-mcp emulator")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = directory / "certificate.pem", directory / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +34,18 @@ def shell() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """What the emulator over https shows."""
-    return make_certificate(tmp_path_factory.mktemp("tls"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of what the emulator over https shows."""
+    directory = tmp_path_factory.mktemp("tls")
+    server_tls(directory)
+    return directory
 
 
 @pytest.fixture(scope="module")
-def encrypted(certificate: tuple[Path, Path]) -> Iterator[str]:
+def encrypted(certificates: Path) -> Iterator[str]:
     """An emulator over https."""
-    shown, key = certificate
-    with emulator_process("--certificate", str(shown), "--key", str(key)) as address:
+    shown = str(certificates / "server.pem")  # its key is in it
+    with emulator_process("--certificate", shown, "--key", shown) as address:
         yield address + POOL_PATH
 
 
@@ -106,5 +73,5 @@ def test_a_client_of_shell_pools(shell: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_client_that_takes_https_alone(encrypted: str, certificate: tuple[Path, Path]) -> None:
-    run_flow("semantic_kernel", encrypted, SSL_CERT_FILE=str(certificate[0]))
+def test_a_client_that_takes_https_alone(encrypted: str, certificates: Path) -> None:
+    run_flow("semantic_kernel", encrypted, SSL_CERT_FILE=str(certificates / "authority.pem"))

@@ -15,7 +15,7 @@ import pytest
 
 from aca_mcp.listening.connections import IN_BETWEEN, SPARE
 from aca_mcp.listening.server import HttpServer, Listener
-from tests.azure.certificates import server_tls
+from tests.support.certificates import server_tls
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The same answers over a real socket, for programs that open their own connections."""
+"""What a test answers over a real socket, for programs that open their own connections."""
 
 from __future__ import annotations
 
