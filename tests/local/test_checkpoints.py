@@ -11,7 +11,6 @@ from aca_mcp.errors import NotSupportedError
 from aca_mcp.pool import ExecutionStatus
 from tests.local.one_session import Used, session
 from tests.local.pools import (
-    MEBIBYTE,
     STUBBORN,
     pool_with_checkpoints,
 )
@@ -111,13 +110,6 @@ async def test_code_that_will_not_stop_is_undone_at_its_deadline_and_when_it_is_
         assert await used.value("x") == "1"
 
 
-async def test_what_can_be_interrupted_keeps_its_state() -> None:
-    async with session() as used:
-        late = await used.run("x = 2\nwhile True: pass", seconds=0.5)
-        assert late.rollback is None
-        assert await used.value("x") == "2"
-
-
 async def test_programs_of_the_code_that_crashed_end_with_it() -> None:
     strangers = descendants()
     async with session() as used:
@@ -213,35 +205,6 @@ async def test_a_checkpoint_is_no_child_of_the_code_and_does_not_disturb_it() ->
         assert waited.error is not None
         assert waited.error.name == "ChildProcessError"
         assert await used.value("len(os.listdir('/proc/self/task'))") == "1"
-
-
-async def test_a_crash_soon_after_other_calls_says_how_far_it_goes_back() -> None:
-    async with session() as used:
-        await used.run("x = []")
-        await used.settled()
-        for number in range(5):
-            await used.run(f"x.append({number})")
-        crashed = await used.run("import os; os._exit(1)")
-        assert crashed.rollback is not None
-        before_it = crashed.rollback.executions - 1
-        assert await used.value("len(x)") == str(5 - before_it)
-
-
-async def test_code_that_takes_too_much_memory_is_undone() -> None:
-    async with session(memory_bytes=256 * MEBIBYTE) as used:
-        await used.run("x = 'before'")
-        await used.settled()
-        crashed = await used.run(
-            "import os, time\n"
-            "for _ in range(4):\n"
-            "    if not os.fork():\n"
-            "        data = bytearray(b'a') * (120 << 20); time.sleep(30); os._exit(0)\n"
-            "time.sleep(30)",
-            seconds=50,
-        )
-        assert crashed.rollback is not None
-        assert "MiB of memory" in crashed.rollback.reason
-        assert await used.value("x") == "'before'"
 
 
 async def test_nothing_is_left_of_checkpoints_when_sessions_end() -> None:
