@@ -147,10 +147,8 @@ class ProbeClient:
                 content=form.content(),
                 headers={"Content-Type": form.content_type},
             )
-        if with_token:
-            response = await self._http.send(request, stream=True)
-        else:
-            response = await self._http.send(request, stream=True, auth=None)
+        auth = httpx.USE_CLIENT_DEFAULT if with_token else None
+        response = await self._http.send(request, stream=True, auth=auth)
         try:
             text = bytearray()
             async for chunk in decoded(response):

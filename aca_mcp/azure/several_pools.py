@@ -154,12 +154,11 @@ class SeveralPools(ForwardingPool):
     async def metadata(self) -> PoolMetadata:
         """All pools are taken to be of one kind: the first that answers."""
         outcomes = await self._of_each(lambda pool: pool.metadata())
-        for outcome in outcomes:
-            if not isinstance(outcome, SessionPoolError):
-                return outcome
-        first = outcomes[0]
-        assert isinstance(first, SessionPoolError)  # noqa: S101 -- the others were returned
-        raise first
+        told = (each for each in outcomes if not isinstance(each, SessionPoolError))
+        first = next(told, outcomes[0])
+        if isinstance(first, SessionPoolError):
+            raise first
+        return first
 
     async def _perform(
         self, operation: str, identifier: str, act: Callable[[SessionPool], Awaitable[T]]
