@@ -12,11 +12,7 @@ import logging
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, cast
 
-from aca_mcp.errors import (
-    ExecutionOutcomeUnknownError,
-    PoolUnavailableError,
-    SessionPoolError,
-)
+from aca_mcp.errors import ExecutionOutcomeUnknownError, PoolUnavailableError, SessionPoolError
 from aca_mcp.forwarding_pool import ForwardingPool, T
 from aca_mcp.pool import FileDownload
 

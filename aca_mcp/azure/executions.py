@@ -20,11 +20,7 @@ from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Rep
 from aca_mcp.azure.known_sessions import is_new
 from aca_mcp.azure.responses import ExecutionResponse, NotUnderstoodError, TooManyValuesError
 from aca_mcp.azure.service_errors import Subject, describe_page
-from aca_mcp.errors import (
-    ExecutionOutcomeUnknownError,
-    InvalidRequestError,
-    SessionPoolError,
-)
+from aca_mcp.errors import ExecutionOutcomeUnknownError, InvalidRequestError, SessionPoolError
 
 if TYPE_CHECKING:
     from aca_mcp.azure.api_versions import Api

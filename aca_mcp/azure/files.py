@@ -22,13 +22,7 @@ from aca_mcp.paths import parse_file_path, parse_path
 from aca_mcp.pool import WORK_DIRECTORY, FileDownload, FileEntry, FileListing
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterable,
-        AsyncIterator,
-        Callable,
-        Mapping,
-    )
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 
     from aca_mcp.azure.api_versions import Api
     from aca_mcp.azure.client import DataPlane, StreamedReply

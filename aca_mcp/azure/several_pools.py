@@ -19,12 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from aca_mcp.bounded_mapping import BoundedMapping
-from aca_mcp.errors import (
-    NotSupportedError,
-    PoolFullError,
-    PoolUnavailableError,
-    SessionPoolError,
-)
+from aca_mcp.errors import NotSupportedError, PoolFullError, PoolUnavailableError, SessionPoolError
 from aca_mcp.forwarding_pool import ForwardingPool, T
 
 if TYPE_CHECKING:

@@ -19,14 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from aca_mcp.embedded.files import (
-    OpenFile,
-    Parts,
-    SessionFiles,
-    Upload,
-    check_target,
-    entry_of,
-)
+from aca_mcp.embedded.files import OpenFile, Parts, SessionFiles, Upload, check_target, entry_of
 from aca_mcp.errors import InvalidPathError
 from aca_mcp.open_beneath import make_directories_beneath, open_beneath
 from aca_mcp.sandbox.syscalls import set_file_system_ids

@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aca_mcp.embedded.files import (
-    OpenFile,
-    Parts,
-    SessionFiles,
-    Upload,
-    check_target,
-    entry_of,
-)
+from aca_mcp.embedded.files import OpenFile, Parts, SessionFiles, Upload, check_target, entry_of
 from aca_mcp.errors import InvalidPathError
 from aca_mcp.wasm.wasi_files import Status, WasiFiles
 

@@ -11,13 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aca_mcp.azure.code_wrapping import (
-    BadReportError,
-    ReportPart,
-    ask_for_more,
-    read_report,
-    wrap,
-)
+from aca_mcp.azure.code_wrapping import BadReportError, ReportPart, ask_for_more, read_report, wrap
 from aca_mcp.kernel.message_framing import Frame, encode
 from aca_mcp.reports.stream_order import Counted, counted_pieces
 

@@ -17,16 +17,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
 )
 from aca_mcp.pool import ExecutionStatus
-from tests.azure.service import (
-    ENDPOINT,
-    IDENTIFIER,
-    Service,
-    answer,
-    enter,
-    fault,
-    run,
-    succeeded,
-)
+from tests.azure.service import ENDPOINT, IDENTIFIER, Service, answer, enter, fault, run, succeeded
 from tests.support.foreign_errors import content
 
 if TYPE_CHECKING:

@@ -9,10 +9,7 @@ import pytest
 
 from aca_mcp.azure.known_sessions import KnownSessions
 from aca_mcp.azure.pip_in_session import packed
-from aca_mcp.errors import (
-    FileMissingError,
-    PoolUnavailableError,
-)
+from aca_mcp.errors import FileMissingError, PoolUnavailableError
 from tests.azure.service import IDENTIFIER, Service, answer, enter, fault, run, succeeded
 
 if TYPE_CHECKING:

@@ -18,11 +18,7 @@ from aca_mcp.cli.azure_doctor import (
 )
 from aca_mcp.cli.doctor_checks import Check, State, value_in
 from aca_mcp.errors import AuthenticationFailedError, InvalidRequestError, PoolFullError
-from aca_mcp.pool import (
-    Output,
-    Package,
-    PoolMetadata,
-)
+from aca_mcp.pool import Output, Package, PoolMetadata
 from aca_mcp.settings import Settings
 from tests.support.emulators import POOL_PATH, emulator_process
 from tests.support.executions import executed

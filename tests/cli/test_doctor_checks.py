@@ -10,14 +10,7 @@ import pytest
 
 from aca_mcp.cli import doctor_checks as checks
 from aca_mcp.cli.doctor_checks import Check, State
-from aca_mcp.pool import (
-    Execution,
-    ExecutionError,
-    Output,
-    Package,
-    PoolMetadata,
-    SessionLimits,
-)
+from aca_mcp.pool import Execution, ExecutionError, Output, Package, PoolMetadata, SessionLimits
 from aca_mcp.sandbox.policy import Isolation
 from aca_mcp.sandbox.probe import IsolationReport
 from aca_mcp.settings import load_settings

@@ -12,13 +12,7 @@ import pytest
 
 from aca_mcp.cli.screen import Screen
 from aca_mcp.missing_modules import PackageOffer
-from aca_mcp.pool import (
-    ExecutionError,
-    ExecutionStatus,
-    Output,
-    OutputChunk,
-    Span,
-)
+from aca_mcp.pool import ExecutionError, ExecutionStatus, Output, OutputChunk, Span
 from tests.support.executions import executed
 
 if TYPE_CHECKING:

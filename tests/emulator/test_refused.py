@@ -12,11 +12,7 @@ import pytest
 
 from aca_mcp.emulator.access import Access
 from aca_mcp.emulator.emulator import open_emulator
-from aca_mcp.emulator.execution_requests import (
-    read_fields,
-    read_python_request,
-    read_shell_request,
-)
+from aca_mcp.emulator.execution_requests import read_fields, read_python_request, read_shell_request
 from aca_mcp.emulator.options import EmulatorOptions
 from aca_mcp.hosts import parse_hosts
 from aca_mcp.local.pool import open_local_pool

@@ -17,12 +17,7 @@ from aca_mcp.installing.commands import Installer, find_installer
 from aca_mcp.pool import identifier_in
 from aca_mcp.pools import open_session_pool
 from aca_mcp.settings import Settings
-from tests.support.package_index import (
-    add_ipython,
-    make_wheel,
-    only_this_index,
-    serve_index,
-)
+from tests.support.package_index import add_ipython, make_wheel, only_this_index, serve_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator

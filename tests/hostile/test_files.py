@@ -9,12 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aca_mcp.errors import (
-    FileMissingError,
-    InvalidPathError,
-    SessionFileError,
-    StorageFullError,
-)
+from aca_mcp.errors import FileMissingError, InvalidPathError, SessionFileError, StorageFullError
 from tests.hostile.arena import DISK_MIB, OUT_OF_DISK, Arena, chunks, download
 
 if TYPE_CHECKING:

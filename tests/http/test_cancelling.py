@@ -10,13 +10,7 @@ import httpx
 import pytest
 
 from tests.http.clients import MODERN, Endpoint, Model, call, text_in
-from tests.http.long_runs import (
-    COUNTING,
-    STANDS_STILL,
-    Heard,
-    cancelled_while_it_runs,
-    client_by,
-)
+from tests.http.long_runs import COUNTING, STANDS_STILL, Heard, cancelled_while_it_runs, client_by
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -14,15 +14,7 @@ from azure.mgmt.appcontainers._configuration import ContainerAppsAPIClientConfig
 
 from aca_mcp.settings import Settings, variable_name
 from tests.infra import bicep
-from tests.infra.arm import (
-    DEPLOYMENT,
-    INFRA,
-    Deployment,
-    inner,
-    of_group,
-    properties_of,
-    template,
-)
+from tests.infra.arm import DEPLOYMENT, INFRA, Deployment, inner, of_group, properties_of, template
 from tests.infra.sdk_models import complaints
 
 MODELS = {

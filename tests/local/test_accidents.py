@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.server.results.report import report
-from tests.local.pools import (
-    copied,
-    new_identifier,
-    pool_with_checkpoints,
-    result_of,
-    run,
-)
+from tests.local.pools import copied, new_identifier, pool_with_checkpoints, result_of, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

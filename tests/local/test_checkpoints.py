@@ -10,10 +10,7 @@ import pytest
 from aca_mcp.errors import NotSupportedError
 from aca_mcp.pool import ExecutionStatus
 from tests.local.one_session import Used, session
-from tests.local.pools import (
-    STUBBORN,
-    pool_with_checkpoints,
-)
+from tests.local.pools import STUBBORN, pool_with_checkpoints
 from tests.support.processes import descendants
 from tests.support.waiting import until
 

@@ -11,13 +11,7 @@ from aca_mcp.errors import InvalidRequestError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import ExecutionStatus, OutputChunk
 from tests.contract.running import shown
-from tests.local.pools import (
-    MEBIBYTE,
-    configuration,
-    result_of,
-    run,
-    running,
-)
+from tests.local.pools import MEBIBYTE, configuration, result_of, run, running
 from tests.support.streams import content
 from tests.support.widget_library import WRITE
 

@@ -22,13 +22,7 @@ from aca_mcp.local.kernel_process import KernelProcess
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.local.session_packages import LocalPackages
 from aca_mcp.local.template_process import TemplateProcess
-from tests.local.pools import (
-    configuration,
-    control_groups,
-    open_descriptors,
-    result_of,
-    run,
-)
+from tests.local.pools import configuration, control_groups, open_descriptors, result_of, run
 from tests.support.foreign_errors import (
     IDENTIFIER,
     OPERATIONS,

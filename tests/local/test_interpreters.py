@@ -10,14 +10,7 @@ import pytest
 
 from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
-from tests.local.pools import (
-    MEBIBYTE,
-    configuration,
-    download,
-    result_of,
-    run,
-    scratch_directories,
-)
+from tests.local.pools import MEBIBYTE, configuration, download, result_of, run, scratch_directories
 from tests.support.processes import descendants
 from tests.support.reachable import reachable_python
 from tests.support.streams import content

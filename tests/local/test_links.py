@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_mcp.errors import (
-    FileExistsInSessionError,
-    InvalidPathError,
-)
-from tests.local.session_files import (
-    download,
-    incoming,
-    names,
-    names_in,
-    upload,
-)
+from aca_mcp.errors import FileExistsInSessionError, InvalidPathError
+from tests.local.session_files import download, incoming, names, names_in, upload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.errors import (
-    PoolUnavailableError,
-)
+from aca_mcp.errors import PoolUnavailableError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import Package
 from tests.local.pools import (

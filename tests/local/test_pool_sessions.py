@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from aca_mcp.errors import (
-    StorageFullError,
-)
+from aca_mcp.errors import StorageFullError
 from aca_mcp.local.exit_reasons import TEMPLATE_ENDED
 from aca_mcp.local.pool import open_local_pool
 from tests.local.pools import (

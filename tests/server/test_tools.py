@@ -8,12 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp_types import (
-    BlobResourceContents,
-    EmbeddedResource,
-    ImageContent,
-    ResourceLink,
-)
+from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, ResourceLink
 
 from aca_mcp.server.app import ServerOptions
 from aca_mcp.server.sessions.limits import Limits

@@ -6,10 +6,7 @@ import pytest
 
 from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import Installation, Package
-from aca_mcp.server.results.packages import (
-    show_installation,
-    show_packages,
-)
+from aca_mcp.server.results.packages import show_installation, show_packages
 
 PACKAGES = (
     Package("numpy", "2.3.0"),
