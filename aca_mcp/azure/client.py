@@ -146,16 +146,14 @@ class StreamedReply:
 
 
 class AnswerLostError(Exception):
-    """A request was sent, and what became of it is not known."""
-
-    def __init__(self, reason: str) -> None:
-        """Say why, in a clause that has nothing of the request in it."""
-        super().__init__(reason)
-        self.reason = reason
+    """What became of a request that was sent is not known, for the reason given: a clause."""
 
 
-class AnswerTooLargeError(Exception):
+class AnswerTooLargeError(AnswerLostError):
     """An answer has more bytes than are read."""
+
+    def __init__(self) -> None:
+        super().__init__("it is too long")
 
 
 class _LaterError(Exception):

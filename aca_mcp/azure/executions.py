@@ -83,13 +83,13 @@ class Executions:
         deadline = anyio.current_time() + timeout_seconds + self._pacing.grace_seconds
         try:
             reply = await self._post(identifier, code, timeout_seconds, execution_id)
+        except AnswerTooLargeError:
+            raise _too_large() from None
         except AnswerLostError as lost:
             # Its code is never sent again, but what came of it can be asked for.
             _logger.info("The answer of an execution was lost; asking what became of it")
-            answer = await self._follow(identifier, execution_id, deadline, lost.reason)
+            answer = await self._follow(identifier, execution_id, deadline, str(lost))
             return ExecutionReply(answer, None)
-        except AnswerTooLargeError:
-            raise _too_large() from None
         answer = await _read(reply, identifier)
         if answer.is_pending:
             why = "it had not ended when it was last asked for"

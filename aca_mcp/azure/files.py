@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
 from aca_mcp.azure.api_versions import Feature, file_path
-from aca_mcp.azure.client import AnswerLostError, AnswerTooLargeError, Call, Reply
+from aca_mcp.azure.client import AnswerLostError, Call, Reply
 from aca_mcp.azure.multipart import file_body
 from aca_mcp.azure.responses import FileListResponse, FileResponse, NotUnderstoodError
 from aca_mcp.azure.service_errors import Subject, describe_page
@@ -122,8 +122,8 @@ class Files:
         )
         try:
             reply = await self._plane.send(call)
-        except (AnswerLostError, AnswerTooLargeError) as error:
-            raise _lost("an upload", _why(error), "Upload it again.") from error
+        except AnswerLostError as error:
+            raise _lost("an upload", str(error), "Upload it again.") from error
         try:
             answer = FileResponse.read(reply.body)
         except NotUnderstoodError as error:
@@ -180,8 +180,8 @@ class Files:
         url = self._api.url(file_path(name), identifier, path=self._named(directory))
         try:
             await self._plane.send(Call("DELETE", url, Subject.FILE, identifier))
-        except (AnswerLostError, AnswerTooLargeError) as error:
-            raise _lost("a deletion", _why(error), "List the files.") from error
+        except AnswerLostError as error:
+            raise _lost("a deletion", str(error), "List the files.") from error
 
     async def _send(
         self, method: str, url: str, identifier: str, expected: frozenset[int] = frozenset()
@@ -200,10 +200,6 @@ def _lost(what: str, why: str, then: str) -> PoolUnavailableError:
     return PoolUnavailableError(
         f"The answer to {what} was lost ({why}): the file may be there or not. {then}"
     )
-
-
-def _why(error: AnswerLostError | AnswerTooLargeError) -> str:
-    return error.reason if isinstance(error, AnswerLostError) else "it is too long"
 
 
 def _entry(listed: str, answer: FileResponse) -> FileEntry | None:
