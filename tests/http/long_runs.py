@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import anyio
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.client.stdio import stdio_client
 
 from tests.http.clients import Model, connected
-from tests.support.server_process import ROOT
+from tests.support.command_line import serving_pipes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,10 +40,7 @@ async def client_by(way: Way, era: Era, address: str) -> AsyncGenerator[Model]:
         async with connected(address, way, era) as client:
             yield client
         return
-    parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "aca_mcp", "serve"], cwd=ROOT, env=dict(os.environ)
-    )
-    async with Client(stdio_client(parameters), mode=era) as client:
+    async with Client(stdio_client(serving_pipes()), mode=era) as client:
         yield Model(client)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.client.stdio import stdio_client
 
 from tests.support.calling import Caller
+from tests.support.command_line import serving_pipes
 from tests.wasm.pools import WASM
 
 if TYPE_CHECKING:
@@ -41,13 +39,7 @@ def serve(era: Era) -> Serve:
 
     @asynccontextmanager
     async def served(**settings: object) -> AsyncGenerator[Caller]:
-        parameters = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "aca_mcp", "serve"],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, **{name: str(value) for name, value in settings.items()}},
-        )
-        async with Client(stdio_client(parameters), mode=era) as client:
+        async with Client(stdio_client(serving_pipes(**settings)), mode=era) as client:
             yield Caller(client)
 
     return served

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from mcp import StdioServerParameters
 
 COMMAND = [sys.executable, "-m", "aca_mcp"]
 
@@ -33,4 +32,14 @@ def aca_mcp(
         encoding="utf-8",
         timeout=100,
         check=False,
+    )
+
+
+def serving_pipes(**variables: object) -> StdioServerParameters:
+    """The server as the SDK's client starts it, with these in its environment."""
+    return StdioServerParameters(
+        command=COMMAND[0],
+        args=[*COMMAND[1:], "serve"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **{name: str(value) for name, value in variables.items()}},
     )

@@ -22,6 +22,7 @@ from mcp.client.stdio import stdio_client
 from aca_mcp.wasm.artifacts import find_artifacts
 from aca_mcp.wasm.prepare import is_prepared, locate
 from tests.support.calling import Caller
+from tests.support.command_line import serving_pipes
 from tests.wasm.pools import wasm_configuration
 
 if TYPE_CHECKING:
@@ -80,11 +81,7 @@ def test_what_was_half_made_is_not_used(cache: Path) -> None:
 
 def server_with(cache: Path) -> StdioServerParameters:
     """A server whose sessions are in WebAssembly, compiled into that cache."""
-    return StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "aca_mcp", "serve"],
-        env={**os.environ, "ACA_MCP_POOL": "wasm", "ACA_MCP_WASM_CACHE_DIR": str(cache)},
-    )
+    return serving_pipes(ACA_MCP_POOL="wasm", ACA_MCP_WASM_CACHE_DIR=cache)
 
 
 async def test_a_server_says_what_it_waits_for_and_answers_the_rest(cache: Path) -> None:
