@@ -189,15 +189,6 @@ async def test_two_clients_do_not_see_each_other(call: Caller, serve: Serve) -> 
         assert await other("list_files") == "[no files]"
 
 
-@in_one_era
-async def test_a_full_pool_says_what_to_do(serve: Serve) -> None:
-    async with serve(ACA_MCP_LOCAL_MAX_CONCURRENT_SESSIONS=1) as call:
-        await call("execute_python", code="1")
-        handle = await call("start_session")
-        assert "in use" in await call.refusal("execute_python", code="1", session=handle)
-        assert await call("execute_python", code="2") == "2"
-
-
 async def test_code_in_the_background_is_asked_for_and_interrupted(call: Caller) -> None:
     heard: list[str] = []
 
