@@ -2,12 +2,13 @@
 
 Whoever reads the pipes must know in which order text and displays were made, though they come over
 different descriptors. So a *mark* is written into both pipes wherever something is displayed, and
-wherever text goes on in the other stream. A mark is a token that nobody can print by accident, a
-kind and a number; it is written in one piece, and taken out by the reader (``local/marks.py``).
+wherever text goes on in the other stream, or another process begins. A mark is a token that nobody
+can print by accident, a kind and a number; it is written in one piece, and taken out by the reader
+(``embedded/bounded_output.py``).
 
 Whatever writes to a descriptor keeps its place with that: compiled code and other processes, too.
 Nothing says which of its two descriptors another process wrote to first; but what it wrote before
-code printed a line stands before that line.
+code printed a line, or began one more process, stands before that.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import io
 import os
 import subprocess  # noqa: TID251 -- starts none: it tells of those that code starts
 import sys
+from _thread import RLock, get_ident
 from _thread import _count as count_threads  # pyright: ignore[reportPrivateUsage] -- threading has no other
-from _thread import get_ident
 from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
@@ -34,7 +35,6 @@ STDOUT, STDERR = b"o", b"e"
 """Kinds of mark: from here on this stream is written to."""
 LATE_STDOUT, LATE_STDERR = b"O", b"E"
 """The same, by a thread that earlier code has left."""
-_LATE = (LATE_STDOUT, LATE_STDERR)
 DISPLAY = b"d"
 """Something is displayed here."""
 CLEARED = b"c"
@@ -48,7 +48,7 @@ _ELSEWHERE = (
     "sys.stdout = sys.__stdout__ undoes that.\n"
 )
 MAX_SWITCHES = 2000
-"""Marks that say no more than that the stream changes, in one execution."""
+"""Marks that say no more than that the stream or the writer changes, in one execution."""
 
 
 _write: Any = io.FileIO.write
@@ -84,6 +84,8 @@ class Streams:
         """
         self._token = token
         self._process = os.getpid()
+        self._marking = RLock()
+        """Held by the thread that writes a mark: their numbers rise in both pipes."""
         # Copies: code may close descriptors, and point them elsewhere.
         self._pipes = {number: os.dup(number) for number in (1, 2)}
         standard = {0: os.dup(0), **self._pipes}
@@ -125,13 +127,20 @@ class Streams:
         if sys.stdout is not self._own[0]:
             self._elsewhere = sys.stdout, position_in(sys.stdout)
         self.old_threads = old_threads
-        self.number = self.cleared = self._switches = 0
+        with self._marking:
+            self.number = self.cleared = self._switches = 0
         self.last = b""
         self._clear_pending = self._has_processes = False
 
     def expect_others(self) -> None:
         """Another process begins, which writes to the same pipes."""
         self.flush()
+        if os.getpid() != self._process:
+            return
+        if self._clear_pending:
+            self.clear()
+        elif self.last:  # what was written so far was written before it
+            self._mark_switch(STDOUT)
         self._has_processes = True
         self.last = _ANYBODY
 
@@ -166,9 +175,8 @@ class Streams:
         if self._clear_pending:
             self._clear_pending = False
             self.cleared = self._mark(CLEARED)
-        elif (before or kind in _LATE) and self._switches < MAX_SWITCHES:
-            self._switches += 1
-            self._mark(kind)
+        elif before or kind != STDOUT:  # which a place is of where no mark says otherwise
+            self._mark_switch(kind)
         self.last = _ANYBODY if self._has_processes else kind
 
     def flush(self) -> None:
@@ -185,19 +193,26 @@ class Streams:
             where = getattr(stream, "name", None) or f"a {type(stream).__name__}"
             self._own[1].write(_ELSEWHERE.format(where))
 
+    def _mark_switch(self, kind: bytes) -> None:
+        if self._switches < MAX_SWITCHES:
+            self._switches += 1
+            self._mark(kind)
+
     def _mark(self, kind: bytes) -> int:
-        self.number += 1
-        mark = self._token + kind + self.number.to_bytes(4, "big")
-        for pipe in self._pipes.values():
-            try:
-                os.write(pipe, mark)
-            except OSError:
-                continue  # nobody reads it any more
+        with self._marking:
+            self.number += 1
+            number = self.number
+            mark = self._token + kind + number.to_bytes(4, "big")
+            for pipe in self._pipes.values():
+                try:
+                    os.write(pipe, mark)
+                except OSError:
+                    continue  # nobody reads it any more
         # What follows is stdout's unless another mark says otherwise.
         self.last = STDOUT if kind == DISPLAY else b""
         if self._has_processes:
             self.last = _ANYBODY
-        return self.number
+        return number
 
     def _take_over(self) -> None:
         for stream in self._own:
