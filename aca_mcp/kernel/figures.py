@@ -14,6 +14,7 @@ import io
 import re
 import sys
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,7 @@ from .error_hints import NO_CLICKS
 from .image_scaling import Drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -46,6 +47,18 @@ _FALLBACK_FONTS = (
     "Noto Sans Thai",
 )
 """Those that machines have for what DejaVu, matplotlib's own, has no glyphs for."""
+_MAX_PIXELS = 25_000_000
+"""Of a figure that is drawn to be shown; each takes memory and time, and readers are shown few."""
+_MAX_SIDE = 2**16
+"""Pixels that matplotlib cannot draw any more."""
+_MANY_PIXELS = (
+    "A figure of {:.0f}x{:.0f} pixels is drawn with fewer. Choose a smaller figsize or dpi, or "
+    "save it to a file."
+)
+_FAR_AWAY = (
+    "Parts of a figure lie far outside of it, and are not shown: look at the coordinates of its "
+    "texts, which are data's unless transform=ax.transAxes says otherwise."
+)
 _boxes: set[int] = set()
 """Characters that the fonts lacked, since that was told last."""
 
@@ -56,6 +69,8 @@ class Figures:
     def __init__(self) -> None:
         self._shown: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
         """Figure to the digest of the picture that was shown of it last."""
+        self._told: dict[str, None] = {}
+        """What there is to know of them, once each."""
 
     def draw(self, figure: Any) -> Drawn | None:
         """A figure as PNG; None if there is nothing in it, or it was shown like this already."""
@@ -69,14 +84,16 @@ class Figures:
         return Drawn(data)
 
     def _draw(self, figure: Any) -> bytes:
-        options = {"format": "png", "dpi": figure.dpi, "bbox_inches": "tight", **_chosen(figure)}
+        options = {"format": "png", "bbox_inches": "tight", **_chosen(figure)}
+        options["dpi"] = self._bounded(figure, options.get("dpi", figure.dpi))
         options |= {"facecolor": figure.get_facecolor(), "edgecolor": figure.get_edgecolor()}
         if not figure.axes:
             options["bbox_inches"] = None  # pictures and texts alone have no box that can be told
         buffer = io.BytesIO()
         with warnings.catch_warnings(record=True) as noted:
             warnings.simplefilter("always")
-            figure.canvas.print_figure(buffer, **options)
+            with self._without_what_is_far_away(figure):
+                figure.canvas.print_figure(buffer, **options)
         for warning in noted:
             if not _is_of_glyph(warning.message):
                 warnings.warn_explicit(
@@ -84,8 +101,52 @@ class Figures:
                 )
         return buffer.getvalue()
 
+    def _bounded(self, figure: Any, dpi: Any) -> float:
+        """As many dots per inch as can be drawn in bounds, at most those that were chosen."""
+        dpi = figure.dpi if dpi == "figure" else dpi
+        width, height = figure.get_size_inches()
+        most = min((_MAX_PIXELS / (width * height)) ** 0.5, (_MAX_SIDE - 1) / max(width, height))
+        if dpi <= most:
+            return dpi
+        self._told[_MANY_PIXELS.format(width * dpi, height * dpi)] = None
+        return most
+
+    @contextmanager
+    def _without_what_is_far_away(self, figure: Any) -> Generator[None]:
+        """Have no text that stands where its axes do not reach make the picture a strip.
+
+        The box of all that is drawn is what a picture has. Legends and labels stand beside a
+        figure; what does not even begin in three times its size is left out of that box.
+        """
+        measure = figure.get_tightbbox
+
+        def get_tightbbox(renderer: Any, bbox_extra_artists: Any = None) -> Any:
+            box = measure(renderer, bbox_extra_artists=bbox_extra_artists)
+            width, height = figure.get_size_inches()
+            if box.width <= 3 * width and box.height <= 3 * height:
+                return box
+            around = figure.bbox.expanded(3, 3)
+            artists = bbox_extra_artists or figure.get_default_bbox_extra_artists()
+            artists = [each for each in artists if each not in figure.axes]  # which have the others
+            near = [each for each in artists if _reaches(each, around, renderer)]
+            if len(near) < len(artists):
+                box = measure(renderer, bbox_extra_artists=near)
+            elif _can_be_drawn(box, figure.dpi):
+                return box
+            self._told[_FAR_AWAY] = None
+            return box if _can_be_drawn(box, figure.dpi) else figure.bbox_inches
+
+        figure.get_tightbbox = get_tightbbox
+        try:
+            yield
+        finally:
+            del figure.get_tightbbox
+
     def end(self) -> None:
         """Say once what the figures lack."""
+        for sentence in self._told:
+            print(sentence, file=sys.stderr)  # noqa: T201 -- as below
+        self._told.clear()
         if _boxes:
             some = "".join(map(chr, sorted(_boxes)[:10]))
             _boxes.clear()
@@ -95,6 +156,17 @@ class Figures:
                 "matplotlib.font_manager.fontManager.addfont().",
                 file=sys.stderr,
             )
+
+
+def _reaches(artist: Any, around: Any, renderer: Any) -> bool:
+    box = artist.get_tightbbox(renderer)
+    return box is None or box.overlaps(around)
+
+
+def _can_be_drawn(box: Any, dpi: float) -> bool:
+    """Whether a picture of this part of a figure, in inches, is one within bounds."""
+    is_small = box.width * box.height * dpi**2 <= _MAX_PIXELS
+    return is_small and max(box.width, box.height) * dpi < _MAX_SIDE
 
 
 def _is_empty(figure: Any) -> bool:
@@ -109,6 +181,16 @@ def refuse_clicks() -> None:
     waiting = sys.modules.get("matplotlib._blocking_input")  # from matplotlib 3.6 on
     if waiting is not None:
         waiting.blocking_input_loop = _no_clicks  # pyright: ignore[reportAttributeAccessIssue] -- it has one
+
+
+def draw_once(pyplot: ModuleType) -> None:
+    """Have pyplot draw no figure at the end of an execution: it is drawn where it is shown."""
+    pyplot.uninstall_repl_displayhook()
+    pyplot.install_repl_displayhook = _no_hook  # pyright: ignore[reportAttributeAccessIssue] -- it has one
+
+
+def _no_hook() -> None:
+    """There is no window that would be out of date."""
 
 
 def _no_clicks(*args: object, **kwargs: object) -> NoReturn:

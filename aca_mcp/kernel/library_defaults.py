@@ -18,7 +18,14 @@ from IPython.core.getipython import get_ipython
 
 from .bokeh_figures import prepare_bokeh, prepare_holoviews
 from .browsers import prepare_webbrowser
-from .figures import INLINE, accept_backends, collect_missing_glyphs, find_fonts, refuse_clicks
+from .figures import (
+    INLINE,
+    accept_backends,
+    collect_missing_glyphs,
+    draw_once,
+    find_fonts,
+    refuse_clicks,
+)
 from .import_hooks import ImportHooks
 from .plotly_figures import prepare_figure_widgets, prepare_plotly
 from .renderers import has, picture
@@ -46,6 +53,7 @@ def set_defaults(output_widgets: OutputWidgets) -> None:
     hooks.add("altair", _altair)
     hooks.add("altair.jupyter.jupyter_chart", _altair_widget)
     hooks.add("ipywidgets.widgets.widget_output", output_widgets.prepare)
+    hooks.add("sympy.interactive.printing", _sympy)
     hooks.add("tqdm.std", _tqdm)
     hooks.add("tqdm.notebook", _tqdm_notebook)
     hooks.add("webbrowser", prepare_webbrowser)
@@ -71,6 +79,7 @@ def _polars(polars: ModuleType) -> None:
 
 def _pyplot(pyplot: ModuleType) -> None:
     accept_backends(pyplot)
+    draw_once(pyplot)
     collect_missing_glyphs()
     refuse_clicks()
     find_fonts(sys.modules["matplotlib.font_manager"])
@@ -117,6 +126,20 @@ def _altair_line(spec: dict[str, Any]) -> str:
         if isinstance(definition, dict) and "field" in definition
     ]
     return f"altair chart{f' of {kind}s' if kind else ''} {', '.join(fields)}".rstrip()
+
+
+def _sympy(printing: ModuleType) -> None:
+    """Have formulas as LaTeX alone: a picture of each, and of each list, takes seconds to draw.
+
+    Front ends set the LaTeX where there is some, and readers are shown it.
+    """
+    usual = printing._init_ipython_printing
+
+    def init(shell: Any, stringify: Any, use_latex: Any, *others: Any, **options: Any) -> None:
+        use_latex = "mathjax" if use_latex is True else use_latex
+        usual(shell, stringify, use_latex, *others, **options)
+
+    printing._init_ipython_printing = init  # pyright: ignore[reportAttributeAccessIssue] -- it has one
 
 
 def _tqdm(tqdm: ModuleType) -> None:

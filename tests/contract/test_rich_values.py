@@ -182,3 +182,28 @@ async def test_glyphs_that_no_font_has_are_told_once(pool: SessionPool, identifi
     assert len(told.figures) == 1
     assert execution.stderr.text.count("\n") == 1
     assert "boxes" in execution.stderr.text
+
+
+COUNTED = """\
+import matplotlib.pyplot as plt
+from matplotlib.lines import Line2D
+class Counted(Line2D):
+    def draw(self, renderer):
+        drawn.append(self); super().draw(renderer)
+def plot():
+    drawn.clear()
+    plt.figure(figsize=(1, 1)).add_subplot().add_line(Counted([0, 1], [0, 1]))
+drawn = []
+"""
+
+
+@pytest.mark.parametrize("begin", ["plt.ion()", "plt.ioff()", "%matplotlib inline"])
+async def test_a_figure_that_is_left_open_is_drawn_as_often_as_one_that_is_shown(
+    pool: SessionPool, identifier: str, begin: str
+) -> None:
+    await run(pool, identifier, f"{COUNTED}{begin}")
+    counts: list[str] = []
+    for code in ("plot()", "plot(); plt.show()"):
+        assert "[figure 1]" in await shown(pool, identifier, code)
+        counts.append(await shown(pool, identifier, "len(drawn)"))
+    assert counts[0] == counts[1] != "0"

@@ -91,3 +91,56 @@ def test_figures_are_shown_with_the_plain_backend_from_the_first(tmp_path: Path)
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[b'\\x89PNG'] None\n"
+
+
+SMALL = "import matplotlib.pyplot as plt\nplt.figure(figsize=(2, 1), dpi=50)\nplt.plot([1, 2])"
+
+
+@pytest.mark.parametrize(
+    "far",
+    [
+        "plt.text(1000, 1.5, 'far')",
+        "plt.text(60, 1.5, 'far'); plt.text(0.5, 1.5, 'near')",
+        "plt.text(-1e5, 1e5, 'far')",
+        "plt.figtext(-30, 0.5, 'far')",
+        "plt.gcf().add_axes([0, 0, 1, 1]).text(400, 400, 'far')",
+    ],
+)
+def test_what_lies_far_outside_makes_no_figure_larger_and_is_told(
+    interpreter: Interpreter, capsys: pytest.CaptureFixture[str], far: str
+) -> None:
+    (image,) = run(interpreter, f"{SMALL}\n{far}").images
+    assert all(20 < side <= 150 for side in _sides(image))
+    assert capsys.readouterr().err.count("lie far outside") == 1
+
+
+@pytest.mark.parametrize(
+    "beside", ["plt.legend(['a'], bbox_to_anchor=(1.3, 1))", "plt.title('long ' * 30)"]
+)
+def test_what_stands_beside_a_figure_is_shown_with_it(
+    interpreter: Interpreter, capsys: pytest.CaptureFixture[str], beside: str
+) -> None:
+    (image,) = run(interpreter, f"{SMALL}\n{beside}").images
+    assert _sides(image)[0] > 110
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("size", ["(300, 200), dpi=100", "(3, 2), dpi=9000", "(900, 1), dpi=100"])
+def test_a_figure_of_any_size_is_drawn_in_bounds_and_left_as_it_is(
+    interpreter: Interpreter, capsys: pytest.CaptureFixture[str], tmp_path: Path, size: str
+) -> None:
+    code = (
+        f"import matplotlib.pyplot as plt\nfigure = plt.figure(figsize={size})\n"
+        "plt.plot([1, 2]); before = figure.dpi, *figure.get_size_inches()"
+    )
+    assert len(run(interpreter, code, tmp_path).images) == 1
+    (kept,) = (tmp_path / "outputs").iterdir()
+    width, height = _sides(kept.read_bytes())
+    assert width * height <= 26_000_000
+    assert "is drawn with fewer" in capsys.readouterr().err
+    unchanged = run(interpreter, "before == (figure.dpi, *figure.get_size_inches())")
+    assert unchanged.texts == ["True"]
+
+
+def _sides(png: bytes) -> tuple[int, int]:
+    return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
