@@ -14,11 +14,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_UNITS = 10**6
-"""Of a drawing's longer side; what says that it is larger is not rendered."""
 _ROOT = re.compile(r"<svg\b[^>]*>")
-_SIZES = re.compile(r"""\s(?:width|height)\s*=\s*["']\s*([\d.]+)(?:px|pt|\s)*["']""")
-_VIEW_BOX = re.compile(r"""\sviewBox\s*=\s*["'][^"']*?([\d.]+)[\s,]+([\d.]+)\s*["']""")
+_SIDE = re.compile(
+    r"""\s(?:width|height)\s*=\s*["']\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*["']""",
+    re.IGNORECASE,
+)
+_PIXELS = {
+    "": 1.0,
+    "px": 1.0,
+    "pt": 4 / 3,
+    "pc": 16.0,
+    "mm": 96 / 25.4,
+    "cm": 96 / 2.54,
+    "in": 96.0,
+}
+"""Of the units that a drawing's sides may be in."""
+_VIEW_BOX = re.compile(
+    r"""\sviewBox\s*=\s*["'][^"']*?(\d+\.?\d*|\.\d+)[\s,]+(\d+\.?\d*|\.\d+)\s*["']"""
+)
 _SAID: set[str] = set()
 
 
@@ -77,14 +90,21 @@ def render_svg(drawing: str, max_side: int) -> bytes | None:
 
 
 def _scale(drawing: str, max_side: int) -> float | None:
-    """By how much a drawing is to be made smaller, as far as it tells its size."""
+    """By how much a drawing is to be made smaller; None if nothing would be seen of it then.
+
+    That is where one side has less than a pixel, or where it is no drawing.
+    """
     root = _ROOT.search(drawing)
     if root is None:
         return None
-    view = _VIEW_BOX.search(root[0])
-    sizes = _SIZES.findall(root[0]) or (list(view.groups()) if view else [])
-    try:
-        longest = max(map(float, sizes), default=float(max_side))
-    except ValueError:
-        return None
-    return min(1.0, max_side / max(longest, 1)) if longest <= _MAX_UNITS else None
+    sides = _sides(root[0])
+    scale = min(1.0, max_side / max([1.0, *sides]))
+    return scale if all(side * scale >= 1 for side in sides) else None
+
+
+def _sides(root: str) -> list[float]:
+    """Pixels of the sides that a drawing tells, by themselves or by its own coordinates."""
+    told = [(number, unit.lower()) for number, unit in _SIDE.findall(root)]
+    view = _VIEW_BOX.search(root)
+    sides = [float(number) * _PIXELS[unit] for number, unit in told if unit in _PIXELS]
+    return sides or (list(map(float, view.groups())) if view else [])
