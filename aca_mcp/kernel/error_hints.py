@@ -130,7 +130,17 @@ _WITHOUT_PROGRAM = re.compile(
     r"MovieWriter \((\w+)\) not available|No (\w+) was found: either install"
     r"|\b([\w-]+) (?:was )?not found (?:on|in) (?:the |your )?(?:system )?PATH\b"
 )
-_GPU_WORDS = ("no nvidia driver", "not compiled with cuda", "cuda is not available", "no cuda gpu")
+_GPU_WORDS = (
+    "no nvidia driver",
+    "not compiled with cuda",
+    "cuda is not available",
+    "no cuda gpu",
+    "no cuda-capable device",
+    "cuda driver version is insufficient",
+    "cuda driver library cannot be found",
+    "libcuda.so",
+    "no opencl device",
+)
 _SCREEN_WORDS = (
     "no display name and no $display",
     "couldn't connect to display",
@@ -139,6 +149,8 @@ _SCREEN_WORDS = (
     "no available video device",
     "could not load the qt platform plugin",
     "could not find terminal",
+    "rebuild the library with windows, gtk",  # of OpenCV
+    "display environment variable",
 )
 _NO_PARENT = "Cannot save file into a non-existent directory: '/"
 """As pandas says it of a path that is not below the work directory."""

@@ -38,6 +38,8 @@ _LABELS = frozenset({"a", "span", "sup"})
 """What may hold a symbol for a person to click, or to point at."""
 _MAX_LABELS = 50
 """Within one another, that are looked at."""
+_UNENDED_TAG = re.compile("<[a-zA-Z/!?]")
+"""Or a comment, with which a fragment ends."""
 _SPACES = re.compile(r"[ \t\r\f\v\n\xa0]+")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
@@ -306,6 +308,8 @@ def read_html(html: str) -> tuple[str, bool]:
     reader = _Reader()
     try:
         reader.feed(html[:MAX_CHARACTERS])
+        if _UNENDED_TAG.match(reader.rawdata):
+            reader.rawdata = ""  # no text, and it may hold a picture
         reader.close()
     except (ValueError, AssertionError, RecursionError):
         pass  # what was read so far is shown

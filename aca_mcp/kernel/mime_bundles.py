@@ -43,6 +43,8 @@ _NO_STYLE = r"(?<!url\()(?<!url\([\"'])"
 """Pictures of a style sheet are a page's ornaments, such as its maker's logo."""
 _PICTURE = re.compile(_NO_STYLE + r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
 _PICTURES = re.compile(_NO_STYLE + r"data:image/(?:png|jpeg|gif|webp);base64,")
+_EMBEDDED = re.compile(r"(data:[\w/+.-]+;base64,)[\w+/=]{64,}")
+"""What a text brings along, which nobody can read."""
 _SIDE = re.compile(r"\b(?:height|width)\s*[:=]\s*[\"']?(\d{1,5})(?![\d.%])")
 _MIN_PIXELS = 48
 _MAX_TAG = 1000
@@ -173,7 +175,10 @@ class Bundles:
         plain = shown.data.get("text/plain", "")
         says_little = not plain or is_bare(str(plain)) or _MARKUP.match(str(plain)) is not None
         latex = shown.data.get("text/latex")
-        if "text/markdown" in shown.data or (latex and (says_little or _MATHS.match(str(latex)))):
+        if (markdown := bundle.get("text/markdown")) is not None:
+            self._tell_markdown(shown, str(markdown))
+            return
+        if latex and (says_little or _MATHS.match(str(latex))):
             return
         if latex:
             shown.text = str(plain)
@@ -212,8 +217,8 @@ class Bundles:
             if not (plain or text or _has_picture(shown)) and _is_decoration(html):
                 shown.data.clear()
                 return
-            is_told = bool(text) and _letters(text) in _letters(plain)
-        if is_told or text in plain:
+            is_told = bool(text) and not says_little and _letters(text) in _letters(plain)
+        if is_told:
             text = ""  # it says no more
         if text:
             shown.text = truncate_middle(
@@ -222,6 +227,13 @@ class Bundles:
         if says_little or text or (_SCRIPT.search(html) and not is_told):
             is_drawn = says_little and not text and not _has_picture(shown)
             self._keep_page(shown, html, display_id, is_drawn=is_drawn)
+
+    def _tell_markdown(self, shown: Shown, markdown: str) -> None:
+        """Show the first picture that it brings along, and the text without what encodes one."""
+        text = _EMBEDDED.sub(r"\1...", markdown)
+        if text != markdown:
+            self._show_picture_of_page(shown, markdown)
+            shown.text = truncate_middle(text, MAX_TEXT_CHARACTERS)
 
     def _show_picture_of_page(self, shown: Shown, html: str) -> None:
         """Show the first picture that a page brings along, as those of animations are."""
@@ -298,7 +310,7 @@ def _is_ornament(html: str, picture: re.Match[str]) -> bool:
     start = html.rfind("<", 0, picture.start())
     end = html.find(">", picture.end())
     around = html[max(start, picture.start() - _MAX_TAG) : picture.start()]
-    around += html[picture.end() : min(end, picture.end() + _MAX_TAG)]
+    around += html[picture.end() : min(max(end, picture.end()), picture.end() + _MAX_TAG)]
     return any(int(each) < _MIN_PIXELS for each in _SIDE.findall(around))
 
 

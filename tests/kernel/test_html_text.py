@@ -48,6 +48,11 @@ TABLE = (
             "a   1\nbc  2\nd",
         ),
         ("<pre>  def f():\n    pass</pre>", "  def f():\n    pass"),
+        ("a <b", "a"),
+        ("<p>a</p><img src='data:image/png;base64,AAAA", "a"),
+        ("a<table><tr><td>1</td></tr></tab", "a\n1"),
+        ("a <!-- b <p>c</p>", "a"),
+        ("1 < 2 and 3 <4", "1 < 2 and 3 <4"),
     ],
 )
 def test_a_page_is_told_as_what_is_seen_of_it(html: str, text: str) -> None:

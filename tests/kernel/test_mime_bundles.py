@@ -207,6 +207,23 @@ def test_markdown_and_latex_are_told_as_they_are(root: Path, mime: str) -> None:
     assert (shown.text, shown.files) == ("", [])
 
 
+@pytest.mark.parametrize("word", ["HTML", "object", "core", "P"])
+def test_no_text_of_a_page_is_in_what_says_only_which_object_it_is(root: Path, word: str) -> None:
+    for plain in ("<IPython.core.display.HTML object>", f"<div>{word}</div>", ""):
+        shown = describe(root, {"text/plain": plain, "text/html": f"<p>{word}</p>"})
+        assert shown.text == word
+
+
+def test_a_picture_in_markdown_is_shown_and_its_encoding_is_not(root: Path) -> None:
+    embedded = base64.b64encode(png(9, 5)).decode()
+    markdown = f"# A\n![b](data:image/png;base64,{embedded})\nwidth = 3"
+    shown = describe(root, {"text/markdown": markdown, "text/plain": OBJECT})
+    assert shown.text == "# A\n![b](data:image/png;base64,...)\nwidth = 3"
+    (picture,) = [content for content in shown.data.values() if isinstance(content, bytes)]
+    assert Image.open(io.BytesIO(picture)).size == (9, 5)
+    assert shown.data["text/markdown"] == markdown
+
+
 @pytest.mark.parametrize("mime", ["text/markdown", "text/latex"])
 def test_a_formula_is_told_and_not_drawn(root: Path, mime: str) -> None:
     shown = describe(root, {"text/plain": "x", "image/png": png(), mime: "$x^2$"})
