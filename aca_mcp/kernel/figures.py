@@ -140,7 +140,7 @@ class Figures:
         try:
             yield
         finally:
-            del figure.get_tightbbox
+            vars(figure).pop("get_tightbbox", None)  # two threads may draw it at once
 
     def end(self) -> None:
         """Say once what the figures lack."""

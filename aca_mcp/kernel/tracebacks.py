@@ -35,6 +35,8 @@ _CELLS = ("<cell ", "<ipython-input", "/tmp/ipykernel_")  # noqa: S108 -- names 
 _LIBRARY_FRAMES_KEPT = 3
 _FIRST_FRAMES = 10
 _LAST_FRAMES = 20
+_MAX_ROUND = 4
+"""Functions that call each other in turn."""
 _MAX_CHAIN = 5
 _MAX_COUNTED = 100_000
 """Exceptions before an error that are counted."""
@@ -245,7 +247,39 @@ def _steps(start: TracebackType | None) -> list[_Step]:
             dropped = last[0]
             left_out += dropped if isinstance(dropped, int) else 1
         last.append(step)
-    return [*first, left_out, *last] if left_out else [*first, *last]
+    if not left_out:
+        return _folded([*first, *last])
+    end = _folded([*reversed(last)], is_cut=True)
+    return [*_folded(first, is_cut=True), left_out, *reversed(end)]
+
+
+def _folded(steps: list[_Step], *, is_cut: bool = False) -> list[_Step]:
+    """Frames without the further rounds of functions that call each other in turn; their number.
+
+    Rounds of one are left to Python, which folds them itself. Of frames that are cut at their end
+    the last round need not be whole.
+    """
+    calls: list[object] = [
+        step if isinstance(step, int) else (step[0].f_code, step[1]) for step in steps
+    ]
+    found: list[_Step] = []
+    at = 0
+    while at < len(steps):
+        rounds = [_again(calls, at, length, is_cut) for length in range(2, _MAX_ROUND + 1)]
+        found.append(max(rounds) or steps[at])
+        at += max(rounds) or 1
+    return found
+
+
+def _again(calls: list[object], at: int, length: int, is_cut: bool) -> int:
+    """How many calls, from one on, are those of the round before them, over and over."""
+    end = at
+    while length <= end < len(calls) and calls[end] == calls[end - length]:
+        end += 1
+    count = end - at
+    if count < length or len(set(calls[at:end])) < 2:
+        return 0
+    return count if is_cut and end == len(calls) else count - count % length
 
 
 def _trimmed(start: TracebackType | None) -> Iterator[_Step]:

@@ -142,5 +142,20 @@ def test_a_figure_of_any_size_is_drawn_in_bounds_and_left_as_it_is(
     assert unchanged.texts == ["True"]
 
 
+def test_a_figure_that_is_shown_while_it_is_drawn_is_drawn_all_the_same(
+    interpreter: Interpreter,
+) -> None:
+    code = (
+        "from matplotlib.lines import Line2D\nfrom IPython.display import display\n"
+        "class Again(Line2D):\n    again = True\n    def draw(self, renderer):\n"
+        "        if Again.again: Again.again = False; display(self.figure)\n"
+        "        super().draw(renderer)\n"
+        "plt.gca().add_line(Again([0, 1], [0, 1]))"
+    )
+    result = run(interpreter, f"{SMALL}\n{code}")
+    assert result.error is None
+    assert len(result.images) == 1
+
+
 def _sides(png: bytes) -> tuple[int, int]:
     return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
