@@ -41,6 +41,7 @@ _MODULES = (
     "image_scaling",
     "html_text",
     "display_files",
+    "page_pictures",
     "renderers",
     "widgets",
     "mime_bundles",

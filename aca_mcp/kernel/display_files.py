@@ -68,6 +68,17 @@ class DisplayFiles:
         self._bytes += len(data)
         return path
 
+    def read(self, path: str) -> bytes | None:
+        """A file of the work directory; None if it is none, or too large to be shown."""
+        try:
+            place = self._at(path)
+            if not os.path.isfile(place) or os.path.getsize(place) > MAX_BYTES:  # noqa: PTH113, PTH202
+                return None
+            with open(place, "rb") as file:  # noqa: PTH123 -- as the other names here
+                return file.read(MAX_BYTES)
+        except (OSError, ValueError):  # it is gone, or no name that a file can have
+            return None
+
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 -- text is what is wanted
 

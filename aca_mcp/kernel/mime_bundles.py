@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .html_text import read_html
 from .image_scaling import Drawn, Picture, fit
+from .page_pictures import first_picture, has_ornaments_alone
 from .renderers import render_svg
 from .truncation import truncate_middle
 
@@ -39,16 +40,8 @@ _BARE = re.compile(
 """A text that says no more than which object it is."""
 _MEDIA = re.compile(r"""src=["']data:((?:audio|video)/[\w.+-]+);base64,([\w+/=\s]+)["']""")
 """A sound or a film in a page."""
-_NO_STYLE = r"(?<!url\()(?<!url\([\"'])"
-"""Pictures of a style sheet are a page's ornaments, such as its maker's logo."""
-_PICTURE = re.compile(_NO_STYLE + r"data:(image/(?:png|jpeg|gif|webp));base64,([\w+/=\s\\]+)")
-_PICTURES = re.compile(_NO_STYLE + r"data:image/(?:png|jpeg|gif|webp);base64,")
 _EMBEDDED = re.compile(r"(data:[\w/+.-]+;base64,)[\w+/=]{64,}")
 """What a text brings along, which nobody can read."""
-_SIDE = re.compile(r"\b(?:height|width)\s*[:=]\s*[\"']?(\d{1,5})(?![\d.%])")
-_MIN_PIXELS = 48
-_MAX_TAG = 1000
-"""Characters that are looked at on each side of a picture."""
 _DRAWN_PAGE = "HTML that scripts draw in a browser"
 _SCRIPT_ALONE = "JavaScript, which nothing here runs"
 _SCRIPT = re.compile(r"<script\b", re.IGNORECASE)
@@ -229,26 +222,24 @@ class Bundles:
             self._keep_page(shown, html, display_id, is_drawn=is_drawn)
 
     def _tell_markdown(self, shown: Shown, markdown: str) -> None:
-        """Show the first picture that it brings along, and the text without what encodes one."""
-        text = _EMBEDDED.sub(r"\1...", markdown)
-        if text != markdown:
+        """Show the first picture that it has, and the text without what encodes one."""
+        if not _has_picture(shown):
             self._show_picture_of_page(shown, markdown)
+        text = _EMBEDDED.sub(r"\1...", markdown)
+        if text != markdown or _has_picture(shown):
             shown.text = truncate_middle(text, MAX_TEXT_CHARACTERS)
 
-    def _show_picture_of_page(self, shown: Shown, html: str) -> None:
-        """Show the first picture that a page brings along, as those of animations are."""
-        pictures = (each for each in _PICTURE.finditer(html) if not _is_ornament(html, each))
-        found = next(pictures, None)
-        raw = _bytes_of(found[2].replace("\\", "")) if found else None
-        if found is None or raw is None:
+    def _show_picture_of_page(self, shown: Shown, page: str) -> None:
+        """Show the first picture of a page, as those of animations are."""
+        found = first_picture(page, self._files.read)
+        if found is None:
             return
-        picture = fit(raw, found[1], self._max_side)
+        picture = fit(found.data, found.mime, self._max_side)
         if picture.data is None:
             return
-        self._show(shown, picture, found[1])
-        count = len(_PICTURES.findall(html, found.start()))
-        if count > 1:
-            shown.remarks.append(f"the first of {count:,} pictures in it is shown")
+        self._show(shown, picture, found.mime)
+        if found.number > 1:
+            shown.remarks.append(f"the first of {found.number:,} pictures in it is shown")
 
     def _draw(self, shown: Shown, drawing: str, display_id: str) -> None:
         """Keep a drawing, and show it where there is no picture of it and one can be made."""
@@ -300,18 +291,8 @@ def _letters(text: str) -> str:
 
 def _is_decoration(html: str) -> bool:
     """Whether a page shows nothing but the logos of its makers."""
-    pictures = list(_PICTURE.finditer(html))
     is_still = _DRAWS.search(html) is None and _MEDIA.search(html) is None
-    return is_still and bool(pictures) and all(_is_ornament(html, each) for each in pictures)
-
-
-def _is_ornament(html: str, picture: re.Match[str]) -> bool:
-    """Whether a page shows a picture as small as its maker's logo."""
-    start = html.rfind("<", 0, picture.start())
-    end = html.find(">", picture.end())
-    around = html[max(start, picture.start() - _MAX_TAG) : picture.start()]
-    around += html[picture.end() : min(max(end, picture.end()), picture.end() + _MAX_TAG)]
-    return any(int(each) < _MIN_PIXELS for each in _SIDE.findall(around))
+    return is_still and has_ornaments_alone(html)
 
 
 def _has_picture(shown: Shown) -> bool:

@@ -1,0 +1,72 @@
+"""The pictures of pages: those that a page brings along are tested with all that it tells."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from aca_mcp.kernel.display_files import DisplayFiles
+from aca_mcp.kernel.mime_bundles import Bundles, Shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def describe(root: Path, page: str) -> Shown:
+    mime = "text/html" if page.startswith("<") else "text/markdown"
+    return Bundles(DisplayFiles(str(root), "cell-1"), 1568).describe({mime: page})
+
+
+def pictures(shown: Shown) -> list[bytes]:
+    return [content for content in shown.data.values() if isinstance(content, bytes)]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h1>A</h1><img src='plot.png' width=400>",
+        '<h1>A</h1><img alt="x" src="sub/plot.PNG?v=2">',
+        "<h1>A</h1><img src=none.png><img src='sub/plot.PNG'>",
+        "<h1>A</h1><img src='small.png' width='16'><img src='plot.png'>",
+        "# A\n![p](plot.png) width=3",
+        "# A\n![p](https://example.com/a.png)\n![](sub/plot.PNG)",
+    ],
+)
+def test_a_picture_that_a_page_names_is_shown_with_its_text(root: Path, page: str) -> None:
+    shown = describe(root, page)
+    assert "A" in shown.text
+    (picture,) = pictures(shown)
+    assert Image.open(io.BytesIO(picture)).size == (90, 50)
+
+
+@pytest.mark.parametrize(
+    "source", ["none.png", "fifo.png", "bad.png", "sub.png", "https://a.example/p.png", "p\0.png"]
+)
+def test_what_a_page_names_and_nobody_can_show_is_named(root: Path, source: str) -> None:
+    shown = describe(root, f"<p>A</p><img src='{source}'>")
+    assert shown.text.startswith("A\n[image: ")
+    assert pictures(shown) == []
+    assert not any("pictures" in each for each in shown.remarks)
+
+
+def test_of_several_that_are_named_the_first_is_shown(root: Path) -> None:
+    shown = describe(root, "<img src='plot.png'><img src='small.png'>")
+    assert len(pictures(shown)) == 1
+    assert shown.remarks[0] == "the first of 2 pictures in it is shown"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A work directory with what the pages name."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub.png").mkdir()
+    for path in ("plot.png", "sub/plot.PNG"):
+        Image.new("RGB", (90, 50), "red").save(tmp_path / path, "PNG")
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "small.png")
+    (tmp_path / "bad.png").write_text("junk")
+    os.mkfifo(tmp_path / "fifo.png")
+    return tmp_path
