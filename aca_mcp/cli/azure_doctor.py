@@ -23,7 +23,7 @@ from aca_mcp.errors import (
     InvalidRequestError,
     PoolFullError,
 )
-from aca_mcp.pools import azure_configuration, pool_names
+from aca_mcp.pools import azure_configuration, package_offer, pool_names
 from aca_mcp.session import PythonSession
 
 if TYPE_CHECKING:
@@ -86,10 +86,12 @@ async def _try(settings: Settings, found: list[Check]) -> None:
         metadata = await pool.metadata()
         found.append(check_metadata(metadata))
         if found[-1].state is not State.BROKEN:
-            await _try_session(pool, metadata, found)
+            await _try_session(pool, metadata, settings, found)
 
 
-async def _try_session(pool: SessionPool, metadata: PoolMetadata, found: list[Check]) -> None:
+async def _try_session(
+    pool: SessionPool, metadata: PoolMetadata, settings: Settings, found: list[Check]
+) -> None:
     started = time.perf_counter()
     async with PythonSession(pool) as session:
         execution = await session.execute("1+1", timeout_seconds=_SESSION_SECONDS)
@@ -99,7 +101,9 @@ async def _try_session(pool: SessionPool, metadata: PoolMetadata, found: list[Ch
             return
         found.append(check)
         tried = await session.execute(_REACHES_OUT, timeout_seconds=20)
-        found.append(check_network(checks.value_in(metadata, tried)))
+        installs = metadata.runs != "shell" and package_offer(settings).is_open
+        answer = checks.value_in(metadata, tried)
+        found.append(check_network(answer, settings, installs=installs))
 
 
 def check_endpoint(settings: Settings) -> Check:
@@ -136,15 +140,28 @@ def check_metadata(metadata: PoolMetadata) -> Check:
     return Check("Metadata", State.OK, f"{metadata.runtime}, {count} packages installed")
 
 
-def check_network(answer: str) -> Check:
-    """Whether code in a session reaches a network, by what it said of that."""
+def check_network(answer: str, settings: Settings, *, installs: bool) -> Check:
+    """Whether code in a session reaches a network, by what it said of that.
+
+    Args:
+        answer: "True" if it does.
+        settings: which pool it is.
+        installs: this server brings packages, whatever code reaches.
+    """
     if answer == "True":
         return Check("Network", State.OK, "code reaches the internet, so %pip install works")
+    if installs:
+        return Check("Network", State.OK, "code reaches none; this server brings it packages")
+    wanted = (
+        "create the pool with --network-status EgressEnabled"
+        if ".dynamicsessions.io/" in settings.pool_management_endpoint
+        else "of an emulator, start it with ACA_MCP_LOCAL_NETWORK=host"
+    )
     return Check(
         "Network",
         State.NOTE,
         "code reaches no network, so %pip install does not work",
-        "If that is wanted: create the pool with --network-status EgressEnabled.",
+        f"If it is wanted: {wanted}.",
     )
 
 

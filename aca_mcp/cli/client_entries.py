@@ -83,9 +83,9 @@ def entry_for(
         if isinstance(value, SecretStr):
             secrets[variable] = value.get_secret_value()
         elif field in flags:
-            arguments += [flag_name(field), str(value)]
+            arguments += [flag_name(field), _text(value)]
         else:
-            variables[variable] = str(value)
+            variables[variable] = _text(value)
     if settings.pool_kind == "azure":
         named, secret = _of_azure(settings, env)
         variables |= named
@@ -101,6 +101,11 @@ def entry_for(
     if include_secrets:
         return Entry(entry, secrets=tuple(secrets))
     return Entry(entry, left_out=tuple(secrets))
+
+
+def _text(value: object) -> str:
+    """A setting's value as a person writes it: ``120`` for 120.0."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def for_windows(entry: Entry, distribution: str) -> Entry:

@@ -21,11 +21,11 @@ from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.errors import SessionPoolError, SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool, package_offer
-from aca_mcp.preparation import program
 from aca_mcp.server.results.notebook import notebook
 from aca_mcp.server.sessions.execution_store import Record
 from aca_mcp.server.sessions.undone_executions import taken_back
 from aca_mcp.session import STOP_SECONDS, PythonSession
+from aca_mcp.unrecorded_code import program
 
 if TYPE_CHECKING:
     import argparse

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aca_mcp.errors import SessionPoolError, SettingsError
+from aca_mcp.unrecorded_code import unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -175,7 +176,7 @@ async def completions(
     Returns:
         How many characters before the column are replaced, and by what.
     """
-    code = _COMPLETE.format(line=line, column=column)
+    code = unrecorded(_COMPLETE.format(line=line, column=column))
     try:
         execution = await session.execute(code, timeout_seconds=_COMPLETION_SECONDS)
         found: object = json.loads(execution.stdout.text)

@@ -14,8 +14,8 @@ import anyio
 from aca_mcp.bounded_mapping import BoundedMapping
 from aca_mcp.emulator.service_errors import invalid_identifier, invalid_identifier_length
 from aca_mcp.errors import SessionPoolError
-from aca_mcp.preparation import preparation
 from aca_mcp.turn import Turn
+from aca_mcp.unrecorded_code import apart, unrecorded
 
 if TYPE_CHECKING:
     from aca_mcp.emulator.execution_requests import ExecutionRequest
@@ -41,7 +41,7 @@ if importlib.util.find_spec("pkg_resources") is None:
     sys.modules["pkg_resources"] = module
 os.chdir("/")
 """
-PREPARATION = preparation(_PREPARATION_SOURCE)
+PREPARATION = unrecorded(apart(_PREPARATION_SOURCE))
 """Run in each new session, to make it what clients find on Azure: ``pkg_resources``, which one of
 them asks for the installed packages, and a working directory that is not ``/mnt/data``."""
 SHELL_PREPARATION = "None"

@@ -243,6 +243,8 @@ class Interpreter:
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""
         self._shell.reset()
+        history: Any = self._shell.history_manager
+        history._i00 = history._i = history._ii = history._iii = ""  # which IPython keeps
         _mend_main(self._shell)
 
     def run(

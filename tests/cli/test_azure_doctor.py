@@ -62,7 +62,8 @@ async def test_a_pool_that_works_passes_every_step(endpoint: str) -> None:
         "Network",
     ]
     assert [check.state for check in found[:4]] == [State.OK] * 4
-    assert found[4].state is State.NOTE  # local sessions have no network
+    assert found[4].state is State.OK
+    assert "code reaches none; this server brings it packages" in found[4].finding
     assert "good" not in "".join(check.finding for check in found)
 
 
@@ -209,4 +210,18 @@ def test_other_refusals_have_their_fix() -> None:
     assert explain(AuthenticationFailedError("no"), "Token", asked).fix == ""
     assert "plain" in explain_execution(Check("Session", State.BROKEN, "no")).fix
     done = executed(Output("result", {"text/plain": "True"}))
-    assert check_network(value_in(metadata("Python"), done)).state is State.OK
+    answer = value_in(metadata("Python"), done)
+    assert check_network(answer, asked, installs=False).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fix"),
+    [
+        ("http://127.0.0.1:8080", "ACA_MCP_LOCAL_NETWORK=host"),
+        ("https://westeurope.dynamicsessions.io/subscriptions/s", "EgressEnabled"),
+    ],
+)
+def test_a_network_that_is_wanted_is_had_in_the_way_of_the_pool(endpoint: str, fix: str) -> None:
+    check = check_network("False", settings(endpoint), installs=False)
+    assert check.state is State.NOTE
+    assert fix in check.fix

@@ -52,6 +52,12 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
         terminal.send("()\r")
         terminal.expect("2\r\n")
         terminal.expect(r"In \[5\]:")
+        terminal.send("1 / 0, _i\r")
+        terminal.expect('File "<cell 5>"')  # asking for names was no cell
+        terminal.expect(r"In \[6\]:")
+        terminal.send("In[4] == _i4, len(In)\r")
+        terminal.expect(r"\(True, 7\)")
+        terminal.expect(r"In \[7\]:")
         terminal.sendeof()
         terminal.expect("saved out.ipynb")
         terminal.expect(pexpect.EOF)
@@ -64,6 +70,8 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
         "for i in range(2):",
         "print('be' 'gun'); import time; time.sleep(60)",
         "x.bit_count()",
+        "1 / 0, _i",
+        "In[4] == _i4, len(In)",
     ]
     history = tmp_path / "state" / "aca-mcp" / "history"
     assert history.stat().st_mode & 0o777 == 0o600

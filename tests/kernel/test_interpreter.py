@@ -347,3 +347,9 @@ def test_warming_up_leaves_nothing(interpreter: Interpreter) -> None:
     assert signal.getsignal(signal.SIGINT) == handler
     assert run(interpreter, "left").error_name == "NameError"
     assert run(interpreter, "_").report.outputs == ()
+
+
+def test_the_first_code_has_none_before_it(interpreter: Interpreter) -> None:
+    interpreter.warm_up()
+    code = "assert _i + _ii + _iii == '', (_i, _ii, _iii)\nlen(In)"
+    assert run(interpreter, code).texts == ["2"]
