@@ -18,7 +18,7 @@ from aca_mcp.settings import (
     ObservingSettings,
     Settings,
     describe_default,
-    flag_name,
+    flag_names,
     load_settings,
     variable_name,
 )
@@ -90,9 +90,7 @@ def _add_setting(add: Callable[..., argparse.Action], field: str, *, shown: bool
     description = (info.description or "").replace("%", "%%")
     text = f"{description} [{variable_name(field)}; default: {describe_default(field)}]"
     shown_text = text if shown else argparse.SUPPRESS
-    names = [flag_name(field)]
-    if field == "execution_timeout_seconds":
-        names.append("--timeout")
+    names = flag_names(field)
     if info.annotation is bool:
         add(*names, action="store_const", const="true", help=shown_text)
     else:

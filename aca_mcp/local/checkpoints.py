@@ -43,7 +43,7 @@ _GROWTH_BYTES = 32 * 2**20
 _KEEPER_SECONDS = 5.0
 """For a keeper to tell that what it kept has ended."""
 _REASONS = {
-    "threads": "threads of it were running",
+    "threads": "threads of it were running, as those of polars, duckdb and pyarrow go on doing",
     "tasks": "asyncio tasks of it were under way",
     "programs": "programs that it had started were running",
     "ended": "programs that it had started had ended, and it had not waited for them",

@@ -16,6 +16,7 @@ from aca_mcp.settings.loading import (
     SECRET_FIELDS,
     describe_default,
     flag_name,
+    flag_names,
     load_settings,
     variable_name,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Settings",
     "describe_default",
     "flag_name",
+    "flag_names",
     "load_settings",
     "variable_name",
 ]

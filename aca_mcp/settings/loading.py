@@ -23,10 +23,19 @@ SECRET_FIELDS = tuple(
 )
 """The settings that are never shown, and have no flag."""
 
+_SHORTER_FLAGS = {"execution_timeout_seconds": "--timeout"}
+
 
 def flag_name(field: str) -> str:
     """The command line's name of a setting, such as ``--work-dir``."""
-    return "--" + field.replace("_", "-")
+    return flag_names(field)[0]
+
+
+def flag_names(field: str) -> tuple[str, ...]:
+    """All of them: the one that people are told first."""
+    shorter = _SHORTER_FLAGS.get(field)
+    whole = "--" + field.replace("_", "-")
+    return (whole,) if shorter is None else (shorter, whole)
 
 
 def variable_name(field: str) -> str:

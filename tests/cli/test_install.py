@@ -201,6 +201,11 @@ def test_a_named_file_is_named_by_its_absolute_path_and_its_settings_stay_there(
     assert entry == {"command": COMMAND, "args": ["--env-file", str(home / "my.env")]}
 
 
+def test_a_time_is_written_as_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    for given, written in (("120", "120"), ("90.0", "90"), ("0.5", "0.5")):
+        assert printed(capsys, "cursor", "--timeout", given)["args"] == ["--timeout", written]
+
+
 def test_settings_are_judged_before_anything_is_written(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,7 +119,7 @@ def test_flags_may_stand_before_the_command_or_behind_it(
 
 def test_the_time_of_one_execution_has_a_short_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["exec", "--timeout", "soon", "1"]) == 2
-    assert "--execution-timeout-seconds must be" in capsys.readouterr().err
+    assert "--timeout must be" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(

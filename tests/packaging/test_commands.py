@@ -46,7 +46,7 @@ NOT_RUN = {
     r"python3 -m venv .*pip install \.": "installs; `./scripts/smoke` does the same with the wheel",
     r".*--windows": "needs WSL; tests/cli/test_install_care.py has its environment",
     r"mkdir -p /mnt/c": "needs WSL",
-    r"pip install 'aca-mcp\[wasm\]'": "installs",
+    r"\.venv/bin/pip install '\.\[wasm\]'": "installs",
     r"aca-mcp warm|python scripts/platform_report": "compiles for minutes; `./scripts/wasm` does",
     r"aca-mcp repl": "needs a terminal; tests/cli/test_repl.py has one",
     r"(\.venv/bin/)?aca-mcp env (create|update|show|remove)": "downloads packages",
