@@ -54,4 +54,4 @@ def program(argv: Sequence[str], *, is_file: bool) -> str:
         argv: what ``sys.argv`` is to be.
         is_file: the first of them is a file of the work directory, and what ``__file__`` names.
     """
-    return unrecorded(apart(_PROGRAM.format(argv=list(argv), is_file=is_file)))
+    return apart(_PROGRAM.format(argv=list(argv), is_file=is_file))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from aca_mcp.cli.counted_session import CountedSession
 from aca_mcp.cli.figures import shower
 from aca_mcp.cli.interrupts import INTERRUPTED, Interrupts, open_interrupts
 from aca_mcp.cli.logs import configure_logging
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _MAX_EXIT_CODE = 255
+_PREPARE_SECONDS = 60
 _HURRIED_SECONDS = 2
 """For ending the session after a person has pressed Ctrl-C twice."""
 
@@ -169,16 +171,18 @@ class Run:
         if self._settings.pool_kind == "azure":
             async with say_if_it_takes_long(self._settings, self._screen.note):
                 await pool.metadata()
-        await self._prepare(session)
+        counted = CountedSession(session)
+        await self._prepare(session, counted)
         code = 0
         try:
             if request.code is not None:
-                code = _exit_code(await self.execute(session, request.code))
+                code = _exit_code(await self._execute(session, counted, request.code))
             if request.interactive:
                 from aca_mcp.cli.prompt import prompt_for_code
 
                 code = 0
-                await prompt_for_code(session, functools.partial(self.execute, session))
+                run = functools.partial(self._execute, session, counted)
+                await prompt_for_code(counted, run)
         finally:
             if request.notebook is not None:
                 with anyio.CancelScope(shield=True):
@@ -194,21 +198,25 @@ class Run:
         self._screen.tell_of_files()
         return code or (_FAILED if self._screen.is_incomplete else 0)
 
-    async def _prepare(self, session: PythonSession) -> None:
+    async def _prepare(self, session: PythonSession, counted: CountedSession) -> None:
         """Bring the files, and have the code find itself the program that it is."""
         script, argv = self._request.script, self._request.argv
         for path in (script, *self._request.uploads):
             if path is not None:
                 await upload(session, path)
         if script is not None or len(argv) > 1:
-            prepared = await session.execute(program(argv, is_file=script is not None))
+            prepared = await counted.execute_unrecorded(
+                program(argv, is_file=script is not None), timeout_seconds=_PREPARE_SECONDS
+            )
             self._screen.show_rest(prepared)  # nothing, but for what a pool remarks at first
 
-    async def execute(self, session: PythonSession, code: str) -> Execution:
+    async def _execute(
+        self, session: PythonSession, counted: CountedSession, code: str
+    ) -> Execution:
         """Run code and show it; Ctrl-C interrupts it and nothing else."""
         self._screen.begin()
         with self._interrupts.of(session.interrupt):
-            execution = await session.execute(
+            execution = await counted.execute(
                 code,
                 timeout_seconds=self._settings.execution_timeout_seconds,
                 on_output=self._screen.show_chunk,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aca_mcp.errors import SessionPoolError, SettingsError
-from aca_mcp.unrecorded_code import unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.key_binding import KeyBindings
 
+    from aca_mcp.cli.counted_session import CountedSession
     from aca_mcp.pool import Execution
-    from aca_mcp.session import PythonSession
 
 _ENDS = {"exit", "exit()", "quit", "quit()", "%exit", "%quit"}
 _MAGIC = ("%", "!", "?")
@@ -37,22 +36,21 @@ _COMPLETE = (
 
 
 async def prompt_for_code(
-    session: PythonSession, execute: Callable[[str], Awaitable[Execution]]
+    session: CountedSession, execute: Callable[[str], Awaitable[Execution]]
 ) -> None:
     """Read code and have it executed until the person leaves.
 
     Args:
-        session: what completes names.
+        session: what completes names, and numbers code.
         execute: runs code and shows what comes of it.
 
     Raises:
         SettingsError: prompt_toolkit is not installed.
     """
     prompt = _prompt(session)
-    number = 1
     while True:
         try:
-            code = await prompt.prompt_async(f"In [{number}]: ", handle_sigint=False)
+            code = await prompt.prompt_async(f"In [{session.number}]: ", handle_sigint=False)
         except KeyboardInterrupt:
             continue  # the line is thrown away, as everywhere
         except EOFError:
@@ -61,7 +59,6 @@ async def prompt_for_code(
             return
         if code.strip():
             await execute(code.rstrip())
-            number += 1
 
 
 def is_complete(code: str) -> bool:
@@ -83,7 +80,7 @@ def is_complete(code: str) -> bool:
     return compiled is not None and not (len(lines) > 1 and lines[-1].startswith((" ", "\t")))
 
 
-def _prompt(session: PythonSession) -> PromptSession[str]:
+def _prompt(session: CountedSession) -> PromptSession[str]:
     try:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory
@@ -144,7 +141,7 @@ def _keys() -> KeyBindings:
     return keys
 
 
-def _completer(session: PythonSession) -> Completer:
+def _completer(session: CountedSession) -> Completer:
     from prompt_toolkit.completion import Completer, Completion
 
     class SessionCompleter(Completer):
@@ -169,16 +166,16 @@ def _completer(session: PythonSession) -> Completer:
 
 
 async def completions(
-    session: PythonSession, line: str, column: int
+    session: CountedSession, line: str, column: int
 ) -> tuple[int, tuple[str, ...]]:
     """What the session would complete a line with: nothing where it does not answer soon.
 
     Returns:
         How many characters before the column are replaced, and by what.
     """
-    code = unrecorded(_COMPLETE.format(line=line, column=column))
+    code = _COMPLETE.format(line=line, column=column)
     try:
-        execution = await session.execute(code, timeout_seconds=_COMPLETION_SECONDS)
+        execution = await session.execute_unrecorded(code, timeout_seconds=_COMPLETION_SECONDS)
         found: object = json.loads(execution.stdout.text)
     except (SessionPoolError, ValueError, RecursionError):
         return 0, ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pexpect
 import pytest
 
+from aca_mcp.cli.counted_session import CountedSession
 from aca_mcp.cli.prompt import completions, is_complete
 from aca_mcp.session import PythonSession
 from tests.support.toy_pool import ToyPool
@@ -58,6 +59,16 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
         terminal.send("In[4] == _i4, len(In)\r")
         terminal.expect(r"\(True, 7\)")
         terminal.expect(r"In \[7\]:")
+        terminal.send("x.bit_l\t")
+        terminal.expect("ength")
+        terminal.send("(); __import__('os')._exit(3)\r")
+        terminal.expect(
+            r"exit code 3\); variables are as before (it|the last \d executions, from `[^e])"
+        )
+        terminal.expect(r"In \[(\d)\]:")
+        terminal.send("1 / 0\r")
+        terminal.expect(f'File "<cell {terminal.match.group(1)}>"')
+        terminal.expect(r"In \[\d\]:")
         terminal.sendeof()
         terminal.expect("saved out.ipynb")
         terminal.expect(pexpect.EOF)
@@ -72,6 +83,8 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
         "x.bit_count()",
         "1 / 0, _i",
         "In[4] == _i4, len(In)",
+        "x.bit_length(); __import__('os')._exit(3)",
+        "1 / 0",
     ]
     history = tmp_path / "state" / "aca-mcp" / "history"
     assert history.stat().st_mode & 0o777 == 0o600
@@ -116,4 +129,4 @@ async def test_what_a_session_says_of_completion_is_not_believed(
 ) -> None:
     async with PythonSession(ToyPool()) as session:
         await session.execute(f"def get_ipython():\n    print({says!r})\n    raise ValueError")
-        assert await completions(session, "x.bi", 4) == expected
+        assert await completions(CountedSession(session), "x.bi", 4) == expected
