@@ -129,12 +129,12 @@ class Figures:
             artists = bbox_extra_artists or figure.get_default_bbox_extra_artists()
             artists = [each for each in artists if each not in figure.axes]  # which have the others
             near = [each for each in artists if _reaches(each, around, renderer)]
-            if len(near) < len(artists):
-                box = measure(renderer, bbox_extra_artists=near)
-            elif _can_be_drawn(box, figure.dpi):
+            smaller = measure(renderer, bbox_extra_artists=near)
+            is_smaller = smaller.width < box.width or smaller.height < box.height
+            if not is_smaller and _can_be_drawn(box, figure.dpi):
                 return box
             self._told[_FAR_AWAY] = None
-            return box if _can_be_drawn(box, figure.dpi) else figure.bbox_inches
+            return smaller if _can_be_drawn(smaller, figure.dpi) else figure.bbox_inches
 
         figure.get_tightbbox = get_tightbbox
         try:

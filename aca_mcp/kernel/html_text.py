@@ -123,6 +123,8 @@ class _Reader(HTMLParser):
         attributes = dict(attrs)
         self.elements += tag not in _WITHOUT_SIGHT
         if self._hidden:
+            if tag == "source" and self._hidden[-1] in _FRAMES:
+                self._add(_text_of(self._hidden[-1], attributes))
             if tag == self._hidden[-1] or tag not in _VOID:
                 self._hidden.append(tag)
             return

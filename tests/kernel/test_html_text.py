@@ -49,6 +49,8 @@ TABLE = (
         ),
         ("<pre>  def f():\n    pass</pre>", "  def f():\n    pass"),
         ("a <b", "a"),
+        ("<audio><source src='a.mp3'/>none</audio>b", "[audio: a.mp3]b"),
+        ("<video><source src='data:video/mp4;base64,AAAA'></video>b", "b"),
         ("<p>a</p><img src='data:image/png;base64,AAAA", "a"),
         ("a<table><tr><td>1</td></tr></tab", "a\n1"),
         ("a <!-- b <p>c</p>", "a"),
