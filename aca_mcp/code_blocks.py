@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PYTHON = frozenset({"", "py", "python", "python3", "ipython"})
 _FENCED = re.compile(
@@ -18,8 +18,7 @@ _IPYTHON_ALONE = re.compile(r"\s*[%!?]")
 """Lines that are no Python: magics, commands and questions."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeBlock:
+class CodeBlock(NamedTuple):
     """Code as it stands in a model's answer: a fenced block with the name of a language."""
 
     code: str

@@ -8,8 +8,7 @@ from __future__ import annotations
 import enum
 import secrets
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +38,7 @@ class ExecutionStatus(enum.StrEnum):
     """Interrupted because its time was up."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamText:
+class StreamText(NamedTuple):
     """What one stream (stdout or stderr) of an execution carried, decoded as UTF-8.
 
     A pool keeps the beginning and the end up to a bound of bytes, and counts all of it.
@@ -81,8 +79,7 @@ class StreamText:
         return f"\n[... {self.omitted_bytes:,} bytes not kept{why} ...]\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One displayed value, as Jupyter's MIME bundle: several representations of the same thing."""
 
     kind: Literal["display", "result"]
@@ -100,8 +97,7 @@ class Output:
     """Displayed by a thread that earlier code has left, not by this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionError:
+class ExecutionError(NamedTuple):
     """The exception that ended the code."""
 
     name: str
@@ -115,8 +111,7 @@ class ExecutionError:
     """The top-level name of the module that could not be found, if that is the error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A step of an execution's timeline: so much of a stream, or the next output."""
 
     what: Literal["stdout", "stderr", "output"]
@@ -126,8 +121,7 @@ class Span:
     """Written by what earlier code has left running, not by this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPart:
+class StreamPart(NamedTuple):
     """Text of one stream, between two other things."""
 
     stream: StreamName
@@ -136,8 +130,7 @@ class StreamPart:
     """As that of ``Span``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(NamedTuple):
     """Variables of a session went back to what they were before some executions."""
 
     reason: str
@@ -193,8 +186,7 @@ class LastExecutions(deque[tuple[int, str]]):
         return undone, begins
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One run of code in a session, finished."""
 
     execution_id: str

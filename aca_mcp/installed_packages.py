@@ -6,10 +6,10 @@ The port's vocabulary for packages; ``pool`` passes it on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """An installed distribution."""
 
     name: str

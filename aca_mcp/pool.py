@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.execution import MAX_IMAGE_SIDE as MAX_IMAGE_SIDE
@@ -74,8 +73,7 @@ def environment_of(identifier: str) -> str:
     return match.group(1) if match else ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputChunk:
+class OutputChunk(NamedTuple):
     """Some output of running code, as it appears."""
 
     stream: Literal["stdout", "stderr"]
@@ -86,8 +84,7 @@ OutputCallback = Callable[[OutputChunk], None]
 """Called in the event loop while code runs. It must not block."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """A file or directory of a session."""
 
     path: str
@@ -98,8 +95,7 @@ class FileEntry:
     """With a time zone (UTC)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileListing:
+class FileListing(NamedTuple):
     """The files of one directory, sorted by path."""
 
     entries: tuple[FileEntry, ...]
@@ -107,16 +103,14 @@ class FileListing:
     """There are more entries than the pool lists at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileDownload:
+class FileDownload(NamedTuple):
     """An open file of a session."""
 
     entry: FileEntry
     chunks: AsyncIterator[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
+class SessionInfo(NamedTuple):
     """A session as its pool knows it. All times are UTC."""
 
     identifier: str
@@ -130,8 +124,7 @@ class SessionInfo:
     """How many copies of its variables are kept now, or None where the pool keeps none."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentSummary:
+class EnvironmentSummary(NamedTuple):
     """An interpreter with packages that a session can be started with."""
 
     name: str
@@ -139,8 +132,7 @@ class EnvironmentSummary:
     """What it has, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionLimits:
+class SessionLimits(NamedTuple):
     """What one session may use. None where the pool does not limit it by itself."""
 
     memory_bytes: int
@@ -153,8 +145,7 @@ class SessionLimits:
     threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PoolMetadata:
+class PoolMetadata(NamedTuple):
     """What a pool's sessions are."""
 
     kind: Literal["local", "wasm", "azure"]

@@ -13,7 +13,6 @@ knows the port alone: not which pool it is, and nothing of MCP.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 import time
 from contextlib import AbstractAsyncContextManager
@@ -171,7 +170,7 @@ class PythonSession:
         )
         if lost == execution.lost_before:
             return execution
-        return dataclasses.replace(execution, lost_before=lost)
+        return execution._replace(lost_before=lost)
 
     async def execute_code_blocks(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aca_mcp.execution import first_line
@@ -56,5 +55,5 @@ class CountedSession:
         undone = list(filter(None, self._ran[-rollback.executions :]))
         del self._ran[-rollback.executions :]
         self.number -= len(undone)
-        told = replace(rollback, executions=len(undone), begins=undone[0] if undone else "")
-        return replace(execution, rollback=told)
+        told = rollback._replace(executions=len(undone), begins=undone[0] if undone else "")
+        return execution._replace(rollback=told)

@@ -225,8 +225,7 @@ class Run:
         if execution.rollback is not None:
             undone = taken_back(self._records, execution.rollback)
             self._records = [
-                dataclasses.replace(each, is_undone=True) if each in undone else each
-                for each in self._records
+                each._replace(is_undone=True) if each in undone else each for each in self._records
             ]
         self._screen.show_rest(execution)
         return execution

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from aca_mcp import __version__
 from aca_mcp.settings import SECRET_FIELDS, flag_name, variable_name
@@ -35,8 +34,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}{end} See {self.prog} --help\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """What can be asked for."""
 
     add_flags: Callable[[Parser], None]

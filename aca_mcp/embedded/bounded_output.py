@@ -8,8 +8,7 @@ them, and gains by it that its own output is shown in another order.
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.execution import StreamName, StreamText
 from aca_mcp.kernel.streams import (
@@ -31,8 +30,7 @@ _FROM_BEFORE = b"<"
 _LATE = {"stdout": LATE_STDOUT, "stderr": LATE_STDERR}
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(NamedTuple):
     number: int
     kind: bytes
     offset: int

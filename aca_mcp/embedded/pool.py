@@ -10,7 +10,6 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Generic
@@ -171,10 +170,10 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
         )
         execution = build_execution(outcome.output.report, outcome.output.streams, context)
         if outcome.rollback is not None:
-            return replace(execution, session_lost=None, rollback=outcome.rollback)
+            return execution._replace(session_lost=None, rollback=outcome.rollback)
         if execution.error is None:
             return execution
-        return replace(execution, error=await self._explained(use.kernel, execution.error))
+        return execution._replace(error=await self._explained(use.kernel, execution.error))
 
     async def interrupt(self, identifier: str) -> bool:
         session = self._sessions.get(identifier)

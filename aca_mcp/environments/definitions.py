@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 EVERY = ("ipython>=9.0",)
 """What sessions cannot be without: the kernel is made of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """An environment that can be made by its name alone."""
 
     summary: str

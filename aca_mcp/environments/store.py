@@ -22,10 +22,9 @@ import secrets
 import shutil
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import anyio
 
@@ -46,8 +45,7 @@ _UNFINISHED_SECONDS = 3600
 """After which a directory without a lock is one whose removal was interrupted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is known of an environment without looking into it."""
 
     name: str
@@ -80,7 +78,7 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Put it into a directory, which is finished by that."""
-        text = json.dumps(asdict(self), indent=1) + "\n"
+        text = json.dumps(self._asdict(), indent=1) + "\n"
         (directory / _RECORD).write_text(text, encoding="utf-8")
 
     @property
@@ -89,8 +87,7 @@ class Record:
         return tuple(entry.partition(" ")[0] for entry in self.lock)
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """An environment that can be used."""
 
     directory: Path

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,12 +32,11 @@ class FrameError(Exception):
     """What arrived is not a frame. The other end cannot be trusted any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One message."""
 
     header: Mapping[str, object]
-    blobs: Sequence[bytes] = field(default=())
+    blobs: Sequence[bytes] = ()
 
 
 def encode(frame: Frame, max_header_bytes: int = MAX_HEADER_BYTES) -> bytes:

@@ -14,9 +14,8 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 _PREFIX = "aca-mcp-"
 
 
-@dataclass(frozen=True, slots=True)
-class _Controller:
+class _Controller(NamedTuple):
     """A directory in which groups can be made, and the file names of one cgroup version."""
 
     parent: Path
@@ -35,8 +33,7 @@ class _Controller:
     """File name to what it limits: ``memory``, ``processes`` or ``share``."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupLimits:
+class GroupLimits(NamedTuple):
     """What one session may have at once."""
 
     memory: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LEAVE_SECONDS = 15
 """For copies that were let go to give back their memory, on a machine that has much else to do."""
@@ -13,8 +13,7 @@ _MOST_LEAVING = 32
 """Watched at once: what is one in a session's word alone may never leave."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """A copy of a session's process that waits, or the session's keeper, which can begin anew."""
 
     pid: int

@@ -12,8 +12,7 @@ import os
 import socket
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import anyio
 
@@ -65,8 +64,7 @@ def processes_beside(steps: int) -> int:
     return steps + 4 if steps else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """What runs in a session was told to end."""
 
     why: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -218,7 +218,7 @@ class EnvironmentPools(ForwardingPool):
         """Of the default environment, with what others there are."""
         pool = await self._settled(self._serving(self._default))
         summaries = environment_summaries(self._store, self._default)
-        return replace(await pool.metadata(), environments=summaries)
+        return (await pool.metadata())._replace(environments=summaries)
 
 
 def _given(environment: Environment) -> Callable[[], Awaitable[Environment]]:

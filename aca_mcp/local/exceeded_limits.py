@@ -6,8 +6,7 @@ ordinary error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.sandbox.limits import MAX_OPEN_FILES
 
@@ -27,8 +26,7 @@ MAX_EVENT_QUEUES = 128
 _MEBIBYTE = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What one session may use at once."""
 
     memory_bytes: int
@@ -109,8 +107,8 @@ def with_hint(error: ExecutionError, limits: Limits, largest: str = "") -> Execu
     hint = _hint(error, limits, largest)
     if hint is None:
         return error
-    return replace(
-        error, message=f"{error.message} [{hint}]", traceback=f"{error.traceback}\n[{hint}]"
+    return error._replace(
+        message=f"{error.message} [{hint}]", traceback=f"{error.traceback}\n[{hint}]"
     )
 
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 import secrets
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.errors import PoolUnavailableError
 
@@ -29,17 +28,15 @@ _LOW = range(62_000, 64_880, 480)
 """The same below the 65,536 that a container with a user namespace has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Users that follow one another."""
 
     first: int
     """The template's own, which no session has."""
-    count: int
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A session's user, and group of the same number."""
 
     number: int
@@ -62,13 +59,13 @@ class Identities:
         Raises:
             PoolUnavailableError: there is none left.
         """
-        for _ in range(1, self.block.count):
-            self._last = self._last % (self.block.count - 1) + 1
+        for _ in range(1, self.block.size):
+            self._last = self._last % (self.block.size - 1) + 1
             if self._last not in self._taken:
                 self._taken.add(self._last)
                 return Identity(self._last, self.block.first + self._last)
         raise PoolUnavailableError(
-            f"All {self.block.count - 1:,} users for local sessions are taken. End sessions that "
+            f"All {self.block.size - 1:,} users for local sessions are taken. End sessions that "
             "are not needed."
         )
 

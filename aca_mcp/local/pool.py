@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio.abc
@@ -144,8 +143,7 @@ class LocalSessionPool(EmbeddedSessionPool[KernelProcess]):
             network=self._configuration.network,
             isolation=isolation.value,
             checkpoints=self._configuration.checkpoints,
-            limits=replace(
-                self._configuration.limits,
+            limits=self._configuration.limits._replace(
                 processes=self._configuration.max_processes,
                 threads=self._configuration.max_threads,
             ),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -23,8 +22,7 @@ _RUNNING_BYTES = 4096
 _RUNNING_SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(NamedTuple):
     """What a session that is contained has told."""
 
     base_directory: int

@@ -6,7 +6,7 @@ Apart from the template itself, because the supervisor needs it, and not what a 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from aca_mcp.sandbox.policy import SandboxPolicy
 
@@ -14,8 +14,7 @@ MAX_PACKET_BYTES = 160 * 1024
 """Of one message between the supervisor and its template."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateConfiguration:
+class TemplateConfiguration(NamedTuple):
     """What a template is told before it does anything."""
 
     isolation: str
@@ -28,7 +27,7 @@ class TemplateConfiguration:
 
     def to_packet(self) -> bytes:
         """As the first packet."""
-        return json.dumps({**asdict(self), "policy": self.policy.to_json()}).encode()
+        return json.dumps({**self._asdict(), "policy": self.policy.to_json()}).encode()
 
     @classmethod
     def from_packet(cls, packet: bytes) -> TemplateConfiguration:
@@ -38,8 +37,7 @@ class TemplateConfiguration:
         return cls(data["isolation"], policy, tuple(data["preimport"]), data["temporary"])
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
+class SessionRequest(NamedTuple):
     """A session to be forked."""
 
     storage: str
@@ -55,7 +53,7 @@ class SessionRequest:
 
     def to_message(self) -> dict[str, object]:
         """As the request to the template."""
-        return {"op": "fork", **asdict(self)}
+        return {"op": "fork", **self._asdict()}
 
     @classmethod
     def from_message(cls, message: dict[str, object]) -> SessionRequest:

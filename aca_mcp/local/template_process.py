@@ -355,7 +355,7 @@ def _configuration_of(
         + configuration.max_threads
         + processes_beside(configuration.checkpoints),
         readable=(configuration.package_sets,) if configuration.package_sets else (),
-        users=(users.first, users.count) if users else None,
+        users=(users.first, users.size) if users else None,
     )
     return TemplateConfiguration(
         configuration.isolation, policy, configuration.preimport, tempfile.gettempdir()

@@ -35,7 +35,6 @@ import socket
 import stat
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -108,7 +107,7 @@ def main(descriptor: int) -> NoReturn:
     except (OSError, ValueError) as error:
         _refuse(connection, f"The sandbox could not be set up: {syscalls.words_of(error)}.")
     if child == 0:
-        run_inner(connection, replace(configuration, policy=policy), scratch)
+        run_inner(connection, configuration._replace(policy=policy), scratch)
     wait_outside(connection, child, children, scratch)
 
 
@@ -124,20 +123,20 @@ def _decide_policy(configuration: TemplateConfiguration) -> SandboxPolicy:
     directories = (sys.prefix, sys.base_prefix, *kernel.__path__)
     readable = readable_paths(directories, network=configuration.policy.network)
     shared = configuration.policy.readable  # of all pools: what the broker brings
-    policy = replace(configuration.policy, readable=(*readable, *shared))
+    policy = configuration.policy._replace(readable=(*readable, *shared))
     if configuration.isolation != "auto":
-        policy = replace(policy, isolation=Isolation(configuration.isolation))
+        policy = policy._replace(isolation=Isolation(configuration.isolation))
     else:
         report = probe_isolation(policy)
         if report.best is None:
             raise ValueError(no_isolation_sentence(report))
-        policy = replace(policy, isolation=report.best)
+        policy = policy._replace(isolation=report.best)
     if policy.isolation is Isolation.LANDLOCK:
         if os.geteuid() == 0:
             check_reachable((*policy.readable, configuration.temporary))
         else:
             # The owner's identity could let it be listed.
-            policy = replace(policy, readable=readable)
+            policy = policy._replace(readable=readable)
     return policy
 
 

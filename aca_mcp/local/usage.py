@@ -15,8 +15,7 @@ import re
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.sandbox.syscalls import share_memory
 
@@ -38,8 +37,7 @@ _FEW_DESCRIPTORS = 256
 """Of all processes together; so few are not looked at one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a session uses."""
 
     memory: int
@@ -110,8 +108,7 @@ def measure_exactly(pid: int, seconds: float) -> tuple[int, bool]:
     return total * 1024, is_exact
 
 
-@dataclass(frozen=True, slots=True)
-class Measurements:
+class Measurements(NamedTuple):
     """How a session is measured: often, and, where that is too much, exactly."""
 
     quick: Callable[..., Usage] = measure

@@ -9,7 +9,6 @@ nobody's measurement but its own.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 import anyio
@@ -244,4 +243,4 @@ def _disk_of(pid: int, storage: Path) -> float:
 def _of_code(kernel: KernelProcess, found: Usage) -> Usage:
     """Without the processes that are there for checkpoints, but for their memory."""
     beside = 0 if kernel.checkpoints is None else kernel.checkpoints.processes
-    return replace(found, processes=found.processes - beside, threads=found.threads - beside)
+    return found._replace(processes=found.processes - beside, threads=found.threads - beside)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class PackageOffer:
+class PackageOffer(NamedTuple):
     """Which further packages sessions may get."""
 
     kind: Literal["never", "off", "list", "index"] = "never"

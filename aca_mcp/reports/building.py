@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from aca_mcp.execution import (
     Execution,
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from aca_mcp.reports.events import Report, Shown
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """So much of a stream, written behind the mark of this number and before the next."""
 
     place: int
@@ -36,8 +34,7 @@ class Piece:
     late: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(NamedTuple):
     """What an execution wrote."""
 
     stdout: StreamText
@@ -46,8 +43,7 @@ class Streams:
     """In the order of writing, as far as that is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionContext:
+class ExecutionContext(NamedTuple):
     """What is known of an execution besides what its session tells."""
 
     execution_id: str

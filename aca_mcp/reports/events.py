@@ -8,7 +8,7 @@ many representations each has, how long they are.
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.execution import ExecutionError, Output
@@ -137,7 +137,7 @@ class Report:
                 self._left_out += 1
                 continue
             self._held += size - each.size
-            each.output, each.size = replace(output, kind=each.output.kind), size
+            each.output, each.size = output._replace(kind=each.output.kind), size
 
     def _clear(self, place: int) -> None:
         self.shown = [each for each in self.shown if (each.place or 0) > place]

@@ -7,7 +7,7 @@ left at the end was written before the value was there. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from aca_mcp.reports.building import Piece, Streams
@@ -89,7 +89,7 @@ def in_order(
         if rest and value_place is not None:
             last = max((each.place for each in pieces if each.stream == name), default=0)
             pieces.append(Piece(max(value_place - 1, last), name, len(rest)))
-        whole[name] = replace(whole[name], head="".join([*shown[name], rest]))
+        whole[name] = whole[name]._replace(head="".join([*shown[name], rest]))
     return Streams(whole["stdout"], whole["stderr"], tuple(pieces))
 
 

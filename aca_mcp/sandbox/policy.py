@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Isolation(enum.StrEnum):
@@ -20,8 +19,7 @@ class Isolation(enum.StrEnum):
     """Nothing but limits: code runs with the rights of the user who started the server."""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxPolicy:
+class SandboxPolicy(NamedTuple):
     """The limits and openings of every session of one template. Sizes are in bytes."""
 
     isolation: Isolation
@@ -43,7 +41,7 @@ class SandboxPolicy:
 
     def to_json(self) -> dict[str, object]:
         """As JSON values."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Self:

@@ -3,9 +3,8 @@
 Those become schemas, which are part of every prompt.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from mcp.server.mcpserver import Context
 from pydantic import Field
@@ -29,8 +28,7 @@ MAX_TEXT_BYTES = 450_000
 """Of text in one result, whatever is set: escaped as JSON it may be twice as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(NamedTuple):
     """What a user can choose about the server."""
 
     execution_timeout_seconds: float = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,4 +42,4 @@ def with_hint(error: ExecutionError, memory_bytes: int, disk_bytes: int) -> Exec
         )
     else:
         return error
-    return replace(error, hint=hint)
+    return error._replace(hint=hint)

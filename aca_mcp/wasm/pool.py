@@ -6,7 +6,6 @@ import itertools
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +91,7 @@ class WasmSessionPool(EmbeddedSessionPool[WasmProcess]):
         too_much = await self._watcher.code_has_ended(use.kernel)
         if too_much is None or execution.session_lost is not None:
             return execution
-        return replace(execution, session_lost=too_much, rollback=None, files=(), kept_files=())
+        return execution._replace(session_lost=too_much, rollback=None, files=(), kept_files=())
 
     async def _explained(self, kernel: WasmProcess, error: ExecutionError) -> ExecutionError:
         del kernel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +39,7 @@ def metadata(*packages: Package) -> PoolMetadata:
 
 
 def test_checkpoints_are_told_with_what_they_are_good_for_or_how_to_have_them() -> None:
-    kept = checks.check_checkpoints(replace(metadata(), checkpoints=2))
+    kept = checks.check_checkpoints(metadata()._replace(checkpoints=2))
     assert kept.state is State.OK
     assert "2 can be undone" in kept.finding
     none = checks.check_checkpoints(metadata())
@@ -147,7 +146,7 @@ def test_limits_are_told_with_what_they_are_of() -> None:
         "4,096 MiB of this machine's 16,384 MiB memory, 100 MiB of disk and 128 processes a session"
     )
     assert "60 s an execution, at most 600 s" in check.finding
-    without = checks.check_limits(load_settings(), replace(limits, processes=None), machine_bytes=0)
+    without = checks.check_limits(load_settings(), limits._replace(processes=None), machine_bytes=0)
     assert without.finding.startswith("4,096 MiB of memory and 100 MiB of disk a session; ")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import resource
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,7 +108,7 @@ def test_who_has_files_in_the_session_alone_is_told_how_to_get_them(streams: Str
     done = executed(page, kept_files=("outputs/cell-1-1.html", "outputs/cell 2.html"))
     screen = Screen(*streams, downloads=["outputs/cell 2.html"])
     screen.show_rest(done)
-    screen.show_rest(replace(done, files=("a b.csv",)))
+    screen.show_rest(done._replace(files=("a b.csv",)))
     screen.tell_of_files()
     said = streams[1].getvalue()
     assert said.count("end with the session") == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_only_the_flags_of_the_command_that_is_run_are_made(arguments: list[str]
             made.append(name)
             command.add_flags(parser)
 
-        return replace(command, add_flags=add_flags)
+        return command._replace(add_flags=add_flags)
 
     CommandLine({name: noted(name, each) for name, each in COMMANDS.items()}).parse(arguments)
     assert made == ["serve"]

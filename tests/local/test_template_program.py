@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from aca_mcp.kernel.interpreter import Interpreter
 
-_POLICY = replace(UNSAFE, memory_bytes=2**32, max_tasks=4096)
+_POLICY = UNSAFE._replace(memory_bytes=2**32, max_tasks=4096)
 _NOBODY = 65_534
 _NO_INTERPRETER = cast("Interpreter", None)
 """For requests that fork nothing."""

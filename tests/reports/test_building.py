@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -157,7 +156,7 @@ def test_what_is_not_placed_comes_last() -> None:
 def test_the_line_for_what_is_missing_stands_where_it_is_missing() -> None:
     text = StreamText("head", "tail", total_bytes=100, omitted_bytes=92)
     order = (Span("stdout", 2), Span("stdout", 4), Span("stdout", 2))
-    execution = replace(executed(order=order), stdout=text)
+    execution = executed(order=order)._replace(stdout=text)
     parts = [item.text for item in execution.timeline if isinstance(item, StreamPart)]
     assert parts == ["he", "ad\n[... 92 bytes not kept ...]\nta", "il"]
     assert "".join(parts) == text.text

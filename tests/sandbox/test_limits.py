@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import replace
 
 from aca_mcp.sandbox.limits import MAX_OPEN_FILES, NICENESS, limits_of
 from tests.sandbox.programs import run
@@ -18,7 +17,7 @@ def test_what_is_reserved_is_limited_far_above_what_may_be_used() -> None:
 
 
 def test_what_the_policy_says_becomes_limits() -> None:
-    found = limits_of(replace(UNSAFE, max_tasks=7, disk_bytes=12345))
+    found = limits_of(UNSAFE._replace(max_tasks=7, disk_bytes=12345))
     assert found[resource.RLIMIT_NPROC] == 7
     assert found[resource.RLIMIT_FSIZE] == 12345
     assert found[resource.RLIMIT_CORE] == 0

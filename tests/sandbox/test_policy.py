@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from aca_mcp.sandbox.policy import (
 )
 from tests.support.policies import UNSAFE
 
-POLICY = replace(UNSAFE, isolation=Isolation.LANDLOCK, readable=("/usr", "/lib"))
+POLICY = UNSAFE._replace(isolation=Isolation.LANDLOCK, readable=("/usr", "/lib"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 def policy_for(isolation: Isolation, *, network: bool = False) -> SandboxPolicy:
     directories = (sys.prefix, sys.base_prefix, *kernel.__path__)
-    return replace(
-        UNSAFE,
+    return UNSAFE._replace(
         isolation=isolation,
         network=network,
         readable=readable_paths(directories, network=network),
@@ -88,7 +86,7 @@ def test_with_landlock_a_session_writes_to_its_storage_and_reads_nothing_of_the_
     storage: Path, tmp_path: Path
 ) -> None:
     # Not the interpreter: it may live where only the user who runs the tests may look.
-    policy = replace(policy_for(Isolation.LANDLOCK), readable=readable_paths((), network=False))
+    policy = policy_for(Isolation.LANDLOCK)._replace(readable=readable_paths((), network=False))
     secret = tmp_path / "secret"
     secret.write_text("x", encoding="ascii")
     tmp_path.chmod(0o755)

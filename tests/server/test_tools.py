@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,7 +271,7 @@ class WritingPool(ToyPool):
     """Says that all code writes a file."""
 
     async def execute(self, *args: Any, **kwargs: Any) -> Execution:
-        return replace(await super().execute(*args, **kwargs), files=("a.csv",))
+        return (await super().execute(*args, **kwargs))._replace(files=("a.csv",))
 
 
 @pytest.mark.parametrize(("setting", "links"), [("always", 1), ("never", 0), ("auto", 0)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from aca_mcp.execution import Execution, ExecutionStatus, Output, StreamText
@@ -28,4 +27,4 @@ def executed(*outputs: Output, stdout: str = "", stderr: str = "", **more: Any) 
         duration_seconds=0.5,
         started_session=False,
     )
-    return replace(made, **more)
+    return made._replace(**more)

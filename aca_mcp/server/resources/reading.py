@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -87,7 +86,7 @@ async def _status(
         "timeout_seconds": timeout_seconds,
         "max_timeout_seconds": metadata.max_timeout_seconds,
         "max_file_bytes": metadata.max_file_bytes,
-        **(asdict(metadata.limits) if metadata.limits is not None else {}),
+        **(metadata.limits._asdict() if metadata.limits is not None else {}),
         # The server keeps its sessions, whatever the pool does by itself.
         "idle_seconds": session.idle_seconds,
     }

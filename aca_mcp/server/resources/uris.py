@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from mcp.shared.uri_template import UriTemplate
@@ -28,8 +27,7 @@ _PARSED: dict[Kind, UriTemplate] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceUri:
+class ResourceUri(NamedTuple):
     """What a URI names."""
 
     handle: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio.to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
@@ -115,8 +114,7 @@ async def _cut(session: PythonSession | None, report: Report, path: str, max_byt
     return cut(report.body, max_bytes, f"; all of it is in {path}" if kept else "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
+class _Fitted(NamedTuple):
     figures: Sequence[Figure]
     remarks: Sequence[str]
 

@@ -5,8 +5,7 @@ The server writes its own remarks in square brackets. Everything else is what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import (
@@ -34,8 +33,7 @@ _CHARACTERS_OF_ONE = 500
 """That take about as long as a displayed value, or a step of the timeline, beside its text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """An image that code displayed."""
 
     number: int
@@ -44,8 +42,7 @@ class Figure:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """An execution as it will be shown, before anything is cut."""
 
     opening: str
@@ -121,7 +118,7 @@ def join(*pieces: str) -> str:
 def _shortened(error: ExecutionError, status: ExecutionStatus) -> ExecutionError:
     if status is not ExecutionStatus.TIMED_OUT:
         return error
-    return replace(error, traceback=before_time_was_up(error.traceback))
+    return error._replace(traceback=before_time_was_up(error.traceback))
 
 
 def _opening(execution: Execution) -> str:
@@ -260,6 +257,6 @@ def _joined(timeline: Iterable[StreamPart | Output]) -> list[StreamPart | Output
             earlier = items[before]
             if isinstance(earlier, StreamPart) and not earlier.text.endswith("\n"):
                 kept = earlier.text[: earlier.text.rfind("\n") + 1]
-                items[before] = replace(earlier, text=kept)
+                items[before] = earlier._replace(text=kept)
         last[item.stream] = at
     return items

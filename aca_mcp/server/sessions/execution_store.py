@@ -7,8 +7,7 @@ principal, or the server: then the oldest is forgotten. Knows nothing of how res
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aca_mcp.errors import InvalidRequestError
 from aca_mcp.server.sessions.execution import SessionExecution
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Execution, Rollback
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One execution that has a result."""
 
     id: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 KEEP_ALIVE_SECONDS = 120.0
 """For every pool of Azure: the shortest cooldown that it allows is 300."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much one session, one principal and the server may have of sessions and executions."""
 
     handles: int = 100

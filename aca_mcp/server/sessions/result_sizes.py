@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import operator
 import sys
@@ -38,8 +37,7 @@ def reduced(execution: Execution, max_bytes: int) -> Execution:
         else:
             room -= size
             outputs.append(output)
-    return dataclasses.replace(
-        execution,
+    return execution._replace(
         outputs=tuple(outputs),
         stdout=_shortened(execution.stdout, share),
         stderr=_shortened(execution.stderr, share),
@@ -49,9 +47,7 @@ def reduced(execution: Execution, max_bytes: int) -> Execution:
 def without_output(execution: Execution) -> Execution:
     """What is kept longest: the code is of use without what came of it."""
     left_out = StreamText("[output left out: later executions needed its place]\n")
-    return dataclasses.replace(
-        execution, stdout=left_out, stderr=StreamText(), outputs=(), order=()
-    )
+    return execution._replace(stdout=left_out, stderr=StreamText(), outputs=(), order=())
 
 
 def _shortened(stream: StreamText, max_bytes: int) -> StreamText:
@@ -84,8 +80,6 @@ def _parts_of(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
     """What gives the values that one of this type holds; None where it holds none."""
     if issubclass(kind, dict):
         return operator.methodcaller("values")
-    if issubclass(kind, tuple):
+    if issubclass(kind, tuple) and kind is not Span:
         return iter
-    if dataclasses.is_dataclass(kind) and kind is not Span:
-        return operator.attrgetter(*(field.name for field in dataclasses.fields(kind)))
     return None

@@ -197,7 +197,7 @@ class Large(ToyPool):
     async def download_file(self, identifier: str, path: str) -> AsyncGenerator[FileDownload]:
         await self.upload_file(identifier, path, _repeated(b"", 0))
         async with super().download_file(identifier, path) as file:
-            entry = replace(file.entry, size_bytes=self.size)
+            entry = file.entry._replace(size_bytes=self.size)
             yield FileDownload(entry, _repeated(bytes(MEBIBYTE), self.chunks))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,7 +150,7 @@ streams = st.builds(stream, letters, st.integers(0, 40_000))
 def test_what_is_kept_of_a_result_fits(
     shown: tuple[Output, ...], stdout: StreamText, stderr: StreamText, room: int
 ) -> None:
-    execution = dataclasses.replace(DONE, outputs=shown, stdout=stdout, stderr=stderr)
+    execution = DONE._replace(outputs=shown, stdout=stdout, stderr=stderr)
     kept = reduced(execution, room)
     names = 1200 * len(shown) + 6000
     assert size_of(kept) <= room + names, "what says what was left out, and the result itself"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -45,7 +44,7 @@ class EndingPool(ToyPool):
         return await super().get_session(identifier)
 
     async def metadata(self) -> PoolMetadata:
-        return dataclasses.replace(await super().metadata(), can_interrupt=False)
+        return (await super().metadata())._replace(can_interrupt=False)
 
 
 async def asked_until(call: Caller, name: str, wanted: str) -> str:
