@@ -25,7 +25,6 @@ from aca_mcp.errors import (
     SessionPoolError,
 )
 from aca_mcp.server.audit import note_failure
-from aca_mcp.server.prompts import add_prompts
 from aca_mcp.server.resources.completion import add_completion
 from aca_mcp.server.resources.listing import list_resources, templates
 from aca_mcp.server.resources.uris import parse
@@ -44,8 +43,10 @@ if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
     from mcp_types import (
+        GetPromptResult,
         InputRequiredResult,
         ListResourcesResult,
+        Prompt,
         ResourceTemplate,
         Tool,
         ToolAnnotations,
@@ -113,7 +114,8 @@ class PythonServer(MCPServer[OpenSession | None]):
             "resources/list", PaginatedRequestParams, self._list_resources
         )
         add_completion(self._lowlevel_server, callers, host_files)
-        add_prompts(cast("MCPServer[object]", self), has_work_dir=host_files is not None)
+        self._has_work_dir = host_files is not None
+        self._has_prompts = False
 
     @property
     def lowlevel(self) -> Server[OpenSession | None]:
@@ -169,6 +171,29 @@ class PythonServer(MCPServer[OpenSession | None]):
                 if not parameter.get("default", True):
                     del parameter["default"]
         return tools
+
+    async def list_prompts(self) -> list[Prompt]:
+        """What a person picks from a menu."""
+        self._offer_prompts()
+        return await super().list_prompts()
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[OpenSession | None, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """One of them, with what the person filled in."""
+        self._offer_prompts()
+        return await super().get_prompt(name, arguments, context)
+
+    def _offer_prompts(self) -> None:
+        if self._has_prompts:
+            return
+        from aca_mcp.server.prompts import add_prompts  # a client waits for the start
+
+        add_prompts(cast("MCPServer[object]", self), has_work_dir=self._has_work_dir)
+        self._has_prompts = True
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """What can be read, for every client alike."""
