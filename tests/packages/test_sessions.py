@@ -7,6 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.types import TextContent
@@ -109,7 +110,10 @@ async def test_nothing_stays_of_answering_when_the_code_has_ended(pool: SessionP
     count = "import os; print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
     before = await printed(pool, count)
     await printed(pool, "!pip install needs-tea")
-    assert await printed(pool, count) == before
+    # A thread that was waited for is in /proc for a moment more.
+    with anyio.fail_after(30):
+        while await printed(pool, count) != before:
+            continue
 
 
 @pytest.mark.parametrize("before", ["", "kept = 1"])
