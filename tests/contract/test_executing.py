@@ -9,7 +9,7 @@ import pytest
 
 from aca_mcp.errors import InvalidRequestError, NotSupportedError
 from aca_mcp.pool import ExecutionStatus
-from tests.local.pools import running
+from tests.local.pools import new_identifier, running
 
 if TYPE_CHECKING:
     from aca_mcp.pool import Execution, SessionPool
@@ -56,6 +56,19 @@ async def test_sessions_do_not_see_each_other(pool: SessionPool, identifier: str
         assert values(seen) == ["(False, [])"]
     finally:
         await pool.stop_session(other)
+
+
+async def test_sessions_that_began_with_one_memory_are_not_alike(pool: SessionPool) -> None:
+    code = (
+        "import os, random, uuid, numpy\n"
+        "print(random.random(), numpy.random.rand(), uuid.uuid4(), os.urandom(8).hex())"
+    )
+    seen: list[str] = []
+    for _ in range(3):
+        one = new_identifier()
+        seen += (await run(pool, one, code)).stdout.text.split()
+        await pool.stop_session(one)
+    assert len(set(seen)) == 12
 
 
 async def test_code_starts_in_the_work_directory(pool: SessionPool, identifier: str) -> None:

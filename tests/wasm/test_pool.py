@@ -178,17 +178,6 @@ async def test_where_there_is_no_checkpoint_the_loss_says_why(identifier: str) -
         assert (await run(pool, identifier, "1")).lost_before == lost.session_lost
 
 
-async def test_sessions_that_began_with_one_memory_are_not_alike(pool: WasmSessionPool) -> None:
-    code = "import random, uuid, numpy\nrandom.random(), numpy.random.rand(), uuid.uuid4().int"
-    identifiers = [new_identifier() for _ in range(3)]
-    seen: list[str] = []
-    for identifier in identifiers:
-        shown = result_of(await run(pool, identifier, code))
-        seen += shown.strip("()").split(",")
-        await pool.stop_session(identifier)
-    assert len(set(seen)) == 9
-
-
 async def test_memory_past_the_limit_is_a_memory_error(
     pool: WasmSessionPool, identifier: str
 ) -> None:
