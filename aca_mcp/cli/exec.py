@@ -206,7 +206,8 @@ class Run:
                 await upload(session, path)
         if script is not None or len(argv) > 1:
             prepared = await counted.execute_unrecorded(
-                program(argv, is_file=script is not None), timeout_seconds=_PREPARE_SECONDS
+                program(argv, is_file=script is not None),
+                timeout_seconds=min(_PREPARE_SECONDS, self._settings.max_timeout_seconds),
             )
             self._screen.show_rest(prepared)  # nothing, but for what a pool remarks at first
 

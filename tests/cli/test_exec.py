@@ -110,6 +110,14 @@ def test_a_script_has_its_arguments_its_file_and_its_name_in_tracebacks(tmp_path
     ]
 
 
+def test_arguments_are_brought_however_short_executions_must_be(tmp_path: Path) -> None:
+    code, shortest = "import sys; print(sys.argv[1])", {"ACA_MCP_LOCAL_MAX_TIMEOUT_SECONDS": "30"}
+    done = run(code, "a", "--timeout", "20", cwd=tmp_path, **shortest)
+    assert (done.stdout, done.stderr) == ("a\n", "")
+    done = run(code, "a", "--timeout", "40", cwd=tmp_path, **shortest)
+    assert done.stderr.startswith("aca-mcp: --timeout must be at most ACA_MCP_LOCAL_MAX_TIMEOUT")
+
+
 @pytest.mark.parametrize("word", ["-c", "-"])
 def test_code_has_arguments_as_python_gives_them(word: str, tmp_path: Path) -> None:
     code = "import sys; print(sys.argv, __name__, In[1] == In[-1])"
