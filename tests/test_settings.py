@@ -134,15 +134,15 @@ def test_an_interpreter_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
         (
             {"pool": "azure"},
             (
-                "ACA_MCP_POOL is azure, so ACA_MCP_POOL_MANAGEMENT_ENDPOINT must be set too (or "
+                "--pool is azure, so ACA_MCP_POOL_MANAGEMENT_ENDPOINT must be set too (or "
                 "set the pool to local)."
             ),
         ),
         (
             {"execution_timeout_seconds": "601"},
             (
-                "ACA_MCP_EXECUTION_TIMEOUT_SECONDS must be at most "
-                "ACA_MCP_LOCAL_MAX_TIMEOUT_SECONDS (600); change one of them."
+                "--timeout must be at most ACA_MCP_LOCAL_MAX_TIMEOUT_SECONDS (600); change one of "
+                "them."
             ),
         ),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
@@ -23,6 +24,7 @@ SECRET_FIELDS = tuple(
 )
 """The settings that are never shown, and have no flag."""
 
+_VARIABLE = re.compile(rf"\b{ENV_PREFIX}[A-Z0-9_]+")
 _SHORTER_FLAGS = {"execution_timeout_seconds": "--timeout"}
 
 
@@ -88,8 +90,9 @@ def _unknown_variables(names: Iterable[str]) -> list[str]:
 def _sentence(item: ErrorDetails, overrides: Mapping[str, str]) -> str:
     # Values are not repeated: one that was put under the wrong name may be a secret.
     fault = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
-    if not item["loc"]:
-        return f"{fault}."
+    if not item["loc"]:  # what settings say of each other, by the names of variables
+        names = {variable_name(field): flag_name(field) for field in overrides}
+        return _VARIABLE.sub(lambda found: names.get(found[0], found[0]), fault) + "."
     field = str(item["loc"][0])
     name = flag_name(field) if field in overrides else variable_name(field)
     return f"{name} {fault}; without it the value is {describe_default(field)}."
