@@ -7,6 +7,7 @@
     └── SessionPoolError              whatever a session pool can say no with
         ├── PoolUnavailableError      the pool cannot be reached or cannot start
         ├── PoolFullError             no more sessions at the moment
+        │   └── HandlesUsedUpError    a client has as many sessions by handle as one may have
         ├── AuthenticationFailedError the pool does not accept our credentials
         ├── NotSupportedError         this kind of pool has no such operation
         ├── PackagesNotInstalledError packages were not permitted, or could not be had
@@ -61,6 +62,10 @@ class PoolUnavailableError(SessionPoolError):
 
 class PoolFullError(SessionPoolError):
     """The pool has as many sessions as it may have. Nothing was executed."""
+
+
+class HandlesUsedUpError(PoolFullError):
+    """A client has as many sessions by handle as one may have, empty ones included."""
 
 
 class AuthenticationFailedError(SessionPoolError):

@@ -70,7 +70,7 @@ class Caller(NamedTuple):
         Raises:
             InvalidRequestError: the client has no such handle.
             SessionLostError: the handle's session has ended.
-            PoolFullError: the client has too many sessions.
+            HandlesUsedUpError: the client has too many sessions by handle.
         """
         if handle or self.own is not None:
             yield await self.session(handle), ""
@@ -87,7 +87,7 @@ class Caller(NamedTuple):
         """A further session, which stays if the block succeeds: only then is its handle told.
 
         Raises:
-            PoolFullError: the client has too many sessions.
+            HandlesUsedUpError: the client has too many sessions by handle.
         """
         session = self.sessions.start(self.principal, environment)
         note_session(session.python.identifier)

@@ -19,7 +19,6 @@ from aca_mcp import __version__
 from aca_mcp.errors import (
     AcaMcpError,
     InvalidRequestError,
-    PoolFullError,
     SessionFileError,
     SessionLostError,
     SessionPoolError,
@@ -29,6 +28,7 @@ from aca_mcp.server.resources.completion import add_completion
 from aca_mcp.server.resources.listing import list_resources, templates
 from aca_mcp.server.resources.uris import parse
 from aca_mcp.server.results.fitting import text_result
+from aca_mcp.server.results.refusals import refusal
 from aca_mcp.server.sessions.client_sessions import OpenSession
 
 if TYPE_CHECKING:
@@ -62,11 +62,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _NOT_THERE = (InvalidRequestError, SessionLostError, SessionFileError)
-_ROOM = (
-    "restart_session empties a session that is not needed any more, and frees its place until it "
-    "is used again."
-)
-"""What a model can do about a full pool."""
 _SAME_FOR_ALL = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
     "server/discover": _SAME_FOR_ALL,
@@ -244,10 +239,8 @@ class PythonServer(MCPServer[OpenSession | None]):
         except ToolError as error:
             note_failure(error.__cause__ or error)
             match error.__cause__:
-                case PoolFullError() as cause:
-                    return text_result(f"{cause.message} {_ROOM}", is_error=True)
                 case AcaMcpError() as cause:
-                    return text_result(cause.message, is_error=True)
+                    return refusal(cause)
                 case ValidationError() as cause:
                     return text_result(_sentence(name, cause.errors()[0]), is_error=True)
                 case Exception() as cause if isinstance(error, UnexpectedToolError):

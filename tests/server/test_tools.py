@@ -213,7 +213,28 @@ async def test_a_connection_has_so_many_sessions_and_no_more(
     async with connect(limits=Limits(handles=2)) as call:
         for _ in range(2):
             await call("start_session")
-        assert "2 sessions by handle already" in await call.refusal("start_session")
+        refused = await call.refusal("start_session")
+        assert "2 sessions by handle already" in refused
+        # One that is restarted gets a handle, too.
+        assert "frees its place" not in refused
+
+
+async def test_where_the_pool_is_full_each_call_says_how_there_is_room_again(
+    connect: Connect, toy_pool: ToyPool
+) -> None:
+    full = ToyPool(max_sessions=0)
+    async with connect(full) as call, connect(limits=Limits(per_principal=0)) as other:
+        name = await call.begin("1")
+        for refused in (
+            await call.refusal("execute_python", code="1"),
+            await call.refusal("get_execution", execution=name, wait_seconds=20),
+            await call.refusal("list_files"),
+            await call.refusal("start_session"),
+            await other.refusal("execute_python", code="1"),
+        ):
+            assert "restart_session" in refused
+            assert "frees its place" in refused
+    assert toy_pool.sessions == {}
 
 
 async def test_sessions_are_kept_alive_while_a_model_thinks(

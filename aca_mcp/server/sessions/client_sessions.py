@@ -18,6 +18,7 @@ import anyio.abc
 
 from aca_mcp.error_boundary import within_boundary
 from aca_mcp.errors import (
+    HandlesUsedUpError,
     NotSupportedError,
     PoolFullError,
     SessionLostError,
@@ -105,10 +106,10 @@ class ClientSessions:
             environment: what it is to have; empty for the pool's default one.
 
         Raises:
-            PoolFullError: the client has too many.
+            HandlesUsedUpError: the client has too many.
         """
         if len(self.by_handle(principal)) >= self._limits.handles:
-            raise PoolFullError(
+            raise HandlesUsedUpError(
                 f"This client has {self._limits.handles} sessions by handle already. Use one of "
                 "them."
             )

@@ -17,6 +17,7 @@ from aca_mcp.server.instructions import duration
 from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
+from aca_mcp.server.results.refusals import refusal
 from aca_mcp.server.results.report import Report, join, report, takes_long
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
@@ -133,7 +134,7 @@ class ExecutionTools:
         try:
             return await self._ended(ctx, session, execution)
         except SessionPoolError as error:
-            return text_result(error.message, is_error=True)
+            return refusal(error)
 
     async def _result_or_task(
         self, ctx: Ctx, session: OpenSession, execution: SessionExecution
