@@ -14,7 +14,6 @@ import io
 import re
 import sys
 import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -22,7 +21,7 @@ from .error_hints import NO_CLICKS
 from .image_scaling import Drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -49,8 +48,8 @@ _FALLBACK_FONTS = (
 """Those that machines have for what DejaVu, matplotlib's own, has no glyphs for."""
 _MAX_PIXELS = 25_000_000
 """Of a figure that is drawn to be shown; each takes memory and time, and readers are shown few."""
-_MAX_SIDE = 2**16
-"""Pixels that matplotlib cannot draw any more."""
+_MAX_SIDE = 2**15
+"""Pixels: matplotlib 3.9 draws nothing to the right of it, and refuses a side of twice as many."""
 _MANY_PIXELS = (
     "A figure of {:.0f}x{:.0f} pixels is drawn with fewer. Choose a smaller figsize or dpi, or "
     "save it to a file."
@@ -85,62 +84,71 @@ class Figures:
 
     def _draw(self, figure: Any) -> bytes:
         options = {"format": "png", "bbox_inches": "tight", **_chosen(figure)}
-        options["dpi"] = self._bounded(figure, options.get("dpi", figure.dpi))
         options |= {"facecolor": figure.get_facecolor(), "edgecolor": figure.get_edgecolor()}
         if not figure.axes:
             options["bbox_inches"] = None  # pictures and texts alone have no box that can be told
-        buffer = io.BytesIO()
+        dpi = options.get("dpi", figure.dpi)
+        dpi = figure.dpi if dpi == "figure" else dpi
+        width, height = figure.get_size_inches()
+        options["dpi"] = _in_bounds(width, height, dpi)
         with warnings.catch_warnings(record=True) as noted:
             warnings.simplefilter("always")
-            with self._without_what_is_far_away(figure):
-                figure.canvas.print_figure(buffer, **options)
+            try:
+                data = self._print(figure, options, is_bounded=True)
+            except _TooLargeError as large:
+                noted.clear()  # it is laid out again
+                width, height = large.inches
+                options["dpi"] = _in_bounds(width, height, options["dpi"])
+                data = self._print(figure, options)
+        if options["dpi"] < dpi:
+            self._told[_MANY_PIXELS.format(width * dpi, height * dpi)] = None
         for warning in noted:
             if not _is_of_glyph(warning.message):
                 warnings.warn_explicit(
                     warning.message, warning.category, warning.filename, warning.lineno
                 )
-        return buffer.getvalue()
+        return data
 
-    def _bounded(self, figure: Any, dpi: Any) -> float:
-        """As many dots per inch as can be drawn in bounds, at most those that were chosen."""
-        dpi = figure.dpi if dpi == "figure" else dpi
-        width, height = figure.get_size_inches()
-        most = min((_MAX_PIXELS / (width * height)) ** 0.5, (_MAX_SIDE - 1) / max(width, height))
-        if dpi <= most:
-            return dpi
-        self._told[_MANY_PIXELS.format(width * dpi, height * dpi)] = None
-        return most
+    def _print(self, figure: Any, options: Mapping[str, Any], *, is_bounded: bool = False) -> bytes:
+        """Draw it with what stands beside it.
 
-    @contextmanager
-    def _without_what_is_far_away(self, figure: Any) -> Generator[None]:
-        """Have no text that stands where its axes do not reach make the picture a strip.
-
-        The box of all that is drawn is what a picture has. Legends and labels stand beside a
-        figure; what does not even begin in three times its size is left out of that box.
+        Raises:
+            _TooLargeError: before anything is drawn, if it is bounded.
         """
         measure = figure.get_tightbbox
 
         def get_tightbbox(renderer: Any, bbox_extra_artists: Any = None) -> Any:
             box = measure(renderer, bbox_extra_artists=bbox_extra_artists)
-            width, height = figure.get_size_inches()
-            if box.width <= 3 * width and box.height <= 3 * height:
-                return box
-            around = figure.bbox.expanded(3, 3)
-            artists = bbox_extra_artists or figure.get_default_bbox_extra_artists()
-            artists = [each for each in artists if each not in figure.axes]  # which have the others
-            near = [each for each in artists if _reaches(each, around, renderer)]
-            smaller = measure(renderer, bbox_extra_artists=near)
-            is_smaller = smaller.width < box.width or smaller.height < box.height
-            if not is_smaller and _can_be_drawn(box, figure.dpi):
-                return box
-            self._told[_FAR_AWAY] = None
-            return smaller if _can_be_drawn(smaller, figure.dpi) else figure.bbox_inches
+            box = self._without_what_is_far_away(figure, box, renderer, measure)
+            if is_bounded and not _can_be_drawn(box, figure.dpi):
+                raise _TooLargeError(box)
+            return box
 
+        buffer = io.BytesIO()
         figure.get_tightbbox = get_tightbbox
         try:
-            yield
+            figure.canvas.print_figure(buffer, **options)
         finally:
             vars(figure).pop("get_tightbbox", None)  # two threads may draw it at once
+        return buffer.getvalue()
+
+    def _without_what_is_far_away(
+        self, figure: Any, box: Any, renderer: Any, measure: Callable[[Any], Any]
+    ) -> Any:
+        """Have no text that stands where its axes do not reach make the picture a strip.
+
+        The box of all that is drawn is what a picture has. Legends and labels stand beside a
+        figure; what does not even begin in three times its size is left out of that box.
+        """
+        width, height = figure.get_size_inches()
+        if box.width <= 3 * width and box.height <= 3 * height:
+            return box
+        smaller = _box_of_near(figure, renderer, measure)
+        is_smaller = smaller.width < box.width or smaller.height < box.height
+        if not is_smaller and _can_be_drawn(box, figure.dpi):
+            return box
+        self._told[_FAR_AWAY] = None
+        return smaller if _can_be_drawn(smaller, figure.dpi) else figure.bbox_inches
 
     def end(self) -> None:
         """Say once what the figures lack."""
@@ -158,15 +166,58 @@ class Figures:
             )
 
 
+def _box_of_near(figure: Any, renderer: Any, measure: Callable[[Any], Any]) -> Any:
+    """The box of what is not far away from a figure, measured like that of all."""
+    around = figure.bbox.expanded(3, 3)
+    far = [each for each in _parts(figure) if not _reaches(each, around, renderer)]
+    # A list of those that are near would be measured anew for each of the axes.
+    for each in far:
+        each.set_in_layout(False)
+    try:
+        return measure(renderer)
+    finally:
+        for each in far:
+            each.set_in_layout(True)
+
+
+def _parts(figure: Any) -> list[Any]:
+    """What stands in it, in its axes and in what these contain, but for its axes themselves."""
+    parts: dict[int, Any] = {}
+    containers = [figure]
+    for container in containers:
+        found = {id(each): each for each in container.get_default_bbox_extra_artists()}
+        new = [each for key, each in found.items() if key not in parts]
+        containers += [each for each in new if hasattr(each, "get_default_bbox_extra_artists")]
+        parts |= found
+    for axes in figure.axes:
+        parts.pop(id(axes), None)
+    return list(parts.values())
+
+
 def _reaches(artist: Any, around: Any, renderer: Any) -> bool:
     box = artist.get_tightbbox(renderer)
     return box is None or box.overlaps(around)
 
 
+class _TooLargeError(Exception):
+    """What is to be drawn has more pixels than are drawn."""
+
+    def __init__(self, box: Any) -> None:
+        super().__init__()
+        self.inches: tuple[float, float] = box.width, box.height
+
+
 def _can_be_drawn(box: Any, dpi: float) -> bool:
     """Whether a picture of this part of a figure, in inches, is one within bounds."""
-    is_small = box.width * box.height * dpi**2 <= _MAX_PIXELS
-    return is_small and max(box.width, box.height) * dpi < _MAX_SIDE
+    return _in_bounds(box.width, box.height, dpi) == dpi
+
+
+def _in_bounds(width: float, height: float, dpi: float) -> float:
+    """As many dots per inch as can be drawn of so many inches, at most those that were chosen."""
+    times = max(
+        (width * height * dpi**2 / _MAX_PIXELS) ** 0.5, max(width, height) * dpi / _MAX_SIDE
+    )
+    return dpi if times <= 1 else dpi / times
 
 
 def _is_empty(figure: Any) -> bool:

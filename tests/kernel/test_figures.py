@@ -104,6 +104,8 @@ SMALL = "import matplotlib.pyplot as plt\nplt.figure(figsize=(2, 1), dpi=50)\npl
         "plt.text(-1e5, 1e5, 'far')",
         "plt.figtext(-30, 0.5, 'far')",
         "plt.gcf().add_axes([0, 0, 1, 1]).text(400, 400, 'far')",
+        "plt.gca().inset_axes([0.5, 0.5, 0.2, 0.2]).text(400, 400, 'far')",
+        "plt.gcf().subfigures(1, 2)[1].text(40, 0.5, 'far')",
     ],
 )
 def test_what_lies_far_outside_makes_no_figure_larger_and_is_told(
@@ -112,6 +114,22 @@ def test_what_lies_far_outside_makes_no_figure_larger_and_is_told(
     (image,) = run(interpreter, f"{SMALL}\n{far}").images
     assert all(20 < side <= 150 for side in _sides(image))
     assert capsys.readouterr().err.count("lie far outside") == 1
+
+
+def test_parts_of_a_figure_are_measured_a_few_times_however_many_axes_it_has(
+    interpreter: Interpreter,
+) -> None:
+    code = (
+        "from matplotlib.text import Text\nmeasured = []\nclass Counting(Text):\n"
+        "    def get_tightbbox(self, renderer=None):\n"
+        "        measured.append(self); return super().get_tightbbox(renderer)\n"
+        "figure, all_axes = plt.subplots(3, 4)\n"
+        "for axes in all_axes.flat: axes.add_artist(Counting(0.5, 0.5, 'near', clip_on=False))\n"
+        "far = axes.text(4000, 0.5, 'far'); figure"
+    )
+    assert len(run(interpreter, f"import matplotlib.pyplot as plt\n{code}").images) == 1
+    counted = run(interpreter, "len(set(measured)), len(measured) <= 12 * 6, far.get_in_layout()")
+    assert counted.texts == ["(12, True, True)"]
 
 
 @pytest.mark.parametrize(
@@ -125,21 +143,44 @@ def test_what_stands_beside_a_figure_is_shown_with_it(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("size", ["(300, 200), dpi=100", "(3, 2), dpi=9000", "(900, 1), dpi=100"])
+BESIDE = "; plt.figtext(-0.9, 1.9, 'x'); plt.figtext(1.9, -0.9, 'x')"
+FULL = "; plt.gca().set_position([0, 0, 1, 1])"
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        "(300, 200), dpi=100)",
+        "(3, 2), dpi=9000)",
+        "(900, 1), dpi=100)",
+        f"(30, 30), dpi=100){BESIDE}",
+        f"(200, 1), dpi=100){BESIDE}",
+        f"(900, 1), dpi=100){FULL}",
+    ],
+)
 def test_a_figure_of_any_size_is_drawn_in_bounds_and_left_as_it_is(
     interpreter: Interpreter, capsys: pytest.CaptureFixture[str], tmp_path: Path, size: str
 ) -> None:
     code = (
-        f"import matplotlib.pyplot as plt\nfigure = plt.figure(figsize={size})\n"
+        f"import matplotlib.pyplot as plt\nfigure = plt.figure(figsize={size}\n"
         "plt.plot([1, 2]); before = figure.dpi, *figure.get_size_inches()"
     )
     assert len(run(interpreter, code, tmp_path).images) == 1
     (kept,) = (tmp_path / "outputs").iterdir()
     width, height = _sides(kept.read_bytes())
     assert width * height <= 26_000_000
-    assert "is drawn with fewer" in capsys.readouterr().err
+    assert max(width, height) < 2**16
+    assert capsys.readouterr().err.count("is drawn with fewer") == 1
     unchanged = run(interpreter, "before == (figure.dpi, *figure.get_size_inches())")
     assert unchanged.texts == ["True"]
+
+
+def test_what_is_warned_of_a_figure_without_an_extent_names_none_of_our_lines(
+    interpreter: Interpreter, recwarn: pytest.WarningsRecorder
+) -> None:
+    run(interpreter, "import matplotlib.pyplot as plt\nplt.figure(figsize=(0, 1)); plt.plot([1])")
+    assert recwarn.list  # matplotlib's own
+    assert [each for each in recwarn.list if "aca_mcp" in each.filename] == []
 
 
 def test_a_figure_that_is_shown_while_it_is_drawn_is_drawn_all_the_same(
