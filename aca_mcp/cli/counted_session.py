@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from aca_mcp.execution import first_line
+from aca_mcp.errors import ExecutionOutcomeUnknownError, SessionPoolError
+from aca_mcp.execution import first_line, was_not_begun
 from aca_mcp.unrecorded_code import unrecorded
 
 if TYPE_CHECKING:
+    from aca_mcp.execution import Rollback
     from aca_mcp.pool import Execution, OutputCallback
     from aca_mcp.session import PythonSession
+
+
+class Setback(NamedTuple):
+    """What became of a person's earlier code, where a result of ours was the first to tell it."""
+
+    lost: str | None
+    """Why the session that it ran in is gone: a clause."""
+    rollback: Rollback | None
+    """That of the session, as a person counts."""
 
 
 class CountedSession:
@@ -23,19 +34,36 @@ class CountedSession:
         self._session = session
         self._ran: list[str] = []
         """What the session has run: the person's by its first line, ours as an empty one."""
-        self.number = 1
+        self._setbacks: list[Setback] = []
+
+    @property
+    def number(self) -> int:
         """Of the person's next code, as the session's own history has it."""
+        return 1 + sum(map(bool, self._ran))
+
+    def take_setbacks(self) -> list[Setback]:
+        """Those that nobody was told of, the oldest first. A pool tells each once."""
+        taken, self._setbacks = self._setbacks, []
+        return taken
 
     async def execute(
         self, code: str, *, timeout_seconds: float, on_output: OutputCallback
     ) -> Execution:
         """Run a person's code; as ``PythonSession.execute``."""
-        self.number += 1
         return await self._run(code, first_line(code), timeout_seconds, on_output)
 
     async def execute_unrecorded(self, code: str, *, timeout_seconds: float) -> Execution:
-        """Run code that is not the person's, and leaves no trace of itself."""
-        return await self._run(unrecorded(code), "", timeout_seconds)
+        """Run code that is not the person's, and leaves no trace of itself.
+
+        What its result tells of theirs is left to ``take_setbacks``.
+        """
+        execution = await self._run(unrecorded(code), "", timeout_seconds)
+        lost, rollback = execution.lost_before, execution.rollback
+        if rollback is not None and not rollback.executions:
+            rollback = None
+        if lost is not None or rollback is not None:
+            self._setbacks.append(Setback(lost, rollback))
+        return execution._replace(lost_before=None, rollback=None)
 
     async def _run(
         self,
@@ -45,15 +73,28 @@ class CountedSession:
         on_output: OutputCallback | None = None,
     ) -> Execution:
         self._ran.append(line)
-        execution = await self._session.execute(
-            code, timeout_seconds=timeout_seconds, on_output=on_output
-        )
+        try:
+            execution = await self._session.execute(
+                code, timeout_seconds=timeout_seconds, on_output=on_output
+            )
+        except ExecutionOutcomeUnknownError:
+            raise  # it may have run
+        except SessionPoolError:
+            self._ran.pop()
+            raise
+        return self._counted(execution)
+
+    def _counted(self, execution: Execution) -> Execution:
+        """Take note of what has become of what ran, this execution last."""
+        if execution.lost_before is not None:
+            del self._ran[:-1]
+        if was_not_begun(execution):
+            self._ran.pop()
         if execution.session_lost is not None:
-            self._ran, self.number = [], 1
+            self._ran.clear()
         if (rollback := execution.rollback) is None:
             return execution
         undone = list(filter(None, self._ran[-rollback.executions :]))
         del self._ran[-rollback.executions :]
-        self.number -= len(undone)
         told = rollback._replace(executions=len(undone), begins=undone[0] if undone else "")
         return execution._replace(rollback=told)

@@ -31,6 +31,7 @@ from aca_mcp.unrecorded_code import program
 if TYPE_CHECKING:
     import argparse
 
+    from aca_mcp.execution import Rollback
     from aca_mcp.pool import Execution, SessionPool
     from aca_mcp.settings import Settings
 
@@ -184,6 +185,7 @@ class Run:
                 run = functools.partial(self._execute, session, counted)
                 await prompt_for_code(counted, run)
         finally:
+            self._heed_setbacks(counted)
             if request.notebook is not None:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(_write_notebook, request.notebook, self._records)
@@ -215,6 +217,7 @@ class Run:
         self, session: PythonSession, counted: CountedSession, code: str
     ) -> Execution:
         """Run code and show it; Ctrl-C interrupts it and nothing else."""
+        self._heed_setbacks(counted)
         self._screen.begin()
         with self._interrupts.of(session.interrupt):
             execution = await counted.execute(
@@ -223,13 +226,21 @@ class Run:
                 on_output=self._screen.show_chunk,
             )
         self._records.append(Record(f"execution-{len(self._records) + 1}", code, execution))
-        if execution.rollback is not None:
-            undone = taken_back(self._records, execution.rollback)
-            self._records = [
-                each._replace(is_undone=True) if each in undone else each for each in self._records
-            ]
+        self._mark_undone(execution.rollback)
         self._screen.show_rest(execution)
         return execution
+
+    def _heed_setbacks(self, counted: CountedSession) -> None:
+        """Tell what has become of earlier code meanwhile, and note it."""
+        for lost, rollback in counted.take_setbacks():
+            self._screen.tell_setback(lost, rollback)
+            self._mark_undone(rollback)
+
+    def _mark_undone(self, rollback: Rollback | None) -> None:
+        undone = [] if rollback is None else taken_back(self._records, rollback)
+        for position, each in enumerate(self._records):
+            if each in undone:
+                self._records[position] = each._replace(is_undone=True)
 
 
 def _write_notebook(path: Path, records: list[Record]) -> None:

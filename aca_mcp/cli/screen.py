@@ -19,6 +19,7 @@ from aca_mcp.server.results.report import text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from aca_mcp.execution import Rollback
     from aca_mcp.pool import Execution, OutputChunk
 
 _HARMFUL = {
@@ -131,7 +132,28 @@ class Screen:
             f"to have them here, say {named}{more}"
         )
 
+    def tell_setback(self, lost: str | None, rollback: Rollback | None) -> None:
+        """Say what has become of earlier code while none ran.
+
+        Args:
+            lost: why its session is gone, as a clause, if it is.
+            rollback: by which variables went back, if they did.
+        """
+        if lost is not None:
+            self._tell_of_loss(lost)
+        if rollback is not None:
+            self.note(
+                f"names could not be completed: {rollback.reason}; "
+                f"variables are as before {rollback.undone}"
+            )
+
+    def _tell_of_loss(self, why: str) -> None:
+        self.note(f"the earlier session is gone, with its variables and files: {why}")
+        self._files.clear()
+
     def _tell_what_was_lost(self, execution: Execution) -> None:
+        if execution.lost_before is not None:
+            self._tell_of_loss(execution.lost_before)
         if execution.session_lost is not None:
             self.note(f"the session ended, with its files: {execution.session_lost}")
         elif (rollback := execution.rollback) is not None:

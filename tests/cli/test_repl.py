@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -10,13 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 import pexpect
 import pytest
 
-from aca_mcp.cli.counted_session import CountedSession
+from aca_mcp.cli.counted_session import CountedSession, Setback
+from aca_mcp.cli.exec import ExecRequest, Run
+from aca_mcp.cli.interrupts import open_interrupts
 from aca_mcp.cli.prompt import completions, is_complete
+from aca_mcp.cli.screen import Screen
+from aca_mcp.errors import InvalidRequestError
+from aca_mcp.execution import Rollback
 from aca_mcp.session import PythonSession
+from aca_mcp.settings import Settings
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aca_mcp.pool import Execution, OutputChunk
 
 
 def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: Path) -> None:
@@ -130,3 +139,91 @@ async def test_what_a_session_says_of_completion_is_not_believed(
     async with PythonSession(ToyPool()) as session:
         await session.execute(f"def get_ipython():\n    print({says!r})\n    raise ValueError")
         assert await completions(CountedSession(session), "x.bi", 4) == expected
+
+
+class Ledger(ToyPool):
+    """A pool in which variables go back where a test says so: its code has nothing to crash."""
+
+    rollback: Rollback | None = None
+
+    async def execute(self, *given: Any, **options: Any) -> Execution:
+        execution = await super().execute(*given, **options)
+        rollback, self.rollback = self.rollback, None
+        return execution._replace(rollback=rollback)
+
+
+def ignore(chunk: OutputChunk) -> None:
+    """Of what is printed."""
+
+
+async def enter(counted: CountedSession, *lines: str) -> Execution:
+    """What a person types, line by line; the result of the last."""
+    *earlier, last = lines
+    for line in earlier:
+        await counted.execute(line, timeout_seconds=5, on_output=ignore)
+    return await counted.execute(last, timeout_seconds=5, on_output=ignore)
+
+
+async def test_a_new_session_is_numbered_from_its_beginning() -> None:
+    pool = ToyPool()
+    async with PythonSession(pool) as session:
+        counted = CountedSession(session)
+        await enter(counted, "1", "2", "3", "4")
+        pool.lose("its time was over")
+        assert (await enter(counted, "5")).lost_before == "its time was over"
+        assert counted.number == 2
+        await enter(counted, "6", "end('it crashed')")
+        assert counted.number == 1
+
+
+async def test_what_the_completion_of_a_name_was_told_is_there_for_the_person() -> None:
+    pool = Ledger()
+    async with PythonSession(pool) as session:
+        counted = CountedSession(session)
+        await enter(counted, "a", "b", "c")
+        pool.rollback = Rollback("it crashed", 1, "")
+        await completions(counted, "x.bi", 4)
+        assert (counted.number, counted.take_setbacks()) == (4, []), "that was the completion alone"
+        pool.rollback = Rollback("it crashed", 3, "b")
+        await completions(counted, "x.bi", 4)
+        assert counted.number == 2
+        assert counted.take_setbacks() == [Setback(None, Rollback("it crashed", 2, "b"))]
+        pool.lose("its time was over")
+        await completions(counted, "x.bi", 4)
+        assert counted.number == 1
+        assert (await enter(counted, "d")).lost_before is None
+        assert counted.take_setbacks() == [Setback("its time was over", None)]
+        assert counted.take_setbacks() == []
+
+
+async def test_code_that_was_refused_is_not_counted() -> None:
+    pool = Ledger()
+    async with PythonSession(pool) as session:
+        counted = CountedSession(session)
+        await enter(counted, "a", "b")
+        with pytest.raises(InvalidRequestError):
+            await counted.execute_unrecorded("1", timeout_seconds=1e6)
+        with pytest.raises(InvalidRequestError):
+            await counted.execute("1", timeout_seconds=1e6, on_output=ignore)
+        assert counted.number == 3
+        pool.rollback = Rollback("it crashed", 2, "b")
+        assert (await enter(counted, "c")).rollback == Rollback("it crashed", 2, "b")
+        assert counted.number == 2
+
+
+async def test_what_befell_the_session_meanwhile_is_said_before_code_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*sys.argv])  # the toy's session is this process
+    request = ExecRequest((), "print('ran')", None, ("-c", "a"), False, (), None)
+    out = io.StringIO()
+    screen = Screen(out, out)
+    pool = ToyPool()
+    async with (
+        open_interrupts(screen.note) as interrupts,
+        PythonSession(pool, existing=True) as session,
+    ):
+        assert await Run(Settings(), request, screen, interrupts).run(pool, session) == 0
+    told, ran = out.getvalue().splitlines()
+    assert told.startswith("aca-mcp: the earlier session is gone, with its variables and files: ")
+    assert ran == "ran"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aca_mcp.cli.screen import Screen
+from aca_mcp.execution import Rollback
 from aca_mcp.missing_modules import PackageOffer
 from aca_mcp.pool import ExecutionError, ExecutionStatus, Output, OutputChunk, Span
 from tests.support.executions import executed
@@ -122,6 +123,22 @@ def test_files_that_went_with_the_session_are_not_offered(streams: Streams) -> N
     screen.show_rest(executed(session_lost="it was ended by SIGKILL"))
     screen.tell_of_files()
     assert "lost.csv" not in streams[1].getvalue()
+
+
+def test_what_befell_earlier_code_is_said_with_what_it_was(streams: Streams) -> None:
+    screen = Screen(*streams)
+    screen.show_rest(executed(files=("lost.csv",)))
+    screen.tell_setback(None, Rollback("it crashed", 2, "x = 1"))
+    screen.tell_setback("its time was over", None)
+    screen.show_rest(executed(lost_before="nobody used it", files=("kept.csv",)))
+    screen.tell_of_files()
+    back, lost, again, left = streams[1].getvalue().splitlines()
+    assert back.endswith(
+        "it crashed; variables are as before the last 2 executions, from `x = 1` on"
+    )
+    assert lost.endswith("gone, with its variables and files: its time was over")
+    assert again.endswith("gone, with its variables and files: nobody used it")
+    assert left.endswith("say --download kept.csv")
 
 
 def test_what_was_not_there_is_said_to_a_person_too(streams: Streams) -> None:
