@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from aca_mcp.cli.logs import configure_logging
 from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload, written_whole
 from aca_mcp.cli.waiting import say_if_it_takes_long
-from aca_mcp.errors import SessionPoolError, SettingsError
+from aca_mcp.errors import NotSupportedError, SessionPoolError, SettingsError
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.server.results.notebook import notebook
@@ -168,22 +169,24 @@ class Run:
 
     async def run(self, pool: SessionPool, session: PythonSession) -> int:
         """Do it all, and return the exit code."""
-        request = self._request
+        request, is_shell = self._request, False
         if self._settings.pool_kind == "azure":
             async with say_if_it_takes_long(self._settings, self._screen.note):
-                await pool.metadata()
+                is_shell = (await pool.metadata()).runs == "shell"
+        command = _command(request) if is_shell else None
         counted = CountedSession(session)
-        await self._prepare(session, counted)
+        await self._prepare(session, counted, keeps_program=not is_shell)
         code = 0
         try:
             if request.code is not None:
-                code = _exit_code(await self._execute(session, counted, request.code))
+                ran = await self._execute(session, counted, request.code, command)
+                code = _exit_code(ran)
             if request.interactive:
                 from aca_mcp.cli.prompt import prompt_for_code
 
                 code = 0
                 run = functools.partial(self._execute, session, counted)
-                await prompt_for_code(counted, run)
+                await prompt_for_code(counted, run, completes=not is_shell)
         finally:
             self._heed_setbacks(counted)
             if request.notebook is not None:
@@ -200,13 +203,21 @@ class Run:
         self._screen.tell_of_files()
         return code or (_FAILED if self._screen.is_incomplete else 0)
 
-    async def _prepare(self, session: PythonSession, counted: CountedSession) -> None:
-        """Bring the files, and have the code find itself the program that it is."""
+    async def _prepare(
+        self, session: PythonSession, counted: CountedSession, *, keeps_program: bool
+    ) -> None:
+        """Bring the files, and have the code find itself the program that it is.
+
+        Args:
+            session: where to.
+            counted: the same.
+            keeps_program: what an execution makes of its Python is there for the next.
+        """
         script, argv = self._request.script, self._request.argv
         for path in (script, *self._request.uploads):
             if path is not None:
                 await upload(session, path)
-        if script is not None or len(argv) > 1:
+        if keeps_program and (script is not None or len(argv) > 1):
             prepared = await counted.execute_unrecorded(
                 program(argv, is_file=script is not None),
                 timeout_seconds=min(_PREPARE_SECONDS, self._settings.max_timeout_seconds),
@@ -214,14 +225,25 @@ class Run:
             self._screen.show_rest(prepared)  # nothing, but for what a pool remarks at first
 
     async def _execute(
-        self, session: PythonSession, counted: CountedSession, code: str
+        self,
+        session: PythonSession,
+        counted: CountedSession,
+        code: str,
+        command: str | None = None,
     ) -> Execution:
-        """Run code and show it; Ctrl-C interrupts it and nothing else."""
+        """Run code and show it; Ctrl-C interrupts it and nothing else.
+
+        Args:
+            session: where to run it.
+            counted: the same.
+            code: what is run.
+            command: what is to be sent in its place, if not it itself.
+        """
         self._heed_setbacks(counted)
         self._screen.begin()
         with self._interrupts.of(session.interrupt):
             execution = await counted.execute(
-                code,
+                code if command is None else command,
                 timeout_seconds=self._settings.execution_timeout_seconds,
                 on_output=self._screen.show_chunk,
             )
@@ -241,6 +263,26 @@ class Run:
         for position, each in enumerate(self._records):
             if each in undone:
                 self._records[position] = each._replace(is_undone=True)
+
+
+def _command(request: ExecRequest) -> str | None:
+    """What runs a script as the program that it is where each execution is a new Python.
+
+    Returns:
+        Commands, or None for code that can be run as it is.
+
+    Raises:
+        NotSupportedError: it has arguments, and there is no file to give them to.
+    """
+    script = request.script
+    if script is not None and script.suffix == ".py":
+        return f"%%bash\n{shlex.join(['python3', *request.argv])}"
+    if len(request.argv) > 1:
+        raise NotSupportedError(
+            "In a Shell pool only a .py file can have arguments: Python is started anew for each "
+            "execution. Nothing was executed. Put the code into a file, or the values into it."
+        )
+    return None
 
 
 def _write_notebook(path: Path, records: list[Record]) -> None:

@@ -36,18 +36,22 @@ _COMPLETE = (
 
 
 async def prompt_for_code(
-    session: CountedSession, execute: Callable[[str], Awaitable[Execution]]
+    session: CountedSession,
+    execute: Callable[[str], Awaitable[Execution]],
+    *,
+    completes: bool = True,
 ) -> None:
     """Read code and have it executed until the person leaves.
 
     Args:
         session: what completes names, and numbers code.
         execute: runs code and shows what comes of it.
+        completes: the session has IPython, and names from one execution to the next.
 
     Raises:
         SettingsError: prompt_toolkit is not installed.
     """
-    prompt = _prompt(session)
+    prompt = _prompt(_completer(session) if completes else None)
     while True:
         try:
             code = await prompt.prompt_async(f"In [{session.number}]: ", handle_sigint=False)
@@ -80,7 +84,7 @@ def is_complete(code: str) -> bool:
     return compiled is not None and not (len(lines) > 1 and lines[-1].startswith((" ", "\t")))
 
 
-def _prompt(session: CountedSession) -> PromptSession[str]:
+def _prompt(completer: Completer | None) -> PromptSession[str]:
     try:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory
@@ -90,7 +94,7 @@ def _prompt(session: CountedSession) -> PromptSession[str]:
         ) from None
     return PromptSession(
         history=FileHistory(str(_history_file())),
-        completer=_completer(session),
+        completer=completer,
         complete_while_typing=False,
         multiline=True,
         prompt_continuation=_continuation,

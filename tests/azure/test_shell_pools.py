@@ -25,6 +25,7 @@ from tests.support.emulators import POOL_PATH, InProcess, azure_pool_at, emulato
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     import httpx
 
@@ -187,12 +188,24 @@ async def test_a_session_that_was_recycled_is_said_to_have_lost_its_files() -> N
         assert (await run(pool, "!ls")).lost_before is not None
 
 
-def test_a_person_and_the_doctor_reach_a_shell_pool() -> None:
+SCRIPT = """\
+'''A script.'''
+from __future__ import annotations
+import sys
+print(sys.argv, __file__, __name__, open("in.txt").read())
+1 / 0
+"""
+
+
+def test_a_person_and_the_doctor_reach_a_shell_pool(tmp_path: Path) -> None:
+    (tmp_path / "say it.py").write_text(SCRIPT, encoding="utf-8")
+    (tmp_path / "in.txt").write_text("in", encoding="utf-8")
     with emulator_process("--pool", "shell") as address:
 
         def command(*arguments: str) -> subprocess.CompletedProcess[str]:
             return aca_mcp(
                 *arguments,
+                cwd=tmp_path,
                 ACA_MCP_POOL_MANAGEMENT_ENDPOINT=address + POOL_PATH,
                 ACA_MCP_AZURE_CREDENTIAL="emulator",
             )
@@ -201,6 +214,16 @@ def test_a_person_and_the_doctor_reach_a_shell_pool() -> None:
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2"), done.stderr
         done = command("exec", "!echo $((6*7))")
         assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+        done = command("exec", "say it.py", "a b", "--upload", "in.txt", "--", "$HOME", "-v")
+        said = ["say it.py", "a b", "$HOME", "-v"]
+        assert done.stdout == f"{said} /mnt/data/say it.py __main__ in\n", done.stderr
+        assert 'say it.py", line 5' in done.stderr
+        assert "ZeroDivisionError" in done.stderr
+        assert done.returncode == 1
+        for code in ("print(1)", "-"):
+            done = command("exec", code, "a")
+            assert (done.stdout, done.returncode) == ("", 1)
+            assert "only a .py file can have arguments" in done.stderr
         looked = command("doctor")
         assert looked.returncode == 0, looked.stdout
         assert "run_shell, and a Python that keeps no variables" in looked.stdout
