@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .html_text import read_html
 from .image_scaling import Drawn, Picture, fit
-from .page_pictures import first_picture, has_ornaments_alone
+from .page_pictures import first_picture, has_ornaments_alone, without_code
 from .renderers import render_svg
 from .truncation import truncate_middle
 
@@ -224,7 +224,7 @@ class Bundles:
     def _tell_markdown(self, shown: Shown, markdown: str) -> None:
         """Show the first picture that it has, and the text without what encodes one."""
         if not _has_picture(shown):
-            self._show_picture_of_page(shown, markdown)
+            self._show_picture_of_page(shown, without_code(markdown))
         text = _EMBEDDED.sub(r"\1...", markdown)
         if text != markdown or _has_picture(shown):
             shown.text = truncate_middle(text, MAX_TEXT_CHARACTERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from typing import TYPE_CHECKING
@@ -34,10 +35,24 @@ def pictures(shown: Shown) -> list[bytes]:
         "<h1>A</h1><img src='small.png' width='16'><img src='plot.png'>",
         "# A\n![p](plot.png) width=3",
         "# A\n![p](https://example.com/a.png)\n![](sub/plot.PNG)",
+        "# A\nwidth = 10\n\n![p](plot.png)",
+        "# A\nx <y, width = 10 ![p](plot.png)",
+        "# A\nx < 2, width = 10 <img src=plot.png>",
+        "# A\n![Mean height: 12 cm](plot.png)",
+        "# A\nwidth = 10\n\n![height: 12](data:image/png;base64,{brought})",
+        "# A\nx <y, width = 10 ![p](<data:image/png;base64,{brought}>) width=3 >",
+        "<h1>A</h1><img alt='Mean height: 12 cm' src='plot.png'>",
+        "# A\n![p](sub/my%20plot.png)",
+        "# A\n![p](<sub/my plot.png>)",
+        "# A\n![p](50%25.png)",
+        "<h1>A</h1><img src='sub/my plot.png' width=400>",
+        "<h1>A</h1><img src=sub/my%20plot.png>",
+        "# A\nwrite `![a](small.png)` or\n```\n![b](small.png)\n```\n![p](plot.png)",
     ],
 )
 def test_a_picture_that_a_page_names_is_shown_with_its_text(root: Path, page: str) -> None:
-    shown = describe(root, page)
+    brought = base64.b64encode((root / "plot.png").read_bytes()).decode()
+    shown = describe(root, page.replace("{brought}", brought))
     assert "A" in shown.text
     (picture,) = pictures(shown)
     assert Image.open(io.BytesIO(picture)).size == (90, 50)
@@ -53,6 +68,23 @@ def test_what_a_page_names_and_nobody_can_show_is_named(root: Path, source: str)
     assert not any("pictures" in each for each in shown.remarks)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "`![p](plot.png)`",
+        "``a ` ![p](plot.png)``",
+        "```markdown\n![p](plot.png)\n```",
+        "  ~~~\n```\n<img src=plot.png>\n  ~~~~",
+        "```\n![p](plot.png)",
+        "`<img src='data:image/png;base64,iVBORw0KGgo='>`",
+    ],
+)
+def test_a_picture_that_is_quoted_as_code_is_not_shown(root: Path, code: str) -> None:
+    shown = describe(root, f"# A\n\n{code}")
+    assert shown.remarks == []
+    assert pictures(shown) == []
+
+
 def test_of_several_that_are_named_the_first_is_shown(root: Path) -> None:
     shown = describe(root, "<img src='plot.png'><img src='small.png'>")
     assert len(pictures(shown)) == 1
@@ -64,7 +96,7 @@ def root(tmp_path: Path) -> Path:
     """A work directory with what the pages name."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub.png").mkdir()
-    for path in ("plot.png", "sub/plot.PNG"):
+    for path in ("plot.png", "sub/plot.PNG", "sub/my plot.png", "50%25.png"):
         Image.new("RGB", (90, 50), "red").save(tmp_path / path, "PNG")
     Image.new("RGB", (4, 4), "red").save(tmp_path / "small.png")
     (tmp_path / "bad.png").write_text("junk")
