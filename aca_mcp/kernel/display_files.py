@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import os
+import stat
 
 DIRECTORY = "outputs"
 """Below the work directory."""
@@ -69,15 +70,26 @@ class DisplayFiles:
         return path
 
     def read(self, path: str) -> bytes | None:
-        """A file of the work directory; None if it is none, or too large to be shown."""
+        """A file; None if there is none, or it is too large to be shown.
+
+        Args:
+            path: relative to the work directory, or absolute: what code may read, it may show.
+        """
         try:
-            place = self._at(path)
-            if not os.path.isfile(place) or os.path.getsize(place) > MAX_BYTES:  # noqa: PTH113, PTH202
-                return None
-            with open(place, "rb") as file:  # noqa: PTH123 -- as the other names here
-                return file.read(MAX_BYTES)
+            # Not to wait for whoever would write to a pipe of that name.
+            descriptor = os.open(self._at(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError):  # it is gone, or no name that a file can have
             return None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+                return None
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_BYTES)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
 
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 -- text is what is wanted

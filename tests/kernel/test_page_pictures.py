@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from aca_mcp.kernel.display_files import DisplayFiles
+from aca_mcp.kernel.display_files import MAX_BYTES, DisplayFiles
 from aca_mcp.kernel.mime_bundles import Bundles, Shown
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def describe(root: Path, page: str) -> Shown:
@@ -59,10 +56,21 @@ def test_a_picture_that_a_page_names_is_shown_with_its_text(root: Path, page: st
 
 
 @pytest.mark.parametrize(
-    "source", ["none.png", "fifo.png", "bad.png", "sub.png", "https://a.example/p.png", "p\0.png"]
+    "source",
+    [
+        "none.png",
+        "fifo.png",
+        "bad.png",
+        "sub.png",
+        "huge.png",
+        "https://a.example/p.png",
+        "p\0.png",
+    ],
 )
 def test_what_a_page_names_and_nobody_can_show_is_named(root: Path, source: str) -> None:
+    descriptors = list(Path("/proc/self/fd").iterdir())
     shown = describe(root, f"<p>A</p><img src='{source}'>")
+    assert list(Path("/proc/self/fd").iterdir()) == descriptors
     assert shown.text.startswith("A\n[image: ")
     assert pictures(shown) == []
     assert not any("pictures" in each for each in shown.remarks)
@@ -85,6 +93,11 @@ def test_a_picture_that_is_quoted_as_code_is_not_shown(root: Path, code: str) ->
     assert pictures(shown) == []
 
 
+def test_a_picture_is_shown_from_wherever_code_may_read(root: Path) -> None:
+    for source in (root / "plot.png", "../plot.png"):
+        assert len(pictures(describe(root / "sub", f"<p>A</p><img src='{source}'>"))) == 1
+
+
 def test_of_several_that_are_named_the_first_is_shown(root: Path) -> None:
     shown = describe(root, "<img src='plot.png'><img src='small.png'>")
     assert len(pictures(shown)) == 1
@@ -100,5 +113,7 @@ def root(tmp_path: Path) -> Path:
         Image.new("RGB", (90, 50), "red").save(tmp_path / path, "PNG")
     Image.new("RGB", (4, 4), "red").save(tmp_path / "small.png")
     (tmp_path / "bad.png").write_text("junk")
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
     os.mkfifo(tmp_path / "fifo.png")
     return tmp_path
