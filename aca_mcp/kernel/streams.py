@@ -49,6 +49,9 @@ _ELSEWHERE = (
 )
 MAX_SWITCHES = 2000
 """Marks that say no more than that the stream or the writer changes, in one execution."""
+_MAX_SAME = 1500
+"""After so many of them none is made that names the stream which the last one named, as those of
+processes mostly do: the rest is for code that writes to one stream and then to the other."""
 
 
 _write: Any = io.FileIO.write
@@ -97,6 +100,8 @@ class Streams:
         self.last = b""
         """The kind of mark that says who wrote last; empty where nobody has."""
         self.old_threads: frozenset[int] = frozenset()
+        self._named = STDOUT
+        """The kind of mark that says to which stream what follows was written first."""
         self._switches = 0
         self._has_processes = False
         """Whether this execution has started any."""
@@ -129,7 +134,7 @@ class Streams:
         self.old_threads = old_threads
         with self._marking:
             self.number = self.cleared = self._switches = 0
-        self.last = b""
+        self.last, self._named = b"", STDOUT
         self._clear_pending = self._has_processes = False
 
     def expect_others(self) -> None:
@@ -177,6 +182,7 @@ class Streams:
             self.cleared = self._mark(CLEARED)
         elif before or kind != STDOUT:  # which a place is of where no mark says otherwise
             self._mark_switch(kind)
+        self._named = kind
         self.last = _ANYBODY if self._has_processes else kind
 
     def flush(self) -> None:
@@ -194,7 +200,7 @@ class Streams:
             self._own[1].write(_ELSEWHERE.format(where))
 
     def _mark_switch(self, kind: bytes) -> None:
-        if self._switches < MAX_SWITCHES:
+        if self._switches < (_MAX_SAME if kind == self._named else MAX_SWITCHES):
             self._switches += 1
             self._mark(kind)
 
@@ -209,6 +215,7 @@ class Streams:
                 except OSError:
                     continue  # nobody reads it any more
         # What follows is stdout's unless another mark says otherwise.
+        self._named = STDOUT
         self.last = STDOUT if kind == DISPLAY else b""
         if self._has_processes:
             self.last = _ANYBODY

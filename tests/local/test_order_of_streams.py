@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aca_mcp.kernel.streams import MAX_SWITCHES
 from tests.contract.running import shown
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ async def test_what_is_to_be_cleared_before_the_next_output_is_cleared_before_a_
     code = f"print('begun')\nfor n in range(3):\n    clear_output(wait=True)\n    {way}\nNone"
     text = await shown(pool, identifier, BEGIN + code.format("echo one; echo two >&2"))
     assert text == "one\n[stderr]\ntwo"
+
+
+@pytest.mark.parametrize("between", ["", "    print('between')\n"])
+async def test_after_any_number_of_processes_what_code_prints_is_told_in_order(
+    pool: LocalSessionPool, identifier: str, between: str
+) -> None:
+    code = (
+        f"for _ in range({MAX_SWITCHES + 10}):\n    child = os.fork()\n"
+        f"    if not child: os._exit(0)\n    os.waitpid(child, 0)\n{between}"
+        "for n in range(4): print(n, file=(sys.stdout, sys.stderr)[n % 2])"
+    )
+    text = await shown(pool, identifier, BEGIN + code)
+    assert text.endswith("0\n[stderr]\n1\n[stdout]\n2\n[stderr]\n3")
 
 
 async def test_threads_that_write_to_both_streams_at_once_are_all_of_the_code_that_runs(
