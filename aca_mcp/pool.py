@@ -122,6 +122,8 @@ class SessionInfo(NamedTuple):
     """Code is running in it now."""
     checkpoints: int | None = None
     """How many copies of its variables are kept now, or None where the pool keeps none."""
+    went_back: Rollback | None = None
+    """By which variables went back as its last code was cancelled, and so had no result."""
 
 
 class EnvironmentSummary(NamedTuple):

@@ -97,6 +97,7 @@ class PythonSession:
         self._before_allocating = before_allocating
         self._state = HeldState(exists=existing)
         self._survived_cancelling = True
+        self._cancelling_took_back: Rollback | None = None
         self._running = 0
         self._closed = False
         self._used_at = time.monotonic()
@@ -245,6 +246,11 @@ class PythonSession:
         """Whether the session was there after ``execute`` was last cancelled: some pools end it."""
         return self._survived_cancelling
 
+    @property
+    def cancelling_took_back(self) -> Rollback | None:
+        """By which variables went back as ``execute`` was last cancelled, if they did."""
+        return self._cancelling_took_back
+
     async def upload(self, path: str, content: Content, *, overwrite: bool = True) -> FileEntry:
         """Write a file of the session. It appears whole or not at all.
 
@@ -366,14 +372,16 @@ class PythonSession:
 
     async def _look_after_cancelling(self, identifier: str, use: int) -> None:
         self._survived_cancelling = True  # nothing says otherwise: if not, the next result does
+        self._cancelling_took_back = None
         with anyio.move_on_after(_LOOK_SECONDS, shield=True), contextlib.suppress(SessionPoolError):
             try:
-                found = await self._pool.get_session(identifier) is not None
+                found = await self._pool.get_session(identifier)
             except NotSupportedError:
                 self._survived_cancelling = (await self._pool.metadata()).can_interrupt
                 return
-            self._survived_cancelling = found
-            if found:
+            self._survived_cancelling = found is not None
+            if found is not None:
+                self._cancelling_took_back = found.went_back
                 self._state.seen(use)
 
     async def _stop(self, identifier: str, within_seconds: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from aca_mcp.errors import ExecutionOutcomeUnknownError, SessionPoolError
 from aca_mcp.execution import first_line, was_not_begun
 from aca_mcp.unrecorded_code import unrecorded
@@ -57,13 +59,20 @@ class CountedSession:
 
         What its result tells of theirs is left to ``take_setbacks``.
         """
-        execution = await self._run(unrecorded(code), "", timeout_seconds)
-        lost, rollback = execution.lost_before, execution.rollback
+        try:
+            execution = await self._run(unrecorded(code), "", timeout_seconds)
+        except anyio.get_cancelled_exc_class():
+            if (rollback := self._session.cancelling_took_back) is not None:
+                self._set_back(None, self._took_back(rollback))
+            raise
+        self._set_back(execution.lost_before, execution.rollback)
+        return execution._replace(lost_before=None, rollback=None)
+
+    def _set_back(self, lost: str | None, rollback: Rollback | None) -> None:
         if rollback is not None and not rollback.executions:
-            rollback = None
+            rollback = None  # it was our code alone
         if lost is not None or rollback is not None:
             self._setbacks.append(Setback(lost, rollback))
-        return execution._replace(lost_before=None, rollback=None)
 
     async def _run(
         self,
@@ -92,9 +101,12 @@ class CountedSession:
             self._ran.pop()
         if execution.session_lost is not None:
             self._ran.clear()
-        if (rollback := execution.rollback) is None:
+        if execution.rollback is None:
             return execution
+        return execution._replace(rollback=self._took_back(execution.rollback))
+
+    def _took_back(self, rollback: Rollback) -> Rollback:
+        """Forget what is undone by it; the same, as a person counts."""
         undone = list(filter(None, self._ran[-rollback.executions :]))
         del self._ran[-rollback.executions :]
-        told = rollback._replace(executions=len(undone), begins=undone[0] if undone else "")
-        return execution._replace(rollback=told)
+        return rollback._replace(executions=len(undone), begins=undone[0] if undone else "")

@@ -243,7 +243,8 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
                 await self._sessions.end(identifier, why, use.session)
                 left = "lost; the next call starts a new one"
             elif outcome.rollback.executions:
-                left = f"as they were before {outcome.rollback.executions} executions"
+                undone = outcome.rollback._replace(begins="").undone  # errors carry no code
+                left = f"as they were before {undone}"
             raise PoolUnavailableError(
                 f"The session could not list its packages, because {why}. Its variables and files "
                 f"are {left}."
@@ -267,6 +268,7 @@ class EmbeddedSessionPool(ABC, Generic[Kernel]):
             expires_at=None if expiry is None else now + timedelta(seconds=expiry - clock),
             running=session.kernel is not None and session.kernel.is_running,
             checkpoints=session.kernel.checkpoints_kept if session.kernel else None,
+            went_back=session.kernel.went_back if session.kernel else None,
         )
 
     async def keep_alive(self, identifier: str) -> bool:

@@ -40,6 +40,8 @@ class SessionProcess(Protocol):
 
     added_packages: dict[str, tuple[str, str]]
     """What the broker brought: normalized name to version and directory."""
+    went_back: Rollback | None
+    """By which its state went back as the last request was cancelled, which got no outcome."""
 
     @property
     def has_ended(self) -> bool:

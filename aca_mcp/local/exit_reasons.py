@@ -45,13 +45,14 @@ def describe_status(status: int | None, *, had_used_its_time: bool = False) -> s
     return causes.get(-status, f"it received {name}")
 
 
-def not_run(went: Rollback, output: RequestOutput) -> Outcome:
+def not_run(went: Rollback, output: RequestOutput, *, is_code: bool) -> Outcome:
     """What is told of a request before which the session had to go back.
 
     Args:
         went: back, and by how many executions that had ended well.
         output: empty.
+        is_code: it is an execution, and counts as one.
     """
     why = f"it was not run, because the session's process had ended meanwhile: {went.reason}"
-    told = Rollback(why, went.executions + 1, went.begins)
+    told = Rollback(why, went.executions + is_code, went.begins)
     return Outcome(output, None, None, why, told)

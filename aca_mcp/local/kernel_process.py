@@ -80,6 +80,8 @@ class KernelProcess:
         """What marks in its streams begin with."""
         self.added_packages: dict[str, tuple[str, str]] = {}
         """What the broker brought: normalized name to version and directory."""
+        self.went_back: Rollback | None = None
+        """By which its state went back as the last request was cancelled, which got no outcome."""
         self._packages_told = True
         """Whether what runs can have heard of all of it."""
         self._requests = 0
@@ -142,14 +144,15 @@ class KernelProcess:
         interrupted; if it goes on past the grace, the process is killed. One request at a time.
         """
         self._requests += 1
-        self._stop = None
+        self._stop = self.went_back = None
         self.is_running = True
         copies = self.checkpoints
         if copies is not None and self._events.poll(0) and copies.take_notices():
             went = await self._roll_back("")  # it ended while nobody used it
             if went is not None and went.executions:  # else by that nothing is lost
                 self._finish_request()
-                return not_run(went, RequestOutput(self._token, 0, None))
+                output = RequestOutput(self._token, 0, None)
+                return not_run(went, output, is_code=header["op"] == "execute")
         if not self._packages_told:
             self._packages_told = True
             paths = dict.fromkeys(path for _, path in self.added_packages.values())
@@ -182,7 +185,8 @@ class KernelProcess:
                 try:
                     await self._stop_code(exchange, "interrupt", grace_seconds)
                 except KernelDied as death:
-                    if await self._roll_back(str(death)) is None:
+                    self.went_back = await self._roll_back(str(death))
+                    if self.went_back is None:
                         self._finish_request()
                         await self.kill(str(death))
             raise

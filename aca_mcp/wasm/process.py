@@ -72,6 +72,8 @@ class WasmProcess:
         """How many there were when it last answered; None where none are made."""
         self.added_packages: dict[str, tuple[str, str]] = {}
         """What was installed into it: normalized name to version and directory."""
+        self.went_back: Rollback | None = None
+        """By which its state went back as the last request was cancelled, which got no outcome."""
         self.packages = storage / "packages"
         """Where it reads that; only this process writes there."""
         self._killing = anyio.Lock()
@@ -124,7 +126,7 @@ class WasmProcess:
         """
         self._number += 1
         data = encode(Frame({**header, "id": self._number}))
-        self._stop = None
+        self._stop = self.went_back = None
         self._on_question = on_question
         self._runs_code = header["op"] == "execute"
         output = FramedOutput(max_output_bytes, on_output)
@@ -143,8 +145,9 @@ class WasmProcess:
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 try:
-                    with suppress(_WentBack):
-                        await self._stop_code(output, "interrupt", grace_seconds)
+                    await self._stop_code(output, "interrupt", grace_seconds)
+                except _WentBack as went:
+                    self.went_back = went.rollback
                 except _Dead as death:
                     self._finish_request()
                     await self.kill(str(death) or "it ended")

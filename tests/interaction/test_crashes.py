@@ -10,6 +10,7 @@ import pytest
 from mcp_types import TextResourceContents
 
 from tests.interaction.conftest import in_one_era
+from tests.local.pools import STUBBORN
 from tests.support.calling import text_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,20 @@ async def settle(call: Caller) -> None:
 
 async def state(call: Caller) -> str:
     return await call("execute_python", code="x, open('kept').read()")
+
+
+async def test_what_would_not_stop_when_it_was_cancelled_is_said_to_be_undone(call: Caller) -> None:
+    await begin(call)
+    name = await call.begin(f"x = 'lost'; open('kept', 'w').write('after')\n{STUBBORN}")
+    with anyio.fail_after(20):
+        while "started" not in await call("get_execution", execution=name, wait_seconds=1):
+            pass
+    assert AS_BEFORE in await call("cancel_execution", execution=name)
+    assert await state(call) == "('before', 'after')"
+    (read,) = (await call.client.read_resource("aca://sessions/current/notebook")).contents
+    assert isinstance(read, TextResourceContents)
+    tags = [cell["metadata"].get("tags") for cell in json.loads(read.text)["cells"]]
+    assert tags == [None, ["undone"], None]
 
 
 async def test_a_crash_costs_one_execution_and_an_undo_the_last(call: Caller) -> None:

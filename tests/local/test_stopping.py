@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from aca_mcp.embedded.request_output import RequestOutput
 from aca_mcp.errors import PoolFullError
-from aca_mcp.local.exit_reasons import describe_status
+from aca_mcp.local.exit_reasons import describe_status, not_run
 from aca_mcp.local.pool import open_local_pool
-from aca_mcp.pool import ExecutionStatus
+from aca_mcp.pool import ExecutionStatus, Rollback
 from tests.local.pools import (
     SLEEPING,
     STUBBORN,
@@ -192,3 +193,13 @@ async def test_a_full_pool_says_so_and_what_to_do() -> None:
         assert result_of(await run(pool, "second", "1")) == "1"
         await pool.stop_session("first")
         assert result_of(await run(pool, "third", "1")) == "1"
+
+
+@pytest.mark.parametrize(("is_code", "counted"), [(True, 3), (False, 2)])
+def test_what_was_not_run_after_going_back_counts_where_it_was_code(
+    is_code: bool, counted: int
+) -> None:
+    went = Rollback("it was killed", 2, "x = 1")
+    told = not_run(went, RequestOutput(b"", 0, None), is_code=is_code).rollback
+    assert told is not None
+    assert (told.executions, told.begins) == (counted, "x = 1")

@@ -23,6 +23,7 @@ from aca_mcp.server.sessions.result_sizes import size_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aca_mcp.execution import Rollback
     from aca_mcp.session import PythonSession
 
 _logger = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class SessionExecution:
         """Why it ended without a result."""
         self.was_cancelled = False
         """By request, wherever that came from."""
+        self.rollback: Rollback | None = None
+        """By which variables went back at its end, also where it has no result."""
         self.is_undone = False
         """Variables have gone back to before it since."""
         self.charged_bytes = 0
@@ -136,7 +139,10 @@ class SessionExecution:
             if self.result is None:  # its scope was cancelled
                 self.was_cancelled = True
                 self.result = self._cancelled_result(session)
-            whole = self.result
+            whole, self.rollback = self.result, self.result.rollback
+        except anyio.get_cancelled_exc_class():
+            self.rollback = session.cancelling_took_back
+            raise
         except SessionPoolError as error:
             self.failure = error
             raise
@@ -208,4 +214,5 @@ class SessionExecution:
             duration_seconds=self.seconds,
             started_session=False,
             session_lost=None if session.survived_cancelling else ended,
+            rollback=session.cancelling_took_back,
         )

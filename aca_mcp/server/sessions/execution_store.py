@@ -122,11 +122,11 @@ class SessionExecutions:
             return
         limits = self._store.limits
         self._store.release(self.principal, execution)
+        if execution.rollback is not None:
+            self.undo(execution.rollback)
         if execution.result is None and execution.failure is None:
             self._forget(execution)  # the call that waited for it was cancelled
             return
-        if execution.result is not None and execution.result.rollback is not None:
-            self.undo(execution.result.rollback)
         self._charge_ended(execution)
         if execution.result is not None and execution.charged_bytes > limits.session_bytes:
             room = limits.session_bytes - size_of(execution.code)

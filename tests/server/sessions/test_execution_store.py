@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
+from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import Execution, Output, StreamText
 from aca_mcp.server.sessions.execution_store import ExecutionStore, SessionExecutions
 from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.result_sizes import reduced, size_of
 from aca_mcp.session import PythonSession
+from tests.local.pools import STUBBORN, Started, configuration, result_of
 from tests.support.executions import executed
 from tests.support.toy_pool import ToyPool
 
@@ -157,3 +160,28 @@ def test_what_is_kept_of_a_result_fits(
     assert len(kept.outputs) == len(shown)
     if size_of(execution) <= room:
         assert kept is execution
+
+
+async def test_what_a_call_that_is_cancelled_takes_along_is_known_to_be_undone() -> None:
+    quick = configuration(checkpoints=1, interrupt_grace_seconds=0.3)
+    async with open_local_pool(quick) as pool, PythonSession(pool) as session:
+        executions = ExecutionStore().open("")
+        await executions.begin("x = 1").run(session, 20)
+        started = Started()
+
+        async def call() -> None:
+            with scope:
+                await executions.begin(STUBBORN).run(session, 20, started)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                scope = anyio.CancelScope()
+                tasks.start_soon(call)
+                await started.event.wait()
+                scope.cancel()
+        is_there = await executions.begin("'x' in globals()").run(session, 20)
+        first, *_, last = executions.records()
+        # A copy was made in time, or was not.
+        assert result_of(is_there) == repr(not first.is_undone)
+        assert not last.is_undone
+        assert session.cancelling_took_back is not None
