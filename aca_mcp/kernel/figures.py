@@ -14,6 +14,7 @@ import io
 import re
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -115,13 +116,16 @@ class Figures:
         Raises:
             _TooLargeError: before anything is drawn, if it is bounded.
         """
-        measure = figure.get_tightbbox
+        measure = partial(type(figure).get_tightbbox, figure)  # the class's: see below
+        padding = options.get("pad_inches")
+        if not isinstance(padding, (int, float)):
+            padding = sys.modules["matplotlib"].rcParams["savefig.pad_inches"]
 
         def get_tightbbox(renderer: Any, bbox_extra_artists: Any = None) -> Any:
             box = measure(renderer, bbox_extra_artists=bbox_extra_artists)
             box = self._without_what_is_far_away(figure, box, renderer, measure)
-            if is_bounded and not _can_be_drawn(box, figure.dpi):
-                raise _TooLargeError(box)
+            if is_bounded and not _can_be_drawn(padded := box.padded(padding), figure.dpi):
+                raise _TooLargeError(padded)
             return box
 
         buffer = io.BytesIO()

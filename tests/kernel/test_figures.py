@@ -175,6 +175,18 @@ def test_a_figure_of_any_size_is_drawn_in_bounds_and_left_as_it_is(
     assert unchanged.texts == ["True"]
 
 
+def test_a_frame_around_a_figure_counts_for_how_large_it_is(
+    interpreter: Interpreter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "from IPython.display import display\nfigure = plt.gcf()\n"
+        "with plt.rc_context({'savefig.pad_inches': 90}): display(figure)\nplt.close()"
+    )
+    (image,) = run(interpreter, f"{SMALL}\n{code}").images
+    assert max(_sides(image)) < 2000
+    assert capsys.readouterr().err.count("is drawn with fewer") == 1
+
+
 def test_what_is_warned_of_a_figure_without_an_extent_names_none_of_our_lines(
     interpreter: Interpreter, recwarn: pytest.WarningsRecorder
 ) -> None:
