@@ -47,6 +47,7 @@ _MODULES = (
     "mime_bundles",
     "import_hooks",
     "browsers",
+    "figure_boxes",
     "figures",
     "plotly_figures",
     "bokeh_figures",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from .error_hints import NO_CLICKS
+from .figure_boxes import TooLargeError, box_of_near, can_be_drawn, in_bounds
 from .image_scaling import Drawn
 
 if TYPE_CHECKING:
@@ -47,10 +48,6 @@ _FALLBACK_FONTS = (
     "Noto Sans Thai",
 )
 """Those that machines have for what DejaVu, matplotlib's own, has no glyphs for."""
-_MAX_PIXELS = 25_000_000
-"""Of a figure that is drawn to be shown; each takes memory and time, and readers are shown few."""
-_MAX_SIDE = 2**15
-"""Pixels: matplotlib 3.9 draws nothing to the right of it, and refuses a side of twice as many."""
 _MANY_PIXELS = (
     "A figure of {:.0f}x{:.0f} pixels is drawn with fewer. Choose a smaller figsize or dpi, or "
     "save it to a file."
@@ -91,15 +88,15 @@ class Figures:
         dpi = options.get("dpi", figure.dpi)
         dpi = figure.dpi if dpi == "figure" else dpi
         width, height = figure.get_size_inches()
-        options["dpi"] = _in_bounds(width, height, dpi)
+        options["dpi"] = in_bounds(width, height, dpi)
         with warnings.catch_warnings(record=True) as noted:
             warnings.simplefilter("always")
             try:
                 data = self._print(figure, options, is_bounded=True)
-            except _TooLargeError as large:
+            except TooLargeError as large:
                 noted.clear()  # it is laid out again
                 width, height = large.inches
-                options["dpi"] = _in_bounds(width, height, options["dpi"])
+                options["dpi"] = in_bounds(width, height, options["dpi"])
                 data = self._print(figure, options)
         if options["dpi"] < dpi:
             self._told[_MANY_PIXELS.format(width * dpi, height * dpi)] = None
@@ -114,7 +111,7 @@ class Figures:
         """Draw it with what stands beside it.
 
         Raises:
-            _TooLargeError: before anything is drawn, if it is bounded.
+            TooLargeError: before anything is drawn, if it is bounded.
         """
         measure = partial(type(figure).get_tightbbox, figure)  # the class's: see below
         padding = options.get("pad_inches")
@@ -124,8 +121,8 @@ class Figures:
         def get_tightbbox(renderer: Any, bbox_extra_artists: Any = None) -> Any:
             box = measure(renderer, bbox_extra_artists=bbox_extra_artists)
             box = self._without_what_is_far_away(figure, box, renderer, measure)
-            if is_bounded and not _can_be_drawn(padded := box.padded(padding), figure.dpi):
-                raise _TooLargeError(padded)
+            if is_bounded and not can_be_drawn(padded := box.padded(padding), figure.dpi):
+                raise TooLargeError(padded)
             return box
 
         buffer = io.BytesIO()
@@ -147,12 +144,12 @@ class Figures:
         width, height = figure.get_size_inches()
         if box.width <= 3 * width and box.height <= 3 * height:
             return box
-        smaller = _box_of_near(figure, renderer, measure)
+        smaller = box_of_near(figure, renderer, measure)
         is_smaller = smaller.width < box.width or smaller.height < box.height
-        if not is_smaller and _can_be_drawn(box, figure.dpi):
+        if not is_smaller and can_be_drawn(box, figure.dpi):
             return box
         self._told[_FAR_AWAY] = None
-        return smaller if _can_be_drawn(smaller, figure.dpi) else figure.bbox_inches
+        return smaller if can_be_drawn(smaller, figure.dpi) else figure.bbox_inches
 
     def end(self) -> None:
         """Say once what the figures lack."""
@@ -168,60 +165,6 @@ class Figures:
                 "matplotlib.font_manager.fontManager.addfont().",
                 file=sys.stderr,
             )
-
-
-def _box_of_near(figure: Any, renderer: Any, measure: Callable[[Any], Any]) -> Any:
-    """The box of what is not far away from a figure, measured like that of all."""
-    around = figure.bbox.expanded(3, 3)
-    far = [each for each in _parts(figure) if not _reaches(each, around, renderer)]
-    # A list of those that are near would be measured anew for each of the axes.
-    for each in far:
-        each.set_in_layout(False)
-    try:
-        return measure(renderer)
-    finally:
-        for each in far:
-            each.set_in_layout(True)
-
-
-def _parts(figure: Any) -> list[Any]:
-    """What stands in it, in its axes and in what these contain, but for its axes themselves."""
-    parts: dict[int, Any] = {}
-    containers = [figure]
-    for container in containers:
-        found = {id(each): each for each in container.get_default_bbox_extra_artists()}
-        new = [each for key, each in found.items() if key not in parts]
-        containers += [each for each in new if hasattr(each, "get_default_bbox_extra_artists")]
-        parts |= found
-    for axes in figure.axes:
-        parts.pop(id(axes), None)
-    return list(parts.values())
-
-
-def _reaches(artist: Any, around: Any, renderer: Any) -> bool:
-    box = artist.get_tightbbox(renderer)
-    return box is None or box.overlaps(around)
-
-
-class _TooLargeError(Exception):
-    """What is to be drawn has more pixels than are drawn."""
-
-    def __init__(self, box: Any) -> None:
-        super().__init__()
-        self.inches: tuple[float, float] = box.width, box.height
-
-
-def _can_be_drawn(box: Any, dpi: float) -> bool:
-    """Whether a picture of this part of a figure, in inches, is one within bounds."""
-    return _in_bounds(box.width, box.height, dpi) == dpi
-
-
-def _in_bounds(width: float, height: float, dpi: float) -> float:
-    """As many dots per inch as can be drawn of so many inches, at most those that were chosen."""
-    times = max(
-        (width * height * dpi**2 / _MAX_PIXELS) ** 0.5, max(width, height) * dpi / _MAX_SIDE
-    )
-    return dpi if times <= 1 else dpi / times
 
 
 def _is_empty(figure: Any) -> bool:
