@@ -91,7 +91,8 @@ def _sentence(item: ErrorDetails, overrides: Mapping[str, str]) -> str:
     # Values are not repeated: one that was put under the wrong name may be a secret.
     fault = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
     if not item["loc"]:  # what settings say of each other, by the names of variables
-        names = {variable_name(field): flag_name(field) for field in overrides}
+        given = [field for field in overrides if field not in SECRET_FIELDS]
+        names = {variable_name(field): flag_name(field) for field in given}
         return _VARIABLE.sub(lambda found: names.get(found[0], found[0]), fault) + "."
     field = str(item["loc"][0])
     name = flag_name(field) if field in overrides else variable_name(field)

@@ -71,7 +71,7 @@ def test_a_server_for_a_team_says_who_called_and_what_it_took() -> None:
     ("arguments", "said"),
     [
         (["--transport", "http", "--host", "0.0.0.0"], "ACA_MCP_AUTH_TOKENS"),
-        (["--transport", "http", "--work-dir", "."], "ACA_MCP_WORK_DIR"),
+        (["--transport", "http", "--work-dir", "."], "--work-dir gives"),
         (["--transport", "stdio,http"], "--transport must be"),
         (["--http-path", "mcp"], "--http-path must be"),
         (["--port", "65536"], "--port"),
