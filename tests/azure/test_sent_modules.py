@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import base64
 import io
-import json
 import sys
 import tokenize
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -33,15 +32,21 @@ MODULES = [
 
 def sources_of(module: SentModule) -> dict[str, str]:
     """By name; that of the module itself is empty."""
-    text = zlib.decompress(base64.b64decode(module.packed))
-    return dict(cast("list[tuple[str, str]]", json.loads(text)))
+    texts = iter(zlib.decompress(base64.b64decode(module.packed)).decode().split("\0"))
+    return dict(zip(texts, texts, strict=True))
 
 
 def statements(text: str) -> list[tuple[int, str]]:
-    """Each with its line, but docstrings and what does nothing."""
+    """Each with its line, but docstrings, what is for types alone, and what does nothing."""
+    tree = ast.parse(text)
+    tree.body = [
+        each
+        for each in tree.body
+        if not (isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING")
+    ]
     return [
         (node.lineno, ast.dump(node) if not hasattr(node, "body") else type(node).__name__)
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree)
         if isinstance(node, ast.stmt)
         and not isinstance(node, ast.Pass | ast.ImportFrom)
         and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
@@ -75,10 +80,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def test_only_comments_and_docstrings_are_taken_out(package: Path) -> None:
+def test_only_comments_docstrings_and_imports_for_types_are_taken_out(package: Path) -> None:
     (package / "all.py").write_text(
         '"""Module\n# and more\n"""\n'
         'text = """# of a text\nand "more" """  # a comment\n'
+        "if TYPE_CHECKING:\n    import ast\n\n    from io import StringIO\n"
+        "if TYPE_CHECKING:\n    x = 1\nelse:\n    x = 2\n"
         "class Empty:\n    'It is empty.'\n"
         'def f() -> str: """Of one line"""\n'
         "# alone\n"
@@ -88,6 +95,8 @@ def test_only_comments_and_docstrings_are_taken_out(package: Path) -> None:
     assert source == (
         "''\n\n\n"
         'text = """# of a text\nand "more" """\n'
+        "\n\n\n\n"
+        "if TYPE_CHECKING:\n    x = 1\nelse:\n    x = 2\n"
         "class Empty:\n    ''\n"
         "def f() -> str: ''\n"
         "\n"
