@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import pexpect
 import pytest
 
@@ -25,7 +26,7 @@ from tests.support.toy_pool import ToyPool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aca_mcp.pool import Execution, OutputChunk
+    from aca_mcp.pool import Execution, OutputChunk, SessionInfo
 
 
 def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: Path) -> None:
@@ -145,6 +146,11 @@ class Ledger(ToyPool):
     """A pool in which variables go back where a test says so: its code has nothing to crash."""
 
     rollback: Rollback | None = None
+    went_back: Rollback | None = None
+
+    async def get_session(self, identifier: str) -> SessionInfo | None:
+        found = await super().get_session(identifier)
+        return found and found._replace(went_back=self.went_back)
 
     async def execute(self, *given: Any, **options: Any) -> Execution:
         execution = await super().execute(*given, **options)
@@ -194,6 +200,20 @@ async def test_what_the_completion_of_a_name_was_told_is_there_for_the_person() 
         assert (await enter(counted, "d")).lost_before is None
         assert counted.take_setbacks() == [Setback("its time was over", None)]
         assert counted.take_setbacks() == []
+
+
+async def test_what_a_completion_took_back_that_was_cancelled_is_there_for_the_person() -> None:
+    pool = Ledger()
+    async with PythonSession(pool) as session:
+        counted = CountedSession(session)
+        await enter(counted, "a", "b")
+        pool.went_back = Rollback("it would not stop", 2, "b")
+        with anyio.CancelScope() as typing_on:
+            typing_on.cancel()
+            await completions(counted, "x.bi", 4)
+        assert typing_on.cancelled_caught
+        assert counted.number == 2
+        assert counted.take_setbacks() == [Setback(None, Rollback("it would not stop", 1, "b"))]
 
 
 async def test_code_that_was_refused_is_not_counted() -> None:
