@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _MAX_EXIT_CODE = 255
+_STATUS = re.compile(r"the command ended with status (\d{1,3})")
+"""As Shell pools' errors have it."""
 _PREPARE_SECONDS = 60
 _HURRIED_SECONDS = 2
 """For ending the session after a person has pressed Ctrl-C twice."""
@@ -276,7 +279,8 @@ def _command(request: ExecRequest) -> str | None:
     """
     script = request.script
     if script is not None and script.suffix == ".py":
-        return f"%%bash\n{shlex.join(['python3', *request.argv])}"
+        # Behind -- a name that begins with a dash is one.
+        return f"%%bash\n{shlex.join(['python3', '--', *request.argv])}"
     if len(request.argv) > 1:
         raise NotSupportedError(
             "In a Shell pool only a .py file can have arguments: Python is started anew for each "
@@ -306,4 +310,6 @@ def _exit_code(execution: Execution) -> int:
     if error.name == "SystemExit" and error.message.lstrip("-").isdigit():
         # As a process' exit code: what a shell sees of sys.exit(-1) is 255.
         return int(error.message) & _MAX_EXIT_CODE
+    if (status := _STATUS.fullmatch(error.message)) is not None:
+        return int(status[1])
     return _FAILED

@@ -27,9 +27,15 @@ _NAMED = re.compile(
 )
 """In HTML, or in Markdown; what has a colon is an address elsewhere."""
 _FENCED = re.compile(
-    r"^ {0,3}(`{3,}|~{3,})[^`~\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+    r"^(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t]){0,50}(`{3,}|~{3,})[^`~\n]*\n.*?"
+    r"(?:^[ \t>]*\1[`~]*[ \t\r]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
 )
-_INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).{1,1000}?(?<!`)\1(?!`)", re.DOTALL)
+"""Also as an item of a list, or as what somebody is quoted with."""
+_INLINE_CODE = re.compile(
+    r"(?<![`\\])(`+)(?!`)(?:(?!\n[ \t\r]*\n).){1,1000}?(?<!`)\1(?!`)", re.DOTALL
+)
+"""Which ends with its paragraph."""
 _IN_TAG = re.compile(r"<[a-zA-Z][^<>]*$")
 _IN_MARKDOWN = re.compile(_ALT + "<?$")
 """What ends where the name of a picture begins."""

@@ -220,6 +220,8 @@ def test_a_person_and_the_doctor_reach_a_shell_pool(tmp_path: Path) -> None:
         assert 'say it.py", line 5' in done.stderr
         assert "ZeroDivisionError" in done.stderr
         assert done.returncode == 1
+        (tmp_path / "-ends.py").write_text("import sys; sys.exit(int(sys.argv[1]))")
+        assert [command("exec", "./-ends.py", each).returncode for each in "03"] == [0, 3]
         for code in ("print(1)", "-"):
             done = command("exec", code, "a")
             assert (done.stdout, done.returncode) == ("", 1)

@@ -93,6 +93,22 @@ def test_a_picture_that_is_quoted_as_code_is_not_shown(root: Path, code: str) ->
     assert pictures(shown) == []
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "- ```py\n  x = 1\n  ```\n\n",
+        "1. ```\n   x = 1\n   ```\n\n",
+        "> - ~~~\n>   x = 1\n>   ~~~\n\n",
+        "```\r\nx = 1\r\n```\r\n\r\n",
+        "It is 5` long.\n\n",
+        "A \\` and ",
+    ],
+)
+def test_a_picture_behind_code_that_has_ended_is_shown(root: Path, before: str) -> None:
+    shown = describe(root, f"# A\n\n{before}![p](plot.png)\n\nand 6` wide")
+    assert len(pictures(shown)) == 1
+
+
 def test_a_picture_is_shown_from_wherever_code_may_read(root: Path) -> None:
     for source in (root / "plot.png", "../plot.png"):
         assert len(pictures(describe(root / "sub", f"<p>A</p><img src='{source}'>"))) == 1
