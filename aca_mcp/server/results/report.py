@@ -24,6 +24,8 @@ from aca_mcp.server.results.text import clean, fold, fold_all, show_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from aca_mcp.pool import Rollback
+
 _TEXTS = dict.fromkeys(("text/markdown", "text/latex", "text/plain", "application/json"))
 """In the order of preference."""
 _NO_IMAGE = "[an image that is not whole, or of too many pixels; save it to a file instead]"
@@ -119,6 +121,16 @@ def _shortened(error: ExecutionError, status: ExecutionStatus) -> ExecutionError
     if status is not ExecutionStatus.TIMED_OUT:
         return error
     return error._replace(traceback=before_time_was_up(error.traceback))
+
+
+def told_of_cancelled(rollback: Rollback | None) -> str:
+    """What code took along whose call was cancelled, for the result after it; empty for None."""
+    if rollback is None:
+        return ""
+    return (
+        f"[Earlier code, whose call was cancelled, was ended: {clean(rollback.reason)}. Variables "
+        f"went back to before {clean(rollback.undone)}; files keep what was written to them.]"
+    )
 
 
 def _opening(execution: Execution) -> str:

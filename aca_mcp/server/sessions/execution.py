@@ -69,6 +69,8 @@ class SessionExecution:
         """By request, wherever that came from."""
         self.rollback: Rollback | None = None
         """By which variables went back at its end, also where it has no result."""
+        self.earlier_rollback: Rollback | None = None
+        """That of an earlier one whose call was cancelled: nobody has read what it took along."""
         self.is_undone = False
         """Variables have gone back to before it since."""
         self.charged_bytes = 0

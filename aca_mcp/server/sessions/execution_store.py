@@ -44,6 +44,8 @@ class SessionExecutions:
         self._ended_bytes = 0
         """What the others are charged, all together."""
         self._begun = 0
+        self._untold: Rollback | None = None
+        """Of one whose call was cancelled, and which took others back; for the next result."""
         self.forgotten = 0
         """How many that had a result are not kept any more."""
 
@@ -126,7 +128,10 @@ class SessionExecutions:
             self.undo(execution.rollback)
         if execution.result is None and execution.failure is None:
             self._forget(execution)  # the call that waited for it was cancelled
+            if execution.rollback is not None and execution.rollback.executions > 1:
+                self._untold = execution.rollback
             return
+        execution.earlier_rollback, self._untold = self._untold, None
         self._charge_ended(execution)
         if execution.result is not None and execution.charged_bytes > limits.session_bytes:
             room = limits.session_bytes - size_of(execution.code)

@@ -18,7 +18,7 @@ from aca_mcp.server.resources.listing import link_to
 from aca_mcp.server.results.fitting import answer, text_result
 from aca_mcp.server.results.progress import run_with_progress
 from aca_mcp.server.results.refusals import refusal
-from aca_mcp.server.results.report import Report, join, report, takes_long
+from aca_mcp.server.results.report import Report, join, report, takes_long, told_of_cancelled
 from aca_mcp.server.results.text import clean
 from aca_mcp.server.sessions.client_sessions import OpenSession
 from aca_mcp.server.sessions.execution import SessionExecution
@@ -171,9 +171,11 @@ class ExecutionTools:
             from aca_mcp.server.transfers.missing_files import hint_about_files  # seldom needed
 
             hint = await hint_about_files(result.error, self._work_dir)
+        earlier = told_of_cancelled(execution.earlier_rollback)
+        remark = join(remark, execution.remark, earlier, hint)
         shown = await answer(
             None if result.session_lost else session.python,
-            await _reported(result, join(remark, execution.remark, hint), self._options),
+            await _reported(result, remark, self._options),
             name=f"outputs/{execution.id}",
             max_text_bytes=self._options.max_text_bytes,
             max_image_side=self._options.max_image_side,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.local.pool import open_local_pool
 from aca_mcp.pool import Execution, Output, StreamText
+from aca_mcp.server.results.report import told_of_cancelled
 from aca_mcp.server.sessions.execution_store import ExecutionStore, SessionExecutions
 from aca_mcp.server.sessions.limits import Limits
 from aca_mcp.server.sessions.result_sizes import reduced, size_of
@@ -179,9 +180,15 @@ async def test_what_a_call_that_is_cancelled_takes_along_is_known_to_be_undone()
                 tasks.start_soon(call)
                 await started.event.wait()
                 scope.cancel()
-        is_there = await executions.begin("'x' in globals()").run(session, 20)
+        after = executions.begin("'x' in globals()")
+        is_there = await after.run(session, 20)
         first, *_, last = executions.records()
         # A copy was made in time, or was not.
         assert result_of(is_there) == repr(not first.is_undone)
         assert not last.is_undone
         assert session.cancelling_took_back is not None
+        # Nobody has read of it, so the next result says what else is gone; and no other does.
+        assert bool(told_of_cancelled(after.earlier_rollback)) == first.is_undone
+        again = executions.begin("1")
+        await again.run(session, 20)
+        assert again.earlier_rollback is None
