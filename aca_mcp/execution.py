@@ -299,3 +299,21 @@ def was_not_begun(execution: Execution) -> bool:
         and error is not None
         and error.message.endswith(_NOT_STARTED)
     )
+
+
+_COMMAND_FAILED = "the command ended with status "
+_STATUS_DIGITS = 3
+
+
+def command_failed(status: str) -> ExecutionError:
+    """The error of a command that ended with another status than 0, as a Shell pool has it."""
+    name, message = "CalledProcessError", f"{_COMMAND_FAILED}{status}"
+    return ExecutionError(name, message, f"{name}: {message}")
+
+
+def status_of_command(error: ExecutionError) -> int | None:
+    """The status with which ``command_failed`` made an error; None for any other error."""
+    status = error.message.removeprefix(_COMMAND_FAILED)
+    if status == error.message or not status.isdecimal() or len(status) > _STATUS_DIGITS:
+        return None
+    return int(status)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from aca_mcp.azure.code_wrapping import ABSENT
 from aca_mcp.azure.execution_endings import Ending, find_ending, seconds_in, stderr_before
-from aca_mcp.execution import Execution, ExecutionError, Output, StreamText, Variables
+from aca_mcp.execution import (
+    Execution,
+    ExecutionError,
+    Output,
+    StreamText,
+    Variables,
+    command_failed,
+)
 from aca_mcp.reports.building import ExecutionContext, build_execution
 from aca_mcp.reports.events import Report, Shown
 from aca_mcp.reports.stream_order import BEHIND_ALL, counted_pieces, in_order
@@ -175,8 +182,7 @@ def _error_of(answer: ExecutionResponse) -> tuple[ExecutionError, str]:
         name, message = (last[1], last[2] or "") if last else ("Error", traceback.splitlines()[-1])
         return ExecutionError(name, message, traceback), stderr[: found.start() if found else None]
     if fault is None and answer.status.isdigit():
-        name, message = "CalledProcessError", f"the command ended with status {answer.status}"
-        return ExecutionError(name, message, f"{name}: {message}"), stderr
+        return command_failed(answer.status), stderr
     name = (fault.code if fault else "") or "Error"
     message = (fault.message if fault else "") or (
         f"the service says {answer.status!r} and does not say why"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from aca_mcp.cli.screen import Screen
 from aca_mcp.cli.transfers import download, host_file, upload, written_whole
 from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.errors import NotSupportedError, SessionPoolError, SettingsError
+from aca_mcp.execution import status_of_command
 from aca_mcp.pool import ExecutionStatus
 from aca_mcp.pools import open_session_pool, package_offer
 from aca_mcp.server.results.notebook import notebook
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _MAX_EXIT_CODE = 255
-_STATUS = re.compile(r"the command ended with status (\d{1,3})")
-"""As Shell pools' errors have it."""
 _PREPARE_SECONDS = 60
 _HURRIED_SECONDS = 2
 """For ending the session after a person has pressed Ctrl-C twice."""
@@ -310,6 +308,5 @@ def _exit_code(execution: Execution) -> int:
     if error.name == "SystemExit" and error.message.lstrip("-").isdigit():
         # As a process' exit code: what a shell sees of sys.exit(-1) is 255.
         return int(error.message) & _MAX_EXIT_CODE
-    if (status := _STATUS.fullmatch(error.message)) is not None:
-        return int(status[1])
-    return _FAILED
+    status = status_of_command(error)
+    return _FAILED if status is None else status
