@@ -33,7 +33,8 @@ class CountedSession:
     """
 
     def __init__(self, session: PythonSession) -> None:
-        self._session = session
+        self.session = session
+        """Itself, for what is not run."""
         self._ran: list[str] = []
         """What the session has run: the person's by its first line, ours as an empty one."""
         self._setbacks: list[Setback] = []
@@ -62,7 +63,7 @@ class CountedSession:
         try:
             execution = await self._run(unrecorded(code), "", timeout_seconds)
         except anyio.get_cancelled_exc_class():
-            if (rollback := self._session.cancelling_took_back) is not None:
+            if (rollback := self.session.cancelling_took_back) is not None:
                 self._set_back(None, self._took_back(rollback))
             raise
         self._set_back(execution.lost_before, execution.rollback)
@@ -83,7 +84,7 @@ class CountedSession:
     ) -> Execution:
         self._ran.append(line)
         try:
-            execution = await self._session.execute(
+            execution = await self.session.execute(
                 code, timeout_seconds=timeout_seconds, on_output=on_output
             )
         except ExecutionOutcomeUnknownError:

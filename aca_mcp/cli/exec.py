@@ -176,17 +176,17 @@ class Run:
                 is_shell = (await pool.metadata()).runs == "shell"
         command = _command(request) if is_shell else None
         counted = CountedSession(session)
-        await self._prepare(session, counted, keeps_program=not is_shell)
+        await self._prepare(counted, keeps_program=not is_shell)
         code = 0
         try:
             if request.code is not None:
-                ran = await self._execute(session, counted, request.code, command)
+                ran = await self._execute(counted, request.code, command)
                 code = _exit_code(ran)
             if request.interactive:
                 from aca_mcp.cli.prompt import prompt_for_code
 
                 code = 0
-                run = functools.partial(self._execute, session, counted)
+                run = functools.partial(self._execute, counted)
                 await prompt_for_code(counted, run, completes=not is_shell)
         finally:
             self._heed_setbacks(counted)
@@ -204,20 +204,17 @@ class Run:
         self._screen.tell_of_files()
         return code or (_FAILED if self._screen.is_incomplete else 0)
 
-    async def _prepare(
-        self, session: PythonSession, counted: CountedSession, *, keeps_program: bool
-    ) -> None:
+    async def _prepare(self, counted: CountedSession, *, keeps_program: bool) -> None:
         """Bring the files, and have the code find itself the program that it is.
 
         Args:
-            session: where to.
-            counted: the same.
+            counted: where to.
             keeps_program: what an execution makes of its Python is there for the next.
         """
         script, argv = self._request.script, self._request.argv
         for path in (script, *self._request.uploads):
             if path is not None:
-                await upload(session, path)
+                await upload(counted.session, path)
         if keeps_program and (script is not None or len(argv) > 1):
             prepared = await counted.execute_unrecorded(
                 program(argv, is_file=script is not None),
@@ -226,23 +223,18 @@ class Run:
             self._screen.show_rest(prepared)  # nothing, but for what a pool remarks at first
 
     async def _execute(
-        self,
-        session: PythonSession,
-        counted: CountedSession,
-        code: str,
-        command: str | None = None,
+        self, counted: CountedSession, code: str, command: str | None = None
     ) -> Execution:
         """Run code and show it; Ctrl-C interrupts it and nothing else.
 
         Args:
-            session: where to run it.
-            counted: the same.
+            counted: where to run it.
             code: what is run.
             command: what is to be sent in its place, if not it itself.
         """
         self._heed_setbacks(counted)
         self._screen.begin()
-        with self._interrupts.of(session.interrupt):
+        with self._interrupts.of(counted.session.interrupt):
             execution = await counted.execute(
                 code if command is None else command,
                 timeout_seconds=self._settings.execution_timeout_seconds,
