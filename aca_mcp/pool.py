@@ -56,7 +56,7 @@ def check_identifier(identifier: str) -> str:
     return identifier
 
 
-_ENVIRONMENT = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\|.+")
+_ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def identifier_in(environment: str, identifier: str) -> str:
@@ -69,8 +69,8 @@ def identifier_in(environment: str, identifier: str) -> str:
 
 def environment_of(identifier: str) -> str:
     """The environment that an identifier names, or an empty string."""
-    match = _ENVIRONMENT.fullmatch(identifier)
-    return match.group(1) if match else ""
+    name, _, rest = identifier.partition("|")
+    return name if rest and _ENVIRONMENT.fullmatch(name) else ""
 
 
 class OutputChunk(NamedTuple):

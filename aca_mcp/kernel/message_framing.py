@@ -87,14 +87,17 @@ class FrameDecoder:
         if len(self._buffer) < end:
             return None
         start_of_blobs = _LENGTHS.size + header_length
-        with memoryview(self._buffer) as view:
-            header = _parse(bytes(view[_LENGTHS.size : start_of_blobs]))
-            blobs = tuple(_split(view[start_of_blobs:end], header.pop("blobs", [])))
+        header = _parse(self._buffer[_LENGTHS.size : start_of_blobs])
+        lengths = header.pop("blobs", [])
+        blobs: Sequence[bytes] = ()
+        if lengths != [] or blob_length:  # few frames have any
+            with memoryview(self._buffer) as view:
+                blobs = tuple(_split(view[start_of_blobs:end], lengths))
         del self._buffer[:end]
         return Frame(header, blobs)
 
 
-def _parse(data: bytes) -> dict[str, object]:
+def _parse(data: bytearray) -> dict[str, object]:
     try:
         value: object = json.loads(data.decode())
     except (ValueError, RecursionError) as error:

@@ -89,8 +89,9 @@ def build_execution(report: Report, streams: Streams, context: ExecutionContext)
 def _order(pieces: tuple[Piece, ...], shown: Iterable[Shown]) -> Iterable[Span]:
     """Put outputs where their marks are, which are in the order of both."""
     placed = [(each.place, Span("output", late=each.output.late)) for each in shown]
-    if not placed:
-        return [Span(each.stream, each.characters, each.late) for each in pieces]
+    written = [(each.place, Span(each.stream, each.characters, each.late)) for each in pieces]
+    if not (placed and written):
+        return [span for _, span in placed or written]
     steps: list[tuple[tuple[float, int], Span]] = []
     behind = float("inf")
     for place, span in reversed(placed):
@@ -98,7 +99,7 @@ def _order(pieces: tuple[Piece, ...], shown: Iterable[Shown]) -> Iterable[Span]:
         behind = min(behind, float("inf") if place is None else place)
         steps.append(((behind, 0), span))
     steps.reverse()
-    steps += [((each.place, 1), Span(each.stream, each.characters, each.late)) for each in pieces]
+    steps += [((place, 1), span) for place, span in written]
     return [span for _, span in sorted(steps, key=itemgetter(0))]
 
 

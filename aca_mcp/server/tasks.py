@@ -53,9 +53,8 @@ class TaskParams(RequestParams):
     task_id: str
 
 
-def takes_tasks(context: Ctx) -> bool:
+def takes_tasks(request: Request) -> bool:
     """Whether the client of a call understands a task for an answer."""
-    request = context.request_context
     if request.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         return False
     declared = request.session.client_capabilities

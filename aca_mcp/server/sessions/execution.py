@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -75,6 +76,7 @@ class SessionExecution:
         """Variables have gone back to before it since."""
         self.charged_bytes = 0
         """What the store counts for it."""
+        self._code_bytes = sys.getsizeof(code)
         self._is_waiting = is_waiting
         self._on_end = on_end
         self._output = ""
@@ -104,8 +106,8 @@ class SessionExecution:
     def size_bytes(self) -> int:
         """About what it takes in memory."""
         if not self.has_ended:
-            return size_of(self.code) + _RUNNING_BYTES
-        return size_of(self.code) + (size_of(self.result) if self.result else 0)
+            return self._code_bytes + _RUNNING_BYTES
+        return self._code_bytes + (size_of(self.result) if self.result else 0)
 
     @property
     def output_so_far(self) -> str:

@@ -67,12 +67,13 @@ class ExecutionTools:
         get_execution.
         """
         code = unfenced(code)
-        caller = self._callers.of(ctx.request_context)
+        request = ctx.request_context
+        caller = self._callers.of(request)
         seconds = timeout_seconds or self._options.execution_timeout_seconds
         if run_in_background and not timeout_seconds:
             # Whoever puts code into the background means it to take long.
             seconds = (await caller.sessions.pool.metadata()).max_timeout_seconds
-        as_task = not run_in_background and caller.comes_back and takes_tasks(ctx)
+        as_task = not run_in_background and caller.comes_back and takes_tasks(request)
         async with caller.session_or_new(session) as (target, remark):
             ahead = target.executions.running_in_background()
             execution = target.executions.begin(
