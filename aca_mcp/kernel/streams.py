@@ -77,22 +77,16 @@ class _Stream(io.FileIO):
 
 
 class Streams:
-    """Both streams of a session's process."""
+    """Both streams of a session's process. Made in the template: what it prepares is shared."""
 
-    def __init__(self, token: bytes) -> None:
-        """Take over descriptors 1 and 2, which are the session's pipes.
-
-        Args:
-            token: what a mark begins with, a zero byte and random ones.
-        """
-        self._token = token
-        self._process = os.getpid()
+    def __init__(self) -> None:
+        self._token = b""
+        self._process = 0
         self._marking = RLock()
         """Held by the thread that writes a mark: their numbers rise in both pipes."""
-        # Copies: code may close descriptors, and point them elsewhere.
-        self._pipes = {number: os.dup(number) for number in (1, 2)}
-        standard = {0: os.dup(0), **self._pipes}
-        self._standard = [(number, pipe, _file_behind(pipe)) for number, pipe in standard.items()]
+        self._pipes: dict[int, int] = {}
+        self._standard: list[tuple[int, int, tuple[int, int] | None]] = []
+        self._own: tuple[TextStream, ...] = ()
         self.number = 0
         """Of the last mark of this execution."""
         self.cleared = 0
@@ -108,12 +102,25 @@ class Streams:
         self._clear_pending = False
         self._elsewhere: tuple[object, int | None] | None = None
         """What earlier code has put in the place of stdout, and how far it was written to."""
-        self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
-        self._take_over()
         os.register_at_fork(before=self.expect_others)
         subprocess.Popen.__init__ = _telling(subprocess.Popen.__init__, self.expect_others)
         system = vars(os)["system"]
         setattr(os, "system", _telling(system, self.expect_others))  # noqa: B010 -- it has no other
+
+    def begin_session(self, token: bytes) -> None:
+        """Call in the forked process: take over descriptors 1 and 2, which are its pipes.
+
+        Args:
+            token: what a mark begins with, a zero byte and random ones.
+        """
+        self._token = token
+        self._process = os.getpid()
+        # Copies: code may close descriptors, and point them elsewhere.
+        self._pipes = {number: os.dup(number) for number in (1, 2)}
+        standard = {0: os.dup(0), **self._pipes}
+        self._standard = [(number, pipe, _file_behind(pipe)) for number, pipe in standard.items()]
+        self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
+        self._take_over()
 
     def go_on_here(self) -> None:
         """Take this process, a copy of the one before, for the one that answers."""

@@ -231,13 +231,14 @@ def _serve_forks(
     # Not before: making one writes to the home directory.
     from aca_mcp.kernel.interpreter import Interpreter
     from aca_mcp.kernel.process import load_native
+    from aca_mcp.kernel.streams import Streams
 
     load_native()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     interpreter = Interpreter()
-    server = ForkServer(connection, configuration.policy, interpreter)
+    server = ForkServer(connection, configuration.policy, interpreter, Streams())
     runtime = f"Python {sys.version.split()[0]}"
     isolation = configuration.policy.isolation.value
     server.send({"isolation": isolation, "runtime": runtime, "scratch": scratch})

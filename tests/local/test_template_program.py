@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from aca_mcp.kernel.interpreter import Interpreter
+    from aca_mcp.kernel.streams import Streams
 
 _POLICY = UNSAFE._replace(memory_bytes=2**32, max_tasks=4096)
 _NOBODY = 65_534
 _NO_INTERPRETER = cast("Interpreter", None)
+_NO_STREAMS = cast("Streams", None)
 """For requests that fork nothing."""
 
 
@@ -76,7 +78,7 @@ def test_requests_wait_for_the_imports_unless_somebody_is_in_a_hurry(
 ) -> None:
     """That somebody waits may be told ahead of the request that it is for."""
     ours, theirs = connection
-    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER, _NO_STREAMS)
     _request(ours, op="packages", id=1)
     server.answer_if_awaited()
     ours.setblocking(False)
@@ -96,7 +98,7 @@ def test_a_request_that_nobody_knows_is_an_error(
 ) -> None:
     """Only the supervisor sends requests, so one that is unknown is a mistake of ours."""
     ours, theirs = connection
-    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER, _NO_STREAMS)
     _request(ours, op="dance")
     _request(ours, op="answer_now")
 
@@ -111,7 +113,7 @@ def test_a_fork_that_the_system_refuses_is_told_of(
     ours, theirs = connection
 
     def ask_where_there_is_no_room() -> None:
-        server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+        server = ForkServer(theirs, _POLICY, _NO_INTERPRETER, _NO_STREAMS)
         if os.geteuid() == 0:
             os.setresuid(_NOBODY, _NOBODY, _NOBODY)  # root is not held to the limit
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
@@ -134,7 +136,7 @@ def test_a_session_that_ended_is_let_go_with_its_status(
 ) -> None:
     """Also one that a signal ended."""
     ours, theirs = connection
-    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER)
+    server = ForkServer(theirs, _POLICY, _NO_INTERPRETER, _NO_STREAMS)
     killed = os.fork()
     if killed == 0:
         time.sleep(60)
