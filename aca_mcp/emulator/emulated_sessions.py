@@ -31,7 +31,7 @@ import importlib.util, os, sys, types
 from importlib import metadata
 if importlib.util.find_spec("pkg_resources") is None:
     module = types.ModuleType("pkg_resources")
-    named = [d for d in metadata.distributions() if d.metadata["Name"]]
+    named = [d for d in metadata.distributions() if "Name" in d.metadata]
     module.working_set = [
         types.SimpleNamespace(
             project_name=d.metadata["Name"], key=d.metadata["Name"].lower(), version=d.version

@@ -30,12 +30,11 @@ def installed_packages() -> list[tuple[str, str, list[str]]]:
 def field(distribution: metadata.Distribution, name: str) -> str:
     """A field of a distribution's metadata; empty where it or they cannot be read.
 
-    A distribution may be of a class of the package ``importlib_metadata``, which raises for fields
-    that are not there.
+    Not by ``[name]``, which for fields that are not there warns, and will raise an error.
     """
     try:
-        return str(distribution.metadata[name] or "")
-    except (KeyError, OSError, ValueError, TypeError, AttributeError):
+        return str((distribution.metadata.get_all(name) or [""])[0])
+    except (OSError, ValueError, TypeError, AttributeError):
         return ""
 
 

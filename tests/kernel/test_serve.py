@@ -184,11 +184,13 @@ def test_packages_are_told_also_by_who_raises_for_what_they_do_not_say(
 
     class Strict(email.message.Message):
         def __getitem__(self, name: str) -> str:
-            return {"Name": "thing", "Version": "2.0"}[name]
+            return dict(self.items())[name]
 
+    strict = Strict()
+    strict["Name"], strict["Version"] = "thing", "2.0"
     (tmp_path / "thing-2.0.dist-info").mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
-    monkeypatch.setattr(metadata.PathDistribution, "metadata", Strict())
+    monkeypatch.setattr(metadata.PathDistribution, "metadata", strict)
     text, code = listed("show", ["thing", "other"])
     assert text.startswith("Name: thing\nVersion: 2.0\nSummary: \n")
     assert text.endswith("WARNING: Package(s) not found: other\n")
