@@ -37,6 +37,7 @@ _MODULES = (
     "missing_modules",
     "truncation",
     "hidden_frames",
+    "traceback_frames",
     "tracebacks",
     "image_scaling",
     "html_text",

@@ -40,7 +40,8 @@ from .library_defaults import set_defaults
 from .shell_commands import run_shell_command
 from .standard_input import take_stdin
 from .timeline import Recorder
-from .tracebacks import cell_name, is_normal_exit, program_file, type_name
+from .traceback_frames import cell_name, program_file
+from .tracebacks import is_normal_exit, type_name
 
 if TYPE_CHECKING:
     from types import FrameType

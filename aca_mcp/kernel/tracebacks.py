@@ -8,35 +8,22 @@ from __future__ import annotations
 
 import ast
 import linecache
-import os
 import signal
 import sys
 import traceback
-from collections import deque
 from itertools import groupby
 from time import monotonic
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from .error_hints import hint_for, says_all
-from .hidden_frames import is_own
 from .missing_modules import missing_module, similar_module
+from .traceback_frames import Repeated, has_cell, is_cell, shown_frames
 from .truncation import truncate_middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType, TracebackType
+    from types import FrameType
 
-_SHELL = f"{os.sep}IPython{os.sep}"
-_KERNEL = f"{os.sep}ipykernel{os.sep}"
-_IMPORTING = "<frozen importlib"
-"""Python's own, which it leaves out itself where a statement imports."""
-_CELLS = ("<cell ", "<ipython-input", "/tmp/ipykernel_")  # noqa: S108 -- names to compare
-_LIBRARY_FRAMES_KEPT = 3
-_FIRST_FRAMES = 10
-_LAST_FRAMES = 20
-_MAX_ROUND = 4
-"""Functions that call each other in turn."""
 _MAX_CHAIN = 5
 _MAX_COUNTED = 100_000
 """Exceptions before an error that are counted."""
@@ -59,25 +46,6 @@ _EXIT_CODE: Any = vars(SystemExit)["code"].__get__
 _SOURCE_NAME: Any = vars(SyntaxError)["filename"].__get__
 _GROUPS: tuple[type, ...] = (BaseExceptionGroup,) if sys.version_info >= (3, 11) else ()
 _MEMBERS: Any = vars(_GROUPS[0])["exceptions"].__get__ if _GROUPS else None
-
-_Step = Any  # a frame and its line, or a number of frames that are left out
-
-
-def cell_name(number: int) -> str:
-    """The file name under which a piece of code is compiled."""
-    return f"<cell {number}>"
-
-
-def is_cell(filename: str) -> bool:
-    """Whether a file name is that of code given to an execution."""
-    return filename.startswith(_CELLS) or filename == program_file()
-
-
-def program_file() -> str | None:
-    """The file of the program that the session's code is, where it was begun as one."""
-    main = sys.modules.get("__main__")
-    file = vars(main).get("__file__") if isinstance(main, ModuleType) else None
-    return file if type(file) is str else None
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -102,7 +70,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 def _is_of_cell_itself(error: BaseException) -> TypeGuard[SyntaxError]:
     """Whether the code of an execution is no Python: there is no frame of it, then."""
-    if not issubclass(type(error), SyntaxError) or _has_cell(_TRACEBACK(error)):
+    if not issubclass(type(error), SyntaxError) or has_cell(_TRACEBACK(error)):
         return False
     name = _SOURCE_NAME(error)
     return type(name) is str and is_cell(name)
@@ -176,17 +144,21 @@ class _Description:
 
     def one(self, error: BaseException, depth: int) -> Iterator[str]:
         """Its frames, and what it says."""
-        steps = [] if _is_of_cell_itself(error) else _steps(_TRACEBACK(error))
+        steps = [] if _is_of_cell_itself(error) else shown_frames(_TRACEBACK(error))
         if steps:
             yield "Traceback (most recent call last):"
-        for is_frames, group in groupby(steps, key=lambda step: isinstance(step, tuple)):
-            if is_frames:
+        for kind, group in groupby(steps, key=type):
+            if kind is tuple:
                 summary = traceback.StackSummary.extract(cast("Any", group), lookup_lines=True)
                 lines = "".join(summary.format()).rstrip("\n").split("\n")
                 yield "\n".join(map(_shortened, lines))
+                continue
+            count: int = sum(cast("Any", group))
+            plural = "" if count == 1 else "s"
+            if kind is Repeated:
+                yield f"  [Previous line repeated {count:,} more time{plural}]"
             else:
-                count: int = sum(cast("Any", group))
-                yield f"  [... {count:,} frame{'' if count == 1 else 's'} left out ...]"
+                yield f"  [... {count:,} frame{plural} left out ...]"
         if issubclass(type(error), _GROUPS):
             yield f"{type_name(error)}: {self.message(error)}"
             yield from self._members(_MEMBERS(error), depth)
@@ -234,107 +206,9 @@ class _Description:
             self._seconds -= monotonic() - started
 
 
-def _steps(start: TracebackType | None) -> list[_Step]:
-    """The frames of the user's code and the last of libraries; numbers of those left out."""
-    first: list[_Step] = []
-    last: deque[_Step] = deque(maxlen=_LAST_FRAMES)
-    left_out = 0
-    for step in _trimmed(start):
-        if len(first) < _FIRST_FRAMES:
-            first.append(step)
-            continue
-        if len(last) == _LAST_FRAMES:
-            dropped = last[0]
-            left_out += dropped if isinstance(dropped, int) else 1
-        last.append(step)
-    if not left_out:
-        return _folded([*first, *last])
-    end = _folded([*reversed(last)], is_cut=True)
-    return [*_folded(first, is_cut=True), left_out, *reversed(end)]
-
-
-def _folded(steps: list[_Step], *, is_cut: bool = False) -> list[_Step]:
-    """Frames without the further rounds of functions that call each other in turn; their number.
-
-    Rounds of one are left to Python, which folds them itself. Of frames that are cut at their end
-    the last round need not be whole.
-    """
-    calls: list[object] = [
-        step if isinstance(step, int) else (step[0].f_code, step[1]) for step in steps
-    ]
-    found: list[_Step] = []
-    at = 0
-    while at < len(steps):
-        rounds = [_again(calls, at, length, is_cut) for length in range(2, _MAX_ROUND + 1)]
-        found.append(max(rounds) or steps[at])
-        at += max(rounds) or 1
-    return found
-
-
-def _again(calls: list[object], at: int, length: int, is_cut: bool) -> int:
-    """How many calls, from one on, are those of the round before them, over and over."""
-    end = at
-    while length <= end < len(calls) and calls[end] == calls[end - length]:
-        end += 1
-    count = end - at
-    if count < length or len(set(calls[at:end])) < 2:
-        return 0
-    return count if is_cut and end == len(calls) else count - count % length
-
-
-def _trimmed(start: TracebackType | None) -> Iterator[_Step]:
-    """All frames but the interpreter's own, and of each stretch in libraries the last few."""
-    entered = not _has_cell(start)
-    library: deque[_Step] = deque(maxlen=_LIBRARY_FRAMES_KEPT)
-    skipped = 0
-    handler = _interrupt_handler()
-    tb = start
-    while True:
-        filename = tb.tb_frame.f_code.co_filename if tb is not None else ""
-        if tb is None or is_cell(filename):
-            if skipped:
-                yield skipped
-            yield from library
-            library.clear()
-            skipped = 0
-        if tb is None:
-            return
-        if is_cell(filename):
-            entered = True
-            yield tb.tb_frame, tb.tb_lineno
-        elif entered and not _is_own(filename) and filename != handler:
-            skipped += len(library) == _LIBRARY_FRAMES_KEPT
-            library.append((tb.tb_frame, tb.tb_lineno))
-        tb = tb.tb_next
-
-
 def _shortened(line: str) -> str:
     """A line of code that is no longer than people read, such as one that is full of data."""
     return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
-
-
-def _has_cell(tb: TracebackType | None) -> bool:
-    """A script that was run by a magic has frames of its own and none of a cell."""
-    while tb is not None:
-        if is_cell(tb.tb_frame.f_code.co_filename):
-            return True
-        tb = tb.tb_next
-    return False
-
-
-def _is_own(filename: str) -> bool:
-    return (
-        is_own(filename)
-        or filename.startswith(_IMPORTING)
-        or _SHELL in filename
-        or _KERNEL in filename
-    )
-
-
-def _interrupt_handler() -> str:
-    handler = signal.getsignal(signal.SIGINT)
-    code = getattr(handler, "__code__", None)
-    return str(getattr(code, "co_filename", ""))
 
 
 def _as_python_does(error: BaseException) -> str:

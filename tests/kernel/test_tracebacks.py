@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import aca_mcp
-from aca_mcp.kernel.tracebacks import cell_name, describe, is_cell
+from aca_mcp.kernel.traceback_frames import cell_name, is_cell
+from aca_mcp.kernel.tracebacks import describe
 from tests.kernel.results import run
 
 if TYPE_CHECKING:
@@ -122,6 +124,15 @@ def test_deep_recursion_is_told_in_a_few_lines() -> None:
     assert "[Previous line repeated" in text
     assert text.splitlines()[-1].startswith("RecursionError: maximum recursion depth exceeded")
     assert len(text.splitlines()) < 30
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 4, 40, 400])
+def test_the_same_call_again_and_again_is_told_as_python_tells_it(depth: int) -> None:
+    error = error_of(f"def f(n):\n    if n: f(n - 1)\n    else: 1/0\nf({depth})")
+    shown = format_exception(error)
+    assert error.__traceback__ is not None
+    own = traceback.format_exception(error.with_traceback(error.__traceback__.tb_next))
+    assert shown == "".join(own).rstrip("\n")
 
 
 def test_a_long_chain_ends() -> None:
