@@ -6,6 +6,7 @@ Completion asks the session, whose answer is hostile like everything it says.
 from __future__ import annotations
 
 import codeop
+import contextlib
 import json
 import os
 import warnings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import Completer
+    from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings
 
     from aca_mcp.cli.counted_session import CountedSession
@@ -87,13 +89,12 @@ def is_complete(code: str) -> bool:
 def _prompt(completer: Completer | None) -> PromptSession[str]:
     try:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.history import FileHistory
     except ModuleNotFoundError:
         raise SettingsError(
             "A prompt needs prompt_toolkit: pip install 'aca-mcp[cli]', or 'prompt_toolkit>=3'."
         ) from None
     return PromptSession(
-        history=FileHistory(str(_history_file())),
+        history=_history(),
         completer=completer,
         complete_while_typing=False,
         multiline=True,
@@ -103,13 +104,34 @@ def _prompt(completer: Completer | None) -> PromptSession[str]:
     )
 
 
+def _history() -> History:
+    """Lines of this prompt and of earlier ones; of this one alone where no file can be used."""
+    from prompt_toolkit.history import FileHistory
+
+    class BestEffortHistory(FileHistory):
+        """A disk that is full or not ours costs what is remembered, and no session."""
+
+        def load_history_strings(self) -> list[str]:
+            try:
+                return list(super().load_history_strings())
+            except OSError:
+                return []
+
+        def store_string(self, string: str) -> None:
+            with contextlib.suppress(OSError):
+                super().store_string(string)
+
+    file = _history_file()
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+    return BestEffortHistory(str(file))
+
+
 def _history_file() -> Path:
     """Where lines are remembered; its owner alone may read it, since people type secrets."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    file = state / "aca-mcp" / "history"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.touch(mode=0o600)
-    return file
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "aca-mcp" / "history"
 
 
 def _continuation(width: int, _number: int, _wrapped: int) -> str:

@@ -100,6 +100,35 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
     assert history.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_prompt_needs_no_place_for_its_history(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()  # no directory can be made in it, not even by root
+    terminal: Any = cast("Any", pexpect).spawn(
+        sys.executable,
+        ["-m", "aca_mcp", "repl"],
+        encoding="utf-8",
+        timeout=30,
+        env={
+            **os.environ,
+            "TERM": "xterm-256color",
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+        },
+    )
+    try:
+        terminal.expect(r"In \[1\]:")
+        terminal.send("6 * 7\r")
+        terminal.expect("42\r\n")
+        terminal.expect(r"In \[2\]:")
+        terminal.send("\x1b[A\r")  # the key for the line before
+        terminal.expect("42\r\n")
+        terminal.expect(r"In \[3\]:")
+        terminal.sendeof()
+        terminal.expect(pexpect.EOF)
+    finally:
+        terminal.close()
+    assert terminal.exitstatus == 0
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
