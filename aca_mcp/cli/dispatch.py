@@ -7,6 +7,7 @@ and should not wait for what ``exec`` or ``doctor`` need.
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ _ALL = "--help-all"
 
 def dispatch(arguments: list[str]) -> int:
     """Run the command that the arguments name and return its exit code, as ``main`` does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What an encoding does not have is shown by its number, as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType] -- isinstance cannot name its type
     line = CommandLine(COMMANDS, shows_all=_ALL in arguments)
     if wants_help(arguments):
         line.print_help()

@@ -7,6 +7,7 @@ import functools
 import os
 import shlex
 import sys
+from importlib.util import decode_source
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,14 +103,15 @@ def _is_script(argument: str) -> bool:
 
 
 def _code(argument: str, script: Path | None) -> str:
-    if argument == "-":
-        return sys.stdin.read()
-    if script is None:
+    if argument != "-" and script is None:
         return argument
     try:
-        return script.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{argument} is not a script that can be read, in UTF-8.") from None
+        source = sys.stdin.buffer.read() if script is None else script.read_bytes()
+        # As Python reads a file: by its byte order mark or its coding line, else as UTF-8.
+        return decode_source(source)
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        what = "What stdin has" if script is None else argument
+        raise SettingsError(f"{what} is not a script that can be read, in UTF-8.") from None
 
 
 def _argv(words: list[str], script: Path | None) -> tuple[str, ...]:
