@@ -23,12 +23,13 @@ from subprocess import CalledProcessError  # noqa: TID251 -- starts none
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import IPython
+from IPython.core.autocall import ExitAutocall
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magics.execution import ExecutionMagics
-from traitlets import HasTraits, Type
+from traitlets import HasTraits, Type, default
 from traitlets.config import Config
 
 from .capture import Capture, no_debugger
@@ -141,6 +142,14 @@ class Transformer(TransformerManager):
         return cast("list[str]", super().do_token_transforms(lines))
 
 
+class _Exit(ExitAutocall):
+    """What ``exit`` and ``quit`` are."""
+
+    def __call__(self, code: object = None) -> NoReturn:
+        """End the code, as it would a program. The session goes on."""
+        raise SystemExit(code)
+
+
 class _Shell(InteractiveShell):
     """An InteractiveShell that prints nothing of its own."""
 
@@ -148,9 +157,9 @@ class _Shell(InteractiveShell):
     displayhook_class = Type(_DisplayHook)
     loops: Loops
 
-    def ask_exit(self) -> NoReturn:
-        """End the code, as ``exit()`` would a program. The session goes on."""
-        raise SystemExit
+    @default("exiter")
+    def _exiter_default(self) -> ExitAutocall:
+        return _Exit(self)
 
     def should_run_async(self, raw_cell: str, **kwargs: object) -> bool:
         """Whether the code needs a running event loop, which every cell of a notebook has."""

@@ -339,6 +339,7 @@ async def test_a_pool_that_does_not_answer_is_named_within_three_seconds(tmp_pat
     ("code", "exit_code", "said"),
     [
         ("import sys; sys.exit(3)", 3, ""),
+        ("exit(4)", 4, ""),
         ("raise SystemExit", 0, ""),
         ("import sys; sys.exit('no data')", 1, "no data\n"),
         ("import sys; sys.exit(-1)", 255, ""),

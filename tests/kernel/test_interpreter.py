@@ -234,11 +234,12 @@ def test_a_normal_exit_ends_the_code_and_not_the_session(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("ends", ["import sys; sys.exit", "exit", "quit"])
 @pytest.mark.parametrize(("code", "message"), [("3", "3"), ("'bad input'", "bad input")])
 def test_an_exit_with_a_failure_is_an_error(
-    interpreter: Interpreter, code: str, message: str
+    interpreter: Interpreter, ends: str, code: str, message: str
 ) -> None:
-    result = run(interpreter, f"import sys; sys.exit({code})")
+    result = run(interpreter, f"{ends}({code})")
     assert (result.error_name, result.error_message) == ("SystemExit", message)
 
 
