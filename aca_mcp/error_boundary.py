@@ -2,8 +2,9 @@
 
 Whatever else an inner layer raises is a fault of ours or of a library. It is told to the caller as
 one sentence with its kind, and logged by its kind alone: messages of foreign errors may carry code,
-paths or identifiers. The caller's own errors, from the content of an upload or from the block that
-reads a download, pass as they are. Knows nothing of what pools do.
+paths or identifiers. The caller's own errors, from the content of an upload, from the block that
+reads a download or from what hears the output of code, pass as they are. Knows nothing of what
+pools do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         Generator,
     )
 
-    from aca_mcp.pool import FileEntry, SessionPool
+    from aca_mcp.pool import Execution, FileEntry, OutputCallback, OutputChunk, SessionPool
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +52,20 @@ class ErrorBoundary(ForwardingPool):
     ) -> T:
         with _mapped(operation):
             return await act(self._pool)
+
+    async def execute(
+        self,
+        identifier: str,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputCallback | None = None,
+    ) -> Execution:
+        listener = None if on_output is None else _Listener(on_output)
+        with _mapped("execute", listener):
+            return await self._pool.execute(
+                identifier, code, timeout_seconds=timeout_seconds, on_output=listener
+            )
 
     async def upload_file(
         self,
@@ -81,6 +96,20 @@ class _Caller:
 
     failure: Exception | None = None
     """What it raised: its own affair."""
+
+
+class _Listener(_Caller):
+    """What hears the output of code, and may raise what its caller likes."""
+
+    def __init__(self, on_output: OutputCallback) -> None:
+        self._on_output = on_output
+
+    def __call__(self, chunk: OutputChunk) -> None:
+        try:
+            self._on_output(chunk)
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 class _Source(_Caller):

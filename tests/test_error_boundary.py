@@ -17,7 +17,7 @@ from aca_mcp.errors import (
     PoolUnavailableError,
     SessionPoolError,
 )
-from aca_mcp.pool import SessionPool
+from aca_mcp.pool import OutputChunk, SessionPool
 from tests.support.foreign_errors import IDENTIFIER, OPERATIONS, SECRET, foreign_errors
 from tests.support.odd_pools import BreakingPool
 from tests.support.streams import content
@@ -25,6 +25,8 @@ from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+
+    from aca_mcp.pool import OutputCallback
 
 PORT = {name for name in vars(SessionPool) if not name.startswith("_")}
 
@@ -94,6 +96,19 @@ async def test_what_the_content_of_an_upload_raises_is_its_callers() -> None:
         with pytest.raises(type(error)) as raised:
             await pool.upload_file(IDENTIFIER, "a", broken(error))
         assert raised.value is error
+
+
+async def test_what_hears_the_output_of_code_may_raise_its_own() -> None:
+    class Printing:
+        async def execute(self, *_: object, on_output: OutputCallback, **__: object) -> None:
+            on_output(OutputChunk("stdout", "1"))
+
+    def leave(_: OutputChunk) -> None:
+        raise BrokenPipeError
+
+    pool = ErrorBoundary(cast("SessionPool", Printing()))
+    with pytest.raises(BrokenPipeError):
+        await pool.execute(IDENTIFIER, "print(1)", timeout_seconds=1, on_output=leave)
 
 
 async def test_what_the_reader_of_a_download_raises_is_its_own() -> None:

@@ -7,10 +7,12 @@ make text read as something else, and it never chooses a file name of this machi
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from aca_mcp.cli.figures import Figures
 from aca_mcp.cli.markdown import show_markdown
+from aca_mcp.cli.transfers import host_file
 from aca_mcp.errors import HostPathRefusedError
 from aca_mcp.missing_modules import NOTHING, PackageOffer, about_missing_module
 from aca_mcp.pool import ExecutionStatus, Output, before_time_was_up, what_is_kept
@@ -199,8 +201,9 @@ class Screen:
         if text:
             (self._within_line.discard if text.endswith("\n") else self._within_line.add)(name)
         stream = self._streams[name]
-        stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
-        stream.flush()
+        with host_file(Path(name)):  # a reader may leave, and a disk be full
+            stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
+            stream.flush()
 
 
 def _line(text: str) -> str:

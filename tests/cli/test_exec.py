@@ -176,46 +176,6 @@ def test_code_can_come_from_stdin(tmp_path: Path) -> None:
     assert run("-", cwd=tmp_path, stdin="print(input)").returncode == 0
 
 
-@pytest.mark.parametrize("word", ["-", "script.py"])
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        (b"\xef\xbb\xbfprint('caf\xc3\xa9')\r\n", ("caf\xe9\n", "", 0)),
-        (b"# -*- coding: latin-1 -*-\nprint('caf\xe9')\n", ("caf\xe9\n", "", 0)),
-        (b"print('caf\xe9')\n", ("", "is not a script that can be read, in UTF-8.\n", 2)),
-        (b"# coding: nonesuch\n", ("", "is not a script that can be read, in UTF-8.\n", 2)),
-    ],
-)
-def test_code_is_read_as_python_reads_it(
-    source: bytes, shown: tuple[str, str, int], word: str, tmp_path: Path
-) -> None:
-    (tmp_path / "script.py").write_bytes(source)
-    done = subprocess.run(
-        [*COMMAND, "exec", word],
-        cwd=tmp_path,
-        input=source,
-        capture_output=True,
-        timeout=100,
-        check=False,
-    )
-    stdout, stderr, code = shown
-    assert (done.stdout.decode(), done.returncode) == (stdout, code)
-    assert done.stderr.decode().endswith(stderr)
-
-
-def test_what_the_encoding_of_a_pipe_does_not_have_is_shown_by_its_number(tmp_path: Path) -> None:
-    code = "print('\\xe9\\u2713')\n'\\u6f22'"
-    done = subprocess.run(
-        [*COMMAND, "exec", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
-        capture_output=True,
-        timeout=100,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (b"\xe9\\u2713\n'\\u6f22'\n", b"")
-
-
 def test_a_download_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
