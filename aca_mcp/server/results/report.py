@@ -33,6 +33,8 @@ _LATE = "[from earlier code that still ran]"
 _LONG_CHARACTERS = 50_000
 _CHARACTERS_OF_ONE = 500
 """That take about as long as a displayed value, or a step of the timeline, beside its text."""
+_MAX_DRAWING = 20_000
+"""Characters of bars that are drawn on in the next part of their stream: it may have thousands."""
 
 
 class Figure(NamedTuple):
@@ -259,16 +261,25 @@ class _Body:
 
 
 def _joined(timeline: Iterable[StreamPart | Output]) -> list[StreamPart | Output]:
-    """The timeline without what a progress bar was before it was drawn again."""
+    """The timeline with progress bars where they were drawn last, and not where they were before.
+
+    A bar goes on where it began, whatever other streams show in between: by a return in its own
+    line, and with several, one below the other, anywhere from where they left the cursor.
+    """
     items = list(timeline)
     last: dict[str, int] = {}
     for at, item in enumerate(items):
         if not isinstance(item, StreamPart):
             continue
-        if (before := last.get(item.stream)) is not None and item.text.startswith("\r"):
-            earlier = items[before]
-            if isinstance(earlier, StreamPart) and not earlier.text.endswith("\n"):
-                kept = earlier.text[: earlier.text.rfind("\n") + 1]
-                items[before] = earlier._replace(text=kept)
+        earlier = items[last[item.stream]] if item.stream in last else None
+        if isinstance(earlier, StreamPart) and not earlier.text.endswith("\n"):
+            again = item.text.startswith("\r")
+            if again or "\x1b[" in earlier.text:
+                from aca_mcp.server.results.terminal import split_drawing  # seldom needed
+
+                above, drawing, several = split_drawing(earlier.text)
+                if (again or several) and len(drawing) <= _MAX_DRAWING:
+                    items[last[item.stream]] = earlier._replace(text=above)
+                    items[at] = item._replace(text=drawing + item.text)
         last[item.stream] = at
     return items

@@ -25,6 +25,15 @@ _STEP = re.compile(
 
 def screen_text(text: str) -> str:
     """The text as it stands on the screen when all of it has been written."""
+    return _drawn(text).text()
+
+
+def split_drawing(text: str) -> tuple[str, str, bool]:
+    """What stands above the cursor, what draws the rest again, and whether rows are below it."""
+    return _drawn(text).split()
+
+
+def _drawn(text: str) -> _Screen:
     screen = _Screen()
     for step in _STEP.finditer(text):
         piece = step[0]
@@ -36,7 +45,7 @@ def screen_text(text: str) -> str:
             screen.escape(piece[1])
         elif piece[0] >= " " and not "\x7f" <= piece[0] <= "\x9f":
             screen.write(piece)
-    return screen.text()
+    return screen
 
 
 class _Screen:
@@ -54,6 +63,12 @@ class _Screen:
         while len(self._rows) > 1 and not self._rows[-1] and self._row < len(self._rows) - 1:
             self._rows.pop()
         return "\n".join(line.rstrip(" ") for line in [*self._settled, *self._rows])
+
+    def split(self) -> tuple[str, str, bool]:
+        rows, below = self._rows[self._row :], len(self._rows) - 1 - self._row
+        cursor = "\x1b[A" * below + f"\x1b[{self._column + 1}G"
+        above = "".join(f"{line}\n" for line in [*self._settled, *self._rows[: self._row]])
+        return above, "\n".join(rows) + cursor, below > 0
 
     def write(self, text: str) -> None:
         line = self._rows[self._row]

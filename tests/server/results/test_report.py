@@ -180,6 +180,29 @@ def test_a_bar_that_is_drawn_again_is_shown_as_it_was_last() -> None:
     assert text.endswith("100%|#####")
 
 
+def test_bars_below_one_another_go_on_where_they_began_whatever_is_printed_in_between() -> None:
+    bars = (
+        "\rout: 0/2\n\rin: 0/3\x1b[A",
+        "\n\r       \r\x1b[A\n\rin: 1/3\x1b[A",
+        "\n\r       \r\x1b[A\rout: 2/2\n",
+    )
+    order = [Span("stderr", len(bars[0]))]
+    for bar in bars[1:]:
+        order += [Span("stdout", 2), Span("stderr", len(bar))]
+    assert both(*order, stdout="a\nb\n", stderr="".join(bars)) == "a\nb\n[stderr]\nout: 2/2"
+    first = order[:2]
+    assert both(*first, stdout="a\n", stderr=bars[0]) == (
+        "[stderr]\nout: 0/2\nin: 0/3\n[stdout]\na"
+    )
+
+
+def test_bars_too_large_to_be_drawn_again_stay_where_they_are() -> None:
+    wide = "x" * 30_000 + "\ny\x1b[A"
+    order = (Span("stderr", len(wide)), Span("stdout", 2), Span("stderr", 5))
+    text = both(*order, stdout="a\n", stderr=wide + "\rend\n")
+    assert text == "[stderr]\n" + "x" * 30_000 + "\ny\n[stdout]\na\n[stderr]\nend"
+
+
 def test_text_and_remarks_of_a_value_are_shown() -> None:
     output = Output("result", {"text/plain": "<X object>"}, "k  v", ("HTML: outputs/x.html",))
     assert shown(output) == "k  v\n[HTML: outputs/x.html]"
