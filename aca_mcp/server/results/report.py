@@ -272,13 +272,13 @@ def _joined(timeline: Iterable[StreamPart | Output]) -> list[StreamPart | Output
         if not isinstance(item, StreamPart):
             continue
         earlier = items[last[item.stream]] if item.stream in last else None
-        if isinstance(earlier, StreamPart) and not earlier.text.endswith("\n"):
-            again = item.text.startswith("\r")
+        if isinstance(earlier, StreamPart):
+            again = item.text.startswith("\r") and not earlier.text.endswith("\n")
             if again or "\x1b[" in earlier.text:
                 from aca_mcp.server.results.terminal import split_drawing  # seldom needed
 
-                above, drawing, several = split_drawing(earlier.text)
-                if (again or several) and len(drawing) <= _MAX_DRAWING:
+                above, drawing, going_on = split_drawing(earlier.text)
+                if (again or going_on) and len(drawing) <= _MAX_DRAWING:
                     items[last[item.stream]] = earlier._replace(text=above)
                     items[at] = item._replace(text=drawing + item.text)
         last[item.stream] = at

@@ -29,7 +29,7 @@ def screen_text(text: str) -> str:
 
 
 def split_drawing(text: str) -> tuple[str, str, bool]:
-    """What stands above the cursor, what draws the rest again, and whether rows are below it."""
+    """What stands above the cursor, what draws the rest again, and whether it is not at the end."""
     return _drawn(text).split()
 
 
@@ -68,7 +68,7 @@ class _Screen:
         rows, below = self._rows[self._row :], len(self._rows) - 1 - self._row
         cursor = "\x1b[A" * below + f"\x1b[{self._column + 1}G"
         above = "".join(f"{line}\n" for line in [*self._settled, *self._rows[: self._row]])
-        return above, "\n".join(rows) + cursor, below > 0
+        return above, "\n".join(rows) + cursor, below > 0 or self._column < len(rows[0])
 
     def write(self, text: str) -> None:
         line = self._rows[self._row]

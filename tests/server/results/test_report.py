@@ -190,10 +190,17 @@ def test_bars_below_one_another_go_on_where_they_began_whatever_is_printed_in_be
     for bar in bars[1:]:
         order += [Span("stdout", 2), Span("stderr", len(bar))]
     assert both(*order, stdout="a\nb\n", stderr="".join(bars)) == "a\nb\n[stderr]\nout: 2/2"
-    first = order[:2]
-    assert both(*first, stdout="a\n", stderr=bars[0]) == (
-        "[stderr]\nout: 0/2\nin: 0/3\n[stdout]\na"
+    closed = "\rout: 0\n\rin: 0/3\x1b[A\rin: 3/3\n"  # above its own line, where the cursor is
+    order = [Span("stderr", len(closed)), Span("stdout", 2), Span("stderr", len("\rout: 2/2\n"))]
+    assert both(*order, stdout="a\n", stderr=closed + "\rout: 2/2\n") == (
+        "[stderr]\nin: 3/3\n[stdout]\na\n[stderr]\nout: 2/2"
     )
+
+
+def test_bars_below_one_another_are_shown_where_nothing_is_drawn_after_them() -> None:
+    drawn = "\rout: 0/2\n\rin: 0/3\x1b[A"
+    order = (Span("stderr", len(drawn)), Span("stdout", 2))
+    assert both(*order, stdout="a\n", stderr=drawn) == ("[stderr]\nout: 0/2\nin: 0/3\n[stdout]\na")
 
 
 def test_bars_too_large_to_be_drawn_again_stay_where_they_are() -> None:
