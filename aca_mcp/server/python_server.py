@@ -179,7 +179,17 @@ class PythonServer(MCPServer[OpenSession | None]):
         context: Context[OpenSession | None, Any] | None = None,
     ) -> GetPromptResult | InputRequiredResult:
         """One of them, with what the person filled in."""
-        self._offer_prompts()
+        offered = {prompt.name: prompt.arguments or () for prompt in await self.list_prompts()}
+        if name not in offered:
+            raise MCPError(
+                INVALID_PARAMS, f"There is no such prompt; there are {', '.join(offered)}."
+            )
+        takes = {argument.name: argument.required for argument in offered[name]}
+        given = set(arguments or ())
+        missing = [each for each, needed in takes.items() if needed and each not in given]
+        if missing or not given <= takes.keys():
+            needs = f" and needs {', '.join(missing)}" if missing else ""
+            raise MCPError(INVALID_PARAMS, f"{name} takes {', '.join(takes)}{needs}.")
         return await super().get_prompt(name, arguments, context)
 
     def _offer_prompts(self) -> None:

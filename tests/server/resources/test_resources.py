@@ -236,6 +236,29 @@ async def test_prompts_are_useful_as_they_are(connect: Connect) -> None:
         assert "Which shop is best?" in str(asked.messages[0].content)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        (
+            "plot_files",
+            {"path": "a"},
+            "There is no such prompt; there are analyse_file, plot_file,",
+        ),
+        ("plot_file", None, "plot_file takes path, what and needs path."),
+        ("plot_file", {"what": "b"}, "plot_file takes path, what and needs path."),
+        ("plot_file", {"path": "a", "file": "b"}, "plot_file takes path, what."),
+    ],
+)
+async def test_a_prompt_that_cannot_be_filled_in_says_what_it_takes(
+    connect: Connect, name: str, arguments: dict[str, str] | None, told: str
+) -> None:
+    async with connect() as call:
+        with pytest.raises(MCPError) as refused:
+            await call.client.get_prompt(name, arguments)
+    assert refused.value.error.code == -32602
+    assert refused.value.error.message.startswith(told)
+
+
 async def test_nothing_is_promised_that_is_not_kept(toy_pool: ToyPool) -> None:
     async with connected(toy_pool) as call:
         promised = call.client.server_capabilities
