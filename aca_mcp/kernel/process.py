@@ -17,9 +17,16 @@ _LINE_BUFFERED = 1
 """``_IOLBF`` of ``stdio.h``, on Linux."""
 _POOLS = tuple(
     each.replace("/", os.sep)
-    for each in ("/concurrent/futures/", "/multiprocessing/", "/joblib/", "/asyncio/")
+    for each in (
+        "/concurrent/futures/",
+        "/multiprocessing/",
+        "/joblib/",
+        "/asyncio/",
+        "/ipykernel/iostream.",
+    )
 )
-"""Whose threads work for whoever gives them something to do."""
+"""Whose threads work for whoever gives them something to do. A Jupyter kernel's pass on what other
+processes write."""
 _LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 -- a name, to compare
 _MAX_FRAMES = 30
 

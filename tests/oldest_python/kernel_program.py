@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 from jupyter_client.manager import start_new_kernel
 
 
 def main() -> None:
+    # With it a kernel does not read what processes of the code print.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
     manager, client = start_new_kernel(
-        kernel_name="python3", extra_arguments=["--HistoryManager.hist_file=history.sqlite"]
+        kernel_name="python3",
+        extra_arguments=["--HistoryManager.hist_file=history.sqlite"],
+        stdout=subprocess.DEVNULL,  # where it repeats what processes of the code print
     )
     try:
         for line in sys.stdin:

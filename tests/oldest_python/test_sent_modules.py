@@ -101,6 +101,15 @@ def test_the_timeline_has_what_was_printed_and_shown(session: Session) -> None:
     assert ("stderr", "two\n") in printed
 
 
+def test_what_processes_of_the_code_print_is_not_of_earlier_code(session: Session) -> None:
+    # Time for the kernel's thread that reads what processes print.
+    report = session.run("import subprocess, time\nsubprocess.run(['echo', '1'])\ntime.sleep(1)")
+    assert [(piece.end, piece.state) for piece in counted_pieces(report)] == [("1\n", "")]
+    session.run("import threading\nthreading.Timer(0.3, print, ['timer']).start()")
+    report = session.run("time.sleep(1)")
+    assert [(piece.end[:5], piece.state) for piece in counted_pieces(report)] == [("timer", "late")]
+
+
 def test_figures_tables_and_pages_are_shown(session: Session) -> None:
     report = session.run(
         "%matplotlib inline\nimport matplotlib.pyplot as plt, pandas as pd, PIL.Image\n"
