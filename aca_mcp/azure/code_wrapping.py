@@ -56,6 +56,7 @@ _MODULES = (
     "replaced_methods",
     "output_widgets",
     "standard_input",
+    "front_end",
     "library_defaults",
     "capture",
 )

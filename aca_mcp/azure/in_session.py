@@ -26,6 +26,7 @@ from IPython.core.getipython import get_ipython
 
 from aca_mcp.kernel.capture import Capture
 from aca_mcp.kernel.changed_files import changed, snapshot
+from aca_mcp.kernel.front_end import leave_out_debuggers
 from aca_mcp.kernel.hidden_frames import hide_own_frames
 from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
@@ -160,6 +161,7 @@ def begin(shell: InteractiveShell) -> Capture:
     load_native()
     set_defaults(capture.output_widgets)
     take_stdin()
+    leave_out_debuggers()
     hide_own_frames()
     keep_calls_out_of(shell.history_manager)
     hook = shell.displayhook

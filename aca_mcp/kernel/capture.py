@@ -18,11 +18,11 @@ import time
 from _thread import RLock, get_ident
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, cast
 
 from .display_files import DisplayFiles
-from .error_hints import NO_DEBUGGER
 from .figures import Figures, enable_matplotlib, is_empty_figure, is_figure, show_open_figures
+from .front_end import no_debugger, no_gui, print_page, show_input
 from .image_scaling import MAX_SIDE
 from .mime_bundles import Bundles, Shown, is_bare
 from .output_widgets import OutputWidgets
@@ -148,8 +148,9 @@ class Capture:
                 (shell, "debugger", no_debugger),
                 (builtins, "input", input_for(builtins.input)),
                 (getpass, "getpass", no_password),
-                (shell, "enable_gui", _no_gui),
-                (shell, "set_next_input", _show_input),
+                (shell, "enable_gui", no_gui),
+                (shell, "set_next_input", show_input),
+                (shell.hooks, "show_in_pager", print_page),
                 (shell, "enable_matplotlib", self.enable_matplotlib),
             ):
                 stack.enter_context(replaced(owner, name, method))
@@ -371,20 +372,6 @@ def _attached(content: str | bytes, blobs: list[bytes]) -> object:
     kind = "text" if isinstance(content, str) else "blob"
     blobs.append(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     return {kind: len(blobs) - 1}
-
-
-def no_debugger(*args: object, **kwargs: object) -> NoReturn:
-    """What begins a debugger says that there is none."""
-    raise EOFError(NO_DEBUGGER)
-
-
-def _show_input(text: str, replace: bool = False) -> None:
-    """Print what ``%load`` and ``%recall`` would put into a cell: there is none to edit."""
-    print(text.strip("\n"))  # noqa: T201 -- see above
-
-
-def _no_gui(gui: object = None) -> None:
-    """There is no event loop of a window system to join."""
 
 
 def _said(obj: object) -> str:

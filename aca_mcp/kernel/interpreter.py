@@ -8,11 +8,8 @@ Made once, in the template, before any session is forked: sessions share its mem
 
 from __future__ import annotations
 
-import bdb
-import code
 import linecache
 import os
-import pdb
 import re
 import signal
 import warnings
@@ -22,19 +19,18 @@ from importlib import import_module
 from subprocess import CalledProcessError  # noqa: TID251 -- starts none
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-import IPython
 from IPython.core.autocall import ExitAutocall
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magics.execution import ExecutionMagics
 from traitlets import HasTraits, Type, default
 from traitlets.config import Config
 
-from .capture import Capture, no_debugger
+from .capture import Capture
 from .error_hints import NO_EDITOR
 from .event_loops import Loops
+from .front_end import leave_out_debuggers
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
@@ -222,7 +218,8 @@ class Interpreter:
         set_defaults(self._capture.output_widgets)
         take_stdin()
         hide_own_frames()
-        _leave_out_what_needs_a_person()
+        leave_out_debuggers()
+        warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
         shell.set_hook("editor", _no_editor)
 
     def warm_up(self) -> None:
@@ -356,15 +353,6 @@ def _mend_main(shell: InteractiveShell) -> None:
     shell.user_ns.setdefault("__spec__", None)
     shell.user_ns.setdefault("__loader__", None)
     shell.user_ns.setdefault("__package__", None)
-
-
-def _leave_out_what_needs_a_person() -> None:
-    warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
-    pdb.Pdb.set_trace = bdb.Bdb.set_trace = pdb.Pdb.interaction = no_debugger
-    pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
-    code.interact = code.InteractiveConsole.interact = no_debugger
-    ExecutionMagics._run_with_debugger = no_debugger  # pyright: ignore[reportPrivateUsage] -- of %%debug and %run -d
-    IPython.embed = no_debugger  # pyright: ignore[reportAttributeAccessIssue] -- made when asked for
 
 
 def _no_editor(*args: object, **kwargs: object) -> NoReturn:

@@ -110,6 +110,12 @@ def test_what_processes_of_the_code_print_is_not_of_earlier_code(session: Sessio
     assert [(piece.end[:5], piece.state) for piece in counted_pieces(report)] == [("timer", "late")]
 
 
+@pytest.mark.parametrize("code", ["len?", "%pdoc len", "%psource work", "%prun work(1)"])
+def test_what_a_notebook_shows_in_its_pager_is_printed(session: Session, code: str) -> None:
+    session.run("def work(n): return n + 1")
+    assert sum(piece.characters for piece in counted_pieces(session.run(code))) > 20
+
+
 def test_figures_tables_and_pages_are_shown(session: Session) -> None:
     report = session.run(
         "%matplotlib inline\nimport matplotlib.pyplot as plt, pandas as pd, PIL.Image\n"
@@ -133,6 +139,9 @@ def test_figures_tables_and_pages_are_shown(session: Session) -> None:
         ("x = ", "SyntaxError"),
         ("def f(): f()\nf()", "RecursionError"),
         ("input()", "EOFError"),
+        ("breakpoint()", "EOFError"),
+        ("import pdb; pdb.run('1')", "EOFError"),
+        ("%debug 1", "EOFError"),
     ],
 )
 def test_errors_are_described(session: Session, code: str, name: str) -> None:
