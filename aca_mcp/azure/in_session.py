@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio  # noqa: TID251 -- this runs in the session, on the loop of its kernel
 import base64
 import os
+import signal
 import sys
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -35,6 +36,9 @@ from aca_mcp.kernel.timeline import Recorder, done, encoded
 from aca_mcp.kernel.tracebacks import is_normal_exit
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
     from IPython.core.interactiveshell import InteractiveShell
 
 PREFIX = "aca-mcp:"
@@ -84,7 +88,10 @@ async def run(code: str, max_side: int) -> str:
         name = f"cell-{shell.execution_count}"
         capture.begin(recorder, work_directory=state.work_directory, name=name, max_side=max_side)
         try:
-            error = await run_cell(shell, capture, code)
+            with interruptible() as cancelled:
+                error = await run_cell(shell, capture, code)
+            if cancelled and isinstance(error, asyncio.CancelledError):
+                error = KeyboardInterrupt().with_traceback(error.__traceback__)
             capture.show_open_figures()
         finally:
             errors, kept = capture.end()
@@ -112,6 +119,35 @@ async def run(code: str, max_side: int) -> str:
     packed = zlib.compress(b"".join(encoded(event, blobs) for event, blobs in frames), 1)
     state.report = base64.b64encode(packed).decode()
     return more(0)
+
+
+@contextmanager
+def interruptible() -> Generator[list[int]]:
+    """Have an interrupt end code that computes, and at once code that awaits; tell whether it did.
+
+    A Jupyter kernel cancels a cell that has an ``await``, as the call of ``run`` is one: code that
+    computes does not notice, and what is awaited goes on until something else wakes the loop.
+    """
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[object]", asyncio.current_task())
+    cancelled: list[int] = []
+    usual: Any = None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        running = asyncio.current_task(loop)
+        if running is task:
+            raise KeyboardInterrupt
+        cancelled.append(number)
+        loop.call_soon_threadsafe(task.cancel)
+        if running is not None and callable(usual):
+            usual(number, frame)  # a task that the code made computes
+
+    with suppress(ValueError):  # this is not the main thread, which alone hears of interrupts
+        usual = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield cancelled
+    finally:
+        if usual is not None:
+            signal.signal(signal.SIGINT, usual)
 
 
 def is_open(stream: Any) -> bool:

@@ -151,6 +151,27 @@ def test_errors_are_described(session: Session, code: str, name: str) -> None:
     assert error.traceback
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "time.sleep(60)",
+        "await asyncio.sleep(60)",
+        "await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))",
+    ],
+)
+def test_an_interrupt_ends_code_and_nothing_else(session: Session, code: str) -> None:
+    session.run("kept = 1")
+    report = session.run(
+        "import asyncio, os, signal, threading, time\n"
+        f"threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()\n{code}"
+    )
+    assert report.error is not None
+    assert report.error.name == "KeyboardInterrupt"
+    assert code in report.error.traceback
+    assert session.run("kept").outputs[-1].data["text/plain"] == "1"
+
+
 def test_long_reports_come_in_parts(session: Session) -> None:
     report = session.run(
         "import os; display(os.urandom(900_000).hex()); await __import__('asyncio').sleep(0, 7)"
