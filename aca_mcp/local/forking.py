@@ -70,6 +70,7 @@ class ForkServer:
         self._interpreter = interpreter
         self._streams = streams
         self._filling: list[bytes] = []
+        """Kept for as long as sessions are forked: room that is free again would be shared."""
         self._requests: deque[tuple[dict[str, object], list[int]]] = deque()
         self._is_awaited = False
         self._has_imported = False

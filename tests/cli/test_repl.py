@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -24,26 +25,36 @@ from aca_mcp.settings import Settings
 from tests.support.toy_pool import ToyPool
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from aca_mcp.pool import Execution, OutputChunk, SessionInfo
 
 
-def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: Path) -> None:
+@contextmanager
+def at_a_prompt(directory: Path, *options: str) -> Generator[Any]:
+    """A terminal with the command in it, whose lines are remembered below ``directory``."""
     terminal: Any = cast("Any", pexpect).spawn(
         sys.executable,
-        ["-m", "aca_mcp", "repl", "--notebook", "out.ipynb"],
+        ["-m", "aca_mcp", "repl", *options],
         encoding="utf-8",
         timeout=30,
-        cwd=str(tmp_path),
+        cwd=str(directory),
         env={
             **os.environ,
             "TERM": "xterm-256color",
-            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "XDG_STATE_HOME": str(directory / "state"),
             "PROMPT_TOOLKIT_NO_CPR": "1",
         },
     )
     try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: Path) -> None:
+    with at_a_prompt(tmp_path, "--notebook", "out.ipynb") as terminal:
         terminal.expect(r"In \[1\]:")
         terminal.send("x = 40\r")
         terminal.expect(r"In \[2\]:")
@@ -82,8 +93,6 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
         terminal.sendeof()
         terminal.expect("saved out.ipynb")
         terminal.expect(pexpect.EOF)
-    finally:
-        terminal.close()
     assert terminal.exitstatus == 0
     cells = json.loads((tmp_path / "out.ipynb").read_text(encoding="utf-8"))["cells"]
     assert [cell["source"].splitlines()[0] for cell in cells] == [
@@ -102,19 +111,7 @@ def test_a_session_goes_on_from_line_to_line_until_the_person_leaves(tmp_path: P
 
 def test_a_prompt_needs_no_place_for_its_history(tmp_path: Path) -> None:
     (tmp_path / "state").touch()  # no directory can be made in it, not even by root
-    terminal: Any = cast("Any", pexpect).spawn(
-        sys.executable,
-        ["-m", "aca_mcp", "repl"],
-        encoding="utf-8",
-        timeout=30,
-        env={
-            **os.environ,
-            "TERM": "xterm-256color",
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-            "PROMPT_TOOLKIT_NO_CPR": "1",
-        },
-    )
-    try:
+    with at_a_prompt(tmp_path) as terminal:
         terminal.expect(r"In \[1\]:")
         terminal.send("6 * 7\r")
         terminal.expect("42\r\n")
@@ -124,8 +121,6 @@ def test_a_prompt_needs_no_place_for_its_history(tmp_path: Path) -> None:
         terminal.expect(r"In \[3\]:")
         terminal.sendeof()
         terminal.expect(pexpect.EOF)
-    finally:
-        terminal.close()
     assert terminal.exitstatus == 0
 
 
