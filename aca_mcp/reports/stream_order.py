@@ -100,8 +100,9 @@ def _end_of(piece: Counted, text: str, start: int) -> int:
         found = text.find(known, max(end - len(known), start))
         if found >= 0:
             return found + len(known)
-    # It was cut, or went elsewhere, as where code put something else in the stream's place.
-    return len(text) if end > len(text) else start
+    # It was cut, or went elsewhere, as where code put something else in the stream's place. Of a
+    # thread a Jupyter kernel sends it to the code that started it.
+    return len(text) if end > len(text) and piece.state != "late" else start
 
 
 def _read(piece: object) -> Counted | None:

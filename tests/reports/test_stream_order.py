@@ -49,6 +49,13 @@ def test_what_did_not_reach_the_stream_takes_nothing_of_it() -> None:
     assert parts("from a child\nthere\n", elsewhere, there) == [(1, "from a child\nthere\n")]
 
 
+def test_what_a_thread_printed_elsewhere_takes_nothing_of_what_is_there() -> None:
+    thread = Counted(0, "stdout", 21, "late 0\nlate 1\nlate 2\n", "late")
+    now = Counted(0, "stdout", 4, "now\n", "")
+    streams = in_order(StreamText("now\n"), StreamText(), [thread, now])
+    assert [(piece.characters, piece.late) for piece in streams.pieces] == [(4, False)]
+
+
 def test_what_nobody_counted_at_the_end_stands_before_the_value() -> None:
     first, late = Counted(0, "stdout", 2, "a\n", ""), Counted(3, "stdout", 2, "b\n", "")
     assert parts("a\nchild\n", first, stderr="e\n", value_place=3) == [
