@@ -29,8 +29,8 @@ NO_CLICKS = (
 )
 NO_EDITOR = "There is no editor here. Write a file with %%writefile, and run it with %run."
 _LOOP_RUNS = (
-    "Code here runs in an event loop, as in a notebook: write await before the coroutine, or "
-    "asyncio.run(...)."
+    "Code here runs in an event loop, as in a notebook: write await before the coroutine, in place "
+    "of asyncio.run() and the like."
 )
 _NO_CLIPBOARD = "Sessions have no clipboard. Put the text into the code, or bring it as a file."
 _CELL_MAGIC = (
@@ -156,6 +156,7 @@ _NO_PARENT = "Cannot save file into a non-existent directory: '/"
 """As pandas says it of a path that is not below the work directory."""
 _LOOP_WORDS = re.compile(
     r"This event loop is already running|Already running asyncio|Cannot run the event loop while"
+    r"|asyncio\.run\(\) cannot be called|Runner\.run\(\) cannot be called"
 )
 _MAGIC = re.compile(r"magic (?:function )?`%(%?)(\w+)` not found")
 _EXTENSIONS = {

@@ -151,6 +151,12 @@ def test_errors_are_described(session: Session, code: str, name: str) -> None:
     assert error.traceback
 
 
+def test_a_coroutine_is_awaited_instead_of_run(session: Session) -> None:
+    error = session.run("import asyncio\nasyncio.run(asyncio.sleep(0))").error
+    assert error is not None
+    assert "write await" in error.hint
+
+
 @pytest.mark.parametrize(
     "code",
     [
