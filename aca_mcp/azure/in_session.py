@@ -84,6 +84,8 @@ async def run(code: str, max_side: int) -> str:
     started = perf_counter()
     with capture.hooked():
         for name, stream in state.streams.items():
+            with suppress(AttributeError):  # a kernel tells it to what stands in its place alone
+                stream.set_parent(shell.parent_header)
             recorder.follow(stream if is_open(stream) else getattr(sys, name), name)
         name = f"cell-{shell.execution_count}"
         capture.begin(recorder, work_directory=state.work_directory, name=name, max_side=max_side)
@@ -192,6 +194,9 @@ def begin(shell: InteractiveShell) -> Capture:
         os.chdir(state.entered)
     with suppress(OSError):
         state.work_directory = os.getcwd()  # noqa: PTH109 -- text is what is wanted
+    # Where `%cd -` goes back to, and what code puts back after it has redirected a stream.
+    shell.user_ns["_dh"] = [state.work_directory]
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # pyright: ignore[reportConstantRedefinition] -- a kernel's own lead nowhere
     state.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     state.capture = capture = Capture(shell)
     load_native()

@@ -151,6 +151,19 @@ def test_errors_are_described(session: Session, code: str, name: str) -> None:
     assert error.traceback
 
 
+def test_code_finds_back_to_its_stream_and_its_directory(session: Session) -> None:
+    session.run("import io, sys\nsys.stdout = io.StringIO()\nprint('aside')")
+    # The kernel sends what is written to it to this execution, and not to an earlier one.
+    told_to = "sys.stdout.parent_header['msg_id']"
+    here = "get_ipython().parent_header['header']['msg_id']"
+    report = session.run(f"sys.stdout = sys.__stdout__\n{told_to} == {here}")
+    assert report.outputs[-1].data["text/plain"] == "True"
+    report = session.run("%cd -q /tmp\n%cd -q -\nimport os\nprint('back')\nos.listdir()")
+    printed = [piece.end for piece in counted_pieces(report) if piece.stream == "stdout"]
+    assert printed == ["back\n"]
+    assert "history.sqlite" in str(report.outputs[-1].data["text/plain"])
+
+
 def test_a_coroutine_is_awaited_instead_of_run(session: Session) -> None:
     error = session.run("import asyncio\nasyncio.run(asyncio.sleep(0))").error
     assert error is not None
