@@ -33,6 +33,7 @@ from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
 from aca_mcp.kernel.standard_input import take_stdin
 from aca_mcp.kernel.timeline import Recorder, done, encoded
+from aca_mcp.kernel.traceback_frames import cell_name
 from aca_mcp.kernel.tracebacks import is_normal_exit
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def begin(shell: InteractiveShell) -> Capture:
     shell.user_ns["_dh"] = [state.work_directory]
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # pyright: ignore[reportConstantRedefinition] -- a kernel's own lead nowhere
     state.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    shell.compile.get_code_name = name_cell
     state.capture = capture = Capture(shell)
     load_native()
     set_defaults(capture.output_widgets)
@@ -224,6 +226,11 @@ def begin(shell: InteractiveShell) -> Capture:
 
     hook.quiet = is_quiet_about_users_values
     return capture
+
+
+def name_cell(raw_code: str, transformed_code: str, number: int) -> str:
+    """What tracebacks name code by: a Jupyter kernel has a file in /tmp that is not there."""
+    return cell_name(number)
 
 
 def keep_calls_out_of(history: Any) -> None:

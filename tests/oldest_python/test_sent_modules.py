@@ -148,7 +148,8 @@ def test_errors_are_described(session: Session, code: str, name: str) -> None:
     error = session.run(code).error
     assert error is not None
     assert error.name == name
-    assert error.traceback
+    assert '"<cell ' in error.traceback
+    assert "ipykernel" not in error.traceback
 
 
 def test_code_finds_back_to_its_stream_and_its_directory(session: Session) -> None:
