@@ -74,7 +74,7 @@ async def run(code: str, max_side: int) -> str:
     is_counted = call is not None and call.info.store_history and not call.info.silent
     if call is not None and is_counted:
         shell.execution_count = call.execution_count  # the code has the number of this call
-    fresh = state.capture is None
+    fresh, process = state.capture is None, os.getpid()
     capture = state.capture or begin(shell)
     state.answering = False
     await end_interrupted()
@@ -93,6 +93,9 @@ async def run(code: str, max_side: int) -> str:
         try:
             with interruptible() as cancelled:
                 error = await run_cell(shell, capture, code)
+            if os.getpid() != process:  # a fork made by the code: only one may answer
+                flush()
+                os._exit(0)
             if cancelled and isinstance(error, asyncio.CancelledError):
                 error = KeyboardInterrupt().with_traceback(error.__traceback__)
             capture.show_open_figures()
@@ -104,10 +107,7 @@ async def run(code: str, max_side: int) -> str:
                 shell.execution_count = following
     state.task = None
     error = error or next(iter(errors), None)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    flush_native()
+    flush()
     last = {
         **done(
             None if error is None or is_normal_exit(error) else capture.describe(error),
@@ -151,6 +151,14 @@ def interruptible() -> Generator[list[int]]:
     finally:
         if usual is not None:
             signal.signal(signal.SIGINT, usual)
+
+
+def flush() -> None:
+    """Send what was written so far."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    flush_native()
 
 
 def is_open(stream: Any) -> bool:

@@ -105,7 +105,10 @@ class Recorder:
         """Count what is written to a stream from now on."""
         write = stream.write
 
-        def counted(text: str) -> Any:
+        def counted(text: Any) -> Any:
+            if isinstance(text, str) and not text.isascii():
+                # Half of a surrogate pair is nothing that a kernel could send.
+                text = text.encode(errors="backslashreplace").decode()
             self._wrote(name, text)
             return write(text)
 

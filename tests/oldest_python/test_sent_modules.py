@@ -165,6 +165,16 @@ def test_code_finds_back_to_its_stream_and_its_directory(session: Session) -> No
     assert "history.sqlite" in str(report.outputs[-1].data["text/plain"])
 
 
+def test_a_fork_made_by_code_ends_with_it(session: Session) -> None:
+    session.run("import os\nchild = os.fork()\nif child: os.waitpid(child, 0)")
+    assert session.run("child > 0").outputs[-1].data["text/plain"] == "True"
+
+
+def test_half_a_surrogate_pair_keeps_nothing_else_from_being_shown(session: Session) -> None:
+    report = session.run("print('\\ud83d and the rest')")
+    assert [piece.end for piece in counted_pieces(report)] == ["\\ud83d and the rest\n"]
+
+
 def test_a_coroutine_is_awaited_instead_of_run(session: Session) -> None:
     error = session.run("import asyncio\nasyncio.run(asyncio.sleep(0))").error
     assert error is not None
