@@ -181,7 +181,7 @@ class Streams:
         before, self.last = self.last, kind
         if os.getpid() != self._process:
             return  # a fork made by the code: it has no place of its own
-        if kind == STDERR and before in (STDOUT, _ANYBODY) and not count_threads():
+        if kind == STDERR and before in (b"", STDOUT, _ANYBODY) and not count_threads():
             with suppress(ValueError):  # code has detached it
                 self._own[0].flush()  # what was printed first, without the end of its line
         if self._clear_pending:

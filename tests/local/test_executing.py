@@ -49,6 +49,15 @@ async def test_what_another_process_wrote_stands_before_the_line_that_was_printe
     assert await shown(pool, identifier, code) == "in a line\nnext"
 
 
+async def test_the_beginning_of_a_line_stands_before_what_stderr_has_next(
+    pool: LocalSessionPool, identifier: str
+) -> None:
+    code = "import sys; print('1 ', end=''); print(2, file=sys.stderr); print(3)"
+    for before in ("", "display(0); "):
+        text = await shown(pool, identifier, before + code)
+        assert text.removeprefix("0\n") == "1 \n[stderr]\n2\n[stdout]\n3"
+
+
 async def test_a_program_that_is_not_there_is_told_by_the_codes_own_lines(
     pool: LocalSessionPool, identifier: str
 ) -> None:
