@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ def format_exception(error: BaseException) -> str:
 
 
 def error_of(code: str, **names: object) -> BaseException:
-    """What compiled and run as a piece of code raises."""
+    """What compiled and run as a piece of code raises, whose lines are not known."""
+    linecache.cache.pop(cell_name(1), None)  # an interpreter's, of a test before
     try:
         exec(compile(code, cell_name(1), "exec"), names)
     except BaseException as error:
