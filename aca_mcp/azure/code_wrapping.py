@@ -45,6 +45,7 @@ _MODULES = (
     "page_pictures",
     "renderers",
     "widgets",
+    "main_module",
     "mime_bundles",
     "import_hooks",
     "browsers",

@@ -30,6 +30,7 @@ from aca_mcp.kernel.changed_files import changed, snapshot
 from aca_mcp.kernel.front_end import leave_out_debuggers
 from aca_mcp.kernel.hidden_frames import hide_own_frames
 from aca_mcp.kernel.library_defaults import set_defaults
+from aca_mcp.kernel.main_module import restore_names
 from aca_mcp.kernel.process import flush_native, load_native, other_threads
 from aca_mcp.kernel.standard_input import take_stdin
 from aca_mcp.kernel.timeline import Recorder, done, encoded
@@ -221,6 +222,7 @@ def begin(shell: InteractiveShell) -> Capture:
     def remember_users_values(value: object) -> None:
         # Else the interpreter would keep every report, and `_` would be one.
         if not (isinstance(value, str) and value.startswith(PREFIX)):
+            restore_names(shell)
             remember(value)
 
     hook.update_user_ns = remember_users_values

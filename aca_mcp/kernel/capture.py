@@ -24,6 +24,7 @@ from .display_files import DisplayFiles
 from .figures import Figures, enable_matplotlib, is_empty_figure, is_figure, show_open_figures
 from .front_end import no_debugger, no_gui, print_page, show_input
 from .image_scaling import MAX_SIDE
+from .main_module import restore_names
 from .mime_bundles import Bundles, Shown, is_bare
 from .output_widgets import OutputWidgets
 from .replaced_methods import replaced
@@ -100,6 +101,7 @@ class Capture:
             name: what their names begin with.
             max_side: pixels of a picture's longer side.
         """
+        restore_names(self.shell)
         self._process = os.getpid()
         self._now = _Execution(sink, work_directory, name, max_side)
         self.output_widgets.begin()

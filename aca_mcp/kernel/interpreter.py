@@ -34,6 +34,7 @@ from .front_end import leave_out_debuggers
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
+from .main_module import restore_names
 from .shell_commands import run_shell_command
 from .standard_input import take_stdin
 from .timeline import Recorder
@@ -52,6 +53,7 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 """Types whose values are text and nothing else."""
 _SHOWN_AS_REPR = frozenset({int, complex, str, bytes})
 """Those of them whose text is ``repr``'s, unless code chose another one."""
+_VALUES_KEPT = 3
 _NO_COPY = nullcontext()
 _WARM_UPS = 10
 _set_handler: Any = import_module("_signal").signal
@@ -88,6 +90,7 @@ class _DisplayHook(DisplayHook):
     usual_printers: dict[type, object]
     """What the formatter has for a type, unless code chose something else."""
     code: str
+    shell: InteractiveShell
 
     def write_output_prompt(self) -> None:
         """Print nothing: the value is collected."""
@@ -119,6 +122,19 @@ class _DisplayHook(DisplayHook):
             return repr(result)
         except ValueError:  # more digits than Python writes: the formatter says so as ever
             return None
+
+    def update_user_ns(self, result: object) -> None:
+        """Remember a value under its names, which code may have deleted."""
+        restore_names(self.shell)
+        super().update_user_ns(result)
+
+    def cull_cache(self) -> None:
+        """Keep no more values by number than ``_``, ``__`` and ``___`` keep anyway."""
+        kept = cast("dict[int, object]", self.shell.user_ns["_oh"])
+        oldest = min(kept)
+        del kept[oldest]
+        for names in (self.shell.user_ns, self.shell.user_ns_hidden):
+            names.pop(f"_{oldest}", None)
 
     def log_output(self, format_dict: object) -> None:
         """Keep no history of outputs: it would keep every figure for the session's life."""
@@ -190,6 +206,7 @@ class Interpreter:
         config = Config()
         config.HistoryManager.enabled = False  # its thread could not be forked
         config.InteractiveShell.colors = "nocolor"
+        config.InteractiveShell.cache_size = _VALUES_KEPT  # not every value for the session's life
         self._shell = shell = _Shell.instance(config=config)
         shell.loops = self.loops = Loops()
         shell.input_transformer_manager = Transformer()
@@ -198,8 +215,6 @@ class Interpreter:
         # every function's globals, and all that runs next is slower.
         shell.builtin_trap.__enter__()
         self._hook = cast("_DisplayHook", shell.displayhook)
-        # There are no numbered prompts, and ``Out`` would keep every value for the session's life.
-        self._hook.do_full_cache = False
         formatter = cast("DisplayFormatter", shell.display_formatter)
         plain = cast("PlainTextFormatter", cast("object", formatter.formatters["text/plain"]))
         self._hook.plain_formatter = plain
@@ -252,7 +267,7 @@ class Interpreter:
         self._shell.reset()
         history: Any = self._shell.history_manager
         history._i00 = history._i = history._ii = history._iii = ""  # which IPython keeps
-        _mend_main(self._shell)
+        restore_names(self._shell)
 
     def run(
         self,
@@ -346,13 +361,6 @@ def _show_magics_in_lines(shell: InteractiveShell) -> None:
     lsmagic.__doc__ = usual.__doc__
     register: Any = shell.register_magic_function
     register(lsmagic, "line", "lsmagic")
-
-
-def _mend_main(shell: InteractiveShell) -> None:
-    """Give ``__main__`` what every module has: who starts processes looks for it."""
-    shell.user_ns.setdefault("__spec__", None)
-    shell.user_ns.setdefault("__loader__", None)
-    shell.user_ns.setdefault("__package__", None)
 
 
 def _no_editor(*args: object, **kwargs: object) -> NoReturn:

@@ -222,6 +222,36 @@ async def test_the_history_has_the_code_and_nothing_that_carries_it(
     assert failed.error.traceback.count("1 / 0") == 1
 
 
+async def test_the_last_values_are_there_by_number(pool: SessionPool, identifier: str) -> None:
+    numbered = "n = len(In) - 1\n{!r}"
+    for value in "abcd":
+        await run(pool, identifier, numbered.format(value))
+    assert await shown(pool, identifier, "Out[n], globals()[f'_{n - 1}'], ___") == (
+        "('d', 'c', 'b')"
+    )
+    await run(pool, identifier, "%reset -f out")
+    assert await shown(pool, identifier, "len(Out)") == "0"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for name in dir():\n    if not name.startswith('__'): del globals()[name]",
+        "globals().clear()",
+        "%reset -f",
+    ],
+)
+async def test_code_that_deletes_every_variable_goes_on_afterwards(
+    pool: SessionPool, identifier: str, code: str
+) -> None:
+    await run(pool, identifier, f"gone = 1\nopen = 2\n{code}\nx = 40\nx")
+    assert await shown(pool, identifier, "x + 2") == "42"
+    assert await shown(pool, identifier, "_ + 1, __name__, __spec__, In[-1][:1]") == (
+        "(43, '__main__', None, '_')"
+    )
+    assert await shown(pool, identifier, "'gone' in globals(), callable(open)") == "(False, True)"
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -165,6 +165,13 @@ def test_code_finds_back_to_its_stream_and_its_directory(session: Session) -> No
     assert "history.sqlite" in str(report.outputs[-1].data["text/plain"])
 
 
+def test_code_that_deletes_every_variable_goes_on_afterwards(session: Session) -> None:
+    report = session.run("globals().clear()\nx = 40\nx")
+    assert report.outputs[-1].data["text/plain"] == "40"
+    report = session.run("x, _, Out[len(In) - 2], get_ipython() is not None")
+    assert report.outputs[-1].data["text/plain"] == "(40, 40, 40, True)"
+
+
 def test_a_fork_made_by_code_ends_with_it(session: Session) -> None:
     session.run("import os\nchild = os.fork()\nif child: os.waitpid(child, 0)")
     assert session.run("child > 0").outputs[-1].data["text/plain"] == "True"
