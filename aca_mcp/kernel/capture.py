@@ -235,12 +235,14 @@ class Capture:
             bundle["image/png"] = image
         return bundle, {}
 
-    def note_error(self, *args: object, **kwargs: object) -> None:
+    def note_error(self, raised: object = None, *args: object, **kwargs: object) -> None:
         """Keep an error that IPython would print: not all of them end the code.
 
-        A value that cannot be shown, ``%%time`` and ``%run`` come here and go on.
+        A value that cannot be shown, ``%%time`` and ``%run`` come here and go on. One of what reads
+        the code comes with its name, as ``sys.exc_info`` has it.
         """
-        error = sys.exc_info()[1]
+        found = raised if isinstance(raised, tuple) else sys.exc_info()
+        error = cast("BaseException | None", found[1])
         if error is None:  # ``%tb``
             print(self._last_traceback, file=sys.stderr)  # noqa: T201 -- as IPython would
         elif self._now is not None:

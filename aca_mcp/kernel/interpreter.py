@@ -265,6 +265,7 @@ class Interpreter:
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""
         self._shell.reset()
+        self._hook.flush()  # there is a last value, which is empty
         history: Any = self._shell.history_manager
         history._i00 = history._i = history._ii = history._iii = ""  # which IPython keeps
         restore_names(self._shell)

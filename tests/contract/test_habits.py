@@ -223,6 +223,7 @@ async def test_the_history_has_the_code_and_nothing_that_carries_it(
 
 
 async def test_the_last_values_are_there_by_number(pool: SessionPool, identifier: str) -> None:
+    assert await shown(pool, identifier, "_, __") == "('', '')"
     numbered = "n = len(In) - 1\n{!r}"
     for value in "abcd":
         await run(pool, identifier, numbered.format(value))
@@ -231,6 +232,19 @@ async def test_the_last_values_are_there_by_number(pool: SessionPool, identifier
     )
     await run(pool, identifier, "%reset -f out")
     assert await shown(pool, identifier, "len(Out)") == "0"
+
+
+async def test_what_cannot_read_the_code_is_told_once_by_its_own_lines(
+    pool: SessionPool, identifier: str
+) -> None:
+    await run(pool, identifier, "1 / 0")
+    await run(pool, identifier, "reads = get_ipython().input_transformers_cleanup")
+    await run(pool, identifier, "reads.append(lambda lines: [].missing)")
+    execution = await run(pool, identifier, "6 * 7")
+    assert execution.error is not None
+    assert execution.error.name == "AttributeError"
+    assert "in <lambda>" in execution.error.traceback
+    assert execution.stderr.text == ""
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,7 @@ def test_warming_up_leaves_nothing(interpreter: Interpreter) -> None:
     interpreter.warm_up()
     assert signal.getsignal(signal.SIGINT) == handler
     assert run(interpreter, "left").error_name == "NameError"
-    assert run(interpreter, "_").report.outputs == ()
+    assert run(interpreter, "_").texts == ["''"]  # as where nothing has run
 
 
 def test_the_first_code_has_none_before_it(interpreter: Interpreter) -> None:
