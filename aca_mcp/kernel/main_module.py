@@ -20,7 +20,9 @@ def restore_names(shell: InteractiveShell) -> None:
     names = cast("dict[str, object]", shell.user_ns)
     if names.keys() >= _NEEDED:
         return
-    present = dict(names)
+    hidden = cast("dict[str, object]", shell.user_ns_hidden)  # which %who leaves out
+    present, hidden_before = dict(names), dict(hidden)
     names.update(vars(ModuleType("__main__")))
     shell.init_user_ns()
     names.update(present)
+    hidden.update({each: hidden_before[each] for each in present.keys() & hidden_before.keys()})

@@ -224,6 +224,7 @@ async def test_the_history_has_the_code_and_nothing_that_carries_it(
 
 async def test_the_last_values_are_there_by_number(pool: SessionPool, identifier: str) -> None:
     assert await shown(pool, identifier, "_, __") == "('', '')"
+    assert await shown(pool, identifier, "%who_ls") == "[]"
     numbered = "n = len(In) - 1\n{!r}"
     for value in "abcd":
         await run(pool, identifier, numbered.format(value))
@@ -263,6 +264,7 @@ async def test_code_that_deletes_every_variable_goes_on_afterwards(
     assert await shown(pool, identifier, "_ + 1, __name__, __spec__, In[-1][:1]") == (
         "(43, '__main__', None, '_')"
     )
+    assert await shown(pool, identifier, "%who_ls") in {"['x']", "['name', 'x']"}
     assert await shown(pool, identifier, "'gone' in globals(), callable(open)") == "(False, True)"
 
 
