@@ -31,7 +31,7 @@ from aca_mcp.kernel.front_end import leave_out_debuggers
 from aca_mcp.kernel.hidden_frames import hide_own_frames
 from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.main_module import restore_names
-from aca_mcp.kernel.process import flush_native, load_native, other_threads
+from aca_mcp.kernel.process import Descriptors, flush_native, load_native, other_threads
 from aca_mcp.kernel.standard_input import take_stdin
 from aca_mcp.kernel.timeline import Recorder, done, encoded
 from aca_mcp.kernel.traceback_frames import cell_name
@@ -56,8 +56,12 @@ class State:
     task: asyncio.Task[object] | None = None
     report: str = ""
     work_directory: str = "."
+    recorder: Recorder = field(default_factory=Recorder)
+    """Of the execution that runs, or of the next: earlier code may print before it begins."""
     streams: dict[str, Any] = field(default_factory=dict)
     """The interpreter's own: code may have put others into their place, or none."""
+    descriptors: Descriptors = field(default_factory=Descriptors)
+    """Those that the interpreter, and processes of the code, write to."""
     answering: bool = False
     entered: str = "/mnt/data"
     """Where the first execution begins, if it is there."""
@@ -82,13 +86,15 @@ async def run(code: str, max_side: int) -> str:
     state.task = asyncio.current_task()
     before = snapshot(state.work_directory)
     capture.old_threads = old_threads = other_threads()
-    recorder = Recorder(old_threads)
+    state.descriptors.restore()
+    recorder = state.recorder
+    recorder.begin(old_threads)
     started = perf_counter()
     with capture.hooked():
-        for name, stream in state.streams.items():
+        for stream in state.streams.values():
             with suppress(AttributeError):  # a kernel tells it to what stands in its place alone
                 stream.set_parent(shell.parent_header)
-            recorder.follow(stream if is_open(stream) else getattr(sys, name), name)
+        follow()
         name = f"cell-{shell.execution_count}"
         capture.begin(recorder, work_directory=state.work_directory, name=name, max_side=max_side)
         try:
@@ -103,6 +109,8 @@ async def run(code: str, max_side: int) -> str:
         finally:
             errors, kept = capture.end()
             recorder.end()
+            state.recorder = Recorder()
+            follow()
             sys.displayhook = hook  # else one that the code put there would have the report
             if is_counted:
                 shell.execution_count = following
@@ -154,11 +162,27 @@ def interruptible() -> Generator[list[int]]:
             signal.signal(signal.SIGINT, usual)
 
 
+def follow() -> None:
+    """Have the recorder hear what is written from now on."""
+    for name, stream in state.streams.items():
+        state.recorder.follow(stream if is_open(stream) else getattr(sys, name), name)
+
+
 def flush() -> None:
-    """Send what was written so far."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
+    """Send what was written so far.
+
+    A kernel does so, too, after each execution, and would not answer if it could not: what code has
+    left closed, or is no stream, gives its place back.
+    """
+    for name, stream in state.streams.items():
+        try:
+            current = getattr(sys, name)
+            current.flush()
+            is_usable = not getattr(current, "closed", False)
+        except Exception:
+            is_usable = False
+        if not is_usable:
+            setattr(sys, name, stream)
     flush_native()
 
 
@@ -208,6 +232,13 @@ def begin(shell: InteractiveShell) -> Capture:
     shell.user_ns["_dh"] = [state.work_directory]
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # pyright: ignore[reportConstantRedefinition] -- a kernel's own lead nowhere
     state.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    state.descriptors.keep(0, 1, 2)
+    for stream in state.streams.values():
+        if hasattr(stream, "set_parent"):  # a kernel's, which nothing opens again
+            stream.close = stream.flush
+            with suppress(OSError):
+                state.descriptors.keep(stream.fileno())
+    state.recorder = Recorder()
     shell.compile.get_code_name = name_cell
     state.capture = capture = Capture(shell)
     load_native()

@@ -78,6 +78,35 @@ def flush_native() -> None:
         library.fflush(None)
 
 
+class Descriptors:
+    """Descriptors of files as they were, whatever code closes or points elsewhere."""
+
+    def __init__(self) -> None:
+        self.copies: dict[int, int] = {}
+        self._files: dict[int, tuple[int, int] | None] = {}
+
+    def keep(self, *numbers: int) -> None:
+        """Have these be restored; those that are not open are left alone."""
+        for number in numbers:
+            with suppress(OSError):
+                self.copies[number] = os.dup(number)
+                self._files[number] = _file_behind(number)
+
+    def restore(self) -> None:
+        """Have them lead again where they led."""
+        for number, file in self._files.items():
+            if _file_behind(number) != file:
+                os.dup2(self.copies[number], number)
+
+
+def _file_behind(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 _PF_EXITING = 0x4
 
 

@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
+from .process import Descriptors
 from .text_streams import TextStream, can_be_written_to, current_streams, flush_streams, position_in
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Streams:
         self._marking = RLock()
         """Held by the thread that writes a mark: their numbers rise in both pipes."""
         self._pipes: dict[int, int] = {}
-        self._standard: list[tuple[int, int, tuple[int, int] | None]] = []
+        self._standard = Descriptors()
         self._own: tuple[TextStream, ...] = ()
         self.number = 0
         """Of the last mark of this execution."""
@@ -116,9 +117,8 @@ class Streams:
         self._token = token
         self._process = os.getpid()
         # Copies: code may close descriptors, and point them elsewhere.
-        self._pipes = {number: os.dup(number) for number in (1, 2)}
-        standard = {0: os.dup(0), **self._pipes}
-        self._standard = [(number, pipe, _file_behind(pipe)) for number, pipe in standard.items()]
+        self._standard.keep(0, 1, 2)
+        self._pipes = {number: self._standard.copies[number] for number in (1, 2)}
         self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
         self._take_over()
 
@@ -128,9 +128,7 @@ class Streams:
 
     def begin(self, old_threads: frozenset[int]) -> None:
         """Prepare for an execution: streams that code closed or lost are there again."""
-        for number, pipe, file in self._standard:
-            if _file_behind(number) != file:
-                os.dup2(pipe, number)
+        self._standard.restore()
         if not can_be_written_to((*current_streams(), *self._own)):
             if not can_be_written_to(self._own):
                 self._own = (_open(1, STDOUT, LATE_STDOUT), _open(2, STDERR, LATE_STDERR))
@@ -252,11 +250,3 @@ def _open(descriptor: int, kind: bytes, late: bytes) -> TextStream:
     raw = _Stream(descriptor, "wb", closefd=False)
     raw.kind, raw.late = kind, late
     return TextStream(raw)
-
-
-def _file_behind(descriptor: int) -> tuple[int, int] | None:
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -19,6 +19,7 @@ import os
 from _thread import get_ident
 from collections import deque
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .message_framing import MAX_REPLY_HEADER_BYTES, Frame, FrameError, encode
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 MAX_PIECES = 4000
 _TAIL_CHARACTERS = 32
+_MAX_LATE_CHARACTERS = 20_000
+_LATE_LEFT_OUT = "\n[what it printed after this is left out]\n"
+
+_recorder: ContextVar[object] = ContextVar("recorder")
+"""Of the execution that made what runs here; threads have none, unless they work for a task."""
 
 
 def done(
@@ -86,30 +92,50 @@ class Recorder:
     It sees what is written by Python to streams that ``follow`` was given. What other processes
     write besides is not counted, so each piece has its last characters, to be found by.
 
-    Args:
-        old_threads: identifiers of threads that earlier code has left.
+    What earlier code left writes, a thread or a task, also before this execution begins, a Jupyter
+    kernel would send to that code, whose answer is gone. So it is not written, but kept here.
     """
 
-    def __init__(self, old_threads: frozenset[int] = frozenset()) -> None:
-        self._old_threads = old_threads
+    def __init__(self) -> None:
+        self._old_threads: frozenset[int] | None = None
+        """None until the execution begins: until then all of them are old."""
+        self._kernels = {get_ident()}
+        """Threads that run what is no user's between two executions."""
+        self._late_room = _MAX_LATE_CHARACTERS
         self.events: deque[tuple[dict[str, Any], Blobs]] = deque()
         self.pieces: list[list[Any]] = []
         """Place, stream, number of characters, the last of them, and what else there is to say:
-        ``cleared``, or ``late`` for what a thread wrote that earlier code has left.
+        ``cleared``, or ``late`` for what earlier code has left wrote, with the whole text.
         """
         self._place = 0
         self._clear_pending = False
         self._restore: list[Callable[[], None]] = []
 
+    def begin(self, old_threads: frozenset[int]) -> None:
+        """What is written by this context and by new threads is of the execution from now on.
+
+        Args:
+            old_threads: identifiers of threads that earlier code has left.
+        """
+        self._leave()
+        self._old_threads = old_threads
+        _recorder.set(self)
+
     def follow(self, stream: Any, name: str) -> None:
         """Count what is written to a stream from now on."""
         write = stream.write
+        # A Jupyter kernel's thread that passes on what processes of the code print.
+        self._kernels.add(getattr(getattr(stream, "watch_fd_thread", None), "ident", 0))
 
         def counted(text: Any) -> Any:
             if isinstance(text, str) and not text.isascii():
                 # Half of a surrogate pair is nothing that a kernel could send.
                 text = text.encode(errors="backslashreplace").decode()
-            self._wrote(name, text)
+            if self._is_late() and isinstance(text, str):
+                self._keep_late(name, text)
+                return len(text)
+            if self._old_threads is not None:
+                self._wrote(name, text)
             return write(text)
 
         def restore() -> None:
@@ -122,6 +148,10 @@ class Recorder:
 
     def end(self) -> None:
         """Leave the streams alone again."""
+        _recorder.set(None)
+        self._leave()
+
+    def _leave(self) -> None:
         while self._restore:
             self._restore.pop()()
 
@@ -166,15 +196,32 @@ class Recorder:
             counts[name] = counts.get(name, 0) + count
         return counts
 
+    def _is_late(self) -> bool:
+        owner = _recorder.get(None)
+        if owner is not None:
+            return owner is not self
+        if self._old_threads is None:
+            return get_ident() not in self._kernels
+        return get_ident() in self._old_threads
+
+    def _keep_late(self, name: str, text: str) -> None:
+        if self._late_room > 0:
+            room, self._late_room = self._late_room, self._late_room - len(text)
+            self._add(name, text if len(text) <= room else text[:room] + _LATE_LEFT_OUT, "late")
+
     def _wrote(self, name: str, text: object) -> None:
-        if not isinstance(text, str) or not text:
+        if isinstance(text, str):
+            self._add(name, text, "")
+
+    def _add(self, name: str, text: str, state: str) -> None:
+        if not text:
             return
         if self._clear_pending:
             self.clear()
-        late = "late" if self._old_threads and get_ident() in self._old_threads else ""
+        counted, kept = (0, None) if state else (len(text), -_TAIL_CHARACTERS)
         last = self.pieces[-1] if self.pieces else None
-        if last is not None and [last[0], last[1], last[4]] == [self._place, name, late]:
-            last[2] += len(text)
-            last[3] = (last[3] + text)[-_TAIL_CHARACTERS:]
+        if last is not None and [last[0], last[1], last[4]] == [self._place, name, state]:
+            last[2] += counted
+            last[3] = (last[3] + text)[kept:]
         elif len(self.pieces) < MAX_PIECES:
-            self.pieces.append([self._place, name, len(text), text[-_TAIL_CHARACTERS:], late])
+            self.pieces.append([self._place, name, counted, text[kept:], state])

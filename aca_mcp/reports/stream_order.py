@@ -22,6 +22,7 @@ BEHIND_ALL = 10**9
 """A place behind all marks."""
 _MAX_PIECES = 5000
 _MAX_END = 32
+_MAX_LATE = 2**15
 _STREAMS: Mapping[str, StreamName] = {"stdout": "stdout", "stderr": "stderr"}
 
 
@@ -35,7 +36,9 @@ class Counted:
     end: str
     """The last of them."""
     state: str
-    """``cleared`` if they are to be forgotten, ``late`` if earlier code wrote them."""
+    """``cleared`` if they are to be forgotten, ``late`` if earlier code wrote what ``end`` has,
+    whole: the stream has nothing of that.
+    """
 
 
 def counted_pieces(report: Report) -> list[Counted]:
@@ -74,6 +77,10 @@ def in_order(
     shown: dict[StreamName, list[str]] = {"stdout": [], "stderr": []}
     pieces: list[Piece] = []
     for piece in counted:
+        if piece.state == "late":
+            shown[piece.stream].append(piece.end)
+            pieces.append(Piece(piece.place, piece.stream, len(piece.end), late=True))
+            continue
         text, start = texts[piece.stream], reached[piece.stream]
         end = start + piece.characters
         if totals[piece.stream] != len(text) and piece.end:
@@ -82,8 +89,7 @@ def in_order(
         reached[piece.stream] = end
         if part and piece.state != "cleared":
             shown[piece.stream].append(part)
-            late = piece.state == "late"
-            pieces.append(Piece(piece.place, piece.stream, len(part), late))
+            pieces.append(Piece(piece.place, piece.stream, len(part)))
     for name, text in texts.items():
         rest = text[reached[name] :]
         if rest and value_place is not None:
@@ -100,15 +106,16 @@ def _end_of(piece: Counted, text: str, start: int) -> int:
         found = text.find(known, max(end - len(known), start))
         if found >= 0:
             return found + len(known)
-    # It was cut, or went elsewhere, as where code put something else in the stream's place. Of a
-    # thread a Jupyter kernel sends it to the code that started it.
-    return len(text) if end > len(text) and piece.state != "late" else start
+    # It was cut, or went elsewhere, as where code put something else in the stream's place.
+    return len(text) if end > len(text) else start
 
 
 def _read(piece: object) -> Counted | None:
     match piece:
         case [int(place), str(name), int(count), str(end), str(state)] if name in _STREAMS:
             stream = _STREAMS[name]
+            if state == "late":
+                return Counted(max(place, 0), stream, 0, end[:_MAX_LATE], state)
             return Counted(max(place, 0), stream, max(count, 0), end[:_MAX_END], state[:10])
         case _:
             return None

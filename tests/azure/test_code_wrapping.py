@@ -51,7 +51,7 @@ def test_pieces_that_make_no_sense_are_left_out() -> None:
     ]
     report = read_report(packed({**DONE, "pieces": told}))
     assert counted_pieces(report) == [
-        Counted(1, "stdout", 3, "abc", "late"),
+        Counted(1, "stdout", 0, "abc", "late"),
         Counted(0, "stderr", 0, "", ""),
     ]
     assert counted_pieces(read_report(packed({**DONE, "pieces": "x"}))) == []

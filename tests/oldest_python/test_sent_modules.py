@@ -177,6 +177,54 @@ def test_a_fork_made_by_code_ends_with_it(session: Session) -> None:
     assert session.run("child > 0").outputs[-1].data["text/plain"] == "True"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sys.stdout.close(); sys.stderr.close()",
+        "for each in (0, 1, 2): os.close(each)",
+        "os.close(sys.stdout.fileno())",
+        "with io.StringIO() as sys.stdout: print(1)",
+        "del sys.stdout, sys.stderr",
+        "sys.stdout = sys.stderr = None",
+    ],
+)
+def test_code_may_close_its_streams(session: Session, code: str) -> None:
+    session.run("import io, os, sys, time")
+    session.run(code)
+    report = session.run(
+        "print('there'); print('too', file=sys.stderr)\nos.system('echo child'); time.sleep(1)"
+    )
+    assert report.error is None
+    ends = [piece.end for piece in counted_pieces(report)]
+    assert ends[:2] == ["there\n", "too\n"]
+    assert "fileno" in code or ends[2:] == ["child\n"]  # of that one the kernel hears no more
+
+
+def test_what_earlier_code_left_prints_is_told_with_the_next_result(session: Session) -> None:
+    session.run(
+        "import asyncio, threading, time\n"
+        "async def job():\n    await asyncio.sleep(0.2)\n    print('task')\n"
+        "task = asyncio.create_task(job())\n"
+        "thread = threading.Timer(0.1, print, ['thread'])\nthread.start()"
+    )
+    session.run("thread.join()")
+    session.run("thread = threading.Timer(0.1, print, ['between'])\nthread.start()")
+    session.evaluate("thread.join()")  # a call that is none of our module
+    report = session.run("await task\nprint('own')")
+    told = [(piece.end, piece.state) for piece in counted_pieces(report)]
+    assert told == [("between\ntask\n", "late"), ("own\n", "")]
+
+
+def test_what_earlier_code_prints_without_end_is_cut(session: Session) -> None:
+    session.run(
+        "import threading\nthread = threading.Timer(0.2, print, ['x' * 10**6])\nthread.start()"
+    )
+    (piece,) = counted_pieces(session.run("thread.join()"))
+    assert piece.state == "late"
+    assert len(piece.end) < 25_000
+    assert "left out" in piece.end
+
+
 def test_half_a_surrogate_pair_keeps_nothing_else_from_being_shown(session: Session) -> None:
     report = session.run("print('\\ud83d and the rest')")
     assert [piece.end for piece in counted_pieces(report)] == ["\\ud83d and the rest\n"]

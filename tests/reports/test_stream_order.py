@@ -49,11 +49,12 @@ def test_what_did_not_reach_the_stream_takes_nothing_of_it() -> None:
     assert parts("from a child\nthere\n", elsewhere, there) == [(1, "from a child\nthere\n")]
 
 
-def test_what_a_thread_printed_elsewhere_takes_nothing_of_what_is_there() -> None:
-    thread = Counted(0, "stdout", 21, "late 0\nlate 1\nlate 2\n", "late")
+def test_what_earlier_code_printed_comes_with_its_text_beside_the_stream() -> None:
+    thread = Counted(0, "stdout", 0, "late 0\nlate 1\nlate 2\n", "late")
     now = Counted(0, "stdout", 4, "now\n", "")
     streams = in_order(StreamText("now\n"), StreamText(), [thread, now])
-    assert [(piece.characters, piece.late) for piece in streams.pieces] == [(4, False)]
+    assert [(piece.characters, piece.late) for piece in streams.pieces] == [(21, True), (4, False)]
+    assert streams.stdout.text == "late 0\nlate 1\nlate 2\nnow\n"
 
 
 def test_what_nobody_counted_at_the_end_stands_before_the_value() -> None:
