@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Imports make objects that stay: collecting meanwhile costs a tenth of the start-up.
     gc.disable()
+    _open_closed_streams()
     try:
         from aca_mcp.cli.dispatch import dispatch
 
         return dispatch(list(sys.argv[1:] if argv is None else argv))
     finally:
         gc.enable()
+
+
+def _open_closed_streams() -> None:
+    """Have nobody read and write where a standard stream is closed (``aca-mcp ... <&-``).
+
+    Python then has None in its place, and the next file or connection would have its number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 -- it stays open

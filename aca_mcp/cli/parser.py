@@ -173,7 +173,7 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
     A client starts the server with a pipe or a socket as its standard input.
     """
-    return not arguments and (sys.stdin is None or sys.stdin.isatty())
+    return not arguments and sys.stdin.isatty()
 
 
 def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:

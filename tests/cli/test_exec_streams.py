@@ -80,3 +80,30 @@ def test_a_reader_that_leaves_and_a_full_disk_end_the_command_with_a_sentence(
         )
     assert done.stderr == "aca-mcp: stdout cannot be used: No space left on device.\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ("exec 6*7 <&-", ("42\n", "", 0)),
+        ("exec - <&-", ("", "", 0)),
+        ("exec 6*7 >&-", ("", "", 0)),
+        ("exec 'import sys; print(1, file=sys.stderr)' 2>&-", ("", "", 0)),
+        ("exec 6*7 <&- >&- 2>&-", ("", "", 0)),
+        ("repl <&-", ("", "aca-mcp: A prompt needs a terminal.", 2)),
+    ],
+)
+def test_a_closed_stream_is_one_that_nobody_reads_or_writes(
+    arguments: str, shown: tuple[str, str, int], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {arguments}', "bash", *COMMAND],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    stdout, stderr, code = shown
+    assert (done.stdout, done.returncode) == (stdout, code)
+    assert done.stderr.startswith(stderr) if stderr else not done.stderr
