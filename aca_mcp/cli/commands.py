@@ -44,10 +44,16 @@ def _serve(parser: Parser) -> None:
 def _exec(parser: Parser) -> None:
     parser.add_argument(
         "words",
-        metavar="CODE|SCRIPT",
+        metavar="CODE|FILE",
         nargs="*",
-        help="Python, a script's path, or - for what stdin has; then what the code finds in "
-        "sys.argv, behind -- where it begins with -.",
+        help="Python, the path of a script or of a notebook (.ipynb), or - for what stdin has; "
+        "then what the code finds in sys.argv, behind -- where it begins with -.",
+    )
+    parser.add_argument(
+        "-c",
+        dest="is_code",
+        action="store_true",
+        help="It is code, even if there is a file of that name.",
     )
     parser.add_argument(
         "--interactive",
@@ -59,7 +65,7 @@ def _exec(parser: Parser) -> None:
 
 
 def _repl(parser: Parser) -> None:
-    parser.set_defaults(words=[], interactive=True)
+    parser.set_defaults(words=[], is_code=False, interactive=True)
     _add_session_flags(parser)
 
 
@@ -221,7 +227,7 @@ COMMANDS = {
     "exec": Command(
         _exec,
         "Run Python in a fresh session and show its output.",
-        takes="CODE|SCRIPT|- [ARGUMENT ...]",
+        takes="CODE|FILE|- [ARGUMENT ...]",
         passes_words_on=True,
     ),
     "repl": Command(_repl, "Work in one session at a prompt, with history and completion."),

@@ -7,13 +7,13 @@ import functools
 import os
 import shlex
 import sys
-from importlib.util import decode_source
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from aca_mcp.cli.code_sources import code_source
 from aca_mcp.cli.counted_session import CountedSession
 from aca_mcp.cli.figures import shower
 from aca_mcp.cli.interrupts import INTERRUPTED, Interrupts, open_interrupts
@@ -34,6 +34,7 @@ from aca_mcp.unrecorded_code import program
 if TYPE_CHECKING:
     import argparse
 
+    from aca_mcp.cli.code_sources import CodeSource
     from aca_mcp.execution import Rollback
     from aca_mcp.pool import Execution, SessionPool
     from aca_mcp.settings import Settings
@@ -51,11 +52,8 @@ class ExecRequest:
 
     uploads: tuple[Path, ...]
     """Files of this machine; each is copied to the work directory under its own name."""
-    code: str | None
-    script: Path | None
-    """The file that the code is from; it is copied to the work directory before all others."""
-    argv: tuple[str, ...]
-    """What the code finds in ``sys.argv``, as Python would have it."""
+    source: CodeSource
+    """What is run. A script is copied to the work directory before all other files."""
     interactive: bool
     """Go on at a prompt."""
     downloads: tuple[str, ...]
@@ -81,43 +79,22 @@ def request_from(arguments: argparse.Namespace) -> ExecRequest:
     if notebook is not None and not notebook.absolute().parent.is_dir():
         raise SettingsError(f"--notebook {notebook} is in no directory that exists.")
     words: list[str] = arguments.words
-    code = words[0] if words else None
-    if arguments.interactive and not (code != "-" and sys.stdin.isatty() and sys.stdout.isatty()):
+    reads_stdin = words[:1] == ["-"]
+    if arguments.interactive and not (
+        not reads_stdin and sys.stdin.isatty() and sys.stdout.isatty()
+    ):
         raise SettingsError("A prompt needs a terminal. For code from a pipe there is exec -.")
-    if code is None and not arguments.interactive:
-        raise SettingsError("exec needs code, a script's path, - for stdin, or --interactive.")
-    script = Path(code) if code is not None and _is_script(code) else None
+    if not words and not arguments.interactive:
+        raise SettingsError(
+            "exec needs code, a path of a script or a notebook, - for stdin, or --interactive."
+        )
     return ExecRequest(
         uploads,
-        None if code is None else _code(code, script),
-        script,
-        _argv(words, script),
+        code_source(words, is_code=arguments.is_code),
         arguments.interactive,
         tuple(arguments.download),
         notebook,
     )
-
-
-def _is_script(argument: str) -> bool:
-    return argument.endswith((".py", ".ipy")) and "\n" not in argument
-
-
-def _code(argument: str, script: Path | None) -> str:
-    if argument != "-" and script is None:
-        return argument
-    try:
-        source = sys.stdin.buffer.read() if script is None else script.read_bytes()
-        # As Python reads a file: by its byte order mark or its coding line, else as UTF-8.
-        return decode_source(source)
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        what = "What stdin has" if script is None else argument
-        raise SettingsError(f"{what} is not a script that can be read, in UTF-8.") from None
-
-
-def _argv(words: list[str], script: Path | None) -> tuple[str, ...]:
-    if script is not None:
-        return script.name, *words[1:]
-    return ("-" if words[:1] == ["-"] else "-c"), *words[1:]
 
 
 def execute(settings: Settings, request: ExecRequest) -> int:
@@ -181,9 +158,11 @@ class Run:
         await self._prepare(counted, keeps_program=not is_shell)
         code = 0
         try:
-            if request.code is not None:
-                ran = await self._execute(counted, request.code, command)
+            for each in request.source.codes:
+                ran = await self._execute(counted, each, command)
                 code = _exit_code(ran)
+                if ran.status is not ExecutionStatus.SUCCEEDED:
+                    break
             if request.interactive:
                 from aca_mcp.cli.prompt import prompt_for_code
 
@@ -213,7 +192,7 @@ class Run:
             counted: where to.
             keeps_program: what an execution makes of its Python is there for the next.
         """
-        script, argv = self._request.script, self._request.argv
+        _, script, argv = self._request.source
         for path in (script, *self._request.uploads):
             if path is not None:
                 await upload(counted.session, path)
@@ -267,15 +246,21 @@ def _command(request: ExecRequest) -> str | None:
         Commands, or None for code that can be run as it is.
 
     Raises:
-        NotSupportedError: it has arguments, and there is no file to give them to.
+        NotSupportedError: it has arguments, and there is no file to give them to; or it is several
+            cells, which would know nothing of each other.
     """
-    script = request.script
-    if script is not None and script.suffix == ".py":
+    codes, script, argv = request.source
+    if script is not None and script.suffix != ".ipy":
         # Behind -- a name that begins with a dash is one.
-        return f"%%bash\n{shlex.join(['python3', '--', *request.argv])}"
-    if len(request.argv) > 1:
+        return f"%%bash\n{shlex.join(['python3', '--', *argv])}"
+    if len(codes) > 1:
         raise NotSupportedError(
-            "In a Shell pool only a .py file can have arguments: Python is started anew for each "
+            "In a Shell pool no notebook can be run: Python is started anew for each execution. "
+            "Nothing was executed."
+        )
+    if len(argv) > 1:
+        raise NotSupportedError(
+            "In a Shell pool only a script can have arguments: Python is started anew for each "
             "execution. Nothing was executed. Put the code into a file, or the values into it."
         )
     return None

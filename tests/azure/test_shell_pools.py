@@ -225,7 +225,7 @@ def test_a_person_and_the_doctor_reach_a_shell_pool(tmp_path: Path) -> None:
         for code in ("print(1)", "-"):
             done = command("exec", code, "a")
             assert (done.stdout, done.returncode) == ("", 1)
-            assert "only a .py file can have arguments" in done.stderr
+            assert "only a script can have arguments" in done.stderr
         looked = command("doctor")
         assert looked.returncode == 0, looked.stdout
         assert "run_shell, and a Python that keeps no variables" in looked.stdout

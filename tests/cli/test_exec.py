@@ -351,3 +351,33 @@ def test_on_a_terminal_there_is_a_bar_and_no_control_character_of_the_code(
     assert b"\x1b]0;" not in shown
     assert "\x9b2J".encode() not in shown
     assert b"Uploading big.bin" in shown
+
+
+def test_a_file_of_any_name_is_a_script_and_c_says_that_it_is_code(tmp_path: Path) -> None:
+    (tmp_path / "7").write_text("import sys; print(__file__, sys.argv)", encoding="utf-8")
+    assert run("7", "a", cwd=tmp_path).stdout == "/mnt/data/7 ['7', 'a']\n"
+    assert run("-c", "7", cwd=tmp_path).stdout == "7\n"
+
+
+def test_the_cells_of_a_notebook_run_in_order_until_one_fails(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": "# Title"},
+        {"cell_type": "code", "source": ["x = 1\n", "x"]},
+        {"cell_type": "code", "source": ""},
+        {"cell_type": "code", "source": "x / 0"},
+        {"cell_type": "code", "source": "print('never')"},
+    ]
+    notebook = tmp_path / "work.ipynb"
+    notebook.write_text(json.dumps({"cells": cells, "nbformat": 4}), encoding="utf-8")
+    done = run("work.ipynb", "--notebook", "out.ipynb", cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("1\n", 1)
+    assert "<cell 2>" in done.stderr
+    ran = json.loads((tmp_path / "out.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert [cell["source"] for cell in ran] == [
+        "x = 1\nx",
+        "x / 0",
+    ]
+    notebook.write_text("{}", encoding="utf-8")
+    done = run("work.ipynb", cwd=tmp_path)
+    assert done.stderr == "aca-mcp: work.ipynb is not a notebook that can be read, of nbformat 4.\n"
+    assert done.returncode == 2

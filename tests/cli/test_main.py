@@ -187,13 +187,16 @@ def test_what_is_not_understood_is_answered_with_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["exec"], "exec needs code, a script's path, - for stdin, or --interactive."),
+        (
+            ["exec"],
+            "exec needs code, a path of a script or a notebook, - for stdin, or --interactive.",
+        ),
         (["repl"], "A prompt needs a terminal. For code from a pipe there is exec -."),
         (
             ["exec", "1", "--notebook", "no/x.ipynb"],
             "--notebook no/x.ipynb is in no directory that exists.",
         ),
-        (["exec", "nowhere.py"], "nowhere.py is not a script that can be read, in UTF-8."),
+        (["exec", "nowhere.py"], "nowhere.py cannot be read: No such file or directory."),
         (["exec", "1", "--upload", "none.csv"], "--upload none.csv is not a file of this machine."),
         (["exec", "1", "--download", ".."], "--download .. does not name a file."),
     ],

@@ -13,6 +13,7 @@ import anyio
 import pexpect
 import pytest
 
+from aca_mcp.cli.code_sources import code_source
 from aca_mcp.cli.counted_session import CountedSession, Setback
 from aca_mcp.cli.exec import ExecRequest, Run
 from aca_mcp.cli.interrupts import open_interrupts
@@ -259,7 +260,7 @@ async def test_what_befell_the_session_meanwhile_is_said_before_code_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", [*sys.argv])  # the toy's session is this process
-    request = ExecRequest((), "print('ran')", None, ("-c", "a"), False, (), None)
+    request = ExecRequest((), code_source(["print('ran')", "a"]), False, (), None)
     out = io.StringIO()
     screen = Screen(out, out)
     pool = ToyPool()

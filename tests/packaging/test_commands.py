@@ -86,6 +86,7 @@ def desk(tmp_path: Path) -> tuple[Path, dict[str, str]]:
         "open('report.xlsx', 'w').write(open('sales.csv').read())\n", encoding="utf-8"
     )
     (tmp_path / "sales.csv").write_text("a\n1\n", encoding="utf-8")
+    (tmp_path / "work.ipynb").write_text('{"cells": []}', encoding="utf-8")
     (tmp_path / "home" / "data").mkdir(parents=True)
     programs = Path(sys.executable).parent
     (tmp_path / ".venv").symlink_to(programs.parent)
