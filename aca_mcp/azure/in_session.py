@@ -20,6 +20,7 @@ import sys
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -233,11 +234,11 @@ def begin(shell: InteractiveShell) -> Capture:
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # pyright: ignore[reportConstantRedefinition] -- a kernel's own lead nowhere
     state.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     state.descriptors.keep(0, 1, 2)
-    for stream in state.streams.values():
-        if hasattr(stream, "set_parent"):  # a kernel's, which nothing opens again
+    for number, stream in enumerate(state.streams.values(), 1):
+        if hasattr(stream, "watch_fd_thread"):  # a kernel's, which nothing opens again
             stream.close = stream.flush
-            with suppress(OSError):
-                state.descriptors.keep(stream.fileno())
+            # Its own is what the kernel was started with: what a process writes there is not heard.
+            stream.fileno = partial(int, number)
     state.recorder = Recorder()
     shell.compile.get_code_name = name_cell
     state.capture = capture = Capture(shell)

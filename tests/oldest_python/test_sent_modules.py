@@ -196,8 +196,15 @@ def test_code_may_close_its_streams(session: Session, code: str) -> None:
     )
     assert report.error is None
     ends = [piece.end for piece in counted_pieces(report)]
-    assert ends[:2] == ["there\n", "too\n"]
-    assert "fileno" in code or ends[2:] == ["child\n"]  # of that one the kernel hears no more
+    assert ends == ["there\n", "too\n", "child\n"]
+
+
+def test_a_process_may_be_given_the_stream_to_write_to(session: Session) -> None:
+    report = session.run(
+        "import subprocess, sys, time\n"
+        "subprocess.run(['echo', 'child'], stdout=sys.stdout)\ntime.sleep(1)"
+    )
+    assert [piece.end for piece in counted_pieces(report)] == ["child\n"]
 
 
 def test_what_earlier_code_left_prints_is_told_with_the_next_result(session: Session) -> None:
