@@ -9,6 +9,7 @@ import codeop
 import contextlib
 import json
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aca_mcp.cli.counted_session import CountedSession
     from aca_mcp.pool import Execution
 
-_ENDS = {"exit", "exit()", "quit", "quit()", "%exit", "%quit"}
+_ENDS = re.compile(r"%?(exit|quit)(\(\d*\))?")
 _MAGIC = ("%", "!", "?")
 _COMPLETION_SECONDS = 2
 _MAX_COMPLETIONS = 200
@@ -61,7 +62,7 @@ async def prompt_for_code(
             continue  # the line is thrown away, as everywhere
         except EOFError:
             return
-        if code.strip() in _ENDS:
+        if _ENDS.fullmatch(code.strip()):
             return
         if code.strip():
             await execute(code.rstrip())
@@ -89,6 +90,7 @@ def is_complete(code: str) -> bool:
 def _prompt(completer: Completer | None) -> PromptSession[str]:
     try:
         from prompt_toolkit import PromptSession
+        from prompt_toolkit.layout.processors import TabsProcessor
     except ModuleNotFoundError:
         raise SettingsError(
             "A prompt needs prompt_toolkit: pip install 'aca-mcp[cli]', or 'prompt_toolkit>=3'."
@@ -101,6 +103,7 @@ def _prompt(completer: Completer | None) -> PromptSession[str]:
         prompt_continuation=_continuation,
         key_bindings=_keys(),
         lexer=_lexer(),
+        input_processors=[TabsProcessor(char1=" ", char2=" ")],  # not as ^I
     )
 
 

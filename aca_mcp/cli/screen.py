@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from aca_mcp.execution import Rollback
-    from aca_mcp.pool import Execution, OutputChunk
+    from aca_mcp.pool import Execution, ExecutionError, OutputChunk
 
 _HARMFUL = {
     code: "\N{REPLACEMENT CHARACTER}"
@@ -65,6 +65,9 @@ class Screen:
             downloads: files that are saved in the end.
         """
         self._streams = {"stdout": stdout, "stderr": stderr}
+        on_one = stdout.isatty() and stderr.isatty()
+        self._surfaces = {name: "terminal" if on_one else name for name in self._streams}
+        """Where each is read: on one terminal, what one wrote stands before the other."""
         self._keeps_session = keeps_session
         self._show_figure = show_figure
         self._offer = offer
@@ -95,16 +98,8 @@ class Screen:
                 # Not every pool tells what is printed while it is.
                 self._write(item.stream, item.text)
         timed_out = execution.status is ExecutionStatus.TIMED_OUT
-        if (error := execution.error) is not None and error.name != "SystemExit":
-            traceback = error.traceback
-            self._write_line(_line(before_time_was_up(traceback) if timed_out else traceback))
-            if error.hint:
-                self.note(error.hint)
-            if error.missing_module:
-                self.note(about_missing_module(error.missing_module, self._offer, by_code=True))
-        elif error is not None and error.message and not error.message.lstrip("-").isdigit():
-            # As the interpreter does with a text that a program exits with.
-            self._write_line(_line(error.message))
+        if execution.error is not None:
+            self._tell_error(execution.error, timed_out=timed_out)
         if timed_out:
             tells = self._keeps_session and execution.session_lost is None
             kept = f"; {what_is_kept(execution.variables)}" if tells else ""
@@ -115,6 +110,20 @@ class Screen:
             self._files.clear()
         written = (*execution.files, *execution.kept_files)
         self._files |= dict.fromkeys(each for each in written if each not in self._downloads)
+        if self._keeps_session:
+            self._end_line("stdout")  # the prompt is next
+
+    def _tell_error(self, error: ExecutionError, *, timed_out: bool) -> None:
+        if error.name != "SystemExit":
+            told = before_time_was_up(error.traceback) if timed_out else error.traceback
+            self._write_line("stderr", told)
+            if error.hint:
+                self.note(error.hint)
+            if error.missing_module:
+                self.note(about_missing_module(error.missing_module, self._offer, by_code=True))
+        elif error.message and not error.message.lstrip("-").isdigit():
+            # As the interpreter does with a text that a program exits with.
+            self._write_line("stderr", error.message)
 
     def _tell_what_is_missing(self, execution: Execution) -> None:
         for remark in execution.remarks:
@@ -164,7 +173,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something of our own."""
-        self._write_line(f"aca-mcp: {text}\n")
+        self._write_line("stderr", f"aca-mcp: {text}")
 
     def _show_output(self, output: Output) -> None:
         try:
@@ -189,22 +198,26 @@ class Screen:
             self.note(remark)
 
     def _show_text(self, text: str, *, is_markdown: bool) -> None:
+        self._end_line("stdout")
         stdout = self._streams["stdout"]
         if not (is_markdown and show_markdown(text.translate(_HARMFUL), stdout)):
-            self._write("stdout", _line(text))
+            self._write_line("stdout", text)
 
-    def _write_line(self, text: str) -> None:
-        """Write to stderr from the beginning of a line: what the code wrote may end within one."""
-        self._write("stderr", f"\n{text}" if "stderr" in self._within_line else text)
+    def _write_line(self, name: str, text: str) -> None:
+        """Write lines of their own."""
+        self._end_line(name)
+        self._write(name, text if text.endswith("\n") else f"{text}\n")
+
+    def _end_line(self, name: str) -> None:
+        """Begin a line: what the code wrote may end within one."""
+        if self._surfaces[name] in self._within_line:
+            self._write(name, "\n")
 
     def _write(self, name: str, text: str) -> None:
         if text:
-            (self._within_line.discard if text.endswith("\n") else self._within_line.add)(name)
+            ends = text.endswith("\n")
+            (self._within_line.discard if ends else self._within_line.add)(self._surfaces[name])
         stream = self._streams[name]
         with host_file(Path(name)):  # a reader may leave, and a disk be full
             stream.write(text.translate(_HARMFUL) if stream.isatty() else text)
             stream.flush()
-
-
-def _line(text: str) -> str:
-    return text if text.endswith("\n") else f"{text}\n"

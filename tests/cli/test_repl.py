@@ -114,13 +114,13 @@ def test_a_prompt_needs_no_place_for_its_history(tmp_path: Path) -> None:
     (tmp_path / "state").touch()  # no directory can be made in it, not even by root
     with at_a_prompt(tmp_path) as terminal:
         terminal.expect(r"In \[1\]:")
-        terminal.send("6 * 7\r")
-        terminal.expect("42\r\n")
+        terminal.send("print(end='half a line'); 6 * 7\r")
+        terminal.expect(r"half a line\r\n42\r\n")
         terminal.expect(r"In \[2\]:")
         terminal.send("\x1b[A\r")  # the key for the line before
         terminal.expect("42\r\n")
         terminal.expect(r"In \[3\]:")
-        terminal.sendeof()
+        terminal.send("exit(3)\r")
         terminal.expect(pexpect.EOF)
     assert terminal.exitstatus == 0
 

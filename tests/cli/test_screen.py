@@ -147,6 +147,23 @@ def test_what_was_not_there_is_said_to_a_person_too(streams: Streams) -> None:
     assert "aca-mcp: There is no ffmpeg.\naca-mcp: yaml comes with" in streams[1].getvalue()
 
 
+def test_what_is_not_of_the_code_begins_a_line_wherever_the_code_ended() -> None:
+    """Also behind what the other stream wrote, where both are read on one terminal."""
+    within = executed(
+        Output("result", {"text/plain": "1"}), stdout="ab", error=ExecutionError("E", "m", "E: m")
+    )
+    out, err = io.StringIO(), io.StringIO()
+    Screen(out, err).show_rest(within)
+    assert (out.getvalue(), err.getvalue()) == ("ab\n1\n", "E: m\n")
+    terminal = Terminal()
+    screen = Screen(terminal, terminal, keeps_session=True)
+    screen.show_chunk(OutputChunk("stdout", "half"))
+    screen.note("told")
+    screen.begin()
+    screen.show_rest(executed(stdout="for a prompt"))
+    assert terminal.getvalue() == "half\naca-mcp: told\nfor a prompt\n"
+
+
 def test_how_many_figures_are_saved_is_bounded_and_said_once(
     streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
