@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aca_mcp.pool import Package
 
 RECYCLED = "the session pool ended it, after its cooldown or for reasons of its own"
+DIED = "its interpreter died"
 RESTARTED = "its interpreter was restarted (files may still be there)"
 CANCELLED = "its execution was cancelled, which on Azure ends the session"
 
@@ -41,6 +42,8 @@ class KnownSession:
     """The service changes its etag though the session is the same, so it tells nothing."""
     packages: tuple[Package, ...] = ()
     """What it could import when that was last asked; told while code runs."""
+    died: bool = False
+    """The result before said that its interpreter died."""
     lost: str | None = None
     """Why an earlier session of the identifier is gone, until an execution has told it."""
 
@@ -49,7 +52,7 @@ class KnownSession:
         self.has_module = False
         self.packages = ()
         if self.used and self.lost is None:
-            self.lost = why
+            self.lost = DIED if self.died else why
 
     def is_the_same(self) -> None:
         """Note that the interpreter is the one that was used before, whatever headers say."""
@@ -84,7 +87,7 @@ class KnownSessions:
         """A session was ended on request: the next one of its identifier has lost nothing."""
         if (known := self._sessions.get(identifier)) is not None:
             # Not removed: code may be waiting for its turn.
-            known.has_module = known.used = False
+            known.has_module = known.used = known.died = False
             known.etag, known.lost, known.packages = "", None, ()
 
     def note(self, identifier: str, answered: bool, headers: Mapping[str, str]) -> None:

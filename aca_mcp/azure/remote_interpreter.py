@@ -131,7 +131,8 @@ class RemoteInterpreter:
             known.has_module = True
             if was_used and not report.fresh and known.lost is not None:
                 known.is_the_same()  # its own word: the service's marks can mislead
-        elif find_ending(reply.response) is Ending.INTERPRETER_DIED:
+        known.died = report is None and find_ending(reply.response) is Ending.INTERPRETER_DIED
+        if known.died:
             known.has_module = False
         started = reply.new_session if known.allocations == allocations else True
         if started is None or (report is not None and not report.fresh):

@@ -45,8 +45,8 @@ _ENDED = {
     Ending.INTERPRETER_DIED: (
         "KernelRestarted",
         (
-            "the interpreter died, probably because it ran out of memory. Its variables are gone; "
-            "files may still be there. Do less at a time, or with less data"
+            "the interpreter died: unless the code ended it itself, it probably ran out of memory. "
+            "Its variables are gone; files may still be there. Do less at a time, or with less data"
         ),
     ),
     Ending.ABORTED: (

@@ -310,6 +310,7 @@ async def test_a_dead_session_is_said_to_be_lost(pool: SessionPool, identifier: 
     assert values(after) == ["False"]
     assert after.started_session
     assert dead.session_lost is not None or after.lost_before is not None
+    assert "cooldown" not in (after.lost_before or "")  # it was said that the interpreter died
     assert (await run(pool, identifier, "1")).lost_before is None
 
 
