@@ -33,16 +33,20 @@ try:
     os.chdir({WORK_DIRECTORY!r})
 except OSError:
     pass
+def show(kind, error, trace):
+    import traceback
+    traceback.print_exception(kind, error, trace and trace.tb_next)
+sys.excepthook = show
 code = sys.argv.pop() if len(sys.argv) > 1 else sys.stdin.read()
 linecache.cache["<code>"] = (len(code), None, code.splitlines(True), "<code>")
-body = ast.parse(code, "<code>").body
+body = compile(code, "<code>", "exec", ast.PyCF_ONLY_AST).body
 last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
 names = {{"__name__": "__main__"}}
 exec(compile(ast.Module(body, []), "<code>", "exec"), names)
 if last is not None:
     sys.displayhook(eval(compile(ast.Expression(last.value), "<code>", "eval"), names))
 """
-"""Shows the value of the last expression, as an interpreter does."""
+"""Shows the value of the last expression, as an interpreter does, and no frame of its own."""
 
 
 class Shell:

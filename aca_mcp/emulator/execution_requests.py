@@ -34,7 +34,8 @@ import subprocess, sys
 def run(arguments, stdin):
     sys.stdout.flush(); sys.stderr.flush()
     try:
-        return subprocess.run(arguments, input=stdin.encode("utf-8", "surrogateescape")).returncode
+        done = subprocess.run(arguments, input=stdin.encode("utf-8", "surrogateescape")).returncode
+        return done if done >= 0 else 128 - done  # as shells tell of a signal
     except OSError as error:
         print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
         return 127

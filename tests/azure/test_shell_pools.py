@@ -66,6 +66,12 @@ async def test_a_model_runs_commands_and_programs_that_share_files(local: LocalS
         assert "NameError: name 'x' is not defined" in failed
         assert "started anew" not in failed
         assert 'File "<code>", line 1' in failed
+        assert "<string>" not in failed
+        invalid = text_of(await call.result("execute_python", code="x ="))
+        assert invalid.endswith("SyntaxError: invalid syntax")
+        assert invalid.count("File") == 1
+        killed = text_of(await call.result("run_shell", command="kill -9 $$"))
+        assert killed.endswith("137")
         assert "t.csv" in await call("list_files")
         await call("upload_file", path="in/u.txt", content="abc")
         assert await call("run_shell", command="cat in/u.txt") == "abc"
