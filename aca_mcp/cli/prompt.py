@@ -54,7 +54,7 @@ async def prompt_for_code(
     Raises:
         SettingsError: prompt_toolkit is not installed.
     """
-    prompt = _prompt(_completer(session) if completes else None)
+    prompt = _prompt(session if completes else None)
     while True:
         try:
             code = await prompt.prompt_async(f"In [{session.number}]: ", handle_sigint=False)
@@ -87,7 +87,7 @@ def is_complete(code: str) -> bool:
     return compiled is not None and not (len(lines) > 1 and lines[-1].startswith((" ", "\t")))
 
 
-def _prompt(completer: Completer | None) -> PromptSession[str]:
+def _prompt(completing: CountedSession | None) -> PromptSession[str]:
     try:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.layout.processors import TabsProcessor
@@ -97,7 +97,7 @@ def _prompt(completer: Completer | None) -> PromptSession[str]:
         ) from None
     return PromptSession(
         history=_history(),
-        completer=completer,
+        completer=None if completing is None else _completer(completing),
         complete_while_typing=False,
         multiline=True,
         prompt_continuation=_continuation,

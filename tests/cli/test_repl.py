@@ -125,6 +125,23 @@ def test_a_prompt_needs_no_place_for_its_history(tmp_path: Path) -> None:
     assert terminal.exitstatus == 0
 
 
+def test_what_a_prompt_needs_is_a_sentence_where_it_is_not_installed(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['prompt_toolkit'] = None\n"
+        "from aca_mcp.cli import main; sys.exit(main(['repl']))"
+    )
+    terminal: Any = cast("Any", pexpect).spawn(
+        sys.executable, ["-c", code], encoding="utf-8", timeout=30, cwd=str(tmp_path)
+    )
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.before.endswith(
+        "aca-mcp: A prompt needs prompt_toolkit: "
+        "pip install 'aca-mcp[cli]', or 'prompt_toolkit>=3'.\r\n"
+    )
+    assert terminal.exitstatus == 2
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
