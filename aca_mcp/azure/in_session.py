@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 -- this runs in the session, on the loop of its kernel
 import base64
+import codecs
+import io
 import os
 import signal
 import sys
+import warnings
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -101,8 +104,8 @@ async def run(code: str, max_side: int) -> str:
         try:
             with interruptible() as cancelled:
                 error = await run_cell(shell, capture, code)
+            flush()  # what code has put around a stream is written, too, while that is counted
             if os.getpid() != process:  # a fork made by the code: only one may answer
-                flush()
                 os._exit(0)
             if cancelled and isinstance(error, asyncio.CancelledError):
                 error = KeyboardInterrupt().with_traceback(error.__traceback__)
@@ -132,6 +135,31 @@ async def run(code: str, max_side: int) -> str:
     packed = zlib.compress(b"".join(encoded(event, blobs) for event, blobs in frames), 1)
     state.report = base64.b64encode(packed).decode()
     return more(0)
+
+
+class Bytes(io.RawIOBase):
+    """What programs have below a stream, and a Jupyter kernel has not: takes bytes of UTF-8."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        """It is for nothing else."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write what has a whole character, to the stream."""
+        self._stream.write(self._decoder.decode(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Send it."""
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Stay open: what code has put around it closes it when it is collected."""
 
 
 @contextmanager
@@ -239,7 +267,12 @@ def begin(shell: InteractiveShell) -> Capture:
             stream.close = stream.flush
             # Its own is what the kernel was started with: what a process writes there is not heard.
             stream.fileno = partial(int, number)
+        if not hasattr(stream, "buffer"):
+            stream.buffer = Bytes(stream)
+            stream.reconfigure = dict  # takes what may be asked for, and does nothing
     state.recorder = Recorder()
+    shell.ask_exit = dict  # `exit()` would stop the kernel
+    warnings.filterwarnings("ignore", message="To exit: use")
     shell.compile.get_code_name = name_cell
     state.capture = capture = Capture(shell)
     load_native()

@@ -199,6 +199,33 @@ def test_code_may_close_its_streams(session: Session, code: str) -> None:
     assert ends == ["there\n", "too\n", "child\n"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sys.stdout.reconfigure(encoding='utf-8'); print('h\xe9')",
+        "sys.stdout.buffer.write('h\xe9\\n'.encode());",
+        "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8'); print('h\xe9')",
+        "sys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer); print('h\xe9')",
+    ],
+)
+def test_code_may_choose_the_encoding_of_its_streams(session: Session, code: str) -> None:
+    for _ in range(2):
+        report = session.run(f"import codecs, io, sys\n{code}")
+        assert report.error is None, report.error
+        assert "".join(piece.end for piece in counted_pieces(report)) == "h\xe9\n"
+        session.run("import gc\nsys.stdout = sys.__stdout__\ngc.collect()")
+
+
+def test_code_that_exits_ends_nothing_but_itself(session: Session) -> None:
+    session.run("kept = 1")
+    for code in ("exit", "exit()", "quit()", "quit()"):
+        assert session.run(code).error is None
+    report = session.run("import sys; sys.exit(3)")
+    assert report.error is not None
+    assert (report.error.name, counted_pieces(report)) == ("SystemExit", [])
+    assert session.run("kept").outputs[-1].data["text/plain"] == "1"
+
+
 def test_a_process_may_be_given_the_stream_to_write_to(session: Session) -> None:
     report = session.run(
         "import subprocess, sys, time\n"
