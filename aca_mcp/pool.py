@@ -16,7 +16,7 @@ from aca_mcp.execution import MAX_IMAGE_SIDE as MAX_IMAGE_SIDE
 from aca_mcp.execution import Execution as Execution  # noqa: TC001 -- for who imports it from here
 from aca_mcp.execution import ExecutionError as ExecutionError
 from aca_mcp.execution import ExecutionStatus as ExecutionStatus
-from aca_mcp.execution import Output as Output
+from aca_mcp.execution import Output as Output  # noqa: TC001 -- as above
 from aca_mcp.execution import Rollback as Rollback  # noqa: TC001 -- as above
 from aca_mcp.execution import Span as Span
 from aca_mcp.execution import StreamPart as StreamPart
@@ -78,6 +78,8 @@ class OutputChunk(NamedTuple):
 
     stream: Literal["stdout", "stderr"]
     text: str
+    displayed: Output | None = None
+    """Something displayed, in the place of text. The execution's outputs have it, too."""
 
 
 OutputCallback = Callable[[OutputChunk], None]

@@ -74,6 +74,9 @@ class Screen:
         self._downloads = downloads
         self._figures = Figures()
         self._shown: set[str] = set()
+        """Streams of which all is told while the code runs."""
+        self._displayed: list[Output] = []
+        """What was told likewise."""
         self._within_line: set[str] = set()
         self._files: dict[str, None] = {}
         """Paths of what code has written, and nobody has asked to have here."""
@@ -83,9 +86,14 @@ class Screen:
     def begin(self) -> None:
         """An execution begins."""
         self._shown.clear()
+        self._displayed.clear()
 
     def show_chunk(self, chunk: OutputChunk) -> None:
         """Show output of running code."""
+        if chunk.displayed is not None:
+            self._displayed.append(chunk.displayed)
+            self._show_output(chunk.displayed)
+            return
         self._shown.add(chunk.stream)
         self._write(chunk.stream, chunk.text)
 
@@ -93,7 +101,8 @@ class Screen:
         """Show what appears at the end: values, figures, and how it went if not well."""
         for item in execution.timeline:
             if isinstance(item, Output):
-                self._show_output(item)
+                if not any(item is each for each in self._displayed):
+                    self._show_output(item)
             elif item.stream not in self._shown:
                 # Not every pool tells what is printed while it is.
                 self._write(item.stream, item.text)

@@ -22,7 +22,7 @@ from aca_mcp.kernel.streams import (
 from aca_mcp.reports.building import Piece, Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAX_MARKS = 4000
 """Of one execution that are looked at; its kernel makes fewer."""
@@ -30,7 +30,9 @@ _FROM_BEFORE = b"<"
 _LATE = {"stdout": LATE_STDOUT, "stderr": LATE_STDERR}
 
 
-class _Mark(NamedTuple):
+class Mark(NamedTuple):
+    """A mark in a stream."""
+
     number: int
     kind: bytes
     offset: int
@@ -52,18 +54,18 @@ class BoundedOutput:
         self._token = token
         self._head = bytearray()
         self._tail = bytearray()
-        self._marks: list[_Mark] = []
+        self._marks: list[Mark] = []
         self._split = b""
         """The end of what came, if it may be the beginning of a mark."""
         self.total = 0
 
     @property
-    def marks(self) -> tuple[_Mark, ...]:
+    def marks(self) -> tuple[Mark, ...]:
         """In the order of their numbers."""
         return tuple(self._marks)
 
-    def write(self, data: bytes) -> bytes:
-        """Take bytes, and return them without marks.
+    def write(self, data: bytes) -> Sequence[bytes | Mark]:
+        """Take bytes, and return text and marks in turn.
 
         Costs no memory past the bound, however many come.
         """
@@ -71,15 +73,13 @@ class BoundedOutput:
             data, self._split = self._split + data, b""
         # A mark begins with a zero byte, and comes in one piece but for where reading cut it.
         if not self._token or b"\0" not in data:
-            self._keep(data)
-            return data
-        taken = [text for text in self._without_marks(data) if text]
-        return b"".join(taken)
+            return (self._keep(data),)
+        return tuple(self._divided(data))
 
     def begin(self) -> None:
         """What was taken so far was written before the code ran."""
         if self.total:
-            self._marks = [_Mark(0, _FROM_BEFORE, 0), _Mark(0, b"", self.total)]
+            self._marks = [Mark(0, _FROM_BEFORE, 0), Mark(0, b"", self.total)]
 
     def finish(self) -> None:
         """No more will come: what looked like the beginning of a mark was none."""
@@ -118,24 +118,24 @@ class BoundedOutput:
         return text, pieces
 
     def _intervals(self) -> Iterator[tuple[int, bytes, int, int]]:
-        marks = [_Mark(0, b"", 0), *self._marks]
+        marks = [Mark(0, b"", 0), *self._marks]
         ends = [mark.offset for mark in marks[1:]] + [self.total]
         for mark, end in zip(marks, ends, strict=True):
             if end > mark.offset:
                 yield mark.number, mark.kind, mark.offset, end
 
-    def _without_marks(self, data: bytes) -> Iterator[bytes]:
+    def _divided(self, data: bytes) -> Iterator[bytes | Mark]:
         start = 0
         while (found := data.find(self._token, start)) >= 0 and found + MARK_BYTES <= len(data):
             yield self._keep(data[start:found])
             start = found + MARK_BYTES
             kind = data[found + TOKEN_BYTES : found + TOKEN_BYTES + 1]
-            self._note(int.from_bytes(data[start - 4 : start]), kind)
+            yield self._note(int.from_bytes(data[start - 4 : start]), kind)
         end = _beginning_of_mark(data, self._token, max(start, len(data) - MARK_BYTES + 1))
         self._split = data[end:]
         yield self._keep(data[start:end])
 
-    def _note(self, number: int, kind: bytes) -> None:
+    def _note(self, number: int, kind: bytes) -> Mark:
         if kind == CLEARED:
             self._head.clear()
             self._tail.clear()
@@ -143,9 +143,11 @@ class BoundedOutput:
             self._marks.clear()
         elif self._marks and self._marks[-1].number >= number > 0:
             # Numbers begin anew with each execution: what came until now is of an earlier one.
-            self._marks = [_Mark(0, _FROM_BEFORE, 0)]
+            self._marks = [Mark(0, _FROM_BEFORE, 0)]
+        mark = Mark(number, kind, self.total)
         if len(self._marks) < MAX_MARKS:
-            self._marks.append(_Mark(number, kind, self.total))
+            self._marks.append(mark)
+        return mark
 
     def _keep(self, data: bytes) -> bytes:
         self.total += len(data)

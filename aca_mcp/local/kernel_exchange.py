@@ -181,8 +181,7 @@ class Exchange:
                 while waiting > 0 and (data := os.read(descriptor, min(waiting, _READ_BYTES))):
                     waiting -= len(data)
                     self._streams[descriptor].take(data)
-        for stream in self._streams.values():
-            stream.finish()
+        self.output.finish()
 
     def _read_from_before(self) -> None:
         """Take what earlier code has left running, or unread, printed since its own result."""
@@ -218,7 +217,7 @@ class Exchange:
             if reply is not None or frame.header.get("id") != self._number:
                 raise FrameError("it is not of this request")
             if self._runs_code:
-                self.output.report.take(frame)
+                self.output.take_event(frame)
             if self.output.report.is_done or not self._runs_code:
                 reply = frame
         return reply

@@ -65,8 +65,8 @@ class Report:
     _held: int = 0
     _left_out: int = 0
 
-    def take(self, frame: Frame) -> None:
-        """Read the next event.
+    def take(self, frame: Frame) -> Shown | None:
+        """Read the next event, and return what it adds to what is shown.
 
         Raises:
             FrameError: it is none.
@@ -74,9 +74,9 @@ class Report:
         header = frame.header
         match header.get("event"):
             case "display":
-                self._display("display", header, frame.blobs)
+                return self._display("display", header, frame.blobs)
             case "result":
-                self._display("result", header, frame.blobs)
+                return self._display("result", header, frame.blobs)
             case "update":
                 self._update(header, frame.blobs)
             case "clear":
@@ -85,6 +85,7 @@ class Report:
                 self._end(header)
             case _:
                 raise FrameError("an event is of no known kind")
+        return None
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -100,11 +101,11 @@ class Report:
         kind: Literal["display", "result"],
         header: Mapping[str, object],
         blobs: Sequence[bytes],
-    ) -> None:
+    ) -> Shown | None:
         output, size = _read_output(kind, header, blobs)
         if len(self.shown) >= MAX_OUTPUTS or self._held + size > self.max_output_bytes:
             self._left_out += 1
-            return
+            return None
         self._held += size
         place = header.get("place")
         name = _short(header.get("display_id", ""))
@@ -113,6 +114,7 @@ class Report:
             self._put_behind(behind, shown)
         else:
             self.shown.append(shown)
+        return shown
 
     def _put_behind(self, display_id: str, shown: Shown) -> None:
         """Have an output stand with a display, as a part of what that shows."""

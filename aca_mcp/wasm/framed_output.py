@@ -28,12 +28,14 @@ class FramedOutput(RequestOutput):
         """
         match frame:
             case Frame({"event": _}):
-                self.report.take(frame)
+                self.take_event(frame)
+                if self._live is not None:
+                    self._live.tell_all()  # frames come in the order of making
             case Frame({"output": "stdout", "place": int(place)}, [data]):
                 is_clear = frame.header.get("clear") is True
                 self._mark(place, CLEARED if is_clear else STDOUT)
                 if is_clear:  # of what is displayed, too
-                    self.report.take(Frame({"event": "clear", "place": place}))
+                    self.take_event(Frame({"event": "clear", "place": place}))
                 self.stdout.take(data)
             case Frame({"output": "stderr", "place": int(place)}, [data]):
                 self._mark(place, STDERR)
@@ -41,14 +43,9 @@ class FramedOutput(RequestOutput):
             case _:
                 raise FrameError("it is of no known kind")
 
-    def finish(self) -> None:
-        """No more will come."""
-        self.stdout.finish()
-        self.stderr.finish()
-
     def _mark(self, place: int, kind: bytes) -> None:
         if not self._place < place < 2**32:
             return
         self._place = place
         for stream in (self.stdout, self.stderr):
-            stream.kept.write(self._token + kind + place.to_bytes(4, "big"))
+            stream.take(self._token + kind + place.to_bytes(4, "big"))

@@ -274,7 +274,7 @@ class WasmProcess:
                     output.take(frame)
                 elif "ask" not in frame.header:
                     if self._runs_code and "checkpoints" in frame.header:  # the code has ended
-                        output.report.take(frame)
+                        output.take_event(frame)
                     return frame
                 elif self._on_question is not None:
                     self._on_question(dict(frame.header))

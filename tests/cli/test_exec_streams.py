@@ -107,3 +107,21 @@ def test_a_closed_stream_is_one_that_nobody_reads_or_writes(
     stdout, stderr, code = shown
     assert (done.stdout, done.returncode) == (stdout, code)
     assert done.stderr.startswith(stderr) if stderr else not done.stderr
+
+
+def test_what_is_printed_and_displayed_comes_at_once_in_the_order_of_making(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfor i in range(2):\n    print('out', i)\n    display(f'shown {i}')\n"
+        "    print('err', i, file=sys.stderr)\ntime.sleep(1000)"
+    )
+    with subprocess.Popen(
+        [*COMMAND, "exec", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().rstrip() for _ in range(6)]
+        process.kill()
+    assert lines == ["out 0", "'shown 0'", "err 0", "out 1", "'shown 1'", "err 1"]

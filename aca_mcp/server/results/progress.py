@@ -34,6 +34,8 @@ class _Recent:
         self._text = ""
 
     def add(self, chunk: OutputChunk) -> None:
+        if not chunk.text:
+            return
         # Memory stays bounded however much is printed between two notifications.
         self._text = (self._text + chunk.text)[-2 * _MAX_CHARACTERS :]
         self.changed.set()
