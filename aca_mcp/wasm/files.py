@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from aca_mcp.errors import InvalidPathError
 from aca_mcp.wasm.wasi_files import Status, WasiFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from aca_mcp.pool import FileEntry
@@ -42,6 +42,8 @@ class WasmFiles(SessionFiles):
         self._counting = threading.Lock()
         self._changes = 0
         self._used: int | None = None
+        self._in_flight = 0
+        """Bytes that were counted and may not be written yet: the directory need not have them."""
         self._files = WasiFiles(storage / "data", storage / "incoming")
 
     def close(self) -> None:
@@ -65,11 +67,12 @@ class WasmFiles(SessionFiles):
         used = size_of(self._storage)
         with self._counting:
             if changes == self._changes:
-                self._used = used
+                self._used = used + self._in_flight
         return used
 
-    def take_room(self, path: str, count: int) -> None:
-        """Count bytes that are about to be written.
+    @contextmanager
+    def room(self, path: str, count: int) -> Generator[None]:
+        """Count bytes that are written within.
 
         Raises:
             StorageFullError: there is no room for so many.
@@ -77,12 +80,17 @@ class WasmFiles(SessionFiles):
         known = self._used
         measured = self.used_bytes() if known is None else known
         with self._counting:
-            used = measured if self._used is None else self._used
-            if used + count <= self.max_bytes:
-                self._changes += 1
-                self._used = used + count
-                return
-        raise self.full(path)
+            used = measured + self._in_flight if self._used is None else self._used
+            if used + count > self.max_bytes:
+                raise self.full(path)
+            self._changes += 1
+            self._used = used + count
+            self._in_flight += count
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._in_flight -= count
 
     def _scan(self, directory: Parts) -> Iterator[tuple[str, FileEntry]]:
         for name in self._files.names(_DATA, "/".join(directory)):
@@ -162,8 +170,7 @@ class _Upload(Upload):
     descriptor: int
 
     def _append(self, data: bytes) -> None:
-        self.session.take_room(self.path, len(data))
-        with self.session.reaching(self.path):
+        with self.session.room(self.path, len(data)), self.session.reaching(self.path):
             self.files.write(self.descriptor, data)
 
     def finish(self) -> FileEntry:
