@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from aca_mcp.cli.dispatch import dispatch
 
         return dispatch(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before a command that means something by it has begun
+        return 130
     finally:
         gc.enable()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-import sys
 from typing import TYPE_CHECKING
 
 import anyio
 
 from aca_mcp import __version__
 from aca_mcp.cli.logs import configure_logging
+from aca_mcp.cli.transfers import write_out
 from aca_mcp.errors import SettingsError
 from aca_mcp.pools import azure_configurations
 
@@ -34,7 +34,7 @@ def verify_pools(settings: Settings, arguments: argparse.Namespace) -> int:
         raise SettingsError("ACA_MCP_POOL_MANAGEMENT_ENDPOINT must be set: it is what is verified.")
     found = [anyio.run(verify, configuration) for configuration in azure_configurations(settings)]
     tables = "\n".join(render(each) for each in found)
-    sys.stdout.write(tables)
+    write_out(tables)
     report: Path | None = arguments.report
     if report is not None:
         about = f"aca-mcp {__version__}, Python {platform.python_version()}, api-version "

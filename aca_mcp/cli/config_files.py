@@ -9,11 +9,10 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aca_mcp.cli.transfers import written_whole
+from aca_mcp.cli.transfers import write_out, written_whole
 from aca_mcp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def show_difference(path: Path, old: str, new: str) -> None:
     for line in lines:
         # A project's file may come from anywhere.
         shown = "".join(mark if mark.isprintable() or mark == "\t" else "\ufffd" for mark in line)
-        sys.stdout.write(f"{shown}\n")
+        write_out(f"{shown}\n")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from aca_mcp.cli.doctor_checks import Check, State
 from aca_mcp.cli.errors import error_in
 from aca_mcp.cli.known_clients import CLIENTS, config_file
 from aca_mcp.cli.logs import configure_logging, note
+from aca_mcp.cli.transfers import write_out
 from aca_mcp.cli.waiting import say_if_it_takes_long
 from aca_mcp.embedded.machine_memory import machine_bytes
 from aca_mcp.errors import AcaMcpError, SettingsError
@@ -74,7 +75,7 @@ def diagnose(settings: Settings, *, as_json: bool = False) -> int:
         found.extend(anyio.run(_try_pool, settings))
     found.append(_work_dir(settings))
     found.append(checks.check_clients(installed_in()))
-    sys.stdout.write(checks.as_json(found) if as_json else checks.render(found))
+    write_out(checks.as_json(found) if as_json else checks.render(found))
     return 1 if any(check.state is State.BROKEN for check in found) else 0
 
 

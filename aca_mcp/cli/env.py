@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aca_mcp.cli.logs import note
+from aca_mcp.cli.transfers import write_out
 from aca_mcp.environments import building
 from aca_mcp.environments.choice import default_environment
 from aca_mcp.environments.definitions import DEFINITIONS, otherwise_now, summary_of
@@ -113,11 +114,11 @@ def _make(store: EnvironmentStore, request: building.Request, settings: Settings
 
 
 def _show(environment: Environment) -> None:
-    sys.stdout.write(
+    write_out(
         f"{_line(environment)}\nmade {environment.record.created_at}, in {environment.directory}\n"
         f"of: {' '.join(environment.record.requirements)}\n\n"
     )
-    sys.stdout.writelines(f"{package}\n" for package in environment.record.packages)
+    write_out("".join(f"{package}\n" for package in environment.record.packages))
 
 
 def _list(store: EnvironmentStore, settings: Settings) -> None:
@@ -133,9 +134,9 @@ def _list(store: EnvironmentStore, settings: Settings) -> None:
         environment = store.get(name)
         record = environment.record
         mark = " (default)" if name == default else ""
-        sys.stdout.write(f"{_line(environment)}{mark}\n  {summary_of(name, record.requirements)}\n")
+        write_out(f"{_line(environment)}{mark}\n  {summary_of(name, record.requirements)}\n")
     for name in DEFINITIONS.keys() - set(names):
-        sys.stdout.write(f"{name}: not made; aca-mcp env create {name}\n")
+        write_out(f"{name}: not made; aca-mcp env create {name}\n")
 
 
 def _line(environment: Environment) -> str:

@@ -29,6 +29,7 @@ from aca_mcp.cli.config_documents import (
 )
 from aca_mcp.cli.known_clients import CLIENTS, config_file, windows_file
 from aca_mcp.cli.logs import note
+from aca_mcp.cli.transfers import write_out
 from aca_mcp.cli.warm import offer_to_warm
 from aca_mcp.errors import SettingsError
 
@@ -124,7 +125,7 @@ def install(settings: Settings, request: InstallRequest) -> int:
     if request.for_windows:
         _print_for_windows(place, entry)
     elif request.print_only:
-        sys.stdout.write(shown(place.client, place.name, entry.value) + "\n")
+        write_out(shown(place.client, place.name, entry.value) + "\n")
     else:
         _add(place, entry, replace=request.replace)
         offer_to_warm(settings)
@@ -175,7 +176,7 @@ def _print_for_windows(place: Place, entry: Entry) -> None:
     if not distribution:
         raise SettingsError("--windows is for a terminal inside WSL, and this is none.")
     value = for_windows(entry, distribution).value
-    sys.stdout.write(shown(place.client, place.name, value) + "\n")
+    write_out(shown(place.client, place.name, value) + "\n")
     note(f"put this into {windows_file(place.client)} on Windows, and start the client again.")
 
 

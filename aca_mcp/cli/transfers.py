@@ -37,6 +37,17 @@ def host_file(path: Path) -> Generator[None]:
         raise HostPathRefusedError(f"{path} cannot be used: {reason}.") from error
 
 
+def write_out(text: str) -> None:
+    """Write to stdout.
+
+    Raises:
+        HostPathRefusedError: its reader has left, or its disk is full.
+    """
+    with host_file(Path("stdout")):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
 @contextlib.contextmanager
 def written_whole(path: Path, mode: int | None = None) -> Generator[Path]:
     """An empty file to write in the place of another, which it replaces in the end or not at all.
