@@ -122,7 +122,10 @@ class _Outputs:
             if isinstance(content, bytes):
                 bundle[mime_type] = base64.b64encode(content).decode()
             elif mime_type == "application/json":
-                bundle[mime_type] = _parsed(content)
+                # A scalar is what values carry for readers of ours; a front end would prefer it to
+                # the value's text, and show null for nan.
+                if isinstance(parsed := _parsed(content), (dict, list)):
+                    bundle[mime_type] = parsed
             else:
                 bundle[mime_type] = content
         if output.remarks:

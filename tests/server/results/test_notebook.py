@@ -37,6 +37,7 @@ def test_it_is_one() -> None:
                 Output("display", {"image/png": PNG, "text/plain": "<Figure>"}),
                 Output("result", {"text/plain": "2", "application/json": "2"}),
                 Output("display", {"application/json": "{broken", "text/html": "<b>x</b>"}),
+                Output("display", {"application/json": '{"a": [1]}', "text/plain": "<JSON>"}),
             ),
         ),
         Record(
@@ -49,11 +50,12 @@ def test_it_is_one() -> None:
     first, second = document.cells
     assert first.source == "1 + 1\nplot()"
     kinds = [output.output_type for output in first.outputs]
-    assert kinds == ["stream", "stream", "display_data", "execute_result", "display_data"]
+    assert kinds == ["stream", "stream", "display_data", "execute_result"] + ["display_data"] * 2
     assert first.outputs[0].text == "printed red\n"
     assert base64.b64decode(first.outputs[2].data["image/png"]) == PNG
-    assert first.outputs[3].data["application/json"] == 2
-    assert first.outputs[4].data["application/json"] == "{broken"
+    assert first.outputs[3].data == {"text/plain": "2"}, "as a kernel gives a number"
+    assert first.outputs[4].data == {"text/html": "<b>x</b>"}
+    assert first.outputs[5].data["application/json"] == {"a": [1]}
     assert second.outputs[-1].ename == "ZeroDivisionError"
     assert second.outputs[-1].traceback == ["a", "b"]
 
