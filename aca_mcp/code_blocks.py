@@ -14,6 +14,7 @@ _FENCED = re.compile(
     r"(?P<code>.*?)(?:\r?\n?[ \t]*(?P=fence)\s*)?",
     re.DOTALL | re.IGNORECASE,
 )
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _IPYTHON_ALONE = re.compile(r"\s*[%!?]")
 """Lines that are no Python: magics, commands and questions."""
 
@@ -40,6 +41,19 @@ def unfenced(code: str) -> str:
     if fenced is None or f"\n{fenced['fence']}" in fenced["code"]:
         return text
     return fenced["code"]
+
+
+def hint_about_fences(code: str) -> str:
+    """What to do about fences that Python cannot read: with words around them, two, a shell's.
+
+    They are left where they stand: which of several is meant, nobody but the writer knows.
+    """
+    if not _FENCE.search(code):
+        return ""
+    return (
+        "[Code is Python alone: leave out lines of fences (```) and words around them. "
+        "Shell commands stand behind ! or below %%bash.]"
+    )
 
 
 def imported_names(code: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aca_mcp.code_blocks import unfenced
+from aca_mcp.code_blocks import hint_about_fences, unfenced
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,16 @@ def test_one_fence_around_code_is_taken_off(written: str) -> None:
 )
 def test_other_code_is_left_as_it_is(written: str) -> None:
     assert unfenced(written) == written
+
+
+@pytest.mark.parametrize(
+    ("written", "is_told"),
+    [
+        ("Here it is:\n```python\n1\n```", True),
+        ("```bash\nls\n```", True),
+        ("1\n```", True),
+        ("x = '`1`' +", False),
+    ],
+)
+def test_what_to_do_about_fences_is_told_where_there_are_any(written: str, is_told: bool) -> None:
+    assert ("below %%bash" in hint_about_fences(written)) is is_told

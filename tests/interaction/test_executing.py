@@ -151,6 +151,9 @@ async def test_exceptions_come_with_the_users_part_of_the_traceback(call: Caller
     assert text.endswith("ZeroDivisionError: division by zero")
     assert "IPython" not in text
     assert "SyntaxError" in await call.refusal("execute_python", code="1 +")
+    text = await call.refusal("execute_python", code="So:\n```bash\nls\n```")
+    assert text.startswith("[Code is Python alone")
+    assert "SyntaxError" in text
     assert "input" in await call.refusal("execute_python", code="input('name? ')")
 
 

@@ -9,7 +9,7 @@ import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from aca_mcp.code_blocks import unfenced
+from aca_mcp.code_blocks import hint_about_fences, unfenced
 from aca_mcp.errors import InvalidRequestError, SessionPoolError
 from aca_mcp.pool import Execution, OutputCallback, was_not_begun
 from aca_mcp.server.callers import Callers
@@ -168,7 +168,9 @@ class ExecutionTools:
         remark: str = "",
     ) -> CallToolResult:
         hint = ""
-        if result.error is not None and self._work_dir is not None:
+        if result.error is not None and result.error.name == "SyntaxError":
+            hint = hint_about_fences(execution.code)
+        elif result.error is not None and self._work_dir is not None:
             from aca_mcp.server.transfers.missing_files import hint_about_files  # seldom needed
 
             hint = await hint_about_files(result.error, self._work_dir)
