@@ -8,6 +8,7 @@ Made once, in the template, before any session is forked: sessions share its mem
 
 from __future__ import annotations
 
+import gc
 import linecache
 import os
 import re
@@ -35,6 +36,7 @@ from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
 from .main_module import restore_names
+from .replaced_methods import replaced
 from .shell_commands import run_shell_command
 from .standard_input import take_stdin
 from .timeline import Recorder
@@ -264,8 +266,10 @@ class Interpreter:
 
     def forget(self) -> None:
         """Have no variables and no history again, as if nothing had run."""
-        self._shell.reset()
-        self._hook.flush()  # there is a last value, which is empty
+        # IPython would look for garbage, which takes longer than all else in a session made ready.
+        with replaced(gc, "collect", int):
+            self._shell.reset()
+            self._hook.flush()  # there is a last value, which is empty
         history: Any = self._shell.history_manager
         history._i00 = history._i = history._ii = history._iii = ""  # which IPython keeps
         restore_names(self._shell)
