@@ -19,7 +19,6 @@ import io
 import os
 import signal
 import sys
-import warnings
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from IPython.core.getipython import get_ipython
 
 from aca_mcp.kernel.capture import Capture
 from aca_mcp.kernel.changed_files import changed, snapshot
-from aca_mcp.kernel.front_end import leave_out_debuggers
+from aca_mcp.kernel.front_end import leave_out_what_needs_a_person
 from aca_mcp.kernel.hidden_frames import hide_own_frames
 from aca_mcp.kernel.library_defaults import set_defaults
 from aca_mcp.kernel.main_module import restore_names
@@ -272,13 +271,12 @@ def begin(shell: InteractiveShell) -> Capture:
             stream.reconfigure = dict  # takes what may be asked for, and does nothing
     state.recorder = Recorder()
     shell.ask_exit = dict  # `exit()` would stop the kernel
-    warnings.filterwarnings("ignore", message="To exit: use")
     shell.compile.get_code_name = name_cell
     state.capture = capture = Capture(shell)
     load_native()
     set_defaults(capture.output_widgets)
     take_stdin()
-    leave_out_debuggers()
+    leave_out_what_needs_a_person()
     hide_own_frames()
     keep_calls_out_of(shell.history_manager)
     hook = shell.displayhook

@@ -79,10 +79,8 @@ def request_from(arguments: argparse.Namespace) -> ExecRequest:
     if notebook is not None and not notebook.absolute().parent.is_dir():
         raise SettingsError(f"--notebook {notebook} is in no directory that exists.")
     words: list[str] = arguments.words
-    reads_stdin = words[:1] == ["-"]
-    if arguments.interactive and not (
-        not reads_stdin and sys.stdin.isatty() and sys.stdout.isatty()
-    ):
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if arguments.interactive and (words[:1] == ["-"] or not has_terminal):
         raise SettingsError("A prompt needs a terminal. For code from a pipe there is exec -.")
     if not words and not arguments.interactive:
         raise SettingsError(

@@ -9,6 +9,7 @@ import bdb
 import code
 import pdb
 import sys
+import warnings
 from typing import NoReturn, cast
 
 import IPython
@@ -22,8 +23,9 @@ def no_debugger(*args: object, **kwargs: object) -> NoReturn:
     raise EOFError(NO_DEBUGGER)
 
 
-def leave_out_debuggers() -> None:
-    """Have all of them say so. A Jupyter kernel's would end code without a word."""
+def leave_out_what_needs_a_person() -> None:
+    """Have debuggers say that there is none: a Jupyter kernel's would end code without a word."""
+    warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
     pdb.Pdb.set_trace = bdb.Bdb.set_trace = pdb.Pdb.interaction = no_debugger
     pdb.set_trace = pdb.post_mortem = pdb.pm = no_debugger
     sys.breakpointhook = sys.__breakpointhook__  # a Jupyter kernel has debugpy's

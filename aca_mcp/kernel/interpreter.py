@@ -13,7 +13,6 @@ import linecache
 import os
 import re
 import signal
-import warnings
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -31,7 +30,7 @@ from traitlets.config import Config
 from .capture import Capture
 from .error_hints import NO_EDITOR
 from .event_loops import Loops
-from .front_end import leave_out_debuggers
+from .front_end import leave_out_what_needs_a_person
 from .hidden_frames import hide_own_frames
 from .image_scaling import MAX_SIDE
 from .library_defaults import set_defaults
@@ -235,8 +234,7 @@ class Interpreter:
         set_defaults(self._capture.output_widgets)
         take_stdin()
         hide_own_frames()
-        leave_out_debuggers()
-        warnings.filterwarnings("ignore", message="To exit: use")  # there is nothing to exit
+        leave_out_what_needs_a_person()
         shell.set_hook("editor", _no_editor)
 
     def warm_up(self) -> None:
